@@ -1,0 +1,11 @@
+# The one source list: CMake reads it, and binding.gyp calls CMake.
+# Files are listed by folder, lowest level first.
+file(GLOB SLUICE_SOURCES CONFIGURE_DEPENDS
+  native/base/*.cc native/memory/*.cc native/wire/*.cc native/session/*.cc
+  native/port/*.cc native/pipeline/*.cc native/worker/*.cc)
+set(SLUICE_TEST_SOURCES ${SLUICE_SOURCES})
+list(FILTER SLUICE_SOURCES EXCLUDE REGEX "_test\\.cc$")
+list(FILTER SLUICE_TEST_SOURCES INCLUDE REGEX "_test\\.cc$")
+file(GLOB SLUICE_ADDON_SOURCES CONFIGURE_DEPENDS native/addon/*.cc)
+file(GLOB SLUICE_FUZZ_SOURCES CONFIGURE_DEPENDS native/fuzz/*_fuzz.cc)
+file(GLOB SLUICE_BENCH_SOURCES CONFIGURE_DEPENDS native/bench/*.cc)
