@@ -1,0 +1,52 @@
+// A packet: one fixed-size chunk of the pool, owned by exactly one thread at a time.
+//
+// Chunk layout (kChunkBytes, an odd number of cache lines so that consecutive
+// chunks spread over the L1's sets instead of aliasing as 2048 would):
+//
+//   0      20                      64       84
+//   | Packet | outer header of v4 (44) | inner header ...      received on access
+//   | Packet | room for a v6 outer header (64)  | inner ...    received on core
+//
+// so that metadata and the headers which the packet path reads or writes lie in
+// the chunk's first two lines, and every outer header can be written in place.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace sluice {
+
+inline constexpr std::size_t kChunkBytes = 33 * 64;
+/// Where a driver puts the first byte of an outer IP header, from the chunk's start.
+inline constexpr std::uint16_t kAccessDataOffset = 20;
+/// Where a driver puts the first byte of a plain IP packet: 64 bytes of room before it.
+inline constexpr std::uint16_t kCoreDataOffset = 84;
+/// Largest IP packet that a chunk takes at kCoreDataOffset.
+inline constexpr std::uint16_t kPacketBytesMax = kChunkBytes - kCoreDataOffset;
+
+/// Metadata at the start of each chunk. Owner: the thread that holds the packet.
+struct Packet {
+  std::uint16_t offset;   ///< first data byte, from the start of the chunk
+  std::uint16_t length;   ///< bytes of data: one whole IP packet
+  std::uint8_t port;      ///< index of the port that received it
+  std::uint8_t flags;     ///< kPacket… bits
+  std::uint16_t reserved;
+  std::uint32_t session;  ///< hand-off: session index found by the worker that received it
+  std::uint32_t word;     ///< hand-off: what the receiving worker parsed
+  std::uint32_t tag;      ///< free for the driver or a test between rx and tx
+
+  std::byte* data() noexcept { return reinterpret_cast<std::byte*>(this) + offset; }
+  const std::byte* data() const noexcept {
+    return reinterpret_cast<const std::byte*>(this) + offset;
+  }
+};
+static_assert(sizeof(Packet) == kAccessDataOffset);
+
+/// The driver or kernel has verified the outer checksums (or there is none on this medium).
+inline constexpr std::uint8_t kPacketOuterChecksumGood = 1;
+/// The inner transport checksum is still to be filled in (a partial checksum of the kernel).
+inline constexpr std::uint8_t kPacketInnerChecksumPartial = 2;
+
+/// A packet's name across threads and processes: its offset in the region ÷ 64.
+using PacketHandle = std::uint32_t;
+
+}  // namespace sluice

@@ -1,0 +1,111 @@
+// What a port is: a named door for packets with one queue per worker.
+// Drivers: memory, pcap, socket, tun; afxdp and dpdk later behind the same interface.
+// A driver delivers and takes whole IP packets (an outer IP/UDP/GTP-U packet on an
+// access port, a plain IP packet on a core port): link headers, kernel sockets and
+// super-frames (GRO, TSO) are the driver's own affair, split at rx and joined at tx.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/types.h"
+#include "memory/packet.h"
+
+namespace sluice {
+
+class PacketPool;
+class PoolCache;
+
+enum class PortRole : std::uint8_t { Access, Core };
+
+/// An IP address in network byte order; IPv4 uses the first 4 bytes.
+struct IpAddress {
+  std::array<std::uint8_t, 16> bytes{};
+  bool is_v6 = false;
+  bool operator==(const IpAddress&) const = default;
+};
+struct IpPrefix {
+  IpAddress address;
+  std::uint8_t length = 0;
+};
+
+struct PortConfig {
+  std::string name;
+  std::string driver;  ///< "memory", "pcap", "socket", "tun"
+  PortRole role = PortRole::Access;
+  std::vector<IpAddress> addresses;            ///< access: local GTP-U addresses
+  std::vector<std::string> network_instances;  ///< "*" accepts any
+  std::uint16_t udp_port = 2152;
+  unsigned source_ports = 4;  ///< socket: how many source ports flows are spread over; power of two
+  std::string device;         ///< tun: interface name
+  std::uint16_t mtu = 1500;
+  std::vector<IpPrefix> ue_pools;
+  bool masquerade = false;
+  std::string file;         ///< pcap: capture to read, empty: none
+  std::string output_file;  ///< pcap: capture to write, empty: none
+};
+
+/// Words that the queue's worker alone writes and anyone may read (relaxed).
+struct alignas(kCacheLine) PortCounters {
+  std::uint64_t rx_packets = 0;
+  std::uint64_t rx_bytes = 0;
+  std::uint64_t tx_packets = 0;
+  std::uint64_t tx_bytes = 0;
+  std::uint64_t tx_full = 0;    ///< packets that tx() did not take
+  std::uint64_t rx_no_buffer = 0;  ///< times rx stopped because the pool was empty
+  std::array<std::uint64_t, 2> reserved{};
+};
+
+/// One worker's end of a port. Owner: that worker's thread; nothing here blocks or throws.
+class PortQueue {
+ public:
+  virtual ~PortQueue() = default;
+  /// Receives up to `max` packets (at most 64), each set up by the driver: offset, length,
+  /// port, flags. Returns how many. Never takes more than the pool has chunks for.
+  virtual unsigned rx(Packet** packets, unsigned max) noexcept = 0;
+  /// Sends packets in order and takes ownership of the first n, n being returned (the driver
+  /// frees them to the pool when they are out). The rest stays with the caller.
+  virtual unsigned tx(Packet* const* packets, unsigned count) noexcept = 0;
+  /// Hands over what tx() joined or held back. Called once at the end of each loop.
+  virtual void flush() noexcept {}
+  /// A descriptor that polls readable when rx() has something, or -1 (must be polled).
+  virtual int wait_fd() const noexcept { return -1; }
+  const PortCounters& counters() const noexcept { return counters_; }
+
+ protected:
+  PortCounters counters_;
+};
+
+/// Owner: the control thread. Queues are valid until close().
+class Port {
+ public:
+  Port(PortConfig config, std::uint8_t index) : config_(std::move(config)), index_(index) {}
+  virtual ~Port() = default;
+  /// Opens one queue per worker; each worker's cache is where its queue allocates and frees.
+  /// An error names the field ("device", "addresses[0]", "file") and what to do.
+  virtual Status open(std::span<PoolCache* const> caches) = 0;
+  virtual PortQueue& queue(unsigned worker) noexcept = 0;
+  virtual void close() noexcept = 0;
+  /// UDP source ports a flow may use, power-of-two many; access ports only.
+  virtual std::span<const std::uint16_t> source_ports() const noexcept { return {}; }
+  /// What the driver found out: "gso": "yes", "mtu": "1500", "queues": "2" …
+  virtual std::map<std::string, std::string> capabilities() const { return {}; }
+  /// Says which worker owns a bucket, so that the driver can steer (kernel BPF programs).
+  /// Called before open() and again whenever the table changes.
+  virtual void steer(std::span<const std::uint8_t, 256> bucket_owner) noexcept { (void)bucket_owner; }
+  const PortConfig& config() const noexcept { return config_; }
+  std::uint8_t index() const noexcept { return index_; }
+
+ protected:
+  PortConfig config_;
+  std::uint8_t index_;
+};
+
+/// Makes a port of the named driver; an unknown driver is an error on field "driver".
+Result<std::unique_ptr<Port>> make_port(const PortConfig& config, std::uint8_t index);
+
+}  // namespace sluice

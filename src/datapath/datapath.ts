@@ -1,0 +1,208 @@
+/**
+ * What the control plane knows of the packet path: one interface, implemented by the
+ * addon (native.ts) and by a model in memory for tests. Everything that runs per session
+ * is typed arrays; objects only in configuration and status.
+ *
+ * Owner: the control thread. Nothing here blocks.
+ */
+
+/** Words per entry of {@link Datapath.operations}. */
+export const OPERATION_WORDS = 8;
+/** Operations that one prepare() takes at most. */
+export const OPERATIONS_MAX = 1024;
+
+export const enum OperationWord {
+  /** in: {@link OperationKind} */
+  Kind = 0,
+  /** in: 24-bit session index (bucket × slots per bucket + slot) */
+  SessionIndex = 1,
+  /** in: slab chunk and byte offset of the new record (create, update) */
+  Chunk = 2,
+  Offset = 3,
+  /** in: {@link OperationFlag} bits */
+  Flags = 4,
+  /** out: {@link PrepareStatus} */
+  Status = 5,
+  /** out: index of the table entry that is at fault, by Status */
+  Detail = 6,
+  /** out: names the prepared operation until it is applied or aborted */
+  Ticket = 7,
+}
+export const enum OperationKind {
+  Create = 1,
+  Update = 2,
+  Delete = 3,
+}
+export const enum OperationFlag {
+  SendEndMarkers = 1,
+  DropBuffered = 2,
+  /** Report (IMMER) the URRs listed in the query list of the same batch. */
+  Query = 4,
+}
+/** Why prepare() refused; the operation left nothing behind. */
+export const enum PrepareStatus {
+  Ok = 0,
+  /** The record is not well-formed: a defect of ours. Detail: word offset. */
+  Malformed = 1,
+  /** Another session owns this TEID at this address. Detail: PDR index. */
+  TeidTaken = 2,
+  /** Another session owns this UE address in this instance. Detail: PDR index. */
+  UeAddressTaken = 3,
+  /** Native memory or tables are full. */
+  Resources = 4,
+  /** No port carries this network instance. Detail: PDR index, or 256 + FAR index. */
+  Instance = 5,
+  /** The F-TEID's local address is no address of an access port. Detail: PDR index. */
+  LocalAddress = 6,
+}
+
+/** Words per entry of {@link Datapath.events}. */
+export const EVENT_WORDS = 32;
+export const EVENTS_MAX = 512;
+export const enum EventKind {
+  Usage = 1,
+  DownlinkData = 2,
+  ErrorIndication = 3,
+  Inactivity = 4,
+}
+export const enum EventWord {
+  Kind = 0,
+  SessionIndex = 1,
+  /** the record's incarnation: tells a stale event of an earlier session in that slot */
+  Incarnation = 2,
+  /** URR ID (usage, inactivity), PDR ID (downlink data), remote TEID (error indication) */
+  Id = 3,
+  /** usage: sequence number of the report, from 0 */
+  Sequence = 4,
+  /** usage: bit n = UsageTrigger n of the API */
+  Triggers = 5,
+  /** 64-bit values: low word, high word */
+  UplinkBytes = 6,
+  DownlinkBytes = 8,
+  UplinkPackets = 10,
+  DownlinkPackets = 12,
+  /** nanoseconds since 1970 */
+  StartTime = 14,
+  EndTime = 16,
+  /** nanoseconds */
+  Duration = 18,
+  /** ticket + 1 of the operation that asked for this report, 0: unasked */
+  Ticket = 20,
+  /** downlink data: QFI; error indication: 1 when Address is IPv6 */
+  Qfi = 21,
+  /** error indication: peer address, 4 words as in a record */
+  Address = 22,
+}
+
+export interface IpPrefixText {
+  readonly text: string;
+}
+export interface DatapathPortConfig {
+  readonly name: string;
+  readonly driver: 'memory' | 'pcap' | 'socket' | 'tun';
+  readonly role: 'access' | 'core';
+  readonly addresses: readonly string[];
+  readonly networkInstances: readonly string[];
+  readonly udpPort: number;
+  readonly sourcePorts: number;
+  readonly device: string;
+  readonly mtu: number;
+  /** CIDR texts */
+  readonly uePools: readonly string[];
+  readonly masquerade: boolean;
+  readonly file: string;
+  readonly outputFile: string;
+}
+export interface DatapathConfig {
+  readonly sessionsMax: number;
+  readonly packetsMax: number;
+  readonly hugepages: 'auto' | '1G' | '2M' | 'off';
+  readonly workers: {
+    /** 0: no threads, the owner calls {@link Datapath.step} (replay, tests). */
+    readonly count: number;
+    readonly cores: 'auto' | readonly number[];
+    readonly poll: 'auto' | 'busy' | 'adaptive';
+  };
+  /** Secret of the TEID permutation; see session/allocators. */
+  readonly teidKey: readonly [number, number, number, number];
+  /** Slots per bucket is 2 ** slotBits at most; fixed for the life of a store. */
+  readonly slotBits: number;
+  readonly slotsPerBucket: number;
+  readonly ports: readonly DatapathPortConfig[];
+}
+
+export interface DatapathPortStatus {
+  readonly name: string;
+  readonly driver: string;
+  readonly state: string;
+  readonly addresses: readonly string[];
+  readonly capabilities: Readonly<Record<string, string>>;
+}
+export interface DatapathWorkerStatus {
+  readonly id: number;
+  readonly core: number;
+  readonly numaNode: number;
+  readonly poll: string;
+  readonly queues: readonly string[];
+}
+export interface DatapathStatus {
+  readonly ports: readonly DatapathPortStatus[];
+  readonly workers: readonly DatapathWorkerStatus[];
+  readonly warnings: readonly string[];
+  readonly regionBytesUsed: number;
+}
+export interface PortStatistics {
+  readonly name: string;
+  readonly rxPackets: number;
+  readonly rxBytes: number;
+  readonly txPackets: number;
+  readonly txBytes: number;
+  readonly txFull: number;
+}
+export interface WorkerStatistics {
+  readonly id: number;
+  readonly cyclesPerPacket: number;
+  readonly burstFill: number;
+  readonly longestStallNs: number;
+  readonly busy: number;
+}
+/** rx + created = tx + held + dropped, always. */
+export interface Statistics {
+  readonly ports: readonly PortStatistics[];
+  readonly workers: readonly WorkerStatistics[];
+  readonly dropped: Readonly<Record<string, number>>;
+  readonly created: number;
+  readonly held: number;
+}
+
+export interface Datapath {
+  /** Shared with native code: OPERATIONS_MAX entries of OPERATION_WORDS. */
+  readonly operations: Uint32Array;
+  /** Shared with native code: EVENTS_MAX entries of EVENT_WORDS, filled by poll(). */
+  readonly events: Uint32Array;
+  /** Query list of the batch in `operations`: pairs {operation position, URR index}, ended by 0xffffffff. */
+  readonly queries: Uint32Array;
+
+  /** Makes a chunk of the slab known; chunks are numbered from 0 in the order of these calls. */
+  registerSlabChunk(chunk: Uint8Array): void;
+  /** Compiles and reserves for the first `count` operations; writes Status, Detail, Ticket. */
+  prepare(count: number): void;
+  /** Hands prepared operations to their workers; returns the number that completed() will reach. */
+  apply(tickets: Uint32Array, count: number): number;
+  /** Gives back what prepare() reserved. */
+  abort(tickets: Uint32Array, count: number): void;
+  /** Copies waiting events into `events`; returns how many. A full batch means: call again. */
+  poll(): number;
+  /** Every apply() numbered up to this one has taken effect, and its events were polled. */
+  completed(): number;
+  /** One coalesced call when completions or events wait and poll() has not been called since. */
+  onWake(listener: () => void): void;
+  /** Opens ports and starts workers; a failure names the field of the configuration. */
+  start(): void;
+  /** Stops workers, frees packets, closes ports. Idempotent. */
+  stop(): void;
+  /** workers.count = 0 only: runs one loop of the packet path; false when ports are exhausted. */
+  step(): boolean;
+  status(): DatapathStatus;
+  statistics(): Statistics;
+}
