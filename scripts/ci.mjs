@@ -1,0 +1,57 @@
+// .ci/run: everything a change must pass, from a fresh clone. Goes on after a failure, so that
+// one run tells all; the last line sums what the parts counted.
+import { join } from 'node:path';
+import { runNativeTests } from './lib/native-tests.mjs';
+import { root, run } from './lib/process.mjs';
+import { begin, formatDuration, main, StepError, say } from './lib/progress.mjs';
+import { Results } from './lib/results.mjs';
+import { setUp } from './lib/setup.mjs';
+
+const fuzzSeconds = 60;
+
+/** Runs a command, shows its output, and takes the counts from its closing line. */
+async function countsOf(command, args) {
+  let last = '';
+  const { code } = await run(command, args, {
+    onLine: (line) => {
+      last = line;
+      say(line);
+    },
+  });
+  const counts = /^(\d+) passed, (\d+) failed$/.exec(last);
+  if (counts === null) return { passed: 0, failed: 1 };
+  const [passed, failed] = [Number(counts[1]), Number(counts[2])];
+  return { passed, failed: failed === 0 && code !== 0 ? 1 : failed };
+}
+
+/** Exit code 0 is one passed check. */
+async function exitOf(command, args) {
+  const { code } = await run(command, args);
+  return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 };
+}
+
+const stages = [
+  ['lint', () => countsOf('npm', ['run', '--silent', 'lint'])],
+  ['npm test', () => countsOf('npm', ['--silent', 'test'])],
+  ['native tests, ASan + UBSan', () => runNativeTests('asan')],
+  ['native tests, TSan', () => runNativeTests('tsan')],
+  ['fuzz smoke', () => exitOf(join(root, 'scripts', 'fuzz-smoke.sh'), [String(fuzzSeconds)])],
+];
+
+await main(async () => {
+  const startedMs = performance.now();
+  await setUp(['build', 'test', 'lint', 'fuzz']);
+  const results = new Results();
+  for (const [title, work] of stages) {
+    say(`\n== ${title}`);
+    try {
+      results.add(title, await work());
+    } catch (error) {
+      if (!(error instanceof StepError)) begin(title).failed(String(error));
+      say(error.message);
+      results.add(title, { passed: 0, failed: 1 });
+    }
+  }
+  say(`All stages took ${formatDuration(performance.now() - startedMs)}.`);
+  return results.close();
+});

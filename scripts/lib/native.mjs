@@ -1,0 +1,79 @@
+// Native code: one CMake build per purpose, each in a folder of its own, rebuilt by need.
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findProgram, root, run } from './process.mjs';
+import { begin, StepError } from './progress.mjs';
+
+/** Folder, options and targets of each build. */
+export const nativeBuilds = {
+  addon: { folder: 'build', options: [] },
+  test: { folder: 'build-test', options: ['-DSLUICE_ADDON=OFF', '-DSLUICE_TESTS=ON'] },
+  bench: { folder: 'build-bench', options: ['-DSLUICE_ADDON=OFF', '-DSLUICE_BENCH=ON'] },
+  asan: {
+    folder: 'build-asan',
+    options: [
+      '-DSLUICE_ADDON=OFF',
+      '-DSLUICE_TESTS=ON',
+      '-DSLUICE_SANITIZE=address',
+      '-DCMAKE_BUILD_TYPE=RelWithDebInfo',
+    ],
+  },
+  tsan: {
+    folder: 'build-tsan',
+    options: [
+      '-DSLUICE_ADDON=OFF',
+      '-DSLUICE_TESTS=ON',
+      '-DSLUICE_SANITIZE=thread',
+      '-DCMAKE_BUILD_TYPE=RelWithDebInfo',
+    ],
+  },
+};
+
+/** Builds one of {@link nativeBuilds}; silent when nothing changed. Returns its folder. */
+export async function buildNative(kind) {
+  const folder = await configureNative(kind);
+  const title = `native build (${kind})`;
+  let task;
+  const { code, output } = await run('cmake', ['--build', folder], {
+    onLine: (line) => {
+      if (!/^\[\d+\/\d+\]/.test(line)) return;
+      task ??= begin(title);
+      task.progress(line.split(' ', 1)[0]);
+    },
+    env: { NINJA_STATUS: '[%f/%t] ' },
+  });
+  if (code !== 0) {
+    (task ?? begin(title)).failed();
+    throw new StepError(`The native build failed (cmake --build ${folder}):\n${output}`);
+  }
+  task?.done();
+  return folder;
+}
+
+/** Configures a build folder when it is new, was moved, or its options changed. */
+export async function configureNative(kind) {
+  const { folder: name, options } = nativeBuilds[kind];
+  const folder = join(root, name);
+  const optionsPath = join(folder, '.sluice-options');
+  const wanted = `${root}\n${options.join('\n')}\n`;
+  const current = existsSync(optionsPath) ? readFileSync(optionsPath, 'utf8') : undefined;
+  if (current === wanted && existsSync(join(folder, 'build.ninja'))) return folder;
+  const task = begin(`native configuration (${kind})`);
+  // A cache of another place or generator makes CMake refuse; build products are cheap to lose.
+  if (current !== wanted) rmSync(folder, { recursive: true, force: true });
+  const generator = findProgram('ninja') ? ['-G', 'Ninja'] : [];
+  const { code, output } = await run(
+    'cmake',
+    [...generator, '-S', root, '-B', folder, ...options],
+    {
+      onLine: (line) => task.progress(line),
+    },
+  );
+  if (code !== 0) {
+    task.failed();
+    throw new StepError(`cmake could not configure ${name}:\n${output}`);
+  }
+  writeFileSync(optionsPath, wanted);
+  task.done();
+  return folder;
+}
