@@ -1,0 +1,191 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { listenText, parseListen } from './listen.js';
+import { overlap, parsePrefix } from './prefix.js';
+import type { Config, PortConfig } from './schema.js';
+import type { YamlSource } from './source.js';
+
+type Complain = (keys: readonly PropertyKey[], message: string) => void;
+
+/** Keys that mean something for one driver alone. */
+const DRIVER_OF_KEY: { readonly [K in keyof PortConfig]?: PortConfig['driver'] } = {
+  device: 'tun',
+  masquerade: 'tun',
+  sourcePorts: 'socket',
+  file: 'pcap',
+  outputFile: 'pcap',
+};
+/** Keys that mean something on one side alone. */
+const ROLE_OF_KEY: { readonly [K in keyof PortConfig]?: PortConfig['role'] } = {
+  advertise: 'access',
+  udpPort: 'access',
+  uePools: 'core',
+};
+
+/** Whether the key says anything about this port. */
+export function keyApplies(key: keyof PortConfig, port: PortConfig): boolean {
+  return (
+    (DRIVER_OF_KEY[key] ?? port.driver) === port.driver &&
+    (ROLE_OF_KEY[key] ?? port.role) === port.role
+  );
+}
+
+/** What no single key can tell: duplicates, overlaps, files that aren't there. */
+export function checkAcross(config: Config, source: YamlSource, complain: Complain): void {
+  for (const [index, port] of config.ports.entries()) {
+    checkKeys(port, index, source, complain);
+    checkPort(port, index, complain);
+  }
+  checkUnique(config, complain);
+  checkPools(config.ports, complain);
+  checkTls(config, complain);
+  checkListen(config, complain);
+  const { cores, count } = config.workers;
+  if (cores === 'auto') return;
+  if (new Set(cores).size !== cores.length) {
+    complain(['workers', 'cores'], 'names a core twice; a core runs one worker');
+  } else if (cores.length !== count) {
+    complain(
+      ['workers', 'cores'],
+      `names ${cores.length} cores for workers.count ${count}; name one core per worker`,
+    );
+  }
+}
+
+function checkKeys(port: PortConfig, index: number, source: YamlSource, complain: Complain): void {
+  for (const [key, driver] of Object.entries(DRIVER_OF_KEY)) {
+    if (driver !== port.driver && source.has(['ports', index, key])) {
+      complain(['ports', index, key], `applies to driver ${driver} only, not to ${port.driver}`);
+    }
+  }
+  for (const [key, role] of Object.entries(ROLE_OF_KEY)) {
+    if (role !== port.role && source.has(['ports', index, key])) {
+      complain(['ports', index, key], `applies to role ${role} only, not to ${port.role}`);
+    }
+  }
+}
+
+function checkPort(port: PortConfig, index: number, complain: Complain): void {
+  const at = ['ports', index];
+  if (port.driver === 'tun' && port.role === 'access') {
+    complain([...at, 'role'], 'must be core: driver tun carries plain IP');
+  }
+  if (port.driver === 'socket' && port.role === 'core') {
+    complain([...at, 'role'], 'must be access: driver socket carries GTP-U');
+  }
+  if (port.driver === 'pcap' && port.file === '' && port.outputFile === '') {
+    complain(at, 'needs file (to read), outputFile (to write) or both with driver pcap');
+  }
+  if (port.role === 'access' && port.addresses.length === 0) {
+    complain(at, 'needs addresses: an access port has at least one IP address');
+  }
+  checkAddresses(port, index, complain);
+  if (port.networkInstances.includes('*') && port.networkInstances.length > 1) {
+    complain([...at, 'networkInstances'], "has '*' beside other instances; '*' alone is any");
+  }
+}
+
+function checkAddresses(port: PortConfig, index: number, complain: Complain): void {
+  for (const [n, address] of port.addresses.entries()) {
+    if (address === '0.0.0.0' || /^[0:]+$/.test(address)) {
+      complain(
+        ['ports', index, 'addresses', n],
+        `must be an address that peers can send to, not ${address}`,
+      );
+    }
+  }
+  if (port.advertise.length === 0) return;
+  const pairs =
+    port.advertise.length === port.addresses.length &&
+    port.advertise.every((address, n) => isIP(address) === isIP(port.addresses[n] ?? ''));
+  if (!pairs) {
+    complain(
+      ['ports', index, 'advertise'],
+      'must have one address of the same family for each of addresses, in their order',
+    );
+  }
+}
+
+function checkUnique(config: Config, complain: Complain): void {
+  const seen = new Map<string, string>();
+  const once = (what: string, keys: readonly PropertyKey[], owner: string, hint: string): void => {
+    const first = seen.get(what);
+    if (first === undefined) seen.set(what, owner);
+    else complain(keys, `${hint} ${first}`);
+  };
+  for (const [index, port] of config.ports.entries()) {
+    const owner = `ports[${index}]`;
+    once(`name ${port.name}`, ['ports', index, 'name'], owner, 'is already the name of');
+    if (port.driver === 'tun') {
+      once(`device ${port.device}`, ['ports', index, 'device'], owner, 'is already the device of');
+    }
+    if (port.role !== 'access') continue;
+    for (const [n, address] of port.addresses.entries()) {
+      const keys = ['ports', index, 'addresses', n];
+      // GTP-U lookup knows a tunnel by address and TEID, whatever the UDP port.
+      once(`address ${address}`, keys, owner, 'is already an address of');
+    }
+  }
+}
+
+function checkPools(ports: readonly PortConfig[], complain: Complain): void {
+  const earlier: { readonly port: PortConfig; readonly text: string; readonly place: string }[] =
+    [];
+  for (const [index, port] of ports.entries()) {
+    for (const [n, text] of port.uePools.entries()) {
+      const prefix = parsePrefix(text);
+      const clash = earlier.find((other) => {
+        const otherPrefix = parsePrefix(other.text);
+        return (
+          prefix !== undefined &&
+          otherPrefix !== undefined &&
+          overlap(prefix, otherPrefix) &&
+          shareInstance(port, other.port)
+        );
+      });
+      if (clash !== undefined) {
+        complain(
+          ['ports', index, 'uePools', n],
+          `${text} overlaps ${clash.text} of ${clash.place} in the same network instance`,
+        );
+      }
+      earlier.push({ port, text, place: `ports[${index}]` });
+    }
+  }
+}
+
+function shareInstance(a: PortConfig, b: PortConfig): boolean {
+  const any = a.networkInstances.includes('*') || b.networkInstances.includes('*');
+  return any || a.networkInstances.some((instance) => b.networkInstances.includes(instance));
+}
+
+function checkTls(config: Config, complain: Complain): void {
+  for (const [key, file] of Object.entries(config.api.tls ?? {})) {
+    if (file === undefined) continue;
+    try {
+      accessSync(file, constants.R_OK);
+      if (!statSync(file).isFile()) complain(['api', 'tls', key], `${file} is not a file`);
+    } catch (error) {
+      const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      complain(
+        ['api', 'tls', key],
+        `cannot read ${file}: ${missing ? 'no such file' : 'permission denied'}`,
+      );
+    }
+  }
+}
+
+function checkListen(config: Config, complain: Complain): void {
+  const api = parseListen(config.api.listen);
+  const http = parseListen(config.http.listen);
+  if (api === undefined || http === undefined) return;
+  const fixed = api.kind === 'unix' || api.port !== 0;
+  if (fixed && listenText(api) === listenText(http)) {
+    complain(['http', 'listen'], `is the same as api.listen: ${config.http.listen}`);
+  }
+  const seen = new Set<string>();
+  for (const [index, address] of config.n4.listen.entries()) {
+    if (seen.has(address)) complain(['n4', 'listen', index], `${address} is listed twice`);
+    seen.add(address);
+  }
+}

@@ -1,0 +1,112 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { isSocketAddress, LISTEN_FORMS, parseListen } from './listen.js';
+import { hasHostBits, parsePrefix } from './prefix.js';
+import { flag, list, oneOf, section, text, whole } from './shape.js';
+
+/** 24 bits name a session in commands and TEIDs. */
+export const SESSIONS_MAX = 2 ** 24;
+/** What one record's 8-bit counts hold. */
+export const RULES_PER_SESSION_MAX = 255;
+export const WORKERS_MAX = 64;
+/** IFNAMSIZ without its terminator. */
+const DEVICE_NAME_MAX = 15;
+
+const listen = text(LISTEN_FORMS, (value) => parseListen(value) !== undefined);
+const fileName = text('the path of a file', (value) => value !== '' && !value.includes('\0'));
+const address = text('an IPv4 or IPv6 address', (value) => isIP(value) !== 0);
+const pool = text(
+  'an IPv4 or IPv6 prefix such as 10.60.0.0/16, with no bits set behind its length',
+  (value) => {
+    const prefix = parsePrefix(value);
+    return prefix !== undefined && !hasHostBits(prefix);
+  },
+);
+const portName = text('1 to 32 of letters, digits and . _ -', (value) =>
+  /^[A-Za-z0-9._-]{1,32}$/.test(value),
+);
+const instance = text("a network instance of 1 to 100 characters, or '*' for any", (value) =>
+  /^[\x21-\x7e]{1,100}$/.test(value),
+);
+const device = text(`1 to ${DEVICE_NAME_MAX} characters without space or /`, (value) =>
+  new RegExp(`^(?!\\.{1,2}$)[^\\s/:\\0]{1,${DEVICE_NAME_MAX}}$`).test(value),
+);
+const coreList = z.union([z.literal('auto'), list(whole(0, 4095), 'core numbers').min(1)], {
+  error: 'must be auto or a list of core numbers such as [2, 3]',
+});
+const sourcePorts = z.literal([1, 2, 4, 8, 16], { error: 'must be a power of two from 1 to 16' });
+
+const port = section({
+  name: portName,
+  driver: oneOf(['memory', 'pcap', 'socket', 'tun']),
+  role: oneOf(['access', 'core']),
+  addresses: list(address, 'IP addresses').default([]),
+  advertise: list(address, 'IP addresses').default([]),
+  networkInstances: list(instance, 'network instances')
+    .min(1, {
+      error: "must name at least one network instance, or ['*'] for any",
+    })
+    .default(['*']),
+  udpPort: whole(1, 65_535).default(2152),
+  sourcePorts: sourcePorts.default(4),
+  device: device.default('sluice0'),
+  mtu: whole(1280, 65_535).default(1500),
+  uePools: list(pool, 'IP prefixes').default([]),
+  masquerade: flag().default(false),
+  file: fileName.default(''),
+  outputFile: fileName.default(''),
+});
+
+const tls = section({ cert: fileName, key: fileName, clientCa: fileName.optional() });
+
+const DEFAULT_PORTS: z.input<typeof port>[] = [
+  { name: 'n3', driver: 'socket', role: 'access', addresses: ['127.0.0.1'] },
+  {
+    name: 'n6',
+    driver: 'tun',
+    role: 'core',
+    networkInstances: ['internet'],
+    uePools: ['10.60.0.0/16', 'fd00:60::/40'],
+  },
+];
+
+/** Every key with its default; docs/CONFIGURATION.md says what each one is for. */
+export const schema = section({
+  node: section({
+    id: text('1 to 63 of letters, digits and . _ -', (value) =>
+      /^[A-Za-z0-9._-]{1,63}$/.test(value),
+    ).default('upf-1'),
+  }).prefault({}),
+  n4: section({
+    listen: list(
+      text('address:port or [v6]:port', isSocketAddress),
+      'UDP addresses such as 127.0.0.1:8805',
+    ).default(['127.0.0.1:8805']),
+  }).prefault({}),
+  api: section({ listen: listen.default('127.0.0.1:50051'), tls: tls.optional() }).prefault({}),
+  http: section({ listen: listen.default('127.0.0.1:9090') }).prefault({}),
+  store: section({
+    kind: oneOf(['embedded']).default('embedded'),
+    path: text('the path of a folder', (value) => value !== '' && !value.includes('\0')).default(
+      './data',
+    ),
+    durability: oneOf(['async', 'sync']).default('async'),
+  }).prefault({}),
+  workers: section({
+    count: whole(1, WORKERS_MAX).default(1),
+    cores: coreList.default('auto'),
+    hugepages: oneOf(['auto', '1G', '2M', 'off']).default('auto'),
+    poll: oneOf(['auto', 'busy', 'adaptive']).default('auto'),
+  }).prefault({}),
+  limits: section({
+    sessions: whole(1, SESSIONS_MAX).default(1_000_000),
+    rulesPerSession: whole(1, RULES_PER_SESSION_MAX).default(64),
+  }).prefault({}),
+  ports: list(port, 'ports')
+    .min(1, { error: 'must have at least one port' })
+    .prefault(DEFAULT_PORTS),
+});
+
+export type Config = z.output<typeof schema>;
+export type PortConfig = Config['ports'][number];
+export type ApiConfig = Config['api'];
