@@ -1,0 +1,160 @@
+/**
+ * The session engine: the one place where sessions change, for gRPC and PFCP alike.
+ *
+ * A request becomes a record (src/model), the engine chooses what was left open, and then:
+ * prepare (datapath) → put (store) → apply (datapath) → result. Deletion goes the other way.
+ * A refused operation changes nothing anywhere. Operations on one session run one after
+ * another; operations on different sessions travel together in rounds (rounds.ts).
+ *
+ * Owner: the control thread. Start reading at {@link SessionEngine}.
+ */
+import type { SluiceError } from '../base/errors.js';
+import type { Datapath, DatapathPortConfig } from '../datapath/datapath.js';
+import type { Store } from '../store/store.js';
+
+/** What the engine needs of a port: its part in choosing addresses. */
+export type EnginePort = Pick<
+  DatapathPortConfig,
+  'name' | 'role' | 'addresses' | 'networkInstances' | 'uePools'
+> & {
+  /** Access: addresses given to peers in place of `addresses`, by position; absent or empty: the same. */
+  readonly advertise?: readonly string[];
+};
+
+export interface EngineOptions {
+  readonly datapath: Datapath;
+  readonly store: Store;
+  readonly ports: readonly EnginePort[];
+  readonly sessionsMax: number;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+  /** Reports kept for watchers before usage of one URR is merged; default 65,536. */
+  readonly reportsMax?: number;
+}
+
+/** A record in place: `words` starts at the record's first word and ends with its last. */
+export interface RecordWords {
+  readonly words: Uint32Array;
+}
+
+export interface UpdateOptions {
+  /** 0: any revision; else the operation is refused with ABORTED when it differs. */
+  readonly expectedRevision?: bigint;
+  readonly sendEndMarkers?: boolean;
+  readonly dropBuffered?: boolean;
+  /** URRs to be reported (IMMEDIATE) with the result. */
+  readonly queryUrrIds?: readonly number[];
+}
+
+export type SessionKey =
+  | { readonly name: string; readonly seid?: bigint }
+  | { readonly seid: bigint; readonly name?: string };
+
+/**
+ * Operations of one client that are answered together, results in the order of the calls.
+ * Each call copies what it needs before it returns: the scratch record may be used again.
+ * Results may be read from inside the `done` callback only; the records that they show are
+ * given back afterwards.
+ */
+export interface OperationBatch {
+  readonly count: number;
+  create(record: RecordWords): void;
+  /** The record names its session by name, or by SEID (its header words) when the name is absent. */
+  update(record: RecordWords, options?: UpdateOptions): void;
+  deleteByName(name: string): void;
+  deleteBySeid(seidLow: number, seidHigh: number): void;
+  /** Takes the place of an operation that could not even be decoded. */
+  refuse(error: SluiceError): void;
+  /** No more operations; `done` is called once, when the last of them has its result. */
+  submit(): void;
+
+  /** undefined: the operation was done. */
+  error(position: number): SluiceError | undefined;
+  /** The session as it is after the operation (create, update) or was before it (delete). */
+  record(position: number): Uint32Array;
+  /** Usage reports: entries of EVENT_WORDS words, see EventWord; length 0 when there are none. */
+  usage(position: number): Uint32Array;
+}
+
+/** Result of a single operation; the words are a copy and may be kept. */
+export interface SessionResult {
+  readonly record: Uint32Array;
+  readonly usage: Uint32Array;
+}
+
+export interface SessionPage {
+  /** Copies of the records, in a stable order. */
+  readonly records: readonly Uint32Array[];
+  /** '' when there is no more. */
+  readonly nextPageToken: string;
+  /** Sessions in all, of the owner asked for. */
+  readonly total: number;
+}
+
+export interface Report {
+  readonly cursor: string;
+  readonly sessionName: string;
+  readonly owner: string;
+  readonly seid: bigint;
+  /** Milliseconds since 1970. */
+  readonly timeMs: number;
+  /** EVENT_WORDS words, see EventWord. */
+  readonly event: Uint32Array;
+}
+
+/** One watcher of reports; reading does not acknowledge. */
+export interface ReportReader {
+  /** Up to `max` reports after those already read; empty: nothing waits. */
+  read(max: number): readonly Report[];
+  /** Everything up to this cursor is done with and is never offered again. */
+  acknowledge(cursor: string): void;
+  /** Called once, from a later tick, when there is something to read again. */
+  onReadable(listener: () => void): void;
+  close(): void;
+}
+
+export interface RestoreProgress {
+  readonly restored: number;
+  readonly total: number;
+}
+
+export interface EngineStatistics {
+  readonly sessions: number;
+  readonly sessionsMax: number;
+  readonly slabBytesUsed: number;
+  readonly operationsWaiting: number;
+  readonly reportsHeld: number;
+  /** Events of sessions that were gone when the event arrived. */
+  readonly reportsStale: number;
+  /** Reports that were added to an older one of the same URR, because the log was full. */
+  readonly reportsMerged: number;
+  /** Reports without usage (downlink data, inactivity…) that a full log pushed out. */
+  readonly reportsDropped: number;
+}
+
+export interface SessionEngine {
+  /** Sessions that exist. */
+  readonly count: number;
+  /** Seconds since 1970; grows whenever session state was lost, persists otherwise. */
+  readonly recoveryTimeStamp: number;
+
+  /** Brings the store's sessions back. Once, after Datapath.start() was prepared and before use. */
+  restore(progress?: (progress: RestoreProgress) => void): Promise<void>;
+
+  /** Bulk: see OperationBatch. `done` runs on the control thread, never inside submit(). */
+  openBatch(owner: string, done: (batch: OperationBatch) => void): OperationBatch;
+  create(owner: string, record: RecordWords): Promise<SessionResult>;
+  update(owner: string, record: RecordWords, options?: UpdateOptions): Promise<SessionResult>;
+  delete(owner: string, key: SessionKey): Promise<SessionResult>;
+  /** A copy of the session's record; undefined when there is none. A SEID finds any owner's. */
+  get(owner: string, key: SessionKey): Uint32Array | undefined;
+  /** owner '': all. A token of an earlier page goes on behind it, whatever has changed since. */
+  list(owner: string, pageSize: number, pageToken: string): SessionPage;
+
+  /** Reports behind `cursor`, or behind the last acknowledged one when it is ''. names: empty is all. */
+  watchReports(owner: string, cursor: string, names: readonly string[]): ReportReader;
+
+  statistics(): EngineStatistics;
+  /** Takes no more operations, waits for those under way, flushes usage into the log. */
+  shutdown(): Promise<void>;
+}
