@@ -127,7 +127,7 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
 }
 
 function overlaid(base: unknown, over: unknown): unknown {
-  if (over === undefined) return base;
+  if (over === undefined || (isPlainObject(over) && Object.keys(over).length === 0)) return base;
   if (!isPlainObject(over) || !isPlainObject(base)) return over;
   const result: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(over)) result[key] = overlaid(result[key], value);
@@ -136,6 +136,7 @@ function overlaid(base: unknown, over: unknown): unknown {
 
 function within(overrides: unknown, keys: Keys): boolean {
   let value = overrides;
+  if (keys.length === 0) return false;
   for (const key of keys) {
     // A list or a scalar of the command line replaces the file's as a whole.
     if (!isPlainObject(value)) return value !== undefined;
