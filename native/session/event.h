@@ -1,0 +1,45 @@
+// What a worker tells the control plane, 128 bytes each; the words are those of
+// EventWord in src/datapath/datapath.ts.
+#pragma once
+#include <cstdint>
+
+#include "session/teid.h"
+
+namespace sluice {
+
+enum class EventKind : std::uint32_t { Usage = 1, DownlinkData = 2, ErrorIndication = 3, Inactivity = 4 };
+
+/// Bit n is UsageTrigger n of the API.
+enum UsageTrigger : std::uint32_t {
+  kTriggerPeriodic = 1u << 1,
+  kTriggerVolumeThreshold = 1u << 2,
+  kTriggerTimeThreshold = 1u << 3,
+  kTriggerVolumeQuota = 1u << 4,
+  kTriggerTimeQuota = 1u << 5,
+  kTriggerImmediate = 1u << 6,
+  kTriggerTermination = 1u << 7,
+  kTriggerStart = 1u << 8,
+  kTriggerStop = 1u << 9,
+  kTriggerLinked = 1u << 10,
+};
+
+struct Event {
+  EventKind kind;
+  SessionIndex session;
+  std::uint32_t incarnation;
+  std::uint32_t id;
+  std::uint32_t sequence;
+  std::uint32_t triggers;
+  std::uint64_t bytes[2];    ///< uplink, downlink
+  std::uint64_t packets[2];
+  std::uint64_t start_time;  ///< ns since 1970
+  std::uint64_t end_time;
+  std::uint64_t duration_ns;
+  std::uint32_t ticket;      ///< ticket + 1 of the operation that asked, 0: unasked
+  std::uint32_t qfi;
+  std::uint32_t address[4];
+  std::uint32_t reserved[6];
+};
+static_assert(sizeof(Event) == 128);
+
+}  // namespace sluice

@@ -1,0 +1,159 @@
+// All filters that one kind of arrival of a session is matched against, in the order of
+// its PDRs. Sets are interned: sessions with equal filters share one, which then stays in
+// the first-level cache. Immutable once made; read by workers, made by the control thread.
+//
+// An IPv4 filter is a box in eight 16-bit dimensions (a prefix is a product of two ranges
+// of halves), two of them a cache line, so that one compare answers for two.
+#pragma once
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "session/rules_arena.h"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace sluice {
+
+/// Dimensions of a box and lanes of a packet's operand.
+enum Lane : unsigned { kRemoteHigh, kRemoteLow, kLocalHigh, kLocalLow, kProtocol, kRemotePort, kLocalPort, kQfi };
+inline constexpr unsigned kLanes = 8;
+inline constexpr std::uint16_t kNoQfi = 64;  ///< the packet carried none
+inline constexpr unsigned kNoPdr = 0xff;
+
+struct alignas(16) Operand {
+  std::uint16_t lanes[kLanes];
+};
+
+/// What only some filters ask of a packet; read when one of them matched otherwise.
+struct FilterExtra {
+  std::uint8_t pdr;    ///< index in the direction's PDR list
+  std::uint8_t flags;  ///< kExtra…
+  std::uint8_t tos;
+  std::uint8_t tos_mask;
+  std::uint32_t spi;
+  std::uint32_t flow_label;
+};
+inline constexpr std::uint8_t kExtraPorts = 1;  ///< never matches a packet without ports
+inline constexpr std::uint8_t kExtraTos = 2, kExtraSpi = 4, kExtraFlowLabel = 8;
+
+/// One filter, before it is laid out.
+struct Filter {
+  std::uint16_t low[kLanes];
+  std::uint16_t high[kLanes];
+  bool is_v6 = false;
+  std::uint8_t remote[16]{}, remote_mask[16]{}, local[16]{}, local_mask[16]{};  // IPv6 only
+  FilterExtra extra{};
+};
+
+struct Filter6 {
+  std::uint64_t remote[2], remote_mask[2], local[2], local_mask[2];  // as they lie in a packet
+  std::uint16_t low[4], high[4];                                     // protocol, ports, QFI
+};
+
+struct FilterPair {
+  alignas(kCacheLine) std::uint16_t low[2][kLanes];
+  std::uint16_t high[2][kLanes];
+};
+static_assert(sizeof(FilterPair) == kCacheLine);
+
+struct alignas(kCacheLine) FilterSet {
+  std::uint32_t bytes;
+  std::uint16_t count4, count6;
+  std::uint64_t hash;
+  // Then FilterPair pairs[(count4 + 1) / 2]; Filter6 filters6[count6]; FilterExtra extra[count4 + count6].
+  const FilterPair* pairs() const noexcept { return reinterpret_cast<const FilterPair*>(this + 1); }
+  const Filter6* filters6() const noexcept {
+    return reinterpret_cast<const Filter6*>(pairs() + (count4 + 1) / 2);
+  }
+  const FilterExtra* extra() const noexcept {
+    return reinterpret_cast<const FilterExtra*>(filters6() + count6);
+  }
+  static std::size_t size(unsigned count4, unsigned count6) noexcept {
+    const std::size_t raw = sizeof(FilterSet) + (count4 + 1) / 2 * sizeof(FilterPair) +
+                            count6 * sizeof(Filter6) + (count4 + count6) * sizeof(FilterExtra);
+    return (raw + kCacheLine - 1) & ~(kCacheLine - 1);
+  }
+};
+static_assert(sizeof(FilterSet) == kCacheLine);
+
+/// First PDR whose filter matches an IPv4 packet, or kNoPdr.
+/// @param accepts  asked of a matching filter whose extra conditions are not empty.
+template <typename Accepts>
+inline unsigned match_ipv4(const FilterSet& set, const Operand& operand, Accepts&& accepts) noexcept {
+  const FilterPair* pair = set.pairs();
+  const FilterExtra* extra = set.extra();
+#if defined(__AVX2__)
+  const __m256i x = _mm256_broadcastsi128_si256(
+      _mm_load_si128(reinterpret_cast<const __m128i*>(operand.lanes)));
+#endif
+  for (unsigned first = 0; first < set.count4; first += 2, ++pair) {
+#if defined(__AVX2__)
+    const __m256i low = _mm256_load_si256(reinterpret_cast<const __m256i*>(pair->low));
+    const __m256i high = _mm256_load_si256(reinterpret_cast<const __m256i*>(pair->high));
+    const __m256i inside = _mm256_and_si256(_mm256_cmpeq_epi16(_mm256_max_epu16(x, low), x),
+                                            _mm256_cmpeq_epi16(_mm256_min_epu16(x, high), x));
+    const auto bits = static_cast<std::uint32_t>(_mm256_movemask_epi8(inside));
+    const bool hits[2] = {(bits & 0xffff) == 0xffff, bits >> 16 == 0xffff};
+#else
+    bool hits[2] = {true, true};
+    for (unsigned k = 0; k < 2; ++k) {
+      for (unsigned lane = 0; lane < kLanes; ++lane) {
+        hits[k] &= operand.lanes[lane] >= pair->low[k][lane] &&
+                   operand.lanes[lane] <= pair->high[k][lane];
+      }
+    }
+#endif
+    for (unsigned k = 0; k < 2; ++k) {
+      if (!hits[k]) continue;
+      const FilterExtra& e = extra[first + k];
+      if (__builtin_expect(e.flags == 0, 1) || accepts(e)) return e.pdr;
+    }
+  }
+  return kNoPdr;
+}
+
+/// The same for IPv6; addresses as they lie in the packet.
+template <typename Accepts>
+inline unsigned match_ipv6(const FilterSet& set, const Operand& operand, const std::byte* remote,
+                           const std::byte* local, Accepts&& accepts) noexcept {
+  std::uint64_t r[2], l[2];
+  std::memcpy(r, remote, 16);
+  std::memcpy(l, local, 16);
+  const Filter6* filters = set.filters6();
+  const FilterExtra* extra = set.extra() + set.count4;
+  for (unsigned i = 0; i < set.count6; ++i) {
+    const Filter6& f = filters[i];
+    bool hit = (((r[0] & f.remote_mask[0]) ^ f.remote[0]) | ((r[1] & f.remote_mask[1]) ^ f.remote[1]) |
+                ((l[0] & f.local_mask[0]) ^ f.local[0]) | ((l[1] & f.local_mask[1]) ^ f.local[1])) == 0;
+    for (unsigned lane = 0; lane < 4; ++lane) {
+      const std::uint16_t value = operand.lanes[kProtocol + lane];
+      hit &= value >= f.low[lane] && value <= f.high[lane];
+    }
+    if (hit && (extra[i].flags == 0 || accepts(extra[i]))) return extra[i].pdr;
+  }
+  return kNoPdr;
+}
+
+/// Shares equal sets. Owner: the control thread.
+class FilterSets {
+ public:
+  explicit FilterSets(RulesArena& arena) noexcept : arena_(arena) {}
+  /// One more reference to the set of these filters, made when it is new; 0 when memory is full.
+  ArenaRef acquire(std::span<const Filter> filters);
+  void release(ArenaRef ref);
+  std::size_t size() const noexcept { return references_.size(); }
+
+ private:
+  void lay_out(std::span<const Filter> filters, unsigned count4);
+  RulesArena& arena_;
+  std::vector<std::byte> scratch_;
+  std::unordered_multimap<std::uint64_t, ArenaRef> by_hash_;
+  std::unordered_map<ArenaRef, std::uint32_t> references_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,126 @@
+// The two cache lines that a packet of one direction touches: FlowState, which its owner
+// worker alone writes, and FlowRules, compiled by the control thread and copied in by the
+// worker between two bursts. Both are found by session index, so that they are prefetched
+// together. What does not fit is in a RulesExtension or an Account (offsets, slow path).
+#pragma once
+#include <cstdint>
+
+#include "base/types.h"
+#include "session/teid.h"
+
+namespace sluice {
+
+enum class Direction : std::uint8_t { Uplink = 0, Downlink = 1 };
+inline constexpr unsigned kDirections = 2;
+
+/// Offset ÷ 8 of an object in the rules arena; 0: none.
+using ArenaRef = std::uint32_t;
+
+inline constexpr unsigned kHotBuckets = 2;
+
+struct alignas(kCacheLine) FlowState {
+  std::uint32_t key;       ///< uplink: direct TEID; downlink: incarnation. 0: not live
+  std::uint32_t ue_ipv4;   ///< as loaded from the packet in host order; 0: none
+  std::uint64_t ue_prefix; ///< the /64 in host order; 0: none
+  std::uint64_t tokens[kHotBuckets];            ///< µbit; see policer.h
+  Nanoseconds refilled_at;
+  std::uint32_t rate_kbps[kHotBuckets];
+  std::int32_t usage_left;      ///< bytes until the accounting wants to look again
+  std::uint32_t usage_packets;  ///< counted since the last fold
+  std::uint16_t local_mask;     ///< bit n: local GTP-U address n may receive for this TEID
+  std::uint16_t flags;          ///< kFlow…
+  ArenaRef account;             ///< mutable state beyond this line
+};
+static_assert(sizeof(FlowState) == kCacheLine);
+
+inline constexpr std::uint16_t kFlowLive = 1;         ///< the session is installed
+inline constexpr std::uint16_t kFlowCheckSource = 2;  ///< inner source must be the UE's (uplink)
+
+/// What a matching PDR does, in 8 bytes.
+struct PdrEntry {
+  std::uint16_t id;
+  std::uint8_t far;
+  std::uint8_t buckets;    ///< bits 0 and 1: hot buckets; kMoreBuckets: a mask in the extension
+  std::uint8_t usage_set;  ///< 0: none, 1: counted in FlowState, n: Account's set n
+  std::uint8_t flags;      ///< kPdr…
+  std::uint8_t qfi;        ///< marked in the container when the FAR makes an outer header
+  std::uint8_t ppi;        ///< paging policy indicator + 1, 0: none
+};
+static_assert(sizeof(PdrEntry) == 8);
+inline constexpr std::uint8_t kMoreBuckets = 0x80;
+inline constexpr std::uint8_t kPdrGateClosed = 1;
+inline constexpr std::uint8_t kPdrKeepOuter = 2;  ///< no outer header removal
+inline constexpr std::uint8_t kPdrRqi = 4;
+inline constexpr std::uint8_t kPdrRemovesNothing = 8;
+
+enum class FarAction : std::uint8_t { Drop = 0, ToCore = 1, ToTunnel = 2, Buffer = 3, NoTunnel = 4 };
+
+struct FarEntry {
+  std::uint32_t teid;
+  std::uint16_t peer;  ///< index in the PeerTable
+  FarAction action;
+  std::uint8_t dscp;  ///< kDscpPresent | value
+  std::uint8_t port;  ///< outgoing port
+  std::uint8_t id_low;  ///< low octet of the FAR ID, for traces
+  std::uint16_t reserved;
+};
+static_assert(sizeof(FarEntry) == 12);
+inline constexpr std::uint8_t kDscpPresent = 0x40;
+
+inline constexpr unsigned kInlinePdrs = 3;
+inline constexpr unsigned kInlineFars = 2;
+
+struct alignas(kCacheLine) FlowRules {
+  ArenaRef filter_set;  ///< interned FilterSet of this direction's first tunnel
+  ArenaRef extension;   ///< RulesExtension, 0: everything is in this line
+  std::uint8_t pdr_count;
+  std::uint8_t far_count;
+  std::uint8_t port_mask;  ///< downlink: core ports that may deliver for this UE
+  std::uint8_t reserved;
+  std::uint32_t incarnation;
+  PdrEntry pdrs[kInlinePdrs];
+  FarEntry fars[kInlineFars];
+};
+static_assert(sizeof(FlowRules) == kCacheLine);
+
+/// One direction of one session: two adjacent lines.
+struct Flow {
+  FlowState state;
+  FlowRules rules;
+};
+static_assert(sizeof(Flow) == 2 * kCacheLine);
+
+/// A further tunnel of a session (a TEID that is not its direct one).
+struct TunnelEntry {
+  std::uint32_t teid;
+  ArenaRef filter_set;
+  std::uint16_t local_mask;
+  Direction direction;
+  std::uint8_t reserved;
+};
+static_assert(sizeof(TunnelEntry) == 12);
+
+/// Rules that do not fit a line. Immutable; one per direction of a session that needs it.
+struct RulesExtension {
+  std::uint32_t bytes;
+  std::uint8_t pdr_count;
+  std::uint8_t far_count;
+  std::uint8_t tunnel_count;  ///< uplink extension only: tunnels 1…n of both directions
+  std::uint8_t reserved;
+  // Then, each 8-byte aligned: uint64_t bucket_masks[pdr_count]; PdrEntry pdrs[pdr_count];
+  // FarEntry fars[far_count]; TunnelEntry tunnels[tunnel_count].
+  static std::uint32_t size(unsigned pdrs, unsigned fars, unsigned tunnels) noexcept {
+    return static_cast<std::uint32_t>(8 + pdrs * 16 + ((fars * sizeof(FarEntry) + 7) & ~7u) +
+                                      tunnels * sizeof(TunnelEntry));
+  }
+  std::uint64_t* bucket_masks() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
+  PdrEntry* pdrs() noexcept { return reinterpret_cast<PdrEntry*>(bucket_masks() + pdr_count); }
+  FarEntry* fars() noexcept { return reinterpret_cast<FarEntry*>(pdrs() + pdr_count); }
+  TunnelEntry* tunnels() noexcept {
+    return reinterpret_cast<TunnelEntry*>(reinterpret_cast<std::byte*>(fars()) +
+                                          ((far_count * sizeof(FarEntry) + 7) & ~7u));
+  }
+};
+static_assert(sizeof(RulesExtension) == 8);
+
+}  // namespace sluice

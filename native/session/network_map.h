@@ -1,0 +1,60 @@
+// Names of the outside world that rules refer to, as numbers: network instances and local
+// addresses to ports. Made once from the configuration; immutable.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice {
+
+inline constexpr unsigned kPortsMax = 8;            ///< width of a port mask
+inline constexpr unsigned kLocalAddressesMax = 16;  ///< width of FlowState::local_mask
+inline constexpr std::uint8_t kNoPort = 0xff;
+
+/// A local GTP-U address; its index is the bit in FlowState::local_mask.
+struct LocalAddress {
+  std::uint32_t words[4];  ///< as in a record; IPv4 in the first, rest 0
+  bool is_v6;
+  std::uint8_t port;
+  bool operator==(const LocalAddress&) const = default;
+};
+
+struct PortNames {
+  std::uint8_t index;
+  bool is_access;
+  std::uint16_t udp_port;
+  std::vector<std::string> instances;  ///< "*" is any
+
+  bool carries(std::string_view instance) const {
+    for (const auto& name : instances) {
+      if (instance.empty() || name == "*" || name == instance) return true;
+    }
+    return false;
+  }
+};
+
+struct NetworkMap {
+  std::vector<PortNames> ports;
+  std::vector<LocalAddress> locals;
+
+  /// Ports of one role that carry an instance (empty: any), bit n is port n.
+  std::uint8_t mask(bool access, std::string_view instance) const {
+    std::uint8_t mask = 0;
+    for (const auto& port : ports) {
+      if (port.is_access == access && port.carries(instance)) {
+        mask = static_cast<std::uint8_t>(mask | 1u << port.index);
+      }
+    }
+    return mask;
+  }
+  /// The address that packets out of a port get, or null when it has none of the family.
+  const LocalAddress* source(std::uint8_t port, bool is_v6) const {
+    for (const auto& local : locals) {
+      if (local.port == port && local.is_v6 == is_v6) return &local;
+    }
+    return nullptr;
+  }
+};
+
+}  // namespace sluice

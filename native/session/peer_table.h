@@ -1,0 +1,56 @@
+// Tunnel peers, interned: one line each with the outer header's constant part, shared by
+// all sessions behind one gNB or UPF. Control thread writes an entry before any rules
+// refer to it; workers read.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "session/network_map.h"
+
+namespace sluice {
+
+/// Outer IP and UDP header without lengths, flow label, source port and DSCP.
+struct alignas(64) Peer {
+  std::uint8_t header[48];     ///< IPv4: 20 + 8 bytes, IPv6: 40 + 8
+  std::uint32_t checksum_seed; ///< one's complement sum of the constant words (IPv4 header; IPv6 pseudo header)
+  std::uint8_t port;           ///< outgoing port
+  bool is_v6;
+  std::uint8_t reserved[10];
+};
+static_assert(sizeof(Peer) == 64);
+
+class PeerTable {
+ public:
+  static constexpr std::uint16_t kNone = 0xffff;
+  /// @param peers  zeroed, 64-byte aligned, of at most 65,535 entries.
+  explicit PeerTable(std::span<Peer> peers) noexcept : peers_(peers) {}
+
+  /// One more reference; kNone when the table is full.
+  std::uint16_t acquire(const LocalAddress& source, const std::uint32_t (&destination)[4],
+                        std::uint16_t udp_port);
+  void release(std::uint16_t peer);
+  const Peer& operator[](std::uint16_t peer) const noexcept { return peers_[peer]; }
+  const Peer* data() const noexcept { return peers_.data(); }
+
+ private:
+  struct Key {
+    std::uint32_t destination[4];
+    std::uint32_t port_and_udp;
+    bool operator==(const Key&) const = default;
+  };
+  struct Hash {
+    std::size_t operator()(const Key& key) const noexcept;
+  };
+  struct Use {
+    std::uint16_t peer;
+    std::uint32_t references;
+  };
+  std::span<Peer> peers_;
+  std::unordered_map<Key, Use, Hash> by_key_;
+  std::vector<Key> keys_;
+  std::vector<std::uint16_t> free_;
+};
+
+}  // namespace sluice

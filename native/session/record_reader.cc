@@ -1,0 +1,74 @@
+#include "session/record_reader.h"
+
+#include <algorithm>
+
+namespace sluice {
+using namespace record;
+
+RecordReader::RecordReader(const std::uint32_t* words, std::size_t bytes) noexcept {
+  if (bytes < kHeaderWords * 4 || words[header::Magic] != kMagic) return;
+  const std::uint32_t total = words[header::Bytes];
+  if (total > bytes || total > kBytesMax || total % 4 != 0) return;
+  words_ = words;
+  bytes_ = total;
+  pdr_ = kHeaderWords;
+  far_ = pdr_ + pdrs() * kPdrWords;
+  qer_ = far_ + fars() * kFarWords;
+  urr_ = qer_ + qers() * kQerWords;
+  const unsigned bar = urr_ + urrs() * kUrrWords;
+  filter_ = bar + bars() * kBarWords;
+  bool good = (filter_ + filters() * kFilterWords) * std::size_t{4} <= bytes_;
+  for (unsigned i = 0; good && i < pdrs(); ++i) good = pdr_in_range(pdr(i));
+  for (unsigned i = 0; good && i < filters(); ++i) good = filter_in_range(filter(i));
+  if (!good) words_ = nullptr;
+}
+
+bool RecordReader::pdr_in_range(const std::uint32_t* p) const noexcept {
+  const unsigned qer_count = p[pdr::FTeid] >> 24, urr_count = p[pdr::Filters] >> 24;
+  const auto indices = list(p[pdr::Lists] & 0xffff, qer_count + urr_count);
+  if (indices.size() != qer_count + urr_count) return false;
+  for (unsigned i = 0; i < indices.size(); ++i) {
+    if (indices[i] >= (i < qer_count ? qers() : urrs())) return false;
+  }
+  return (p[pdr::FTeid] >> 16 & 0xff) < fars() &&
+         (p[pdr::Filters] & 0xffff) + (p[pdr::Filters] >> 16 & 0xff) <= filters();
+}
+
+bool RecordReader::filter_in_range(const std::uint32_t* f) const noexcept {
+  for (const auto ports : {f[filter::SourcePorts], f[filter::DestinationPorts]}) {
+    const unsigned ranges = ports >> 16;
+    if (word_list(ports & 0xffff, ranges).size() != ranges) return false;
+  }
+  const std::uint32_t source = f[filter::Protocol] >> 8 & 0xff;
+  const std::uint32_t destination = f[filter::Protocol] >> 16 & 0xff;
+  return std::max(source, destination) <= 128;
+}
+
+std::string_view RecordReader::text(std::uint32_t ref) const noexcept {
+  const std::size_t offset = std::size_t{ref >> 16} * 4, length = ref & 0xffff;
+  if (offset + length > bytes_) return {};
+  return {reinterpret_cast<const char*>(words_) + offset, length};
+}
+
+std::span<const std::uint8_t> RecordReader::list(std::uint32_t offset4,
+                                                 unsigned count) const noexcept {
+  if (std::size_t{offset4} * 4 + count > bytes_) return {};
+  return {reinterpret_cast<const std::uint8_t*>(words_) + std::size_t{offset4} * 4, count};
+}
+
+std::span<const std::uint32_t> RecordReader::word_list(std::uint32_t offset4,
+                                                       unsigned count) const noexcept {
+  if ((std::size_t{offset4} + count) * 4 > bytes_) return {};
+  return {words_ + offset4, count};
+}
+
+std::span<const std::uint8_t> RecordReader::qer_indices(const std::uint32_t* p) const noexcept {
+  return list(p[pdr::Lists] & 0xffff, p[pdr::FTeid] >> 24);
+}
+
+std::span<const std::uint8_t> RecordReader::urr_indices(const std::uint32_t* p) const noexcept {
+  return list(p[pdr::Lists] & 0xffff, (p[pdr::FTeid] >> 24) + (p[pdr::Filters] >> 24))
+      .subspan(p[pdr::FTeid] >> 24);
+}
+
+}  // namespace sluice

@@ -1,0 +1,55 @@
+// A bounds-checked view of a session record: whatever the bytes are, nothing outside is
+// read. Control thread.
+#pragma once
+#include <span>
+#include <string_view>
+
+#include "session/record.h"
+
+namespace sluice {
+
+class RecordReader {
+ public:
+  RecordReader() = default;
+  /// Checks magic, length and that all tables lie inside; valid() tells.
+  RecordReader(const std::uint32_t* words, std::size_t bytes) noexcept;
+
+  bool valid() const noexcept { return words_ != nullptr; }
+  std::uint32_t header(record::header::Word word) const noexcept { return words_[word]; }
+  unsigned pdrs() const noexcept { return count1(8); }
+  unsigned fars() const noexcept { return count1(16); }
+  unsigned qers() const noexcept { return count1(24); }
+  unsigned urrs() const noexcept { return words_[record::header::Counts2] & 0xff; }
+  unsigned bars() const noexcept { return words_[record::header::Counts2] >> 8 & 0xff; }
+  unsigned filters() const noexcept { return words_[record::header::Counts2] >> 16; }
+  const std::uint32_t* pdr(unsigned i) const noexcept { return words_ + pdr_ + i * record::kPdrWords; }
+  const std::uint32_t* far(unsigned i) const noexcept { return words_ + far_ + i * record::kFarWords; }
+  const std::uint32_t* qer(unsigned i) const noexcept { return words_ + qer_ + i * record::kQerWords; }
+  const std::uint32_t* urr(unsigned i) const noexcept { return words_ + urr_ + i * record::kUrrWords; }
+  const std::uint32_t* filter(unsigned i) const noexcept {
+    return words_ + filter_ + i * record::kFilterWords;
+  }
+  /// A Ref's bytes; empty when absent or outside.
+  std::string_view text(std::uint32_t ref) const noexcept;
+  /// A list of bytes at (byte offset ÷ 4); empty when outside.
+  std::span<const std::uint8_t> list(std::uint32_t offset4, unsigned count) const noexcept;
+  /// Words at (byte offset ÷ 4); empty when outside.
+  std::span<const std::uint32_t> word_list(std::uint32_t offset4, unsigned count) const noexcept;
+
+  // The lists of a PDR, every index in range (checked by the constructor).
+  std::span<const std::uint8_t> qer_indices(const std::uint32_t* pdr) const noexcept;
+  std::span<const std::uint8_t> urr_indices(const std::uint32_t* pdr) const noexcept;
+
+ private:
+  unsigned count1(unsigned shift) const noexcept {
+    return words_[record::header::Counts1] >> shift & 0xff;
+  }
+  bool pdr_in_range(const std::uint32_t* pdr) const noexcept;
+  bool filter_in_range(const std::uint32_t* filter) const noexcept;
+
+  const std::uint32_t* words_ = nullptr;
+  std::size_t bytes_ = 0;
+  unsigned pdr_ = 0, far_ = 0, qer_ = 0, urr_ = 0, filter_ = 0;
+};
+
+}  // namespace sluice
