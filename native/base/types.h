@@ -1,4 +1,6 @@
-// Words that every layer uses: strong numbers, results, drop reasons.
+// The words of every layer: strong numbers, results of set-up calls, and the drop reasons
+// (drop_reason.def is their one list). Nothing here has state, so any thread may use it.
+// Start here; the other headers of this folder add clocks, timers and topology.
 #pragma once
 #include <cstddef>
 #include <cstdint>
