@@ -25,10 +25,10 @@ inline constexpr std::uint16_t kPacketBytesMax = kChunkBytes - kCoreDataOffset;
 
 /// Metadata at the start of each chunk. Owner: the thread that holds the packet.
 struct Packet {
-  std::uint16_t offset;   ///< first data byte, from the start of the chunk
-  std::uint16_t length;   ///< bytes of data: one whole IP packet
-  std::uint8_t port;      ///< index of the port that received it
-  std::uint8_t flags;     ///< kPacket… bits
+  std::uint16_t offset;  ///< first data byte, from the start of the chunk
+  std::uint16_t length;  ///< bytes of data: one whole IP packet
+  std::uint8_t port;     ///< index of the port that received it
+  std::uint8_t flags;    ///< kPacket… bits
   std::uint16_t reserved;
   std::uint32_t session;  ///< hand-off: session index found by the worker that received it
   std::uint32_t word;     ///< hand-off: what the receiving worker parsed
