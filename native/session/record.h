@@ -32,6 +32,7 @@ enum Word : unsigned {
   UePrefixHigh = 16, UePrefixLow = 17,  // the /64, most significant word first
   Flags = 18,        // kUe… bits
   UeInstance = 19,   // Ref: network instance of the UE addresses (of the PDI that has them)
+  Place = 20,        // bucket << 16 | slot: what SessionIndex follows from, whatever slots per bucket is
 };
 inline constexpr std::uint32_t kUeIpv4 = 1, kUeIpv6 = 2, kUeIpv4FromPool = 4, kUeIpv6FromPool = 8;
 }  // namespace header
@@ -53,6 +54,8 @@ enum Word : unsigned {
   RoutesText = 15,  // (byte offset ÷ 4) of that many Refs: the routes as they were written
 };
 inline constexpr std::uint32_t kFTeidPresent = 1, kFTeidChosenHere = 2, kFTeidIpv4 = 4, kFTeidIpv6 = 8;
+// Chosen here without a choose ID: shared with no other PDR. Addresses filled in here, not asked for.
+inline constexpr std::uint32_t kFTeidUnshared = 16, kFTeidAddressHere = 32;
 inline constexpr std::uint32_t kPdrUeIpv4 = 1, kPdrUeIpv6 = 2, kPdrUeIpv4Auto = 4, kPdrUeIpv6Auto = 8;
 }  // namespace pdr
 
@@ -122,7 +125,8 @@ enum Word : unsigned {
 // As written "from source to destination" for Core; swapped when the PDR's source is Access.
 inline constexpr std::uint32_t kFlow = 1, kTos = 2, kSpi = 4, kFlowLabel = 8, kSourceIpv4 = 16,
                                kSourceIpv6 = 32, kDestinationIpv4 = 64, kDestinationIpv6 = 128,
-                               kSourceAssigned = 256, kDestinationAssigned = 512, kAnyProtocol = 1024;
+                               kSourceAssigned = 256, kDestinationAssigned = 512, kAnyProtocol = 1024,
+                               kTosMask = 2048;  // the mask was written; 255 otherwise
 }  // namespace filter
 
 }  // namespace sluice::record

@@ -187,7 +187,10 @@ export interface Datapath {
   registerSlabChunk(chunk: Uint8Array): void;
   /** Compiles and reserves for the first `count` operations; writes Status, Detail, Ticket. */
   prepare(count: number): void;
-  /** Hands prepared operations to their workers; returns the number that completed() will reach. */
+  /**
+   * Hands prepared operations to their workers; returns the number that completed() will reach.
+   * Before start() (restore) it takes effect at once and completed() has reached it on return.
+   */
   apply(tickets: Uint32Array, count: number): number;
   /** Gives back what prepare() reserved. */
   abort(tickets: Uint32Array, count: number): void;
