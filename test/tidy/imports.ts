@@ -15,6 +15,7 @@ const cppLevels: Record<string, number> = {
   datagram: 2,
   pipeline: 3,
   worker: 4,
+  gnb: 4,
   addon: 5,
   fuzz: 6,
   bench: 6,
