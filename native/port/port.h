@@ -5,6 +5,7 @@
 // super-frames (GRO, TSO) are the driver's own affair, split at rx and joined at tx.
 #pragma once
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -55,9 +56,10 @@ struct alignas(kCacheLine) PortCounters {
   std::uint64_t rx_bytes = 0;
   std::uint64_t tx_packets = 0;
   std::uint64_t tx_bytes = 0;
-  std::uint64_t tx_full = 0;    ///< packets that tx() did not take
+  std::uint64_t tx_full = 0;       ///< packets that tx() did not take
   std::uint64_t rx_no_buffer = 0;  ///< times rx stopped because the pool was empty
-  std::array<std::uint64_t, 2> reserved{};
+  std::uint64_t rx_errors = 0;     ///< frames that no packet could be made of: too big, malformed
+  std::uint64_t tx_errors = 0;     ///< packets that tx() took and the kernel or device refused
 };
 
 /// One worker's end of a port. Owner: that worker's thread; nothing here blocks or throws.
@@ -77,6 +79,12 @@ class PortQueue {
   const PortCounters& counters() const noexcept { return counters_; }
 
  protected:
+  /// Adds to a counter. Relaxed: pairs with whoever reads the counters, and wants figures only.
+  static void count(std::uint64_t& word, std::uint64_t n) noexcept {
+    const std::atomic_ref<std::uint64_t> atomic(word);
+    atomic.store(word + n, std::memory_order_relaxed);
+  }
+
   PortCounters counters_;
 };
 
@@ -96,7 +104,9 @@ class Port {
   virtual std::map<std::string, std::string> capabilities() const { return {}; }
   /// Says which worker owns a bucket, so that the driver can steer (kernel BPF programs).
   /// Called before open() and again whenever the table changes.
-  virtual void steer(std::span<const std::uint8_t, 256> bucket_owner) noexcept { (void)bucket_owner; }
+  virtual void steer(std::span<const std::uint8_t, 256> bucket_owner) noexcept {
+    (void)bucket_owner;
+  }
   const PortConfig& config() const noexcept { return config_; }
   std::uint8_t index() const noexcept { return index_; }
 

@@ -1,0 +1,33 @@
+// Steering programs: they tell the kernel which worker's queue a packet goes to.
+// A classic program picks the socket of a SO_REUSEPORT group by a TEID's top byte, an
+// eBPF program the queue of a TUN device by the bucket octet of a UE address. Both are
+// generated from the table bucket → worker and replaced whole when the table changes.
+// Threads: the control thread; pure but for load_program().
+#pragma once
+#include <linux/bpf.h>
+#include <linux/filter.h>
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/types.h"
+
+namespace sluice {
+
+using BucketOwners = std::array<std::uint8_t, 256>;
+
+/// Decides by the TEID of the GTP-U datagram; a datagram too short for one goes to queue 0.
+/// @return at most 770 instructions that return the owner's number.
+std::vector<sock_filter> reuseport_program(const BucketOwners& owners);
+
+/// Decides by the destination of the IP packet: the last octet of an IPv4 address, the last
+/// octet of an IPv6 address's /64. Anything else goes to queue 0.
+std::vector<bpf_insn> tun_program(const BucketOwners& owners);
+
+/// Loads a program of type socket filter by bpf(2).
+/// @return a descriptor that the caller closes, or -errno (-EPERM: not allowed).
+int load_program(std::span<const bpf_insn> program) noexcept;
+
+}  // namespace sluice
