@@ -47,8 +47,8 @@ struct CompactLine {
     const __m256i low = _mm256_load_si256(line);
     const __m256i high = _mm256_load_si256(line + 1);
     const auto mask_of = [&](__m256i v) {
-      return static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(
-          _mm256_cmpeq_epi64(_mm256_srli_epi64(v, 24), wanted))));
+      return static_cast<unsigned>(_mm256_movemask_pd(
+          _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_srli_epi64(v, 24), wanted))));
     };
     unsigned mask = (mask_of(low) | mask_of(high) << 4) & 0x7f;
     if (mask == 0) return false;
@@ -142,8 +142,9 @@ inline std::uint64_t line_link(const WideLine& line) noexcept {
 }
 inline void set_line_link(WideLine& line, std::uint64_t link) noexcept {
   auto& extra = line.entries[0].extra;
-  extra.store((extra.load(std::memory_order_relaxed) & 0xff) | static_cast<std::uint32_t>(link << 8),
-              std::memory_order_release);
+  extra.store(
+      (extra.load(std::memory_order_relaxed) & 0xff) | static_cast<std::uint32_t>(link << 8),
+      std::memory_order_release);
 }
 
 template <typename Line>

@@ -7,7 +7,12 @@
 
 namespace sluice {
 
-enum class EventKind : std::uint32_t { Usage = 1, DownlinkData = 2, ErrorIndication = 3, Inactivity = 4 };
+enum class EventKind : std::uint32_t {
+  Usage = 1,
+  DownlinkData = 2,
+  ErrorIndication = 3,
+  Inactivity = 4
+};
 
 /// Bit n is UsageTrigger n of the API.
 enum UsageTrigger : std::uint32_t {
@@ -30,12 +35,12 @@ struct Event {
   std::uint32_t id;
   std::uint32_t sequence;
   std::uint32_t triggers;
-  std::uint64_t bytes[2];    ///< uplink, downlink
+  std::uint64_t bytes[2];  ///< uplink, downlink
   std::uint64_t packets[2];
   std::uint64_t start_time;  ///< ns since 1970
   std::uint64_t end_time;
   std::uint64_t duration_ns;
-  std::uint32_t ticket;      ///< ticket + 1 of the operation that asked, 0: unasked
+  std::uint32_t ticket;  ///< ticket + 1 of the operation that asked, 0: unasked
   std::uint32_t qfi;
   std::uint32_t address[4];
   std::uint32_t reserved[6];

@@ -20,7 +20,16 @@
 namespace sluice {
 
 /// Dimensions of a box and lanes of a packet's operand.
-enum Lane : unsigned { kRemoteHigh, kRemoteLow, kLocalHigh, kLocalLow, kProtocol, kRemotePort, kLocalPort, kQfi };
+enum Lane : unsigned {
+  kRemoteHigh,
+  kRemoteLow,
+  kLocalHigh,
+  kLocalLow,
+  kProtocol,
+  kRemotePort,
+  kLocalPort,
+  kQfi
+};
 inline constexpr unsigned kLanes = 8;
 inline constexpr std::uint16_t kNoQfi = 64;  ///< the packet carried none
 inline constexpr unsigned kNoPdr = 0xff;
@@ -65,7 +74,8 @@ struct alignas(kCacheLine) FilterSet {
   std::uint32_t bytes;
   std::uint16_t count4, count6;
   std::uint64_t hash;
-  // Then FilterPair pairs[(count4 + 1) / 2]; Filter6 filters6[count6]; FilterExtra extra[count4 + count6].
+  // Then FilterPair pairs[(count4 + 1) / 2]; Filter6 filters6[count6]; FilterExtra extra[count4 +
+  // count6].
   const FilterPair* pairs() const noexcept { return reinterpret_cast<const FilterPair*>(this + 1); }
   const Filter6* filters6() const noexcept {
     return reinterpret_cast<const Filter6*>(pairs() + (count4 + 1) / 2);
@@ -84,12 +94,13 @@ static_assert(sizeof(FilterSet) == kCacheLine);
 /// First PDR whose filter matches an IPv4 packet, or kNoPdr.
 /// @param accepts  asked of a matching filter whose extra conditions are not empty.
 template <typename Accepts>
-inline unsigned match_ipv4(const FilterSet& set, const Operand& operand, Accepts&& accepts) noexcept {
+inline unsigned match_ipv4(const FilterSet& set, const Operand& operand,
+                           Accepts&& accepts) noexcept {
   const FilterPair* pair = set.pairs();
   const FilterExtra* extra = set.extra();
 #if defined(__AVX2__)
-  const __m256i x = _mm256_broadcastsi128_si256(
-      _mm_load_si128(reinterpret_cast<const __m128i*>(operand.lanes)));
+  const __m256i x =
+      _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(operand.lanes)));
 #endif
   for (unsigned first = 0; first < set.count4; first += 2, ++pair) {
 #if defined(__AVX2__)
@@ -103,8 +114,8 @@ inline unsigned match_ipv4(const FilterSet& set, const Operand& operand, Accepts
     bool hits[2] = {true, true};
     for (unsigned k = 0; k < 2; ++k) {
       for (unsigned lane = 0; lane < kLanes; ++lane) {
-        hits[k] &= operand.lanes[lane] >= pair->low[k][lane] &&
-                   operand.lanes[lane] <= pair->high[k][lane];
+        hits[k] &=
+            operand.lanes[lane] >= pair->low[k][lane] && operand.lanes[lane] <= pair->high[k][lane];
       }
     }
 #endif
@@ -128,8 +139,9 @@ inline unsigned match_ipv6(const FilterSet& set, const Operand& operand, const s
   const FilterExtra* extra = set.extra() + set.count4;
   for (unsigned i = 0; i < set.count6; ++i) {
     const Filter6& f = filters[i];
-    bool hit = (((r[0] & f.remote_mask[0]) ^ f.remote[0]) | ((r[1] & f.remote_mask[1]) ^ f.remote[1]) |
-                ((l[0] & f.local_mask[0]) ^ f.local[0]) | ((l[1] & f.local_mask[1]) ^ f.local[1])) == 0;
+    bool hit =
+        (((r[0] & f.remote_mask[0]) ^ f.remote[0]) | ((r[1] & f.remote_mask[1]) ^ f.remote[1]) |
+         ((l[0] & f.local_mask[0]) ^ f.local[0]) | ((l[1] & f.local_mask[1]) ^ f.local[1])) == 0;
     for (unsigned lane = 0; lane < 4; ++lane) {
       const std::uint16_t value = operand.lanes[kProtocol + lane];
       hit &= value >= f.low[lane] && value <= f.high[lane];

@@ -19,10 +19,10 @@ using ArenaRef = std::uint32_t;
 inline constexpr unsigned kHotBuckets = 2;
 
 struct alignas(kCacheLine) FlowState {
-  std::uint32_t key;       ///< uplink: direct TEID; downlink: incarnation. 0: not live
-  std::uint32_t ue_ipv4;   ///< as loaded from the packet in host order; 0: none
-  std::uint64_t ue_prefix; ///< the /64 in host order; 0: none
-  std::uint64_t tokens[kHotBuckets];            ///< µbit; see policer.h
+  std::uint32_t key;                  ///< uplink: direct TEID; downlink: incarnation. 0: not live
+  std::uint32_t ue_ipv4;              ///< as loaded from the packet in host order; 0: none
+  std::uint64_t ue_prefix;            ///< the /64 in host order; 0: none
+  std::uint64_t tokens[kHotBuckets];  ///< µbit; see policer.h
   Nanoseconds refilled_at;
   std::uint32_t rate_kbps[kHotBuckets];
   std::int32_t usage_left;      ///< bytes until the accounting wants to look again
@@ -53,14 +53,20 @@ inline constexpr std::uint8_t kPdrKeepOuter = 2;  ///< no outer header removal
 inline constexpr std::uint8_t kPdrRqi = 4;
 inline constexpr std::uint8_t kPdrRemovesNothing = 8;
 
-enum class FarAction : std::uint8_t { Drop = 0, ToCore = 1, ToTunnel = 2, Buffer = 3, NoTunnel = 4 };
+enum class FarAction : std::uint8_t {
+  Drop = 0,
+  ToCore = 1,
+  ToTunnel = 2,
+  Buffer = 3,
+  NoTunnel = 4
+};
 
 struct FarEntry {
   std::uint32_t teid;
   std::uint16_t peer;  ///< index in the PeerTable
   FarAction action;
-  std::uint8_t dscp;  ///< kDscpPresent | value
-  std::uint8_t port;  ///< outgoing port
+  std::uint8_t dscp;    ///< kDscpPresent | value
+  std::uint8_t port;    ///< outgoing port
   std::uint8_t id_low;  ///< low octet of the FAR ID, for traces
   std::uint16_t reserved;
 };

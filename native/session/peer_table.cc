@@ -6,7 +6,6 @@
 
 namespace sluice {
 namespace {
-// Sessions and wire are on neighbouring levels: bytes.h is only loads and stores.
 void write_header(Peer& peer, const LocalAddress& source, const std::uint32_t (&destination)[4],
                   std::uint16_t udp_port) noexcept {
   auto* h = reinterpret_cast<std::byte*>(peer.header);

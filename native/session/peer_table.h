@@ -13,9 +13,10 @@ namespace sluice {
 
 /// Outer IP and UDP header without lengths, flow label, source port and DSCP.
 struct alignas(64) Peer {
-  std::uint8_t header[48];     ///< IPv4: 20 + 8 bytes, IPv6: 40 + 8
-  std::uint32_t checksum_seed; ///< one's complement sum of the constant words (IPv4 header; IPv6 pseudo header)
-  std::uint8_t port;           ///< outgoing port
+  std::uint8_t header[48];      ///< IPv4: 20 + 8 bytes, IPv6: 40 + 8
+  std::uint32_t checksum_seed;  ///< one's complement sum of the constant words (IPv4 header; IPv6
+                                ///< pseudo header)
+  std::uint8_t port;            ///< outgoing port
   bool is_v6;
   std::uint8_t reserved[10];
 };

@@ -19,20 +19,26 @@ inline constexpr unsigned kHeaderWords = 24;
 namespace header {
 enum Word : unsigned {
   Magic = 0,
-  Bytes = 1,         // total length, multiple of 8
-  SeidLow = 2, SeidHigh = 3,
-  RevisionLow = 4, RevisionHigh = 5,
-  Name = 6, Owner = 7, Dnn = 8,  // Refs
+  Bytes = 1,  // total length, multiple of 8
+  SeidLow = 2,
+  SeidHigh = 3,
+  RevisionLow = 4,
+  RevisionHigh = 5,
+  Name = 6,
+  Owner = 7,
+  Dnn = 8,           // Refs
   SessionIndex = 9,  // 24 bits: bucket * slots per bucket + slot
   Counts1 = 10,      // pdn_type | pdrs << 8 | fars << 16 | qers << 24
   Counts2 = 11,      // urrs | bars << 8 | filters << 16
-  CreateTimeLow = 12, CreateTimeHigh = 13,  // ms since 1970
-  Incarnation = 14,  // tells two sessions in one slot apart; never 0
-  UeIpv4 = 15,       // 0: none
-  UePrefixHigh = 16, UePrefixLow = 17,  // the /64, most significant word first
+  CreateTimeLow = 12,
+  CreateTimeHigh = 13,  // ms since 1970
+  Incarnation = 14,     // tells two sessions in one slot apart; never 0
+  UeIpv4 = 15,          // 0: none
+  UePrefixHigh = 16,
+  UePrefixLow = 17,  // the /64, most significant word first
   Flags = 18,        // kUe… bits
   UeInstance = 19,   // Ref: network instance of the UE addresses (of the PDI that has them)
-  Place = 20,        // bucket << 16 | slot: what SessionIndex follows from, whatever slots per bucket is
+  Place = 20,  // bucket << 16 | slot: what SessionIndex follows from, whatever slots per bucket is
 };
 inline constexpr std::uint32_t kUeIpv4 = 1, kUeIpv6 = 2, kUeIpv4FromPool = 4, kUeIpv6FromPool = 8;
 }  // namespace header
@@ -40,60 +46,84 @@ inline constexpr std::uint32_t kUeIpv4 = 1, kUeIpv6 = 2, kUeIpv4FromPool = 4, kU
 inline constexpr unsigned kPdrWords = 16;
 namespace pdr {
 enum Word : unsigned {
-  Id = 0,           // id u16 | source interface << 16 | outer header removal << 24 (proto values)
+  Id = 0,  // id u16 | source interface << 16 | outer header removal << 24 (proto values)
   Precedence = 1,
-  Instance = 2,     // Ref, absent: any
-  Teid = 3,         // local TEID, 0: none
-  FTeid = 4,        // kFTeid… bits | choose id << 8 | FAR index << 16 | number of QERs << 24
-  LocalIpv4 = 5,    // local address of the F-TEID, 0: none
-  LocalIpv6 = 6,    // 4 words
-  QfisLow = 10, QfisHigh = 11,  // bit n: QFI n may match; 0: any
-  Filters = 12,     // index of the first filter u16 | filters << 16 | number of URRs << 24
-  Lists = 13,       // (byte offset ÷ 4) u16 of u8s [QER indices…, URR indices…] | kPdrUe… << 16 | framed routes << 24
-  FramedRoutes = 14,  // (byte offset ÷ 4) of entries of 6 words {is v6, prefix length, address (4 words)}
+  Instance = 2,   // Ref, absent: any
+  Teid = 3,       // local TEID, 0: none
+  FTeid = 4,      // kFTeid… bits | choose id << 8 | FAR index << 16 | number of QERs << 24
+  LocalIpv4 = 5,  // local address of the F-TEID, 0: none
+  LocalIpv6 = 6,  // 4 words
+  QfisLow = 10,
+  QfisHigh = 11,  // bit n: QFI n may match; 0: any
+  Filters = 12,   // index of the first filter u16 | filters << 16 | number of URRs << 24
+  Lists = 13,  // (byte offset ÷ 4) u16 of u8s [QER indices…, URR indices…] | kPdrUe… << 16 | framed
+               // routes << 24
+  FramedRoutes =
+      14,  // (byte offset ÷ 4) of entries of 6 words {is v6, prefix length, address (4 words)}
   RoutesText = 15,  // (byte offset ÷ 4) of that many Refs: the routes as they were written
 };
-inline constexpr std::uint32_t kFTeidPresent = 1, kFTeidChosenHere = 2, kFTeidIpv4 = 4, kFTeidIpv6 = 8;
-// Chosen here without a choose ID: shared with no other PDR. Addresses filled in here, not asked for.
+inline constexpr std::uint32_t kFTeidPresent = 1, kFTeidChosenHere = 2, kFTeidIpv4 = 4,
+                               kFTeidIpv6 = 8;
+// Chosen here without a choose ID: shared with no other PDR. Addresses filled in here, not asked
+// for.
 inline constexpr std::uint32_t kFTeidUnshared = 16, kFTeidAddressHere = 32;
-inline constexpr std::uint32_t kPdrUeIpv4 = 1, kPdrUeIpv6 = 2, kPdrUeIpv4Auto = 4, kPdrUeIpv6Auto = 8;
+inline constexpr std::uint32_t kPdrUeIpv4 = 1, kPdrUeIpv6 = 2, kPdrUeIpv4Auto = 4,
+                               kPdrUeIpv6Auto = 8;
 }  // namespace pdr
 
 inline constexpr unsigned kFarWords = 12;
 namespace far {
 enum Word : unsigned {
   Id = 0,
-  Action = 1,   // kFar… | destination interface << 8 | flags << 16 | dscp << 24
-  Instance = 2, // Ref, absent: default
+  Action = 1,    // kFar… | destination interface << 8 | flags << 16 | dscp << 24
+  Instance = 2,  // Ref, absent: default
   Teid = 3,
   Ipv4 = 4,
-  Ipv6 = 5,     // 4 words
-  UdpPort = 9,  // u16, 0: 2152 | BAR index + 1 << 16 | duplicates << 24
+  Ipv6 = 5,         // 4 words
+  UdpPort = 9,      // u16, 0: 2152 | BAR index + 1 << 16 | duplicates << 24
   Duplicates = 10,  // (byte offset ÷ 4) of that many entries of kFarWords words
 };
 inline constexpr std::uint32_t kForward = 1, kDrop = 2, kBuffer = 3;
-inline constexpr std::uint32_t kOuterHeader = 1, kOuterIpv4 = 2, kOuterIpv6 = 4, kDscp = 8, kNotify = 16;
+inline constexpr std::uint32_t kOuterHeader = 1, kOuterIpv4 = 2, kOuterIpv6 = 4, kDscp = 8,
+                               kNotify = 16;
 }  // namespace far
 
 inline constexpr unsigned kQerWords = 12;
 namespace qer {
 enum Word : unsigned {
-  Id = 0, Flags = 1, UplinkMbrLow = 2, UplinkMbrHigh = 3, DownlinkMbrLow = 4, DownlinkMbrHigh = 5,
-  UplinkGbrLow = 6, UplinkGbrHigh = 7, DownlinkGbrLow = 8, DownlinkGbrHigh = 9,  // kbit/s
-  Qfi = 10,           // qfi | ppi << 8
-  SharedBucket = 11,  // Ref
+  Id = 0,
+  Flags = 1,
+  UplinkMbrLow = 2,
+  UplinkMbrHigh = 3,
+  DownlinkMbrLow = 4,
+  DownlinkMbrHigh = 5,
+  UplinkGbrLow = 6,
+  UplinkGbrHigh = 7,
+  DownlinkGbrLow = 8,
+  DownlinkGbrHigh = 9,  // kbit/s
+  Qfi = 10,             // qfi | ppi << 8
+  SharedBucket = 11,    // Ref
 };
-inline constexpr std::uint32_t kUplinkClosed = 1, kDownlinkClosed = 2, kUplinkMbr = 4, kDownlinkMbr = 8,
-                               kUplinkGbr = 16, kDownlinkGbr = 32, kQfi = 64, kRqi = 128, kPpi = 256;
+inline constexpr std::uint32_t kUplinkClosed = 1, kDownlinkClosed = 2, kUplinkMbr = 4,
+                               kDownlinkMbr = 8, kUplinkGbr = 16, kDownlinkGbr = 32, kQfi = 64,
+                               kRqi = 128, kPpi = 256;
 }  // namespace qer
 
 inline constexpr unsigned kUrrWords = 20;
 namespace urr {
 enum Word : unsigned {
-  Id = 0, Flags = 1,
-  ThresholdTotal = 2, ThresholdUplink = 4, ThresholdDownlink = 6,  // bytes, low word first
-  QuotaTotal = 8, QuotaUplink = 10, QuotaDownlink = 12,
-  TimeThresholdMs = 14, TimeQuotaMs = 15, PeriodMs = 16, InactivityMs = 17,
+  Id = 0,
+  Flags = 1,
+  ThresholdTotal = 2,
+  ThresholdUplink = 4,
+  ThresholdDownlink = 6,  // bytes, low word first
+  QuotaTotal = 8,
+  QuotaUplink = 10,
+  QuotaDownlink = 12,
+  TimeThresholdMs = 14,
+  TimeQuotaMs = 15,
+  PeriodMs = 16,
+  InactivityMs = 17,
   Linked = 18,    // (byte offset ÷ 4) u16 of u8 URR indices | how many << 16
   QuotaFar = 19,  // FAR index + 1, 0: drop
 };
@@ -112,20 +142,21 @@ inline constexpr unsigned kFilterWords = 16;
 namespace filter {
 enum Word : unsigned {
   Flags = 0,
-  Protocol = 1,     // protocol | source prefix length << 8 | destination prefix length << 16
-  Source = 2,       // 4 words; IPv4 in the first
-  Destination = 6,  // 4 words
-  SourcePorts = 10,       // (byte offset ÷ 4) u16 | ranges << 16; a range is one word: low | high << 16
+  Protocol = 1,      // protocol | source prefix length << 8 | destination prefix length << 16
+  Source = 2,        // 4 words; IPv4 in the first
+  Destination = 6,   // 4 words
+  SourcePorts = 10,  // (byte offset ÷ 4) u16 | ranges << 16; a range is one word: low | high << 16
   DestinationPorts = 11,
-  Tos = 12,         // tos | mask << 8
+  Tos = 12,  // tos | mask << 8
   Spi = 13,
   FlowLabel = 14,
-  Text = 15,        // Ref: the flow description as it was written
+  Text = 15,  // Ref: the flow description as it was written
 };
 // As written "from source to destination" for Core; swapped when the PDR's source is Access.
 inline constexpr std::uint32_t kFlow = 1, kTos = 2, kSpi = 4, kFlowLabel = 8, kSourceIpv4 = 16,
                                kSourceIpv6 = 32, kDestinationIpv4 = 64, kDestinationIpv6 = 128,
-                               kSourceAssigned = 256, kDestinationAssigned = 512, kAnyProtocol = 1024,
+                               kSourceAssigned = 256, kDestinationAssigned = 512,
+                               kAnyProtocol = 1024,
                                kTosMask = 2048;  // the mask was written; 255 otherwise
 }  // namespace filter
 

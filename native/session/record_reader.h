@@ -22,10 +22,18 @@ class RecordReader {
   unsigned urrs() const noexcept { return words_[record::header::Counts2] & 0xff; }
   unsigned bars() const noexcept { return words_[record::header::Counts2] >> 8 & 0xff; }
   unsigned filters() const noexcept { return words_[record::header::Counts2] >> 16; }
-  const std::uint32_t* pdr(unsigned i) const noexcept { return words_ + pdr_ + i * record::kPdrWords; }
-  const std::uint32_t* far(unsigned i) const noexcept { return words_ + far_ + i * record::kFarWords; }
-  const std::uint32_t* qer(unsigned i) const noexcept { return words_ + qer_ + i * record::kQerWords; }
-  const std::uint32_t* urr(unsigned i) const noexcept { return words_ + urr_ + i * record::kUrrWords; }
+  const std::uint32_t* pdr(unsigned i) const noexcept {
+    return words_ + pdr_ + i * record::kPdrWords;
+  }
+  const std::uint32_t* far(unsigned i) const noexcept {
+    return words_ + far_ + i * record::kFarWords;
+  }
+  const std::uint32_t* qer(unsigned i) const noexcept {
+    return words_ + qer_ + i * record::kQerWords;
+  }
+  const std::uint32_t* urr(unsigned i) const noexcept {
+    return words_ + urr_ + i * record::kUrrWords;
+  }
   const std::uint32_t* filter(unsigned i) const noexcept {
     return words_ + filter_ + i * record::kFilterWords;
   }

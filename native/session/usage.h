@@ -32,9 +32,9 @@ inline constexpr std::uint32_t kUrrExhausted = 1;
 
 /// One kind of packet: which URRs count it, and the credit it spends.
 struct UsageSet {
-  std::uint64_t urrs;    ///< bit n: URR n
+  std::uint64_t urrs;  ///< bit n: URR n
   std::int32_t granted;
-  std::int32_t left;     ///< set 1 of a direction spends FlowState::usage_left instead
+  std::int32_t left;  ///< set 1 of a direction spends FlowState::usage_left instead
   std::uint32_t packets;
   std::uint32_t reserved;
 };
@@ -42,11 +42,10 @@ struct UsageSet {
 /// A session's mutable state beyond its two FlowStates.
 struct Account {
   std::uint32_t bytes;
-  SessionIndex next_pending;  ///< links the worker's list of sessions with unsent reports
   std::uint8_t urr_count;
   std::uint8_t set_count[kDirections];
   std::uint8_t bucket_count[kDirections];  ///< beyond the hot ones
-  std::uint8_t reserved[3];
+  std::uint8_t reserved[7];
   // Then UsageSet sets[uplink…, downlink…]; UrrState urrs[]; Bucket buckets[uplink…, downlink…].
   UsageSet* sets(Direction d) noexcept {
     return reinterpret_cast<UsageSet*>(this + 1) + (d == Direction::Uplink ? 0 : set_count[0]);
@@ -90,8 +89,8 @@ void usage_fold(SessionView& session) noexcept;
 /// Hands out new credits up to the next threshold or quota.
 void usage_grant(SessionView& session) noexcept;
 /// Sends the report of one URR and starts its next period. False: kept for later.
-bool usage_report(SessionView& session, UrrState& urr, std::uint32_t triggers,
-                  std::uint32_t ticket, Nanoseconds now, EventSink& sink) noexcept;
+bool usage_report(SessionView& session, UrrState& urr, std::uint32_t triggers, std::uint32_t ticket,
+                  Nanoseconds now, EventSink& sink) noexcept;
 /// Counts one packet whose credit is used up (already subtracted from it).
 /// @return false when a quota does not cover the packet: it must be dropped, and is not counted.
 bool usage_count_slow(SessionView& session, Direction direction, unsigned set, std::uint32_t bytes,

@@ -1,0 +1,273 @@
+#include "session/compiler.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace sluice {
+using namespace record;
+namespace {
+constexpr unsigned kInterfaceAccess = 1, kInterfaceCpFunction = 4;
+
+std::uint64_t word64(const std::uint32_t* low) noexcept {
+  return low[0] | std::uint64_t{low[1]} << 32;
+}
+/// Rate of a QER in a direction; false: unlimited.
+bool mbr(const std::uint32_t* q, Direction d, std::uint64_t& kbps) noexcept {
+  const bool uplink = d == Direction::Uplink;
+  if ((q[qer::Flags] & (uplink ? qer::kUplinkMbr : qer::kDownlinkMbr)) == 0) return false;
+  kbps = word64(q + (uplink ? qer::UplinkMbrLow : qer::DownlinkMbrLow));
+  return true;
+}
+bool gate_closed(const std::uint32_t* q, Direction d) noexcept {
+  const bool uplink = d == Direction::Uplink;
+  std::uint64_t kbps = 0;
+  return (q[qer::Flags] & (uplink ? qer::kUplinkClosed : qer::kDownlinkClosed)) != 0 ||
+         (mbr(q, d, kbps) && kbps == 0);
+}
+bool same_bucket(const RecordReader& a, unsigned qa, const RecordReader& b, unsigned qb) noexcept {
+  const auto name_a = a.text(a.qer(qa)[qer::SharedBucket]);
+  const auto name_b = b.text(b.qer(qb)[qer::SharedBucket]);
+  if (!name_a.empty() || !name_b.empty()) return name_a == name_b;
+  return a.qer(qa)[qer::Id] == b.qer(qb)[qer::Id];
+}
+}  // namespace
+
+bool direction_of(const std::uint32_t* p, Direction& out) noexcept {
+  const unsigned source = p[pdr::Id] >> 16 & 0xff;
+  if (source == 0 || source > kInterfaceCpFunction) return false;
+  out = source == kInterfaceAccess ? Direction::Uplink : Direction::Downlink;
+  return true;
+}
+
+int BucketList::find(const RecordReader& record, unsigned qer_index) const noexcept {
+  for (unsigned i = 0; i < count; ++i) {
+    if (same_bucket(record, qer[i], record, qer_index)) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+bool list_buckets(const RecordReader& record, Direction direction, BucketList& out) noexcept {
+  out.count = 0;
+  for (unsigned i = 0; i < record.pdrs(); ++i) {
+    Direction d;
+    if (!direction_of(record.pdr(i), d) || d != direction) continue;
+    for (const std::uint8_t q : record.qer_indices(record.pdr(i))) {
+      std::uint64_t kbps = 0;
+      if (!mbr(record.qer(q), d, kbps) || kbps == 0 || out.find(record, q) >= 0) continue;
+      if (out.count == kBucketsMax) return false;
+      out.qer[out.count++] = q;
+    }
+  }
+  return true;
+}
+
+void Compiler::sort_pdrs(const RecordReader& record) {
+  for (auto& side : sides_) side.order.clear();
+  for (unsigned i = 0; i < record.pdrs(); ++i) {
+    Direction d;
+    if (direction_of(record.pdr(i), d)) {
+      sides_[static_cast<unsigned>(d)].order.push_back(static_cast<std::uint8_t>(i));
+    }
+  }
+  for (auto& side : sides_) {
+    std::sort(side.order.begin(), side.order.end(), [&](std::uint8_t a, std::uint8_t b) {
+      const auto *pa = record.pdr(a), *pb = record.pdr(b);
+      if (pa[pdr::Precedence] != pb[pdr::Precedence]) {
+        return pa[pdr::Precedence] < pb[pdr::Precedence];
+      }
+      return (pa[pdr::Id] & 0xffff) < (pb[pdr::Id] & 0xffff);
+    });
+  }
+}
+
+PrepareError Compiler::resolve_forward(const RecordReader& record, unsigned far_index,
+                                       FarEntry& out) {
+  const std::uint32_t* f = record.far(far_index);
+  const std::uint32_t flags = f[far::Action] >> 16 & 0xff;
+  const auto instance = record.text(f[far::Instance]);
+  const bool tunnel = (flags & far::kOuterHeader) != 0;
+  const unsigned destination = f[far::Action] >> 8 & 0xff;
+  if (!tunnel && destination == kInterfaceAccess) {
+    out.action = FarAction::NoTunnel;
+    return {};
+  }
+  const std::uint8_t mask = network_.mask(tunnel, instance);
+  if (mask == 0) return {PrepareStatus::Instance, 256 + far_index};
+  out.port = static_cast<std::uint8_t>(std::countr_zero(mask));
+  if (flags & far::kDscp) out.dscp = kDscpPresent | (f[far::Action] >> 24 & 0x3f);
+  if (!tunnel) {
+    out.action = FarAction::ToCore;
+    return {};
+  }
+  const bool is_v6 = (flags & far::kOuterIpv6) != 0;
+  const LocalAddress* source = nullptr;
+  for (unsigned m = mask; m != 0 && source == nullptr; m &= m - 1) {
+    source = network_.source(static_cast<std::uint8_t>(std::countr_zero(m)), is_v6);
+  }
+  if (source == nullptr) return {PrepareStatus::Instance, 256 + far_index};
+  out.action = FarAction::ToTunnel;
+  out.teid = f[far::Teid];
+  out.port = source->port;
+  std::uint32_t address[4] = {f[far::Ipv4], 0, 0, 0};
+  if (is_v6) std::copy_n(f + far::Ipv6, 4, address);
+  const std::uint32_t udp_port = f[far::UdpPort] & 0xffff;
+  out.peer =
+      peers_.acquire(*source, address, static_cast<std::uint16_t>(udp_port ? udp_port : 2152));
+  if (out.peer == PeerTable::kNone) return {PrepareStatus::Resources, far_index};
+  return {};
+}
+
+PrepareError Compiler::compile_far(const RecordReader& record, unsigned far_index,
+                                   Direction direction, std::uint8_t& out) {
+  Side& side = sides_[static_cast<unsigned>(direction)];
+  for (unsigned i = 0; i < side.far_index.size(); ++i) {
+    if (side.far_index[i] == far_index) {
+      out = static_cast<std::uint8_t>(i);
+      return {};
+    }
+  }
+  FarEntry entry{};
+  entry.peer = PeerTable::kNone;
+  entry.port = kNoPort;
+  entry.id_low = static_cast<std::uint8_t>(record.far(far_index)[far::Id]);
+  const std::uint32_t action = record.far(far_index)[far::Action] & 0xff;
+  entry.action = action == far::kBuffer ? FarAction::Buffer : FarAction::Drop;
+  if (action == far::kForward) {
+    if (const auto error = resolve_forward(record, far_index, entry);
+        error.status != PrepareStatus::Ok) {
+      return error;
+    }
+  }
+  out = static_cast<std::uint8_t>(side.fars.size());
+  side.fars.push_back(entry);
+  side.far_index.push_back(static_cast<std::uint8_t>(far_index));
+  return {};
+}
+
+PrepareError Compiler::compile_pdrs(const RecordReader& record, Direction direction) {
+  Side& side = sides_[static_cast<unsigned>(direction)];
+  side.pdrs.clear();
+  side.masks.clear();
+  side.fars.clear();
+  side.far_index.clear();
+  side.sets.clear();
+  if (!list_buckets(record, direction, side.buckets)) return {PrepareStatus::Resources, 0};
+  for (const std::uint8_t i : side.order) {
+    const std::uint32_t* p = record.pdr(i);
+    PdrEntry entry{};
+    entry.id = static_cast<std::uint16_t>(p[pdr::Id]);
+    if (const auto error = compile_far(record, p[pdr::FTeid] >> 16 & 0xff, direction, entry.far);
+        error.status != PrepareStatus::Ok) {
+      return error;
+    }
+    if ((p[pdr::Id] >> 24) == 2) entry.flags |= kPdrKeepOuter;
+    std::uint64_t mask = 0;
+    for (const std::uint8_t q : record.qer_indices(p)) {
+      const std::uint32_t* words = record.qer(q);
+      if (gate_closed(words, direction)) entry.flags |= kPdrGateClosed;
+      if (const int bucket = side.buckets.find(record, q); bucket >= 0) mask |= 1ull << bucket;
+      if ((words[qer::Flags] & qer::kQfi) && entry.qfi == 0) {
+        entry.qfi = words[qer::Qfi] & 0x3f;
+        if (words[qer::Flags] & qer::kRqi) entry.flags |= kPdrRqi;
+        if (words[qer::Flags] & qer::kPpi) {
+          entry.ppi = static_cast<std::uint8_t>((words[qer::Qfi] >> 8 & 7) + 1);
+        }
+      }
+    }
+    if (entry.qfi == 0 && direction == Direction::Downlink) entry.qfi = default_qfi_;
+    entry.buckets = static_cast<std::uint8_t>(mask & 3);
+    if (mask >> kHotBuckets != 0) entry.buckets |= kMoreBuckets;
+    std::uint64_t urrs = 0;
+    for (const std::uint8_t u : record.urr_indices(p)) {
+      if (u < kUrrsMax && (record.urr(u)[urr::Flags] & urr::kVolume)) urrs |= 1ull << u;
+    }
+    if (urrs != 0) {
+      const auto at = std::find(side.sets.begin(), side.sets.end(), urrs);
+      entry.usage_set = static_cast<std::uint8_t>(at - side.sets.begin() + 1);
+      if (at == side.sets.end()) side.sets.push_back(urrs);
+    }
+    side.pdrs.push_back(entry);
+    side.masks.push_back(mask);
+  }
+  return {};
+}
+
+PrepareError Compiler::compile(const RecordReader& record, const RecordReader& before,
+                               std::uint32_t direct_teid, Compiled& out) {
+  if (!record.valid()) return {PrepareStatus::Malformed, 0};
+  if (record.urrs() > kUrrsMax) return {PrepareStatus::Resources, 0};
+  default_qfi_ = 0;
+  for (unsigned q = 0; q < record.qers() && default_qfi_ == 0; ++q) {
+    if (record.qer(q)[qer::Flags] & qer::kQfi) default_qfi_ = record.qer(q)[qer::Qfi] & 0x3f;
+  }
+  sort_pdrs(record);
+  out = Compiled{};
+  PrepareError error = compile_pdrs(record, Direction::Uplink);
+  if (error.status == PrepareStatus::Ok)
+    error = compile_pdrs(record, Direction::Downlink);
+  else
+    sides_[1].fars.clear();
+  if (error.status == PrepareStatus::Ok) error = build_tunnels(record, direct_teid);
+  if (error.status != PrepareStatus::Ok) {
+    for (const auto& side : sides_) release_side(side);
+    return error;
+  }
+  error = lay_out(record, out);
+  if (error.status == PrepareStatus::Ok) error = make_account(record, before, out);
+  if (error.status != PrepareStatus::Ok) {
+    release(out.flows);
+    return error;
+  }
+  carry_buckets(record, before, out);
+  return {};
+}
+
+void Compiler::release_side(const Side& side) {
+  for (const auto& f : side.fars) {
+    if (f.peer != PeerTable::kNone) peers_.release(f.peer);
+  }
+}
+
+void Compiler::release(const Flow (&flows)[kDirections]) {
+  for (const Flow& flow : flows) {
+    const FlowRules& rules = flow.rules;
+    auto* extension = rules.extension ? arena_.at<RulesExtension>(rules.extension) : nullptr;
+    const FarEntry* fars = extension ? extension->fars() : rules.fars;
+    for (unsigned i = 0; i < rules.far_count; ++i) {
+      if (fars[i].peer != PeerTable::kNone) peers_.release(fars[i].peer);
+    }
+    if (rules.filter_set != 0) filter_sets_.release(rules.filter_set);
+    if (extension == nullptr) continue;
+    for (unsigned i = 0; i < extension->tunnel_count; ++i) {
+      if (extension->tunnels()[i].filter_set)
+        filter_sets_.release(extension->tunnels()[i].filter_set);
+    }
+    arena_.free(rules.extension, extension->bytes);
+  }
+}
+
+void Compiler::release_account(ArenaRef account) {
+  if (account != 0) arena_.free(account, arena_.at<Account>(account)->bytes);
+}
+
+void Compiler::carry_buckets(const RecordReader& record, const RecordReader& before,
+                             Compiled& out) {
+  for (unsigned d = 0; d < kDirections; ++d) {
+    const auto direction = static_cast<Direction>(d);
+    BucketList old;
+    if (!before.valid() || !list_buckets(before, direction, old)) continue;
+    const BucketList& list = sides_[d].buckets;
+    for (unsigned i = 0; i < list.count; ++i) {
+      for (unsigned k = 0; k < old.count; ++k) {
+        std::uint64_t rate = 0, old_rate = 1;
+        mbr(record.qer(list.qer[i]), direction, rate);
+        mbr(before.qer(old.qer[k]), direction, old_rate);
+        if (rate == old_rate && same_bucket(record, list.qer[i], before, old.qer[k])) {
+          out.bucket_from[d][i] = static_cast<std::uint8_t>(k + 1);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace sluice

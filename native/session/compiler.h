@@ -1,0 +1,127 @@
+// Compiles a session record into what the packet path uses: two images of lines, an
+// account, extensions. Control thread only; everything it takes is named in `Compiled`,
+// so that a refusal or a deletion gives all of it back.
+#pragma once
+#include <array>
+#include <vector>
+
+#include "session/filter_set.h"
+#include "session/network_map.h"
+#include "session/peer_table.h"
+#include "session/record_reader.h"
+#include "session/rules_arena.h"
+#include "session/usage.h"
+
+namespace sluice {
+
+/// The values of PrepareStatus in src/datapath/datapath.ts.
+enum class PrepareStatus : std::uint32_t {
+  Ok = 0,
+  Malformed = 1,
+  TeidTaken = 2,
+  UeAddressTaken = 3,
+  Resources = 4,
+  Instance = 5,
+  LocalAddress = 6,
+};
+
+struct PrepareError {
+  PrepareStatus status = PrepareStatus::Ok;
+  std::uint32_t detail = 0;
+};
+
+/// Address under which packets reach a session; which table is a matter of kind.
+struct TableKey {
+  enum class Kind : std::uint8_t { Teid, Ipv4, Ipv6 };
+  std::uint64_t key;
+  Kind kind;
+  std::uint8_t qualifier;  ///< local address (TEID) or port (UE addresses)
+  std::uint16_t pdr;       ///< for the error
+  bool same_place(const TableKey& o) const noexcept {
+    return key == o.key && kind == o.kind && qualifier == o.qualifier;
+  }
+};
+
+inline constexpr unsigned kBucketsMax = 64;  ///< a direction of a session
+
+/// Which QERs meter a direction, in the order of its buckets; and the names that QERs share.
+struct BucketList {
+  std::array<std::uint8_t, kBucketsMax> qer;  ///< index of the first QER of each bucket
+  unsigned count = 0;
+  int find(const RecordReader& record, unsigned qer_index) const noexcept;
+};
+
+struct Compiled {
+  Flow flows[kDirections];
+  ArenaRef account = 0;
+  /// What carries over from the rules before: position + 1, 0: starts anew.
+  std::array<std::uint8_t, kUrrsMax> urr_from;
+  std::array<std::uint8_t, kBucketsMax> bucket_from[kDirections];
+};
+
+class Compiler {
+ public:
+  Compiler(RulesArena& arena, FilterSets& filter_sets, PeerTable& peers, const NetworkMap& network)
+      : arena_(arena), filter_sets_(filter_sets), peers_(peers), network_(network) {}
+
+  /// @param before  record of the rules in force, or an invalid reader for a new session.
+  /// @param out     complete on Ok; on an error nothing is held.
+  PrepareError compile(const RecordReader& record, const RecordReader& before,
+                       std::uint32_t direct_teid, Compiled& out);
+  /// Gives back what the images of a compiled session hold (not its account).
+  void release(const Flow (&flows)[kDirections]);
+  void release_account(ArenaRef account);
+
+  /// Addresses of a session, all but its direct TEID. Valid until the next call.
+  PrepareError keys(const RecordReader& record, std::uint32_t direct_teid,
+                    std::vector<TableKey>& out) const;
+
+ private:
+  struct Tunnel {
+    std::uint32_t teid;  ///< 0: the UE address
+    std::uint16_t local_mask;
+    Direction direction;
+    std::vector<Filter> filters;
+  };
+  struct Side {                       ///< one direction while it is compiled
+    std::vector<std::uint8_t> order;  ///< PDR indices by precedence
+    std::vector<PdrEntry> pdrs;
+    std::vector<std::uint64_t> masks;
+    std::vector<FarEntry> fars;
+    std::vector<std::uint8_t> far_index;
+    std::vector<std::uint64_t> sets;  ///< URR masks
+    BucketList buckets;
+  };
+
+  void sort_pdrs(const RecordReader& record);
+  PrepareError compile_pdrs(const RecordReader& record, Direction direction);
+  PrepareError compile_far(const RecordReader& record, unsigned far_index, Direction direction,
+                           std::uint8_t& out);
+  PrepareError resolve_forward(const RecordReader& record, unsigned far_index, FarEntry& out);
+  void add_filters(const RecordReader& record, const std::uint32_t* pdr, std::uint8_t position,
+                   std::vector<Filter>& out) const;
+  PrepareError build_tunnels(const RecordReader& record, std::uint32_t direct_teid);
+  PrepareError lay_out(const RecordReader& record, Compiled& out);
+  ArenaRef lay_out_extension(Direction direction, std::vector<TunnelEntry>& tunnels);
+  PrepareError make_account(const RecordReader& record, const RecordReader& before, Compiled& out);
+  void carry_buckets(const RecordReader& record, const RecordReader& before, Compiled& out);
+  void release_side(const Side& side);
+
+  RulesArena& arena_;
+  FilterSets& filter_sets_;
+  PeerTable& peers_;
+  const NetworkMap& network_;
+  // Scratch of one compilation, kept to spare allocations.
+  Side sides_[kDirections];
+  std::vector<Tunnel> tunnels_;
+  std::vector<Filter> ue_filters_;
+  std::uint8_t default_qfi_ = 0;
+  std::vector<TunnelEntry> tunnel_entries_;
+};
+
+/// Direction of a PDR by its source interface; false for a value that has none.
+bool direction_of(const std::uint32_t* pdr, Direction& out) noexcept;
+/// Buckets of one direction of a record.
+bool list_buckets(const RecordReader& record, Direction direction, BucketList& out) noexcept;
+
+}  // namespace sluice

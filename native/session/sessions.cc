@@ -1,0 +1,264 @@
+#include "session/sessions.h"
+
+#include <algorithm>
+
+namespace sluice {
+using namespace record;
+
+namespace {
+constexpr std::uint32_t kPeersMax = 65535;
+}
+
+struct Sessions::Memory {
+  Flow* flows[kDirections];
+  std::uint32_t* links;
+  Prepared* prepared;
+  std::byte* arena;
+  std::size_t arena_bytes;
+  std::byte *teids, *ipv4, *ipv6;
+  Peer* peers;
+};
+
+std::size_t Sessions::bytes(const SessionsConfig& config) noexcept {
+  const std::size_t sessions = std::size_t{config.slots_per_bucket} * kBuckets;
+  return sessions * (2 * sizeof(Flow) + 4 + config.arena_bytes_per_session) +
+         (std::size_t{4} << 20) + kPreparedMax * sizeof(Prepared) +
+         Ipv4Table::bytes(static_cast<std::uint32_t>(sessions)) +
+         2 * WideTable::bytes(static_cast<std::uint32_t>(sessions)) + kPeersMax * sizeof(Peer) +
+         65536;
+}
+
+Result<std::unique_ptr<Sessions>> Sessions::create(Region& region, const SessionsConfig& config,
+                                                   const NetworkMap& network) {
+  const std::uint32_t sessions = config.slots_per_bucket * kBuckets;
+  if (sessions == 0 || sessions > kSessionIndexMax) {
+    return Error{"the packet path takes 1 to " + std::to_string(kSessionIndexMax) + " sessions",
+                 "limits.sessions"};
+  }
+  Memory m{};
+  for (auto& flows : m.flows) flows = region.allocate_array<Flow>(sessions);
+  m.links = region.allocate_array<std::uint32_t>(sessions);
+  m.prepared = region.allocate_array<Prepared>(kPreparedMax);
+  m.peers = region.allocate_array<Peer>(kPeersMax);
+  m.ipv4 = region.allocate(Ipv4Table::bytes(sessions));
+  m.teids = region.allocate(WideTable::bytes(sessions));
+  m.ipv6 = region.allocate(WideTable::bytes(sessions));
+  m.arena_bytes = std::size_t{sessions} * config.arena_bytes_per_session + (std::size_t{4} << 20);
+  m.arena = region.allocate(m.arena_bytes);
+  if (m.arena == nullptr || m.ipv6 == nullptr || m.prepared == nullptr) {
+    return Error{"the memory region is too small for " + std::to_string(sessions) + " sessions",
+                 "limits.sessions"};
+  }
+  return std::unique_ptr<Sessions>(new Sessions(region, config, network, m));
+}
+
+Sessions::Sessions(Region& region, const SessionsConfig& config, const NetworkMap& network,
+                   const Memory& memory)
+    : scheme_(config.teid_key, config.slot_bits, config.slots_per_bucket),
+      flows_{memory.flows[0], memory.flows[1]},
+      pending_links_(memory.links),
+      prepared_(memory.prepared),
+      arena_(region.base(), memory.arena, memory.arena_bytes),
+      teids_(memory.teids, scheme_.sessions(), config.hash_secret),
+      ipv4_(memory.ipv4, scheme_.sessions(), config.hash_secret),
+      ipv6_(memory.ipv6, scheme_.sessions(), config.hash_secret),
+      peers_({memory.peers, kPeersMax}),
+      filter_sets_(arena_),
+      compiler_(arena_, filter_sets_, peers_, network),
+      pending_(kPreparedMax),
+      installed_(scheme_.sessions()) {
+  for (std::uint32_t i = 0; i < kPreparedMax; ++i) prepared_[i].next_free = i + 1;
+}
+
+std::uint32_t Sessions::direct_teid(const RecordReader& record,
+                                    SessionIndex session) const noexcept {
+  for (unsigned i = 0; i < record.pdrs(); ++i) {
+    const std::uint32_t* p = record.pdr(i);
+    Direction d;
+    if ((p[pdr::FTeid] & pdr::kFTeidPresent) && direction_of(p, d) && d == Direction::Uplink &&
+        scheme_.candidate(Teid{p[pdr::Teid]}) == session) {
+      return p[pdr::Teid];
+    }
+  }
+  return 0;
+}
+
+bool Sessions::insert_key(const TableKey& key, SessionIndex session) {
+  switch (key.kind) {
+    case TableKey::Kind::Teid:
+      return teids_.insert(key.key, key.qualifier, session);
+    case TableKey::Kind::Ipv4:
+      return ipv4_.insert(key.key, key.qualifier, session);
+    case TableKey::Kind::Ipv6:
+      return ipv6_.insert(key.key, key.qualifier, session);
+  }
+  return false;
+}
+
+bool Sessions::find_key(const TableKey& key, SessionIndex& session) const {
+  switch (key.kind) {
+    case TableKey::Kind::Teid: {
+      // A direct TEID is in no table: its flow says who has it.
+      const auto teid = static_cast<std::uint32_t>(key.key);
+      const SessionIndex there = scheme_.candidate(Teid{teid});
+      if (there != kNoSession && installed_[there].record != nullptr) {
+        const RecordReader record(installed_[there].record, installed_[there].bytes);
+        if (direct_teid(record, there) == teid) {
+          session = there;
+          return true;
+        }
+      }
+      return teids_.find(key.key, key.qualifier, session);
+    }
+    case TableKey::Kind::Ipv4:
+      return ipv4_.find(key.key, key.qualifier, session);
+    case TableKey::Kind::Ipv6:
+      return ipv6_.find(key.key, key.qualifier, session);
+  }
+  return false;
+}
+
+void Sessions::erase_key(const TableKey& key) {
+  switch (key.kind) {
+    case TableKey::Kind::Teid:
+      teids_.erase(key.key, key.qualifier);
+      break;
+    case TableKey::Kind::Ipv4:
+      ipv4_.erase(key.key, key.qualifier);
+      break;
+    case TableKey::Kind::Ipv6:
+      ipv6_.erase(key.key, key.qualifier);
+      break;
+  }
+}
+
+PrepareError Sessions::reserve_keys(const RecordReader& record, SessionIndex session,
+                                    Pending& pending) {
+  pending.inserted.clear();
+  pending.obsolete.clear();
+  const std::uint32_t direct = direct_teid(record, session);
+  if (const auto error = compiler_.keys(record, direct, keys_); error.status != PrepareStatus::Ok) {
+    return error;
+  }
+  old_keys_.clear();
+  const Installed& installed = installed_[session];
+  if (installed.record != nullptr) {
+    const RecordReader old(installed.record, installed.bytes);
+    compiler_.keys(old, direct_teid(old, session), old_keys_);
+  }
+  const auto contains = [](const std::vector<TableKey>& list, const TableKey& key) {
+    return std::any_of(list.begin(), list.end(), [&](const auto& k) { return k.same_place(key); });
+  };
+  for (const TableKey& key : keys_) {
+    if (contains(old_keys_, key)) continue;
+    PrepareError error;
+    SessionIndex other = kNoSession;
+    if (find_key(key, other)) {
+      error = {key.kind == TableKey::Kind::Teid ? PrepareStatus::TeidTaken
+                                                : PrepareStatus::UeAddressTaken,
+               key.pdr};
+    } else if (!insert_key(key, session)) {
+      error = {PrepareStatus::Resources, key.pdr};
+    }
+    if (error.status != PrepareStatus::Ok) {
+      for (const TableKey& done : pending.inserted) erase_key(done);
+      pending.inserted.clear();
+      return error;
+    }
+    pending.inserted.push_back(key);
+  }
+  for (const TableKey& key : old_keys_) {
+    if (!contains(keys_, key)) pending.obsolete.push_back(key);
+  }
+  return {};
+}
+
+void Sessions::fill_port_mask(const std::vector<TableKey>& keys, Compiled& compiled) {
+  for (const TableKey& key : keys) {
+    if (key.kind != TableKey::Kind::Teid) {
+      compiled.flows[1].rules.port_mask |= static_cast<std::uint8_t>(1u << key.qualifier);
+    }
+  }
+}
+
+PrepareError Sessions::prepare(OperationKind kind, SessionIndex session, const std::uint32_t* words,
+                               std::size_t bytes, std::uint64_t query, std::uint32_t& ticket) {
+  if (session >= scheme_.sessions()) return {PrepareStatus::Malformed, header::SessionIndex};
+  Installed& installed = installed_[session];
+  if (installed.busy || (installed.record == nullptr) != (kind == OperationKind::Create)) {
+    return {PrepareStatus::Malformed, header::SessionIndex};
+  }
+  if (free_prepared_ >= kPreparedMax) return {PrepareStatus::Resources, 0};
+  ticket = free_prepared_;
+  Prepared& change = prepared_[ticket];
+  Pending& pending = pending_[ticket];
+  const RecordReader before =
+      installed.record ? RecordReader(installed.record, installed.bytes) : RecordReader{};
+  if (kind == OperationKind::Delete) {
+    change.compiled = Compiled{};
+    pending.inserted.clear();
+    pending.obsolete.clear();
+    compiler_.keys(before, direct_teid(before, session), pending.obsolete);
+  } else {
+    const RecordReader record(words, bytes);
+    if (!record.valid()) return {PrepareStatus::Malformed, 0};
+    if (const auto error = reserve_keys(record, session, pending);
+        error.status != PrepareStatus::Ok) {
+      return error;
+    }
+    const auto error =
+        compiler_.compile(record, before, direct_teid(record, session), change.compiled);
+    if (error.status != PrepareStatus::Ok) {
+      for (const TableKey& key : pending.inserted) erase_key(key);
+      return error;
+    }
+    fill_port_mask(keys_, change.compiled);
+  }
+  for (unsigned d = 0; d < kDirections; ++d) pending.old_rules[d] = flows_[d][session].rules;
+  pending.old_account = kind == OperationKind::Create ? 0 : flows_[0][session].state.account;
+  pending.record = words;
+  pending.record_bytes = bytes;
+  free_prepared_ = change.next_free;
+  change.kind = kind;
+  change.session = session;
+  change.query = query;
+  change.events_max =
+      (before.valid() ? before.urrs() : 0) + static_cast<std::uint32_t>(std::popcount(query));
+  installed.busy = true;
+  return {};
+}
+
+void Sessions::abort(std::uint32_t ticket) {
+  Prepared& change = prepared_[ticket];
+  Pending& pending = pending_[ticket];
+  if (change.kind != OperationKind::Delete) {
+    compiler_.release(change.compiled.flows);
+    compiler_.release_account(change.compiled.account);
+    for (const TableKey& key : pending.inserted) erase_key(key);
+  }
+  installed_[change.session].busy = false;
+  change.next_free = free_prepared_;
+  free_prepared_ = ticket;
+}
+
+void Sessions::retire(std::uint32_t ticket) {
+  Prepared& change = prepared_[ticket];
+  Pending& pending = pending_[ticket];
+  Installed& installed = installed_[change.session];
+  if (change.kind != OperationKind::Create) {
+    Flow old[kDirections];
+    for (unsigned d = 0; d < kDirections; ++d) old[d].rules = pending.old_rules[d];
+    compiler_.release(old);
+    compiler_.release_account(pending.old_account);
+    for (const TableKey& key : pending.obsolete) erase_key(key);
+  }
+  const bool gone = change.kind == OperationKind::Delete;
+  if (gone) --live_;
+  if (change.kind == OperationKind::Create) ++live_;
+  installed = {gone ? nullptr : pending.record,
+               gone ? 0 : static_cast<std::uint32_t>(pending.record_bytes), false};
+  change.next_free = free_prepared_;
+  free_prepared_ = ticket;
+}
+
+}  // namespace sluice

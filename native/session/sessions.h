@@ -1,0 +1,129 @@
+// All sessions of the packet path: flows by index, tables by address, and the two-step
+// change of one session. The control thread prepares, aborts and retires; the session's
+// worker applies between two bursts; any worker looks up.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "memory/region.h"
+#include "session/address_table.h"
+#include "session/compiler.h"
+
+namespace sluice {
+
+enum class OperationKind : std::uint32_t { Create = 1, Update = 2, Delete = 3 };
+
+struct SessionsConfig {
+  std::uint32_t slots_per_bucket;
+  unsigned slot_bits;
+  std::array<std::uint32_t, 4> teid_key;
+  HashSecret hash_secret;
+  std::uint32_t arena_bytes_per_session = 1024;  ///< address space, touched only where used
+};
+
+/// A change that is ready: applying it cannot fail. Lies in the region.
+struct Prepared {
+  Compiled compiled;
+  SessionIndex session;
+  OperationKind kind;
+  std::uint32_t next_free;
+  std::uint32_t events_max;  ///< reports that applying it may send
+  std::uint64_t query;       ///< URR positions to report at once (IMMER)
+};
+
+class Sessions {
+ public:
+  static constexpr std::uint32_t kPreparedMax = 8192;
+  static std::size_t bytes(const SessionsConfig& config) noexcept;
+  static Result<std::unique_ptr<Sessions>> create(Region& region, const SessionsConfig& config,
+                                                  const NetworkMap& network);
+
+  // ---- control thread ----
+  /// Compiles and reserves; on Ok `ticket` names the change.
+  /// @param record  words of the new record (create, update), which stay in place until the
+  ///                session is changed again and that change is retired.
+  PrepareError prepare(OperationKind kind, SessionIndex session, const std::uint32_t* record,
+                       std::size_t record_bytes, std::uint64_t query, std::uint32_t& ticket);
+  void abort(std::uint32_t ticket);
+  /// After the worker has applied it: frees what the old rules held.
+  void retire(std::uint32_t ticket);
+  SessionIndex session_of(std::uint32_t ticket) const noexcept { return prepared_[ticket].session; }
+  std::uint64_t live() const noexcept { return live_; }
+  const RulesArena& arena() const noexcept { return arena_; }
+
+  // ---- the session's worker ----
+  std::uint32_t events_needed(std::uint32_t ticket) const noexcept {
+    return prepared_[ticket].events_max;
+  }
+  void apply(std::uint32_t ticket, Nanoseconds now, EventSink& sink) noexcept;
+  SessionView view(SessionIndex session) noexcept {
+    const ArenaRef account = flows_[0][session].state.account;
+    return {session,
+            {&flows_[0][session], &flows_[1][session]},
+            account == 0 ? nullptr : arena_.at<Account>(account)};
+  }
+  /// Link of the worker's list of sessions with unsent reports: 0: not in it, else next + 1.
+  std::uint32_t& pending_link(SessionIndex session) noexcept { return pending_links_[session]; }
+
+  // ---- any worker ----
+  const TeidScheme& scheme() const noexcept { return scheme_; }
+  Flow* flows(Direction direction) noexcept { return flows_[static_cast<unsigned>(direction)]; }
+  const WideTable& teids() const noexcept { return teids_; }
+  const Ipv4Table& ipv4() const noexcept { return ipv4_; }
+  const WideTable& ipv6() const noexcept { return ipv6_; }
+  const Peer* peers() const noexcept { return peers_.data(); }
+  template <typename T>
+  const T* rule(ArenaRef ref) const noexcept {
+    return arena_.at<T>(ref);
+  }
+  Account* account(ArenaRef ref) noexcept { return arena_.at<Account>(ref); }
+  RulesExtension* extension(ArenaRef ref) const noexcept { return arena_.at<RulesExtension>(ref); }
+
+ private:
+  /// What the control thread remembers of a change until it is retired.
+  struct Pending {
+    FlowRules old_rules[kDirections];
+    ArenaRef old_account = 0;
+    const std::uint32_t* record = nullptr;
+    std::size_t record_bytes = 0;
+    std::vector<TableKey> inserted;  ///< to erase when aborted
+    std::vector<TableKey> obsolete;  ///< to erase when retired
+  };
+  struct Installed {
+    const std::uint32_t* record = nullptr;
+    std::uint32_t bytes = 0;
+    bool busy = false;
+  };
+  struct Memory;
+  Sessions(Region& region, const SessionsConfig& config, const NetworkMap& network,
+           const Memory& memory);
+
+  std::uint32_t direct_teid(const RecordReader& record, SessionIndex session) const noexcept;
+  PrepareError reserve_keys(const RecordReader& record, SessionIndex session, Pending& pending);
+  bool insert_key(const TableKey& key, SessionIndex session);
+  bool find_key(const TableKey& key, SessionIndex& session) const;
+  void erase_key(const TableKey& key);
+  void apply_new(Prepared& change, Nanoseconds now) noexcept;
+  void carry_over(Prepared& change, SessionView& old, Nanoseconds now, EventSink& sink) noexcept;
+  void start_buckets(Prepared& change, const SessionView* old, Nanoseconds now) noexcept;
+  void fill_port_mask(const std::vector<TableKey>& keys, Compiled& compiled);
+
+  TeidScheme scheme_;
+  Flow* flows_[kDirections];
+  std::uint32_t* pending_links_;
+  Prepared* prepared_;
+  std::uint32_t free_prepared_ = 0;
+  RulesArena arena_;
+  WideTable teids_;
+  Ipv4Table ipv4_;
+  WideTable ipv6_;
+  PeerTable peers_;
+  FilterSets filter_sets_;
+  Compiler compiler_;
+  std::vector<Pending> pending_;
+  std::vector<Installed> installed_;
+  std::vector<TableKey> keys_, old_keys_;
+  std::uint64_t live_ = 0;
+};
+
+}  // namespace sluice
