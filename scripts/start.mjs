@@ -10,7 +10,6 @@ await main(async () => {
   // A small young generation keeps collection pauses short: what lives long is off the heap.
   return runForeground([
     '--max-semi-space-size=4',
-    '--enable-source-maps',
     join(root, 'dist', 'src', 'cli', 'main.js'),
     'serve',
     ...process.argv.slice(2),

@@ -1,0 +1,116 @@
+/**
+ * The bench runner: native loops, TypeScript modules and API loads, one after another, with a
+ * table on screen and JSON for programs. Benches never fail a build: the exit code is 1 only
+ * when one could not run.
+ */
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { commit, describeMachine } from './machine.js';
+import { runNativeBench } from './native-program.js';
+import { type BenchModule, type BenchOptions, type BenchResult, matches } from './report.js';
+import { resultRow, tableOf } from './table.js';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = resolve(here, '..', '..');
+const nativeFamilies = ['ring/', 'pool/', 'lookup/', 'pipeline/'];
+const tscName = 'machine/tsc_hz';
+const usage = 'usage: npm run bench -- [--only PREFIX] [--quick] [--json FILE]';
+
+interface Arguments {
+  readonly only: string;
+  readonly quick: boolean;
+  readonly json: string | undefined;
+}
+
+function readArguments(): Arguments | undefined {
+  try {
+    const { values } = parseArgs({
+      options: {
+        only: { type: 'string', default: '' },
+        quick: { type: 'boolean', default: false },
+        json: { type: 'string' },
+      },
+    });
+    return { only: values.only, quick: values.quick, json: values.json };
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n${usage}`);
+    return undefined;
+  }
+}
+
+class Runner {
+  readonly results: BenchResult[] = [];
+  readonly failures: string[] = [];
+  tscHz: number | null = null;
+  private readonly options: BenchOptions;
+
+  constructor(private readonly args: Arguments) {
+    this.options = {
+      quick: args.quick,
+      wanted: (name) => matches(name, args.only),
+      say: (text) => console.error(`  ${text}`),
+    };
+  }
+
+  async native(): Promise<void> {
+    if (!nativeFamilies.some((family) => this.options.wanted(family))) return;
+    const args = [
+      ...(this.args.only === '' ? [] : ['--only', this.args.only]),
+      ...(this.args.quick ? ['--quick'] : []),
+    ];
+    await this.stage('native loops', () =>
+      runNativeBench(join(root, 'build-bench', 'sluice_bench'), args, undefined, this.take),
+    );
+  }
+
+  async modules(): Promise<void> {
+    const files = readdirSync(here).filter((name) => name.endsWith('.bench.js'));
+    for (const file of files.sort()) {
+      const loaded = (await import(join(here, file))) as BenchModule;
+      const families = loaded.families ?? [file.replace('.bench.js', '/')];
+      if (!families.some((family) => this.options.wanted(family))) continue;
+      await this.stage(families.join(' '), () => loaded.default(this.take, this.options));
+    }
+  }
+
+  private async stage(title: string, work: () => Promise<void>): Promise<void> {
+    const startedMs = performance.now();
+    console.error(`· ${title}`);
+    try {
+      await work();
+      console.error(`✓ ${title} (${((performance.now() - startedMs) / 1000).toFixed(1)} s)`);
+    } catch (error) {
+      this.failures.push(title);
+      console.error(`✗ ${title}: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  private readonly take = (result: BenchResult): void => {
+    if (result.name === tscName) {
+      this.tscHz = result.value;
+    } else if (this.options.wanted(result.name)) {
+      this.results.push(result);
+      console.error(`  ${resultRow(result).join('  ')}`);
+    }
+  };
+}
+
+const args = readArguments();
+if (args === undefined) {
+  process.exitCode = 2;
+} else {
+  const runner = new Runner(args);
+  await runner.native();
+  await runner.modules();
+  const machine = describeMachine(runner.tscHz);
+  const measured = { machine, commit: commit(root), results: runner.results };
+  if (args.json !== undefined) {
+    mkdirSync(dirname(resolve(args.json)), { recursive: true });
+    writeFileSync(args.json, `${JSON.stringify(measured, null, 2)}\n`);
+  }
+  console.log(tableOf(measured));
+  if (runner.results.length === 0) console.error(`nothing was measured; ${usage}`);
+  process.exitCode = runner.failures.length > 0 || runner.results.length === 0 ? 1 : 0;
+}

@@ -1,0 +1,106 @@
+/**
+ * A real `sluice serve` for benches of the control plane: from dist, in a temporary folder,
+ * with memory ports and unix sockets, so that several runs never meet.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { coreSplit, prefer } from './native-program.js';
+
+/** dist/, from where this runs compiled. */
+const compiled = fileURLToPath(new URL('..', import.meta.url));
+const readyTimeoutMs = 300_000;
+const stopTimeoutMs = 60_000;
+
+/** Folder, configuration and data of a node; outlives the process. */
+export class SluiceFolder {
+  readonly path = mkdtempSync(join(tmpdir(), 'sluice-bench-'));
+  readonly target = `unix:${join(this.path, 'api.sock')}`;
+
+  constructor(sessionsMax: number) {
+    writeFileSync(
+      join(this.path, 'sluice.yaml'),
+      `node: { id: bench }
+n4: { listen: [] }
+api: { listen: '${this.target}' }
+http: { listen: 'unix:${join(this.path, 'http.sock')}' }
+store: { kind: embedded, path: ./data }
+workers: { count: 1, poll: adaptive }
+limits: { sessions: ${sessionsMax} }
+ports:
+  - { name: n3, driver: memory, role: access, addresses: [127.0.0.1] }
+  - { name: n6, driver: memory, role: core, networkInstances: [internet], uePools: [10.0.0.0/8] }
+`,
+    );
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+export class SluiceProcess {
+  private constructor(
+    private readonly child: ChildProcess,
+    /** From the start of the process to the line that says that it serves. */
+    readonly readyMs: number,
+  ) {}
+
+  /** Starts a node and waits until it is ready. */
+  static async start(folder: SluiceFolder): Promise<SluiceProcess> {
+    const startedMs = performance.now();
+    const main = join(compiled, 'src', 'cli', 'main.js');
+    const command = [process.execPath, '--max-semi-space-size=4', main, 'serve'];
+    const args = ['-c', coreSplit().node, ...command, '-c', join(folder.path, 'sluice.yaml')];
+    const child = spawn('taskset', args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    prefer(child.pid);
+    process.once('exit', () => child.kill('SIGKILL'));
+    let said = '';
+    const ready = new Promise<void>((resolve, reject) => {
+      for (const stream of [child.stdout, child.stderr]) {
+        createInterface({ input: stream }).on('line', (line) => {
+          said = `${said}${line}\n`.slice(-4000);
+          if (line.startsWith('ready')) resolve();
+        });
+      }
+      child.on('error', reject);
+      child.on('close', (code) => reject(new Error(`sluice serve ended (${code}):\n${said}`)));
+      setTimeout(() => reject(new Error(`not ready in time:\n${said}`)), readyTimeoutMs).unref();
+    });
+    try {
+      await ready;
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
+    return new SluiceProcess(child, performance.now() - startedMs);
+  }
+
+  /** Resident anonymous memory in bytes: heap and slabs, not files or shared regions. */
+  anonymousBytes(): number {
+    const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
+    const kilobytes = /^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1];
+    if (kilobytes === undefined) throw new Error('the kernel does not tell RssAnon');
+    return Number(kilobytes) * 1024;
+  }
+
+  /** Ends the node as an operator would, and waits for its end. */
+  async stop(): Promise<void> {
+    const ended = new Promise<void>((resolve) => {
+      if (this.child.exitCode !== null) resolve();
+      this.child.once('close', () => resolve());
+    });
+    this.child.kill('SIGTERM');
+    const late = setTimeout(() => this.child.kill('SIGKILL'), stopTimeoutMs);
+    await ended;
+    clearTimeout(late);
+  }
+}
+
+/** The load generator beside the native bench. */
+export function grpcLoadProgram(): string {
+  return join(compiled, '..', 'build-bench', 'sluice_grpc_load');
+}
