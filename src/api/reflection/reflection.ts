@@ -5,8 +5,8 @@ import type { Server } from '@grpc/grpc-js';
 import type { PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { protoPath as healthProtoPath } from 'grpc-health-check';
+import { PROTO_FILE, PROTO_FOLDER } from '../proto-files.js';
 import { fileDescriptors } from './descriptors.js';
-import { PROTO_FILE, PROTO_FOLDER } from './proto-files.js';
 
 const REFLECTION_VERSIONS = ['v1', 'v1alpha'];
 

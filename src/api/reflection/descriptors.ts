@@ -1,3 +1,7 @@
+/**
+ * Server reflection: what a generic client asks for to learn the API from the server alone.
+ * fileDescriptors() here, the service in reflection.ts. Threads: the control thread, once at start.
+ */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import protobuf from 'protobufjs';
@@ -108,7 +112,7 @@ class FileWriter {
     const message = descriptor.FileDescriptorProto.fromObject({
       name: this.#name,
       package: this.#package,
-      dependency: [...this.#dependencies],
+      dependency: [...this.#dependencies].sort(),
       messageType: this.#messages,
       enumType: this.#enums,
       service: this.#services,
@@ -156,8 +160,8 @@ class FileWriter {
       const typeName = `${field.parent?.fullName}.${entryName(field)}`;
       return { ...base, type: TYPE_MESSAGE, typeName };
     }
-    if (field.partOf !== null) base['oneofIndex'] = oneofs.indexOf(field.partOf);
-    if (field.options?.['proto3_optional'] === true) base['proto3Optional'] = true;
+    if (field.partOf !== null) base.oneofIndex = oneofs.indexOf(field.partOf);
+    if (field.options?.proto3_optional === true) base.proto3Optional = true;
     return { ...base, ...this.#type(field.type, field.resolvedType) };
   }
 
@@ -172,7 +176,13 @@ class FileWriter {
     return {
       name: entryName(field),
       field: [
-        { name: 'key', jsonName: 'key', number: 1, label: LABEL_OPTIONAL, type: SCALARS[field.keyType] },
+        {
+          name: 'key',
+          jsonName: 'key',
+          number: 1,
+          label: LABEL_OPTIONAL,
+          type: SCALARS[field.keyType],
+        },
         { ...value, ...this.#type(field.type, field.resolvedType) },
       ],
       options: { mapEntry: true },
@@ -197,7 +207,7 @@ class FileWriter {
 }
 
 function isSynthetic(oneof: protobuf.OneOf): boolean {
-  return oneof.fieldsArray.some((field) => field.options?.['proto3_optional'] === true);
+  return oneof.fieldsArray.some((field) => field.options?.proto3_optional === true);
 }
 
 function entryName(field: protobuf.MapField): string {

@@ -1,0 +1,132 @@
+import type { Metrics } from '../../base/metrics.js';
+import type { DatapathStatus, PortStatistics, Statistics } from '../../datapath/datapath.js';
+import type { EngineStatistics } from '../../session/engine.js';
+
+const SECONDS_PER_NANOSECOND = 1e-9;
+
+export interface CollectorSources {
+  /** undefined while there is none yet. */
+  readonly statistics: () => Statistics | undefined;
+  readonly status: () => DatapathStatus | undefined;
+  readonly engine: () => EngineStatistics | undefined;
+  readonly ready: () => boolean;
+  readonly version: string;
+  readonly node: string;
+}
+
+/** Metrics of what others count: read in one go when a scrape comes, at no other time. */
+export function addCollectors(metrics: Metrics, sources: CollectorSources): void {
+  collectNode(metrics, sources);
+  let statistics: Statistics | undefined;
+  metrics.onScrape(() => {
+    statistics = sources.statistics();
+  });
+  collectPorts(metrics, () => statistics);
+  collectWorkers(metrics, () => statistics);
+  collectEngine(metrics, sources.engine);
+}
+
+function collectNode(metrics: Metrics, sources: CollectorSources): void {
+  metrics
+    .gauge('sluice_node_info', 'Always 1; the labels say which node this is', ['node', 'version'])
+    .set({ node: sources.node, version: sources.version }, 1);
+  const ready = metrics.gauge('sluice_ready', '1 when the node serves, 0 before and after');
+  const region = metrics.gauge('sluice_region_used_bytes', 'Used memory of the packet path');
+  const warnings = metrics.gauge('sluice_warnings', 'Warnings in the status of the packet path');
+  metrics.onScrape(() => {
+    ready.set(sources.ready() ? 1 : 0);
+    const status = sources.status();
+    if (status === undefined) return;
+    region.set(status.regionBytesUsed);
+    warnings.set(status.warnings.length);
+  });
+}
+
+function collectPorts(metrics: Metrics, read: CollectorSources['statistics']): void {
+  const port = (name: string, help: string, field: Exclude<keyof PortStatistics, 'name'>) => ({
+    field,
+    counter: metrics.counter(`sluice_port_${name}_total`, help, ['port']),
+  });
+  const counters = [
+    port('rx_packets', 'Packets received', 'rxPackets'),
+    port('rx_bytes', 'Bytes received', 'rxBytes'),
+    port('tx_packets', 'Packets sent', 'txPackets'),
+    port('tx_bytes', 'Bytes sent', 'txBytes'),
+    port('tx_full_packets', 'Packets that the port had no room for', 'txFull'),
+  ];
+  const dropped = metrics.counter(
+    'sluice_packets_dropped_total',
+    'Packets that did not leave, by reason',
+    ['reason'],
+  );
+  const created = metrics.counter('sluice_packets_created_total', 'Packets made by the node');
+  const held = metrics.gauge('sluice_packets_held', 'Packets that wait in buffers');
+  metrics.onScrape(() => {
+    const statistics = read();
+    if (statistics === undefined) return;
+    for (const { counter, field } of counters) {
+      counter.reset();
+      for (const one of statistics.ports) counter.inc({ port: one.name }, one[field]);
+    }
+    dropped.reset();
+    for (const [reason, count] of Object.entries(statistics.dropped)) {
+      dropped.inc({ reason }, count);
+    }
+    created.reset();
+    created.inc(statistics.created);
+    held.set(statistics.held);
+  });
+}
+
+function collectWorkers(metrics: Metrics, read: CollectorSources['statistics']): void {
+  const gauge = (name: string, help: string) =>
+    metrics.gauge(`sluice_worker_${name}`, help, ['worker']);
+  const cycles = gauge('cycles_per_packet', 'TSC cycles per packet');
+  const fill = gauge('burst_fill_packets', 'Packets per burst that was not empty');
+  const stall = gauge('longest_stall_seconds', 'Longest time between two loops');
+  const busy = gauge('busy_ratio', 'Share of loops that had packets');
+  metrics.onScrape(() => {
+    for (const one of read()?.workers ?? []) {
+      const worker = String(one.id);
+      cycles.set({ worker }, one.cyclesPerPacket);
+      fill.set({ worker }, one.burstFill);
+      stall.set({ worker }, one.longestStallNs * SECONDS_PER_NANOSECOND);
+      busy.set({ worker }, one.busy);
+    }
+  });
+}
+
+function collectEngine(metrics: Metrics, read: CollectorSources['engine']): void {
+  const gauges = {
+    sessions: metrics.gauge('sluice_sessions', 'Sessions that exist'),
+    sessionsMax: metrics.gauge('sluice_sessions_limit', 'Sessions that may exist'),
+    slabBytesUsed: metrics.gauge('sluice_session_records_bytes', 'Bytes of session records'),
+    operationsWaiting: metrics.gauge('sluice_operations_waiting', 'Session operations under way'),
+    reportsHeld: metrics.gauge('sluice_reports_held', 'Reports that nobody has acknowledged'),
+  } satisfies Partial<Record<keyof EngineStatistics, unknown>>;
+  const counters = {
+    reportsStale: metrics.counter(
+      'sluice_reports_stale_total',
+      'Reports of sessions that were gone when they arrived',
+    ),
+    reportsMerged: metrics.counter(
+      'sluice_reports_merged_total',
+      'Usage reports that were added to an older one because the log was full',
+    ),
+    reportsDropped: metrics.counter(
+      'sluice_reports_dropped_total',
+      'Reports without usage that a full log pushed out',
+    ),
+  } satisfies Partial<Record<keyof EngineStatistics, unknown>>;
+  metrics.onScrape(() => {
+    const statistics = read();
+    if (statistics === undefined) return;
+    for (const [name, gauge] of Object.entries(gauges)) {
+      gauge.set(statistics[name as keyof typeof gauges]);
+    }
+    for (const [name, counter] of Object.entries(counters)) {
+      counter.reset();
+      counter.inc(statistics[name as keyof typeof counters]);
+    }
+  });
+}

@@ -1,0 +1,174 @@
+import type {
+  handleServerStreamingCall,
+  handleUnaryCall,
+  ServiceDefinition,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { SluiceError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { DatapathStatus, Statistics } from '../datapath/datapath.js';
+import { PROTO_FILE, PROTO_FOLDER } from './proto-files.js';
+import { caughtToServiceError, toServiceError } from './status.js';
+
+const INTERVAL_DEFAULT_MS = 1000;
+const INTERVAL_MIN_MS = 100;
+const INTERVAL_MAX_MS = 3_600_000;
+
+/** What the node says of itself; read anew for each call. */
+export interface NodeSource {
+  readonly id: string;
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly startTimeMs: number;
+  warnings(): readonly string[];
+  sessions(): number;
+  status(): DatapathStatus;
+  statistics(): Statistics;
+}
+
+/** Stands for a request whose bytes are no message, so that the handler can answer it. */
+const MALFORMED = Symbol('malformed request');
+type Request<T> = T | typeof MALFORMED;
+
+interface WatchStatsRequest {
+  readonly interval: { readonly seconds: number; readonly nanos: number } | null;
+}
+
+export function nodeServiceDefinition(): ServiceDefinition {
+  const package_ = loadSync(PROTO_FILE, {
+    includeDirs: [PROTO_FOLDER],
+    longs: Number,
+    enums: String,
+    defaults: true,
+  });
+  const service = package_['sluice.v1.NodeService'] as unknown as ServiceDefinition;
+  return Object.fromEntries(
+    Object.entries(service).map(([name, method]) => {
+      const decode = method.requestDeserialize;
+      const requestDeserialize = (bytes: Buffer): unknown => {
+        try {
+          return decode(bytes);
+        } catch {
+          return MALFORMED;
+        }
+      };
+      return [name, { ...method, requestDeserialize }];
+    }),
+  );
+}
+
+/** @param closing aborts when the server drains: streams end then. */
+export function nodeService(
+  source: NodeSource,
+  closing: AbortSignal,
+  log: Log,
+): UntypedServiceImplementation {
+  const unary =
+    (answer: () => unknown): handleUnaryCall<Request<object>, unknown> =>
+    (call, callback) => {
+      try {
+        if (call.request === MALFORMED) throw malformed();
+        callback(null, answer());
+      } catch (error) {
+        callback(caughtToServiceError(error, log));
+      }
+    };
+  return {
+    GetNode: unary(() => nodeMessage(source)),
+    GetStats: unary(() => statsMessage(source)),
+    WatchStats: watchStats(source, closing, log),
+    Capture: later('Capture', 'captures of live traffic'),
+    Trace: later('Trace', 'tracing of a given packet'),
+  };
+}
+
+function later(method: string, what: string) {
+  const error = new SluiceError('unimplemented', `${method}: ${what} is not in this version`);
+  return (call: { emit?(event: 'error', error: Error): void }, callback?: unknown): void => {
+    if (typeof callback === 'function') callback(toServiceError(error));
+    else call.emit?.('error', toServiceError(error));
+  };
+}
+
+function malformed(): SluiceError {
+  return new SluiceError('invalid_argument', 'the request is not a well-formed protobuf message');
+}
+
+function watchStats(
+  source: NodeSource,
+  closing: AbortSignal,
+  log: Log,
+): handleServerStreamingCall<Request<WatchStatsRequest>, unknown> {
+  return (call) => {
+    const fail = (error: unknown): void => {
+      call.emit('error', caughtToServiceError(error, log));
+    };
+    let intervalMs: number;
+    try {
+      if (call.request === MALFORMED) throw malformed();
+      intervalMs = intervalOf(call.request);
+    } catch (error) {
+      fail(error);
+      return;
+    }
+    let writable = true;
+    const send = (): void => {
+      // A slow reader misses samples; it doesn't make the node keep them.
+      if (!writable) return;
+      try {
+        writable = call.write(statsMessage(source));
+      } catch (error) {
+        stop();
+        fail(error);
+      }
+    };
+    const timer = setInterval(send, intervalMs);
+    const close = (): void => {
+      stop();
+      fail(new SluiceError('unavailable', 'the node is shutting down'));
+    };
+    const stop = (): void => {
+      clearInterval(timer);
+      closing.removeEventListener('abort', close);
+    };
+    call.on('drain', () => {
+      writable = true;
+    });
+    call.on('cancelled', stop);
+    closing.addEventListener('abort', close);
+    send();
+  };
+}
+
+function intervalOf({ interval }: WatchStatsRequest): number {
+  if (interval === null) return INTERVAL_DEFAULT_MS;
+  const ms = interval.seconds * 1000 + interval.nanos / 1e6;
+  if (ms >= INTERVAL_MIN_MS && ms <= INTERVAL_MAX_MS) return ms;
+  throw new SluiceError('invalid_argument', 'must be from 100 ms to 1 hour', {
+    field: 'interval',
+  });
+}
+
+function timestamp(ms: number): { seconds: number; nanos: number } {
+  const seconds = Math.floor(ms / 1000);
+  return { seconds, nanos: Math.round((ms - seconds * 1000) * 1e6) };
+}
+
+function nodeMessage(source: NodeSource): object {
+  const { ports, workers, warnings } = source.status();
+  return {
+    id: source.id,
+    version: source.version,
+    startTime: timestamp(source.startTimeMs),
+    ports,
+    workers,
+    warnings: [...source.warnings(), ...warnings],
+    sessions: source.sessions(),
+  };
+}
+
+function statsMessage(source: NodeSource): object {
+  const statistics = source.statistics();
+  return { time: timestamp(Date.now()), sessions: source.sessions(), ...statistics };
+}

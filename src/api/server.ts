@@ -1,0 +1,157 @@
+/**
+ * The gRPC server: sessions (raw bytes into the engine), the node, health, reflection.
+ *
+ * Threads: the control thread. Start with ApiServer.start(); sessions/ has the
+ * calls, call-guard.ts what all calls pass, status.ts how errors look, http/ the
+ * pages beside it (/metrics, /healthz, /readyz).
+ */
+import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
+import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import { type ListenAddress, listenText } from '../base/config/listen.js';
+import type { Log } from '../base/log.js';
+import type { Metrics } from '../base/metrics.js';
+import type { SessionEngine } from '../session/engine.js';
+import { BindError, bindError, clearStaleSocket, removeSocketFile } from './bind-address.js';
+import { CALL_LIMITS, CallGuard, type CallLimits } from './call-guard.js';
+import { certificateOwner, localOwner } from './identity.js';
+import { type NodeSource, nodeService, nodeServiceDefinition } from './node-service.js';
+import { addReflection } from './reflection/reflection.js';
+import { sessionServiceDefinition } from './sessions/definition.js';
+import { sessionService } from './sessions/service.js';
+
+const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
+const KEEPALIVE_MS = 60_000;
+/** For the last answers to leave the sockets. */
+const FLUSH_MS = 200;
+const SERVICES = ['', 'sluice.v1.SessionService', 'sluice.v1.NodeService'];
+
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+  /** Present: clients must show a certificate that this authority signed. */
+  readonly clientCa?: string | undefined;
+}
+
+export interface ApiServerOptions {
+  readonly listen: ListenAddress;
+  readonly tls?: TlsFiles | undefined;
+  readonly engine: SessionEngine;
+  readonly node: NodeSource;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly limits?: CallLimits;
+}
+
+export class ApiServer {
+  readonly #server: Server;
+  readonly #guard: CallGuard;
+  readonly #health = new HealthImplementation();
+  readonly #closing = new AbortController();
+  readonly #listen: ListenAddress;
+  #address: ListenAddress;
+
+  private constructor(options: ApiServerOptions) {
+    const { engine, node, metrics, log, tls } = options;
+    this.#listen = options.listen;
+    this.#address = options.listen;
+    this.#guard = new CallGuard(metrics, log, options.limits ?? CALL_LIMITS);
+    this.#server = new Server(serverOptions(this.#guard));
+    const ownerOf = tls?.clientCa === undefined ? localOwner : certificateOwner;
+    const closing = this.#closing.signal;
+    this.#server.addService(
+      sessionServiceDefinition,
+      sessionService({ engine, ownerOf, closing, metrics, log }),
+    );
+    this.#server.addService(nodeServiceDefinition(), nodeService(node, closing, log));
+    this.#health.addToServer(this.#server);
+    addReflection(this.#server);
+  }
+
+  /** @throws BindError that names the key of the configuration. */
+  static async start(options: ApiServerOptions): Promise<ApiServer> {
+    const credentials = credentialsOf(options.tls);
+    await clearStaleSocket('api.listen', options.listen);
+    const server = new ApiServer(options);
+    await server.#bind(credentials);
+    server.#setServing(true);
+    return server;
+  }
+
+  /** Where it listens, with the port that port 0 became. */
+  get address(): ListenAddress {
+    return this.#address;
+  }
+
+  /**
+   * Refuses new calls, ends watchers, lets calls under way finish, for `graceMs` at most.
+   * Operations that a stream has sent are still answered.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.#guard.draining = true;
+    this.#setServing(false);
+    this.#closing.abort();
+    const closed = new Promise<void>((resolve) => {
+      this.#server.tryShutdown(() => resolve());
+    });
+    const finished = this.#guard.idle().then(() => within(FLUSH_MS, closed));
+    await within(graceMs, Promise.race([closed, finished]));
+    this.#server.forceShutdown();
+    removeSocketFile(this.#listen);
+  }
+
+  #setServing(serving: boolean): void {
+    for (const service of SERVICES) {
+      this.#health.setStatus(service, serving ? 'SERVING' : 'NOT_SERVING');
+    }
+  }
+
+  #bind(credentials: ServerCredentials): Promise<void> {
+    const listen = this.#listen;
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(listenText(listen), credentials, (error, port) => {
+        if (error !== null) {
+          reject(bindError('api.listen', listen, error));
+          return;
+        }
+        if (listen.kind === 'tcp') this.#address = { ...listen, port };
+        resolve();
+      });
+    });
+  }
+}
+
+function serverOptions(guard: CallGuard): ServerOptions {
+  return {
+    interceptors: [guard.interceptor],
+    'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
+    'grpc.max_send_message_length': -1,
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.enable_channelz': 0,
+  };
+}
+
+function credentialsOf(tls: TlsFiles | undefined): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  const cert = readFileSync(tls.cert);
+  const key = readFileSync(tls.key);
+  const ca = tls.clientCa === undefined ? null : readFileSync(tls.clientCa);
+  try {
+    createSecureContext({ cert, key, ...(ca !== null && { ca }) });
+  } catch (error) {
+    const files = [tls.cert, tls.key, tls.clientCa].filter((file) => file !== undefined);
+    const reason = (error as Error).message;
+    throw new BindError('api.tls', `${files.join(', ')} can't be used together: ${reason}`);
+  }
+  return ServerCredentials.createSsl(ca, [{ private_key: key, cert_chain: cert }], ca !== null);
+}
+
+async function within(ms: number, done: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([done, timeout]);
+  clearTimeout(timer);
+}
