@@ -16,10 +16,7 @@ import type { Store } from '../store/store.js';
 export type EnginePort = Pick<
   DatapathPortConfig,
   'name' | 'role' | 'addresses' | 'networkInstances' | 'uePools'
-> & {
-  /** Access: addresses given to peers in place of `addresses`, by position; absent or empty: the same. */
-  readonly advertise?: readonly string[];
-};
+>;
 
 export interface EngineOptions {
   readonly datapath: Datapath;

@@ -1,0 +1,129 @@
+/**
+ * All sessions by index (bucket × slots per bucket + slot): a few bytes each in typed arrays;
+ * what a session is lies in its record in the slab. Arrays have their final size from the
+ * start: memory that no session has touched costs nothing.
+ */
+import {
+  HEADER_INCARNATION,
+  HEADER_NAME,
+  HEADER_SEID_HIGH,
+  HEADER_SEID_LOW,
+} from '../model/record-layout.js';
+import { Slots } from './allocators/slots.js';
+import { hashText, NameIndex, type NamedSessions } from './name-index.js';
+import { Owners } from './owners.js';
+import type { Slab } from './slab.js';
+
+export const enum SessionState {
+  Free = 0,
+  /** On its way in: not visible yet. */
+  Creating = 1,
+  Live = 2,
+  Updating = 3,
+  Deleting = 4,
+  /** Gone from the packet path, but the store failed to remove it: only deletion is possible. */
+  Detached = 5,
+}
+
+/** 24 bits of a SEID are the session index, the other 40 are random. */
+const SEID_INDEX_MASK = 0xff_ffff;
+
+export class SessionTable implements NamedSessions {
+  readonly slots: Slots;
+  readonly owners = new Owners();
+  readonly names: NameIndex;
+  readonly state: Uint8Array;
+  /** Handle of the current record. */
+  readonly handle: Uint32Array;
+  readonly owner: Uint16Array;
+  /** Key of the current record in the store. */
+  readonly storeKey: Float64Array;
+  /** The operation under way: round << 10 | position, plus 1; 0: none. */
+  readonly operation: Uint32Array;
+  #live = 0;
+
+  constructor(
+    readonly slab: Slab,
+    slotsPerBucket: number,
+    readonly sessionsMax: number,
+  ) {
+    this.slots = new Slots(slotsPerBucket);
+    const capacity = this.slots.capacity;
+    this.state = new Uint8Array(capacity);
+    this.handle = new Uint32Array(capacity);
+    this.owner = new Uint16Array(capacity);
+    this.storeKey = new Float64Array(capacity);
+    this.operation = new Uint32Array(capacity);
+    this.names = new NameIndex(this, sessionsMax);
+  }
+
+  get capacity(): number {
+    return this.slots.capacity;
+  }
+  /** Sessions that exist for clients. */
+  get live(): number {
+    return this.#live;
+  }
+
+  wordsOf(index: number): Uint32Array {
+    return this.slab.words(this.handle[index]!);
+  }
+  startOf(index: number): number {
+    return this.slab.start(this.handle[index]!);
+  }
+
+  /** Whether clients see the session: it is in the store and was not deleted. */
+  isVisible(index: number): boolean {
+    const state = this.state[index]!;
+    return state !== SessionState.Free && state !== SessionState.Creating;
+  }
+
+  findByName(owner: number, words: Uint32Array, base: number, ref: number): number {
+    return this.names.find(owner, hashText(words, base, ref, owner), words, base, ref);
+  }
+
+  findBySeid(low: number, high: number): number {
+    const index = low & SEID_INDEX_MASK;
+    if (index >= this.capacity || this.handle[index] === 0) return -1;
+    const words = this.wordsOf(index);
+    const start = this.startOf(index);
+    const same = words[start + HEADER_SEID_LOW] === low >>> 0;
+    return same && words[start + HEADER_SEID_HIGH] === high >>> 0 ? index : -1;
+  }
+
+  incarnation(index: number): number {
+    const handle = this.handle[index]!;
+    return handle === 0 ? 0 : this.wordsOf(index)[this.startOf(index) + HEADER_INCARNATION]!;
+  }
+
+  /** Enters a new session whose record is at `handle`; its slot was taken before. */
+  enter(index: number, handle: number, owner: number, state: SessionState): void {
+    this.handle[index] = handle;
+    this.owner[index] = owner;
+    this.owners.addSession(owner);
+    this.names.add(this.#nameHash(index), index);
+    this.setState(index, state);
+  }
+
+  /** Takes a session out and gives its slot back; the record stays the caller's. */
+  leave(index: number): void {
+    this.names.remove(this.#nameHash(index), index);
+    this.setState(index, SessionState.Free);
+    this.owners.removeSession(this.owner[index]!);
+    this.handle[index] = 0;
+    this.storeKey[index] = 0;
+    this.slots.free(index);
+  }
+
+  setState(index: number, state: SessionState): void {
+    const before = this.isVisible(index);
+    this.state[index] = state;
+    this.#live += Number(this.isVisible(index)) - Number(before);
+  }
+
+  #nameHash(index: number): number {
+    const words = this.wordsOf(index);
+    const start = this.startOf(index);
+    return hashText(words, start, words[start + HEADER_NAME]!, this.owner[index]!);
+  }
+}
