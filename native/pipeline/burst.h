@@ -1,0 +1,50 @@
+// One burst on its way through the stages: what each stage found out about each packet,
+// as arrays. Owner: one worker. A packet with a verdict other than None is dead; later
+// stages pass over it. Start at pipeline.cc.
+#pragma once
+#include <cstdint>
+
+#include "base/types.h"
+#include "memory/packet.h"
+#include "session/filter_set.h"
+#include "session/flow.h"
+#include "session/network_map.h"
+
+namespace sluice {
+
+inline constexpr unsigned kBurstMax = 64;
+
+/// A verdict for packets that are neither sent nor dropped here: handed to another worker,
+/// or consumed by an answer that took their buffer.
+inline constexpr DropReason kTakenAway = DropReason::Count;
+
+inline constexpr std::uint8_t kInnerV6 = 1;
+inline constexpr std::uint8_t kInnerNoPorts = 2;
+inline constexpr std::uint8_t kResolved = 4;  ///< the session was found by the worker before
+inline constexpr std::uint8_t kHasContainer = 8;
+
+struct alignas(kCacheLine) Burst {
+  Operand operand[kBurstMax];
+  Packet* packets[kBurstMax];
+  Flow* flow[kBurstMax];
+  std::uint64_t prefix[kBurstMax];  ///< IPv6 downlink: the /64 in host order
+  std::uint32_t key[kBurstMax];     ///< TEID, or UE IPv4 address
+  SessionIndex session[kBurstMax];
+  ArenaRef filter_set[kBurstMax];
+  PdrEntry pdr[kBurstMax];
+  FarEntry far[kBurstMax];
+  std::uint16_t inner_offset[kBurstMax];  ///< from the packet's data
+  std::uint16_t inner_length[kBurstMax];  ///< octets that QERs and URRs count
+  DropReason verdict[kBurstMax];
+  Direction direction[kBurstMax];
+  std::uint8_t pdr_position[kBurstMax];
+  std::uint8_t flags[kBurstMax];
+  std::uint8_t local[kBurstMax];  ///< index of the local address that the tunnel packet came to
+  std::uint8_t qfi[kBurstMax];    ///< of the container, or kNoQfi
+  unsigned count = 0;
+  bool is_access = false;
+  std::uint8_t port = 0;  ///< of the first packet; all are of one role
+  Nanoseconds now = 0;
+};
+
+}  // namespace sluice

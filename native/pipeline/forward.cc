@@ -1,0 +1,110 @@
+// forward: what the FAR says. The outer header is a peer's constant line with the packet's
+// lengths, flow and marking patched in, written in front of the UE's packet.
+#include <cstring>
+
+#include "pipeline/pipeline.h"
+#include "wire/checksum.h"
+#include "wire/gtpu.h"
+
+namespace sluice {
+namespace {
+
+/// Spreads flows over source ports: same flow, same port.
+inline unsigned flow_hash(const Operand& operand) noexcept {
+  std::uint64_t a, b;
+  std::memcpy(&a, operand.lanes, 8);
+  std::memcpy(&b, operand.lanes + 4, 8);
+  const std::uint64_t x = (a ^ b * 0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd;
+  return static_cast<unsigned>(x >> 48);
+}
+
+inline std::uint16_t fold16(std::uint32_t sum) noexcept {
+  sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>((sum & 0xffff) + (sum >> 16));
+}
+
+}  // namespace
+
+DropReason Pipeline::to_tunnel(Burst& burst, unsigned i) noexcept {
+  Packet* packet = burst.packets[i];
+  const FarEntry& far = burst.far[i];
+  const PdrEntry& pdr = burst.pdr[i];
+  const Peer& peer = sessions_.peers()[far.peer];
+  const PipelinePort& port = ports_[far.port];
+  const unsigned inner = burst.inner_length[i];
+  const bool uplink = burst.direction[i] == Direction::Uplink;
+  wire::PscFields psc;
+  psc.type = uplink ? wire::kPscUplink : wire::kPscDownlink;
+  // The QER's QFI; without one, a packet that came with a container keeps its own.
+  psc.qfi = pdr.qfi != 0 ? pdr.qfi : (burst.qfi[i] != kNoQfi ? burst.qfi[i] : 0);
+  psc.rqi = (pdr.flags & kPdrRqi) != 0;
+  psc.has_ppi = pdr.ppi != 0;
+  psc.ppi = static_cast<std::uint8_t>(pdr.ppi - 1);
+  const wire::PscFields* container = psc.qfi != 0 ? &psc : nullptr;
+  const unsigned gtpu = static_cast<unsigned>(wire::gpdu_bytes(container));
+  const unsigned udp = 8 + gtpu + inner;
+  const unsigned ip = peer.is_v6 ? 40 : 20;
+  const unsigned offset = packet->offset + burst.inner_offset[i];
+  if (__builtin_expect(ip + 8 + gtpu > offset || udp + ip > 0xffff, 0))
+    return DropReason::MtuExceeded;
+  packet->offset = static_cast<std::uint16_t>(offset - gtpu - 8 - ip);
+  packet->length = static_cast<std::uint16_t>(udp + ip);
+  std::byte* p = packet->data();
+  const std::uint16_t source_port =
+      port.source_ports[flow_hash(burst.operand[i]) & port.source_port_mask];
+  const unsigned tos = far.dscp & kDscpPresent ? (far.dscp & 0x3fu) << 2 : 0;
+  std::byte* u = p + ip;
+  if (__builtin_expect(!peer.is_v6, 1)) {
+    std::memcpy(p, peer.header, 28);
+    const auto total = static_cast<std::uint16_t>(udp + ip);
+    const std::uint32_t sum = peer.checksum_seed + total + tos;
+    wire::store8(p + 1, static_cast<std::uint8_t>(tos));
+    wire::store16(p + 2, total);
+    wire::store16(p + 10, static_cast<std::uint16_t>(~fold16(sum)));
+  } else {
+    std::memcpy(p, peer.header, 48);
+    wire::store32(p, 0x60000000 | tos << 20);
+    wire::store16(p + 4, static_cast<std::uint16_t>(udp));
+  }
+  wire::store16(u, source_port);
+  wire::store16(u + 4, static_cast<std::uint16_t>(udp));
+  wire::write_gpdu(u + 8, Teid{far.teid}, static_cast<std::uint16_t>(inner), container);
+  if (peer.is_v6 && !port.fills_udp_checksum) {
+    const std::uint32_t seed = peer.checksum_seed + udp;
+    const std::uint16_t sum = wire::fold(wire::checksum_partial(u, udp, seed));
+    wire::store16(u + 6, sum == 0 ? 0xffff : sum);
+  }
+  return DropReason::None;
+}
+
+void Pipeline::forward(Burst& burst) noexcept {
+  for (unsigned i = 0; i < burst.count; ++i) {
+    if (__builtin_expect(burst.verdict[i] != DropReason::None, 0)) continue;
+    Packet* packet = burst.packets[i];
+    const FarEntry& far = burst.far[i];
+    DropReason reason = DropReason::None;
+    switch (far.action) {
+      case FarAction::ToCore:
+        packet->offset = static_cast<std::uint16_t>(packet->offset + burst.inner_offset[i]);
+        packet->length = burst.inner_length[i];
+        if (packet->length > ports_[far.port].mtu) reason = DropReason::MtuExceeded;
+        break;
+      case FarAction::ToTunnel:
+        reason = to_tunnel(burst, i);
+        break;
+      case FarAction::Drop:
+        reason = DropReason::FarDrop;
+        break;
+      case FarAction::Buffer:
+        reason = DropReason::FarBuffer;
+        break;
+      case FarAction::NoTunnel:
+        reason = DropReason::NoTunnel;
+        break;
+    }
+    burst.verdict[i] = reason;
+    if (__builtin_expect(reason == DropReason::None, 1)) emit(far.port, packet);
+  }
+}
+
+}  // namespace sluice

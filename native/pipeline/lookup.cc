@@ -1,0 +1,90 @@
+// lookup: from the key to the session and its flow, whose lines parse (uplink) or this
+// stage (downlink) has put on their way.
+#include "pipeline/pipeline.h"
+
+namespace sluice {
+
+void Pipeline::lookup_access(Burst& burst) noexcept {
+  for (unsigned i = 0; i < burst.count; ++i) {
+    if (__builtin_expect(burst.verdict[i] != DropReason::None, 0)) continue;
+    SessionIndex session = burst.session[i];
+    const bool ours =
+        workers_ == 1 || (burst.flags[i] & kResolved) ||
+        (session != kNoSession && bucket_owner_[sessions_.scheme().bucket(session)] == worker_);
+    if (__builtin_expect(session != kNoSession && ours, 1)) {
+      Flow& flow = uplink_[session];
+      if (__builtin_expect(
+              flow.state.key == burst.key[i] && (flow.state.local_mask >> burst.local[i] & 1), 1)) {
+        burst.flow[i] = &flow;
+        burst.direction[i] = Direction::Uplink;
+        burst.filter_set[i] = flow.rules.filter_set;
+        continue;
+      }
+    }
+    burst.verdict[i] = find_tunnel(burst, i);
+  }
+}
+
+/// A TEID that does not name its session by itself: chosen by the control plane function, a
+/// further tunnel of the session, another worker's, or nobody's.
+DropReason Pipeline::find_tunnel(Burst& burst, unsigned i) noexcept {
+  const std::uint32_t teid = burst.key[i];
+  SessionIndex session = burst.session[i];
+  if ((burst.flags[i] & kResolved) == 0) {
+    SessionIndex found = kNoSession;
+    if (sessions_.teids().find(std::uint64_t{burst.local[i]} << 32 | teid, burst.local[i], found)) {
+      session = found;
+    } else if (session == kNoSession) {
+      return DropReason::UnknownTeid;
+    }
+    if (workers_ > 1 && hand_over(burst, i, session)) return kTakenAway;
+  }
+  Flow& up = uplink_[session];
+  burst.session[i] = session;
+  burst.flow[i] = &up;
+  burst.direction[i] = Direction::Uplink;
+  if (up.state.key == teid && (up.state.local_mask >> burst.local[i] & 1)) {
+    burst.filter_set[i] = up.rules.filter_set;
+    return DropReason::None;
+  }
+  if ((up.state.flags & kFlowLive) == 0 || up.rules.extension == 0) return DropReason::UnknownTeid;
+  RulesExtension* extension = sessions_.extension(up.rules.extension);
+  for (unsigned t = 0; t < extension->tunnel_count; ++t) {
+    const TunnelEntry& tunnel = extension->tunnels()[t];
+    if (tunnel.teid != teid || (tunnel.local_mask >> burst.local[i] & 1) == 0) continue;
+    burst.filter_set[i] = tunnel.filter_set;
+    burst.direction[i] = tunnel.direction;
+    if (tunnel.direction == Direction::Uplink) return DropReason::None;
+    // Arrives in a tunnel, but towards the UE: remote and local change places.
+    burst.flow[i] = &downlink_[session];
+    return set_inner(burst, i, false);
+  }
+  return DropReason::UnknownTeid;
+}
+
+void Pipeline::lookup_core(Burst& burst) noexcept {
+  for (unsigned i = 0; i < burst.count; ++i) {
+    if (__builtin_expect(burst.verdict[i] != DropReason::None, 0)) continue;
+    SessionIndex session = burst.session[i];
+    if ((burst.flags[i] & kResolved) == 0) {
+      const std::uint8_t port = burst.packets[i]->port;
+      const bool found = (burst.flags[i] & kInnerV6)
+                             ? sessions_.ipv6().find(burst.prefix[i], port, session)
+                             : sessions_.ipv4().find(burst.key[i], port, session);
+      if (__builtin_expect(!found, 0)) {
+        const bool multicast =
+            (burst.flags[i] & kInnerV6) ? burst.prefix[i] >> 56 == 0xff : burst.key[i] >> 28 == 14;
+        burst.verdict[i] = multicast ? DropReason::Multicast : DropReason::UnknownUe;
+        continue;
+      }
+      burst.session[i] = session;
+      if (workers_ > 1 && hand_over(burst, i, session)) continue;
+    }
+    burst.flow[i] = &downlink_[session];
+    burst.direction[i] = Direction::Downlink;
+    __builtin_prefetch(&downlink_[session].state, 1);
+    __builtin_prefetch(&downlink_[session].rules);
+  }
+}
+
+}  // namespace sluice

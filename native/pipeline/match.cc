@@ -1,0 +1,91 @@
+// match: the first PDR, by precedence, whose every part fits; before it, that the packet
+// is the session's at all (UE address, spoofed sources).
+#include "pipeline/pipeline.h"
+#include "wire/inner.h"
+
+namespace sluice {
+namespace {
+
+constexpr unsigned kIpv6SourceOffset = 8, kIpv6DestinationOffset = 24;
+
+/// Conditions that few filters have; the headers are read again for them.
+struct ExtraCheck {
+  const std::byte* inner;
+  unsigned length;
+  bool no_ports;
+  bool operator()(const FilterExtra& extra) const noexcept {
+    if ((extra.flags & kExtraPorts) && no_ports) return false;
+    if ((extra.flags & ~kExtraPorts) == 0) return true;
+    wire::InnerPacket p;
+    if (wire::parse_inner(inner, length, p) != DropReason::None) return false;
+    if ((extra.flags & kExtraTos) && (p.tos & extra.tos_mask) != extra.tos) return false;
+    if ((extra.flags & kExtraSpi) && !(p.has_spi && p.spi == extra.spi)) return false;
+    return !(extra.flags & kExtraFlowLabel) || p.flow_label == extra.flow_label;
+  }
+};
+
+bool is_link_local(std::uint64_t prefix) noexcept { return prefix >> 54 == 0xfe80 >> 6; }
+
+}  // namespace
+
+DropReason Pipeline::match_one(Burst& burst, unsigned i) noexcept {
+  const Flow& flow = *burst.flow[i];
+  const FlowState& state = flow.state;
+  const std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];
+  const bool is_v6 = (burst.flags[i] & kInnerV6) != 0;
+  const bool uplink = burst.direction[i] == Direction::Uplink;
+  const Operand& operand = burst.operand[i];
+  if (uplink) {
+    if (state.flags & kFlowCheckSource) {
+      if (is_v6) {
+        const std::uint64_t source = wire::load64(inner + kIpv6SourceOffset);
+        if (state.ue_prefix == 0 || (source != state.ue_prefix && !is_link_local(source))) {
+          return DropReason::SpoofedSource;
+        }
+      } else {
+        const std::uint32_t source =
+            std::uint32_t{operand.lanes[kLocalHigh]} << 16 | operand.lanes[kLocalLow];
+        if (__builtin_expect(source != state.ue_ipv4, 0)) return DropReason::SpoofedSource;
+      }
+    }
+  } else if (!burst.is_access) {
+    // The table may be a moment ahead of or behind the session: the session itself decides.
+    const bool mine = is_v6 ? state.ue_prefix == burst.prefix[i] : state.ue_ipv4 == burst.key[i];
+    if (__builtin_expect(!mine || (state.flags & kFlowLive) == 0 ||
+                             (flow.rules.port_mask >> burst.packets[i]->port & 1) == 0,
+                         0)) {
+      return DropReason::UnknownUe;
+    }
+    burst.filter_set[i] = flow.rules.filter_set;
+  }
+  if (burst.filter_set[i] == 0) return DropReason::NoPdr;
+  const auto& set = *sessions_.rule<FilterSet>(burst.filter_set[i]);
+  const ExtraCheck accepts{inner, burst.inner_length[i], (burst.flags[i] & kInnerNoPorts) != 0};
+  const unsigned position =
+      is_v6
+          ? match_ipv6(set, operand, inner + (uplink ? kIpv6DestinationOffset : kIpv6SourceOffset),
+                       inner + (uplink ? kIpv6SourceOffset : kIpv6DestinationOffset), accepts)
+          : match_ipv4(set, operand, accepts);
+  if (position == kNoPdr) return DropReason::NoPdr;
+  const FlowRules& rules = flow.rules;
+  burst.pdr_position[i] = static_cast<std::uint8_t>(position);
+  if (__builtin_expect(rules.extension == 0, 1)) {
+    burst.pdr[i] = rules.pdrs[position];
+    burst.far[i] = rules.fars[burst.pdr[i].far];
+  } else {
+    RulesExtension* extension = sessions_.extension(rules.extension);
+    burst.pdr[i] = extension->pdrs()[position];
+    burst.far[i] = extension->fars()[burst.pdr[i].far];
+  }
+  return DropReason::None;
+}
+
+void Pipeline::match(Burst& burst) noexcept {
+  for (unsigned i = 0; i < burst.count; ++i) {
+    if (__builtin_expect(burst.verdict[i] == DropReason::None, 1)) {
+      burst.verdict[i] = match_one(burst, i);
+    }
+  }
+}
+
+}  // namespace sluice

@@ -1,0 +1,157 @@
+// Reads top to bottom as the life of a packet. A burst is parsed when it arrives; its
+// session lines are on their way while the burst before it goes through the rest. Core
+// bursts wait one turn more, because a hash line has to come before the session line.
+#include "pipeline/pipeline.h"
+
+namespace sluice {
+
+Pipeline::Pipeline(const PipelineConfig& config)
+    : sessions_(*config.sessions),
+      uplink_(config.sessions->flows(Direction::Uplink)),
+      downlink_(config.sessions->flows(Direction::Downlink)),
+      pool_(*config.pool),
+      events_(*config.events),
+      bucket_owner_(config.bucket_owner),
+      worker_(config.worker),
+      workers_(config.workers),
+      network_(*config.network),
+      bursts_(new Burst[4]),
+      handoffs_(new PacketList[config.workers]) {
+  for (std::size_t i = 0; i < config.ports.size(); ++i) ports_[i] = config.ports[i];
+  for (const LocalAddress& local : network_.locals) {
+    local_ipv4_[local_count_++] = local.is_v6 ? 0 : local.words[0];
+  }
+}
+
+void Pipeline::receive(std::uint8_t port, Packet* const* packets, unsigned count,
+                       Nanoseconds now) noexcept {
+  Burst& burst = take_burst();
+  burst.count = count;
+  burst.port = port;
+  burst.is_access = ports_[port].is_access;
+  burst.now = now;
+  for (unsigned i = 0; i < count; ++i) {
+    burst.packets[i] = packets[i];
+    burst.verdict[i] = DropReason::None;
+    burst.flags[i] = 0;
+  }
+  inside_ += count;
+  enter(burst);
+}
+
+void Pipeline::take_over(Packet* const* packets, unsigned count, Nanoseconds now) noexcept {
+  // A burst is of one role; the rings carry both, so they are sorted here.
+  for (const bool access : {true, false}) {
+    Burst& burst = take_burst();
+    burst.count = 0;
+    burst.is_access = access;
+    burst.now = now;
+    for (unsigned i = 0; i < count; ++i) {
+      if (ports_[packets[i]->port].is_access != access) continue;
+      const unsigned at = burst.count++;
+      burst.packets[at] = packets[i];
+      burst.verdict[at] = DropReason::None;
+      burst.flags[at] = kResolved;
+      burst.port = packets[i]->port;
+    }
+    counters_.taken_over += burst.count;
+    inside_ += burst.count;
+    if (burst.count != 0) enter(burst);
+  }
+}
+
+Burst& Pipeline::take_burst() noexcept {
+  next_burst_ = (next_burst_ + 1) & 3;
+  return bursts_[next_burst_];
+}
+
+void Pipeline::enter(Burst& burst) noexcept {
+  if (burst.is_access) {
+    parse_access(burst);
+  } else {
+    parse_core(burst);
+  }
+  if (looked_up_ != nullptr) finish(*looked_up_);
+  looked_up_ = nullptr;
+  if (parsed_ != nullptr) advance(*parsed_);
+  parsed_ = &burst;
+}
+
+void Pipeline::advance(Burst& burst) noexcept {
+  if (burst.is_access) {
+    lookup_access(burst);
+    finish(burst);
+  } else {
+    lookup_core(burst);
+    looked_up_ = &burst;
+  }
+}
+
+void Pipeline::finish(Burst& burst) noexcept {
+  match(burst);
+  police(burst);
+  account(burst);
+  forward(burst);
+  unsigned dead = 0;
+  for (unsigned i = 0; i < burst.count; ++i) {
+    const DropReason verdict = burst.verdict[i];
+    if (__builtin_expect(verdict != DropReason::None && verdict != kTakenAway, 0)) {
+      ++counters_.dropped[static_cast<unsigned>(verdict)];
+      dead_.packets[dead++] = burst.packets[i];
+    }
+  }
+  if (dead != 0) pool_.free(dead_.packets, dead);
+  inside_ -= burst.count;
+  burst.count = 0;
+}
+
+void Pipeline::flush() noexcept {
+  if (looked_up_ != nullptr) finish(*looked_up_);
+  looked_up_ = nullptr;
+  if (parsed_ != nullptr) {
+    Burst& last = *parsed_;
+    parsed_ = nullptr;
+    advance(last);
+    if (looked_up_ != nullptr) finish(*looked_up_);
+    looked_up_ = nullptr;
+  }
+}
+
+void Pipeline::drop(Packet* const* packets, unsigned count, DropReason reason) noexcept {
+  counters_.dropped[static_cast<unsigned>(reason)] += count;
+  pool_.free(packets, count);
+}
+
+unsigned Pipeline::held() const noexcept {
+  unsigned held = inside_;
+  for (const auto& list : outputs_) held += list.count;
+  for (unsigned w = 0; w < workers_; ++w) held += handoffs_[w].count;
+  return held;
+}
+
+void Pipeline::emit(unsigned port, Packet* packet) noexcept {
+  PacketList& list = outputs_[port];
+  if (__builtin_expect(list.count == PacketList::kMax, 0)) {
+    drop(&packet, 1, DropReason::TxFull);
+    return;
+  }
+  list.packets[list.count++] = packet;
+}
+
+bool Pipeline::hand_over(Burst& burst, unsigned i, SessionIndex session) noexcept {
+  const unsigned owner = bucket_owner_[sessions_.scheme().bucket(session)];
+  if (owner == worker_) return false;
+  Packet* packet = burst.packets[i];
+  PacketList& list = handoffs_[owner];
+  burst.verdict[i] = kTakenAway;
+  packet->session = session;
+  if (list.count == PacketList::kMax) {
+    drop(&packet, 1, DropReason::HandoffFull);
+  } else {
+    list.packets[list.count++] = packet;
+    ++counters_.handed_over;
+  }
+  return true;
+}
+
+}  // namespace sluice

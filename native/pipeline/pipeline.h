@@ -1,0 +1,129 @@
+// The life of a packet between receive and transmit, burst by burst, for one worker.
+// Everything here runs on that worker's thread: no lock, no allocation, no system call.
+#pragma once
+#include <array>
+#include <memory>
+#include <span>
+
+#include "memory/packet_pool.h"
+#include "pipeline/burst.h"
+#include "session/sessions.h"
+
+namespace sluice {
+
+inline constexpr unsigned kWorkersMax = 64;
+
+/// What the pipeline knows of a port.
+struct PipelinePort {
+  bool is_access = false;
+  bool fills_udp_checksum = false;  ///< the driver or kernel computes the outer checksum
+  std::uint16_t mtu = 1500;         ///< of a core port
+  std::uint16_t udp_port = 2152;
+  std::uint16_t source_ports[16] = {2152};
+  std::uint16_t source_port_mask = 0;
+  /// Local addresses of an access port: their bits, and the IPv4 ones to compare with.
+  std::uint16_t local_mask = 0;
+};
+
+/// Packets on their way out of one port, or over to one worker.
+struct PacketList {
+  static constexpr unsigned kMax = 4 * kBurstMax;
+  Packet* packets[kMax];
+  unsigned count = 0;
+};
+
+/// Written by the worker alone, read by anyone (relaxed, word by word).
+struct alignas(kCacheLine) PipelineCounters {
+  std::uint64_t dropped[kDropReasons] = {};
+  std::uint64_t created = 0;
+  std::uint64_t handed_over = 0;
+  std::uint64_t taken_over = 0;
+};
+
+struct PipelineConfig {
+  Sessions* sessions = nullptr;
+  const NetworkMap* network = nullptr;
+  std::span<const PipelinePort> ports;
+  const std::uint8_t* bucket_owner = nullptr;  ///< 256 entries
+  unsigned worker = 0;
+  unsigned workers = 1;
+  PoolCache* pool = nullptr;
+  EventSink* events = nullptr;
+};
+
+class Pipeline {
+ public:
+  explicit Pipeline(const PipelineConfig& config);
+
+  /// Takes packets of one port. They may stay inside until the next receive() or flush(),
+  /// while their cache lines are on the way.
+  void receive(std::uint8_t port, Packet* const* packets, unsigned count, Nanoseconds now) noexcept;
+  /// Takes packets that other workers found to be ours; packet->session is set.
+  void take_over(Packet* const* packets, unsigned count, Nanoseconds now) noexcept;
+  /// Finishes what is inside.
+  void flush() noexcept;
+  bool idle() const noexcept { return inside_ == 0; }
+
+  PacketList& output(unsigned port) noexcept { return outputs_[port]; }
+  PacketList& handoff(unsigned worker) noexcept { return handoffs_[worker]; }
+  /// Frees packets that nobody takes, under a reason.
+  void drop(Packet* const* packets, unsigned count, DropReason reason) noexcept;
+  const PipelineCounters& counters() const noexcept { return counters_; }
+  /// Packets inside the stages or waiting in the lists: what "held" has to count.
+  unsigned held() const noexcept;
+
+ private:
+  // The stages, one per file, in the order of a packet's life.
+  void parse_access(Burst& burst) noexcept;
+  void parse_core(Burst& burst) noexcept;
+  void lookup_access(Burst& burst) noexcept;
+  void lookup_core(Burst& burst) noexcept;
+  void match(Burst& burst) noexcept;
+  void police(Burst& burst) noexcept;
+  void account(Burst& burst) noexcept;
+  void forward(Burst& burst) noexcept;
+
+  DropReason parse_outer_slow(Burst& burst, unsigned i) noexcept;
+  DropReason gtpu_message(Burst& burst, unsigned i, unsigned gtpu, unsigned n) noexcept;
+  DropReason answer_echo(Burst& burst, unsigned i, unsigned gtpu, std::uint16_t sequence) noexcept;
+  DropReason set_inner(Burst& burst, unsigned i, bool uplink) noexcept;
+  bool hand_over(Burst& burst, unsigned i, SessionIndex session) noexcept;
+  DropReason find_tunnel(Burst& burst, unsigned i) noexcept;
+  DropReason match_one(Burst& burst, unsigned i) noexcept;
+  bool police_more(Burst& burst, unsigned i) noexcept;
+  DropReason to_tunnel(Burst& burst, unsigned i) noexcept;
+  void emit(unsigned port, Packet* packet) noexcept;
+
+  void enter(Burst& burst) noexcept;
+  void advance(Burst& burst) noexcept;
+  void finish(Burst& burst) noexcept;
+  Burst& take_burst() noexcept;
+
+  // What every packet reads, together.
+  Sessions& sessions_;
+  Flow* const uplink_;
+  Flow* const downlink_;
+  PoolCache& pool_;
+  EventSink& events_;
+  const std::uint8_t* const bucket_owner_;
+  const unsigned worker_;
+  const unsigned workers_;
+  std::uint32_t local_ipv4_[kLocalAddressesMax] = {};
+  unsigned local_count_ = 0;
+  const NetworkMap& network_;
+  std::array<PipelinePort, kPortsMax> ports_;
+
+  // Bursts between the stages: parsed, and (core) looked up. Three buffers in turn.
+  std::unique_ptr<Burst[]> bursts_;
+  Burst* parsed_ = nullptr;
+  Burst* looked_up_ = nullptr;
+  unsigned next_burst_ = 0;
+  unsigned inside_ = 0;
+
+  PipelineCounters counters_;
+  std::array<PacketList, kPortsMax> outputs_;
+  std::unique_ptr<PacketList[]> handoffs_;
+  PacketList dead_;
+};
+
+}  // namespace sluice
