@@ -25,6 +25,8 @@ await main(async () => {
   await check('biome (npm run format mends most)', () => biome({ write: false }));
   await check('TypeScript types', buildTypeScript);
   await check('clang-format (npm run format mends it)', () => clangFormat({ write: false }));
-  await check('clang-tidy', async () => clangTidy(await configureNative('test')));
+  await check('clang-tidy', async () => {
+    return clangTidy(await configureNative('test', { refresh: true }));
+  });
   return results.close();
 });

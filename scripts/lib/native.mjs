@@ -50,14 +50,18 @@ export async function buildNative(kind) {
   return folder;
 }
 
-/** Configures a build folder when it is new, was moved, or its options changed. */
-export async function configureNative(kind) {
+/**
+ * Configures a build folder when it is new, was moved, or its options changed; with `refresh` in
+ * any case, for the list of sources.
+ */
+export async function configureNative(kind, { refresh = false } = {}) {
   const { folder: name, options } = nativeBuilds[kind];
   const folder = join(root, name);
   const optionsPath = join(folder, '.sluice-options');
   const wanted = `${root}\n${options.join('\n')}\n`;
   const current = existsSync(optionsPath) ? readFileSync(optionsPath, 'utf8') : undefined;
-  if (current === wanted && existsSync(join(folder, 'build.ninja'))) return folder;
+  const configured = current === wanted && existsSync(join(folder, 'build.ninja'));
+  if (configured && !refresh) return folder;
   const task = begin(`native configuration (${kind})`);
   // A cache of another place or generator makes CMake refuse; build products are cheap to lose.
   if (current !== wanted) rmSync(folder, { recursive: true, force: true });
