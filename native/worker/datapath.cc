@@ -1,0 +1,267 @@
+// Putting the packet path together, and taking it apart. Changes of sessions are in
+// datapath_commands.cc.
+#include "worker/datapath.h"
+
+#include <cstring>
+#include <random>
+
+#include "port/pcap_port.h"
+#include "wire/bytes.h"
+
+namespace sluice {
+namespace {
+constexpr std::size_t kRegionSlack = std::size_t{16} << 20;
+
+LocalAddress local_address(const IpAddress& address, std::uint8_t port) {
+  LocalAddress local{};
+  local.is_v6 = address.is_v6;
+  local.port = port;
+  const auto* bytes = reinterpret_cast<const std::byte*>(address.bytes.data());
+  for (unsigned i = 0; i < (address.is_v6 ? 4u : 1u); ++i)
+    local.words[i] = wire::load32(bytes + 4 * i);
+  return local;
+}
+}  // namespace
+
+Datapath::Datapath(DatapathConfig config) : config_(std::move(config)), bell_(config_.wake) {}
+
+Datapath::~Datapath() { stop(); }
+
+Result<std::unique_ptr<Datapath>> Datapath::create(DatapathConfig config) {
+  std::unique_ptr<Datapath> datapath(new Datapath(std::move(config)));
+  for (const auto step : {&Datapath::plan, &Datapath::make_network, &Datapath::make_memory}) {
+    if (Status status = (datapath.get()->*step)(); !status) return status.error();
+  }
+  return datapath;
+}
+
+Status Datapath::plan() {
+  if (config_.workers > kWorkersMax) {
+    return Error{"at most " + std::to_string(kWorkersMax) + " workers", "workers.count"};
+  }
+  if (config_.workers == 0) {
+    places_.push_back({});
+    return Ok{};
+  }
+  auto topology = discover_topology();
+  if (!topology) return topology.error();
+  PlanRequest request;
+  request.workers = config_.workers;
+  request.cores = config_.cores;
+  request.poll = config_.poll;
+  auto plan = plan_workers(topology.value(), request);
+  if (!plan) return plan.error();
+  places_ = plan.value().workers;
+  plan_text_ = describe(plan.value());
+  for (const auto& warning : plan.value().warnings) warnings_.push_back(warning);
+  for (unsigned b = 0; b < kBuckets; ++b) {
+    bucket_owner_[b] = static_cast<std::uint8_t>(b % config_.workers);
+  }
+  return Ok{};
+}
+
+Status Datapath::make_network() {
+  if (config_.ports.size() > kPortsMax) {
+    return Error{"at most " + std::to_string(kPortsMax) + " ports", "ports"};
+  }
+  for (std::size_t i = 0; i < config_.ports.size(); ++i) {
+    const PortConfig& port = config_.ports[i];
+    const auto index = static_cast<std::uint8_t>(i);
+    const bool access = port.role == PortRole::Access;
+    network_.ports.push_back({index, access, port.udp_port, port.network_instances});
+    if (!access) continue;
+    for (const IpAddress& address : port.addresses) {
+      if (network_.locals.size() == kLocalAddressesMax) {
+        return Error{"at most " + std::to_string(kLocalAddressesMax) + " local addresses in all",
+                     "ports[" + std::to_string(i) + "].addresses"};
+      }
+      network_.locals.push_back(local_address(address, index));
+    }
+  }
+  return Ok{};
+}
+
+Status Datapath::make_memory() {
+  const auto caches =
+      static_cast<unsigned>(places_.size()) + 1;  // the last is the control thread's
+  const std::size_t rings =
+      places_.size() *
+      (SpscRing<Event>::bytes(kEventRing) + SpscRing<std::uint32_t>::bytes(kCommandRing) +
+       places_.size() * SpscRing<Packet*>::bytes(kHandoffRing));
+  RegionOptions options;
+  options.bytes = Sessions::bytes(config_.sessions) +
+                  PacketPool::bytes(config_.packets_max, caches) + rings + kRegionSlack;
+  options.pages = config_.hugepages;
+  options.numa_node = config_.workers == 0 ? -1 : static_cast<int>(places_[0].numa_node);
+  auto region = Region::create(options);
+  if (!region) return region.error();
+  region_ = std::move(region).value();
+  if (!region_->warning().empty()) warnings_.push_back(region_->warning());
+  auto pool = PacketPool::create(*region_, config_.packets_max, caches);
+  if (!pool) return pool.error();
+  pool_ = std::move(pool).value();
+  std::random_device random;
+  config_.sessions.hash_secret = {std::uint64_t{random()} << 32 | random(),
+                                  (std::uint64_t{random()} << 32 | random()) | 1};
+  auto sessions = Sessions::create(*region_, config_.sessions, network_);
+  if (!sessions) return sessions.error();
+  sessions_ = std::move(sessions).value();
+  return Ok{};
+}
+
+Status Datapath::open_ports() {
+  std::vector<PoolCache*> caches;
+  for (unsigned w = 0; w < places_.size(); ++w) caches.push_back(&pool_->cache(w));
+  for (std::size_t i = 0; i < config_.ports.size(); ++i) {
+    const PortConfig& config = config_.ports[i];
+    const std::string path = "ports[" + std::to_string(i) + "].";
+    auto port = make_port(config, static_cast<std::uint8_t>(i));
+    if (!port) return Error{port.error().message, path + port.error().field};
+    ports_.push_back(std::move(port).value());
+    ports_[i]->steer(bucket_owner_);
+    if (Status status = ports_[i]->open(caches); !status) {
+      return Error{status.error().message, path + status.error().field};
+    }
+    PipelinePort row;
+    row.is_access = config.role == PortRole::Access;
+    row.fills_udp_checksum = config.driver == "socket";
+    row.mtu = config.mtu;
+    row.udp_port = config.udp_port;
+    row.source_ports[0] = config.udp_port;
+    const auto sources = ports_[i]->source_ports();
+    unsigned usable = 1;
+    while (usable * 2 <= sources.size() && usable < 16) usable *= 2;
+    for (unsigned s = 0; s < usable && s < sources.size(); ++s) row.source_ports[s] = sources[s];
+    row.source_port_mask = static_cast<std::uint16_t>(usable - 1);
+    for (std::size_t l = 0; l < network_.locals.size(); ++l) {
+      if (network_.locals[l].port == i)
+        row.local_mask = static_cast<std::uint16_t>(row.local_mask | 1u << l);
+    }
+    pipeline_ports_.push_back(row);
+  }
+  return Ok{};
+}
+
+Status Datapath::make_workers() {
+  for (unsigned w = 0; w < places_.size(); ++w) {
+    Worker::Config config;
+    config.id = w;
+    config.workers = static_cast<unsigned>(places_.size());
+    config.place = places_[w];
+    config.region = region_.get();
+    config.bell = &bell_;
+    for (const auto& port : ports_) {
+      config.ports.push_back(port->index());
+      config.queues.push_back(&port->queue(w));
+    }
+    config.pipeline.sessions = sessions_.get();
+    config.pipeline.network = &network_;
+    config.pipeline.ports = pipeline_ports_;
+    config.pipeline.bucket_owner = bucket_owner_.data();
+    config.pipeline.pool = &pool_->cache(w);
+    auto worker = Worker::create(config);
+    if (!worker) return worker.error();
+    workers_.push_back(std::move(worker).value());
+  }
+  for (const auto& from : workers_) {
+    for (const auto& to : workers_) {
+      if (from != to) from->connect(*to);
+    }
+  }
+  lanes_.resize(workers_.size());
+  return Ok{};
+}
+
+Status Datapath::start() {
+  if (opened_) return Error{"the packet path runs already", ""};
+  opened_ = true;
+  Status status = open_ports();
+  if (status) status = make_workers();
+  if (!status) {
+    stop();
+    return status;
+  }
+  running_ = true;
+  for (unsigned w = 0; w < config_.workers; ++w) {
+    threads_.emplace_back([this, w] {
+      if (Status pinned = pin_this_thread(places_[w].core); !pinned) {
+        // Unpinned is slower, not wrong; the plan has checked that the core is ours.
+        name_this_thread("sluice-unpinned");
+      }
+      workers_[w]->run();
+    });
+  }
+  return Ok{};
+}
+
+void Datapath::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  for (const auto& worker : workers_) worker->stop();
+  for (auto& thread : threads_) thread.join();
+  threads_.clear();
+  // What is in the command rings still counts: it is applied here, so that nothing is lost.
+  for (unsigned w = 0; running_ && w < workers_.size(); ++w) {
+    submit(w);
+    drain_inline(w);
+    workers_[w]->discard();
+  }
+  running_ = false;
+  for (const auto& port : ports_) port->close();
+}
+
+bool Datapath::step() {
+  if (!running_ || !threads_.empty()) return false;
+  for (const auto& port : ports_) {
+    if (port->config().driver == "pcap") return step_captures();
+  }
+  workers_[0]->loop();
+  return true;
+}
+
+bool Datapath::step_captures() {
+  PcapPort* first = nullptr;
+  for (const auto& port : ports_) {
+    if (port->config().driver != "pcap") continue;
+    auto* capture = static_cast<PcapPort*>(port.get());
+    if (!capture->exhausted() && (first == nullptr || capture->next_time() < first->next_time())) {
+      first = capture;
+    }
+  }
+  if (first == nullptr) return false;
+  replay_time_ = std::max(replay_time_, first->next_time());
+  for (const auto& port : ports_) {
+    if (port->config().driver == "pcap") static_cast<PcapPort*>(port.get())->set_time(replay_time_);
+  }
+  workers_[0]->replay_one(first->index(), replay_time_);
+  return true;
+}
+
+DatapathStatistics Datapath::statistics() const {
+  DatapathStatistics s;
+  for (const auto& port : ports_) {
+    DatapathStatistics::PortRow row{port->config().name, {}};
+    for (unsigned w = 0; w < workers_.size(); ++w) {
+      const PortCounters& c = port->queue(w).counters();
+      row.counters.rx_packets += c.rx_packets;
+      row.counters.rx_bytes += c.rx_bytes;
+      row.counters.tx_packets += c.tx_packets;
+      row.counters.tx_bytes += c.tx_bytes;
+      row.counters.tx_full += c.tx_full;
+      row.counters.rx_no_buffer += c.rx_no_buffer;
+    }
+    s.ports.push_back(row);
+  }
+  for (const auto& worker : workers_) {
+    s.workers.push_back({worker->config().id, worker->counters()});
+    const PipelineCounters& c = worker->pipeline().counters();
+    for (std::size_t r = 0; r < kDropReasons; ++r) s.dropped[r] += c.dropped[r];
+    s.created += c.created;
+    s.held += worker->pipeline().held() + worker->incoming();
+  }
+  return s;
+}
+
+std::size_t Datapath::region_used() const noexcept { return region_->used(); }
+
+}  // namespace sluice

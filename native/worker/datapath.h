@@ -1,0 +1,161 @@
+// The packet path as the control thread sees it: region, pool, sessions, ports and workers
+// put together. Everything here is the control thread's, but for what says otherwise.
+#pragma once
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "worker/worker.h"
+
+namespace sluice {
+
+struct DatapathConfig {
+  std::uint32_t packets_max = 16384;
+  PagePolicy hugepages = PagePolicy::Auto;
+  unsigned workers = 1;  ///< 0: none has a thread; step() drives one
+  std::vector<unsigned> cores;
+  PollMode poll = PollMode::Auto;
+  SessionsConfig sessions;
+  std::vector<PortConfig> ports;
+  /// Called on a worker's thread when poll() has something and was armed.
+  std::function<void()> wake = [] {};
+};
+
+/// One entry of the operations array; words of OperationWord in src/datapath/datapath.ts.
+struct Operation {
+  std::uint32_t kind;
+  SessionIndex session;
+  std::uint32_t chunk;
+  std::uint32_t offset;
+  std::uint32_t flags;
+  std::uint32_t status;
+  std::uint32_t detail;
+  std::uint32_t ticket;
+};
+inline constexpr std::uint32_t kOperationQuery = 4;
+
+struct DatapathStatistics {
+  struct PortRow {
+    std::string name;
+    PortCounters counters;
+  };
+  struct WorkerRow {
+    unsigned id;
+    WorkerCounters counters;
+  };
+  std::vector<PortRow> ports;
+  std::vector<WorkerRow> workers;
+  std::array<std::uint64_t, kDropReasons> dropped{};
+  std::uint64_t created = 0;
+  std::uint64_t held = 0;
+};
+
+class Datapath {
+ public:
+  static Result<std::unique_ptr<Datapath>> create(DatapathConfig config);
+  ~Datapath();
+
+  void register_chunk(const std::byte* chunk, std::size_t bytes) {
+    chunks_.push_back({chunk, bytes});
+  }
+  /// @param queries  pairs {operation position, URR position}, ended by ~0.
+  void prepare(Operation* operations, unsigned count, const std::uint32_t* queries);
+  /// @return the number that completed() reaches when all of these are in force.
+  std::uint64_t apply(const std::uint32_t* tickets, unsigned count);
+  void abort(const std::uint32_t* tickets, unsigned count);
+  /// Copies up to `max` events; fewer than `max` means that there are no more.
+  unsigned poll(Event* out, unsigned max);
+  std::uint64_t completed() const noexcept { return completed_; }
+  /// Asks for one wake() call when there is something to poll.
+  void arm() noexcept;
+
+  /// Opens the ports and starts the workers' threads.
+  Status start();
+  /// Ends the threads, frees what is held, closes the ports. Idempotent.
+  void stop();
+  bool running() const noexcept { return running_; }
+  /// One loop without threads; with capture ports, one packet in the order of their times.
+  /// False: every port is exhausted (capture ports only).
+  bool step();
+
+  DatapathStatistics statistics() const;
+  const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+  std::size_t region_used() const noexcept;
+  std::span<const std::unique_ptr<Port>> ports() const noexcept { return ports_; }
+  std::span<const std::unique_ptr<Worker>> workers() const noexcept { return workers_; }
+  Sessions& sessions() noexcept { return *sessions_; }
+  PacketPool& pool() noexcept { return *pool_; }
+  const std::string& plan_text() const noexcept { return plan_text_; }
+
+ private:
+  explicit Datapath(DatapathConfig config);
+  Status plan();
+  Status make_network();
+  Status make_memory();
+  Status open_ports();
+  Status make_workers();
+  void submit(unsigned worker);
+  void drain_inline(unsigned worker);
+  bool step_captures();
+
+  struct Chunk {
+    const std::byte* bytes;
+    std::size_t size;
+  };
+  /// Takes the reports of changes that are applied while no worker runs (restore, shutdown).
+  struct QuietSink final : EventSink {
+    bool push(const Event& event) noexcept override {
+      events.push_back(event);
+      return true;
+    }
+    void remember(SessionView&) noexcept override {}
+    std::uint64_t realtime_offset() const noexcept override {
+      return Clock::machine().realtime_offset();
+    }
+    std::deque<Event> events;
+  };
+  /// Tickets on their way to a worker, in order.
+  struct Lane {
+    std::deque<std::uint32_t> waiting;    ///< the worker's ring was full
+    std::deque<std::uint32_t> submitted;  ///< not retired yet
+    std::uint64_t issued = 0;             ///< ever
+    std::uint64_t retired = 0;
+  };
+  struct Batch {
+    std::uint64_t number;
+    std::vector<std::uint64_t> issued;  ///< by lane: done when retired reaches it
+  };
+
+  DatapathConfig config_;
+  NetworkMap network_;
+  std::vector<std::string> warnings_;
+  std::string plan_text_;
+  std::vector<WorkerPlace> places_;
+  std::array<std::uint8_t, kBuckets> bucket_owner_{};
+  std::unique_ptr<Region> region_;
+  std::unique_ptr<PacketPool> pool_;
+  std::unique_ptr<Sessions> sessions_;
+  std::vector<std::unique_ptr<Port>> ports_;
+  std::vector<PipelinePort> pipeline_ports_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::thread> threads_;
+  std::vector<Chunk> chunks_;
+  std::vector<Lane> lanes_;
+  std::deque<Batch> batches_;
+  std::uint64_t next_batch_ = 0;
+  std::uint64_t completed_ = 0;
+  unsigned poll_turn_ = 0;
+  std::vector<std::uint64_t> reached_;
+  QuietSink quiet_sink_;
+  Nanoseconds replay_time_ = 0;  ///< of the last packet replayed from a capture
+  Bell bell_;
+  bool opened_ = false;
+  bool running_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace sluice

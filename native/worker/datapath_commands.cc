@@ -1,0 +1,140 @@
+// Changes of sessions: prepared on the control thread, applied by workers in order,
+// retired when their events have been taken.
+#include <algorithm>
+
+#include "worker/datapath.h"
+
+namespace sluice {
+
+void Datapath::prepare(Operation* operations, unsigned count, const std::uint32_t* queries) {
+  for (unsigned i = 0; i < count; ++i) {
+    Operation& op = operations[i];
+    std::uint64_t query = 0;
+    while (queries != nullptr && queries[0] == i) {
+      if (queries[1] < kUrrsMax) query |= 1ull << queries[1];
+      queries += 2;
+    }
+    const auto kind = static_cast<OperationKind>(op.kind);
+    const std::uint32_t* words = nullptr;
+    std::size_t bytes = 0;
+    if (kind != OperationKind::Delete) {
+      if (op.chunk >= chunks_.size() || op.offset % 8 != 0 || op.offset >= chunks_[op.chunk].size) {
+        op.status = static_cast<std::uint32_t>(PrepareStatus::Malformed);
+        op.detail = 0;
+        continue;
+      }
+      words = reinterpret_cast<const std::uint32_t*>(chunks_[op.chunk].bytes + op.offset);
+      bytes = chunks_[op.chunk].size - op.offset;
+    }
+    const PrepareError error = sessions_->prepare(
+        kind, op.session, words, bytes, op.flags & kOperationQuery ? query : 0, op.ticket);
+    op.status = static_cast<std::uint32_t>(error.status);
+    op.detail = error.detail;
+  }
+}
+
+void Datapath::abort(const std::uint32_t* tickets, unsigned count) {
+  for (unsigned i = 0; i < count; ++i) sessions_->abort(tickets[i]);
+}
+
+std::uint64_t Datapath::apply(const std::uint32_t* tickets, unsigned count) {
+  const std::uint64_t number = ++next_batch_;
+  if (!running_) {
+    const Nanoseconds now = Clock::machine().now();
+    for (unsigned i = 0; i < count; ++i) {
+      sessions_->apply(tickets[i], now, quiet_sink_);
+      sessions_->retire(tickets[i]);
+    }
+    if (quiet_sink_.events.empty()) completed_ = number;
+    return number;
+  }
+  for (unsigned i = 0; i < count; ++i) {
+    const unsigned bucket = sessions_->scheme().bucket(sessions_->session_of(tickets[i]));
+    Lane& lane = lanes_[bucket_owner_[bucket]];
+    lane.waiting.push_back(tickets[i]);
+    ++lane.issued;
+  }
+  Batch batch{number, {}};
+  for (const Lane& lane : lanes_) batch.issued.push_back(lane.issued);
+  batches_.push_back(std::move(batch));
+  for (unsigned w = 0; w < workers_.size(); ++w) {
+    submit(w);
+    if (threads_.empty()) drain_inline(w);
+  }
+  return number;
+}
+
+void Datapath::submit(unsigned w) {
+  Lane& lane = lanes_[w];
+  bool sent = false;
+  while (!lane.waiting.empty()) {
+    std::uint32_t burst[64];
+    const auto n = static_cast<unsigned>(std::min<std::size_t>(lane.waiting.size(), 64));
+    std::copy_n(lane.waiting.begin(), n, burst);
+    const unsigned taken = workers_[w]->submit(burst, n);
+    lane.submitted.insert(lane.submitted.end(), burst, burst + taken);
+    lane.waiting.erase(lane.waiting.begin(), lane.waiting.begin() + taken);
+    sent |= taken != 0;
+    if (taken < n) break;
+  }
+  if (!sent) return;
+  // Pairs with the store in Worker::sleep(): either it sees the commands, or we see it asleep.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  workers_[w]->wake();
+}
+
+void Datapath::drain_inline(unsigned w) {
+  const Nanoseconds now = replay_time_ != 0 ? replay_time_ : Clock::machine().now();
+  while (workers_[w]->drain_commands(now) != 0) submit(w);
+}
+
+unsigned Datapath::poll(Event* out, unsigned max) {
+  unsigned total = 0;
+  while (total < max && !quiet_sink_.events.empty()) {
+    out[total++] = quiet_sink_.events.front();
+    quiet_sink_.events.pop_front();
+  }
+  if (quiet_sink_.events.empty() && batches_.empty() && !running_) completed_ = next_batch_;
+  if (workers_.empty()) return total;
+  // Completions first, then the events that were pushed before them.
+  std::vector<std::uint64_t>& reached = reached_;
+  reached.clear();
+  for (const auto& worker : workers_) reached.push_back(worker->completed());
+  for (unsigned i = 0; i < workers_.size() && total < max; ++i) {
+    poll_turn_ = (poll_turn_ + 1) % static_cast<unsigned>(workers_.size());
+    for (unsigned n = 1; n != 0 && total < max; total += n) {
+      n = workers_[poll_turn_]->take_events(out + total, max - total);
+    }
+  }
+  if (total == max) return total;
+  for (unsigned w = 0; w < workers_.size(); ++w) {
+    Lane& lane = lanes_[w];
+    for (; lane.retired < reached[w]; ++lane.retired) {
+      sessions_->retire(lane.submitted.front());
+      lane.submitted.pop_front();
+    }
+    submit(w);
+  }
+  while (!batches_.empty()) {
+    const Batch& batch = batches_.front();
+    for (unsigned w = 0; w < lanes_.size(); ++w) {
+      if (lanes_[w].retired < batch.issued[w]) return total;
+    }
+    completed_ = batch.number;
+    batches_.pop_front();
+  }
+  return total;
+}
+
+void Datapath::arm() noexcept {
+  bell_.arm();
+  // Whatever came before the arming would ring for nobody.
+  for (unsigned w = 0; w < workers_.size(); ++w) {
+    if (lanes_[w].retired < workers_[w]->completed() || workers_[w]->has_events()) {
+      bell_.ring();
+      return;
+    }
+  }
+}
+
+}  // namespace sluice

@@ -1,0 +1,331 @@
+#include "worker/worker.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace sluice {
+namespace {
+
+constexpr Nanoseconds kSecond = 1'000'000'000;
+constexpr unsigned kCommandsPerLoop = 64;
+constexpr unsigned kReportsPerLoop = 16;
+constexpr unsigned kTimersPerLoop = 64;
+constexpr unsigned kSpinLoops = 512;    // then the loop pauses between looks …
+constexpr unsigned kPauseLoops = 1024;  // … and then it sleeps
+
+void relax() noexcept {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Worker>> Worker::create(const Config& config) {
+  std::unique_ptr<Worker> worker(new Worker(config));
+  Region& region = *config.region;
+  void* commands = region.allocate(SpscRing<std::uint32_t>::bytes(kCommandRing));
+  void* events = region.allocate(SpscRing<Event>::bytes(kEventRing));
+  if (commands == nullptr || events == nullptr) {
+    return Error{"the memory region has no room for worker rings", "limits"};
+  }
+  worker->commands_ = SpscRing<std::uint32_t>::create(commands, kCommandRing);
+  worker->events_ = SpscRing<Event>::create(events, kEventRing);
+  worker->wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  worker->epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
+  if (worker->wake_fd_ < 0 || worker->epoll_fd_ < 0) {
+    return Error{"no file descriptor left for a worker: raise the limit of open files",
+                 "workers.count"};
+  }
+  epoll_event interest{};
+  interest.events = EPOLLIN;
+  epoll_ctl(worker->epoll_fd_, EPOLL_CTL_ADD, worker->wake_fd_, &interest);
+  for (PortQueue* queue : config.queues) {
+    const int fd = queue->wait_fd();
+    if (fd < 0 || epoll_ctl(worker->epoll_fd_, EPOLL_CTL_ADD, fd, &interest) != 0) {
+      worker->must_poll_ = true;
+    }
+  }
+  return worker;
+}
+
+Worker::Worker(const Config& config)
+    : config_(config),
+      pipeline_([&] {
+        PipelineConfig c = config.pipeline;
+        c.events = this;
+        c.worker = config.id;
+        c.workers = config.workers;
+        return c;
+      }()),
+      outgoing_(config.workers, nullptr),
+      others_(config.workers, nullptr),
+      timers_(config.region->allocate_array<TimerNode>(2)),
+      wheel_(config.region->base(), Clock::machine().now()),
+      realtime_offset_(Clock::machine().realtime_offset()),
+      window_start_(tsc()) {
+  wheel_.schedule(timers_[1], Clock::machine().now() + kSecond);
+}
+
+Worker::~Worker() {
+  if (wake_fd_ >= 0) close(wake_fd_);
+  if (epoll_fd_ >= 0) close(epoll_fd_);
+}
+
+void Worker::connect(Worker& other) {
+  void* memory = config_.region->allocate(PacketRing::bytes(kHandoffRing));
+  if (memory == nullptr) return;
+  PacketRing* ring = PacketRing::create(memory, kHandoffRing);
+  outgoing_[other.config_.id] = ring;
+  others_[other.config_.id] = &other;
+  other.incoming_.push_back(ring);
+}
+
+void Worker::run() noexcept {
+  name_this_thread("sluice-w" + std::to_string(config_.id));
+  last_loop_end_ = tsc();
+  while (!stop_.load(std::memory_order_relaxed)) {
+    if (loop() != 0) {
+      empty_loops_ = 0;
+      continue;
+    }
+    ++empty_loops_;
+    if (config_.place.poll == PollMode::Busy || empty_loops_ < kSpinLoops) continue;
+    relax();
+    if (empty_loops_ > kSpinLoops + kPauseLoops) sleep();
+  }
+  pipeline_.flush();
+  transmit();
+}
+
+unsigned Worker::loop() noexcept {
+  const std::uint64_t start = tsc();
+  const Nanoseconds now = Clock::machine().to_nanoseconds(start);
+  const unsigned commands = drain_commands(now);
+  saturated_ = false;
+  unsigned packets = receive(now);
+  if (!incoming_.empty()) packets += take_over(now);
+  if (!saturated_) pipeline_.flush();
+  transmit();
+  if (config_.workers > 1) hand_over();
+  wheel_.expire(now, kTimersPerLoop, [&](TimerNode& node) {
+    realtime_offset_ = Clock::machine().realtime_offset();
+    wheel_.schedule(node, now + kSecond);
+  });
+  if (pending_head_ != 0) retry_reports(now);
+  if (news_) {
+    news_ = false;
+    config_.bell->ring();
+  }
+  measure(start, tsc(), packets);
+  return packets + commands;
+}
+
+unsigned Worker::receive(Nanoseconds now) noexcept {
+  unsigned total = 0;
+  for (std::size_t i = 0; i < config_.queues.size(); ++i) {
+    const unsigned n = config_.queues[i]->rx(rx_, kRxBurst);
+    if (n == 0) continue;
+    saturated_ |= n == kRxBurst;
+    ++window_bursts_;
+    ++counters_.bursts;
+    total += n;
+    pipeline_.receive(config_.ports[i], rx_, n, now);
+  }
+  return total;
+}
+
+unsigned Worker::take_over(Nanoseconds now) noexcept {
+  unsigned total = 0;
+  for (PacketRing* ring : incoming_) {
+    const unsigned n = ring->dequeue_burst(rx_, kRxBurst);
+    if (n == 0) continue;
+    total += n;
+    pipeline_.take_over(rx_, n, now);
+  }
+  return total;
+}
+
+void Worker::transmit() noexcept {
+  for (std::size_t i = 0; i < config_.queues.size(); ++i) {
+    PacketList& list = pipeline_.output(config_.ports[i]);
+    if (list.count == 0) continue;
+    const unsigned sent = config_.queues[i]->tx(list.packets, list.count);
+    if (sent < list.count) {
+      pipeline_.drop(list.packets + sent, list.count - sent, DropReason::TxFull);
+    }
+    list.count = 0;
+    config_.queues[i]->flush();
+  }
+}
+
+void Worker::hand_over() noexcept {
+  for (unsigned w = 0; w < config_.workers; ++w) {
+    PacketList& list = pipeline_.handoff(w);
+    if (list.count == 0) continue;
+    const unsigned sent = outgoing_[w] ? outgoing_[w]->enqueue_burst(list.packets, list.count) : 0;
+    if (sent < list.count) {
+      pipeline_.drop(list.packets + sent, list.count - sent, DropReason::HandoffFull);
+    }
+    list.count = 0;
+    // Pairs with the store in sleep(): either it sees the packets, or we see it asleep.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (sent != 0) others_[w]->wake();
+  }
+}
+
+bool Worker::replay_one(unsigned queue, Nanoseconds now) noexcept {
+  drain_commands(now);
+  const unsigned n = config_.queues[queue]->rx(rx_, 1);
+  if (n != 0) pipeline_.receive(config_.ports[queue], rx_, n, now);
+  pipeline_.flush();
+  transmit();
+  counters_.packets += n;
+  return n != 0;
+}
+
+unsigned Worker::drain_commands(Nanoseconds now) noexcept {
+  Sessions& sessions = *config_.pipeline.sessions;
+  if (taken_next_ == taken_count_) {
+    taken_next_ = 0;
+    taken_count_ = commands_->dequeue_burst(taken_, kCommandsPerLoop);
+  }
+  unsigned applied = 0;
+  while (taken_next_ < taken_count_) {
+    const std::uint32_t ticket = taken_[taken_next_];
+    // A report that a change asks for must find room: better the change waits than a byte.
+    if (kEventRing - events_->size() < sessions.events_needed(ticket)) break;
+    sessions.apply(ticket, now, *this);
+    ++taken_next_;
+    ++applied;
+  }
+  if (applied != 0) {
+    // Release: pairs with completed(); events pushed before are visible with the count.
+    completed_.store(completed_.load(std::memory_order_relaxed) + applied,
+                     std::memory_order_release);
+    news_ = true;
+  }
+  return applied;
+}
+
+bool Worker::push(const Event& event) noexcept {
+  if (events_->enqueue_burst(&event, 1) == 0) {
+    ++counters_.events_full;
+    return false;
+  }
+  news_ = true;
+  return true;
+}
+
+void Worker::remember(SessionView& session) noexcept {
+  std::uint32_t& link = config_.pipeline.sessions->pending_link(session.index);
+  if (link != 0) return;
+  link = pending_head_ == 0 ? ~0u : pending_head_;
+  pending_head_ = session.index + 1;
+}
+
+void Worker::retry_reports(Nanoseconds now) noexcept {
+  Sessions& sessions = *config_.pipeline.sessions;
+  for (unsigned n = 0; n < kReportsPerLoop && pending_head_ != 0; ++n) {
+    if (kEventRing - events_->size() < kUrrsMax) return;
+    SessionView session = sessions.view(pending_head_ - 1);
+    std::uint32_t& link = sessions.pending_link(session.index);
+    pending_head_ = link == ~0u ? 0 : link;
+    link = 0;
+    usage_retry(session, now, *this);
+  }
+}
+
+unsigned Worker::submit(const std::uint32_t* tickets, unsigned count) noexcept {
+  return commands_->enqueue_burst(tickets, count);
+}
+
+void Worker::measure(std::uint64_t start, std::uint64_t end, unsigned packets) noexcept {
+  const Clock& clock = Clock::machine();
+  const std::uint64_t spent = end - start;
+  ++counters_.loops;
+  const std::uint64_t stall = clock.cycles_to_ns(spent);
+  if (stall > counters_.longest_stall_ns) counters_.longest_stall_ns = stall;
+  if (packets != 0) {
+    counters_.packets += packets;
+    counters_.busy_cycles += spent;
+    window_busy_ += spent;
+    window_packets_ += packets;
+  }
+  const std::uint64_t window = end - window_start_;
+  if (window < clock.tsc_hz()) return;
+  counters_.busy = static_cast<double>(window_busy_) / static_cast<double>(window);
+  if (window_packets_ != 0) {
+    counters_.cycles_per_packet =
+        static_cast<double>(window_busy_) / static_cast<double>(window_packets_);
+    counters_.burst_fill = static_cast<double>(window_packets_) /
+                           static_cast<double>(std::max<std::uint64_t>(window_bursts_, 1));
+  }
+  window_start_ = end;
+  window_busy_ = window_packets_ = window_bursts_ = 0;
+}
+
+bool Worker::has_work() const noexcept {
+  if (commands_->size() != 0) return true;
+  for (const PacketRing* ring : incoming_) {
+    if (ring->size() != 0) return true;
+  }
+  return false;
+}
+
+void Worker::sleep() noexcept {
+  sleeping_.store(true, std::memory_order_seq_cst);
+  // Pairs with wake(): whoever put something into a ring before the store is seen here.
+  if (!has_work() && !stop_.load(std::memory_order_seq_cst)) {
+    const Nanoseconds now = Clock::machine().now();
+    const Nanoseconds limit = now + (must_poll_ ? 100'000 : kSecond / 10);
+    const Nanoseconds until = pending_head_ != 0 ? now + 1'000'000 : wheel_.next_deadline(limit);
+    const Nanoseconds span = until > now ? until - now : 0;
+    const timespec timeout{0, static_cast<long>(std::min(span, kSecond - 1))};
+    epoll_event ready[8];
+    epoll_pwait2(epoll_fd_, ready, 8, &timeout, nullptr);
+    std::uint64_t rings;
+    [[maybe_unused]] const auto n = read(wake_fd_, &rings, sizeof(rings));
+  }
+  sleeping_.store(false, std::memory_order_relaxed);
+  // Something woke us: look a few times before the next sleep, but not as long as after work.
+  empty_loops_ = kSpinLoops + kPauseLoops - 32;
+}
+
+void Worker::wake() noexcept {
+  if (!sleeping_.load(std::memory_order_seq_cst)) return;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto n = write(wake_fd_, &one, sizeof(one));
+}
+
+void Worker::stop() noexcept {
+  stop_.store(true, std::memory_order_seq_cst);
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto n = write(wake_fd_, &one, sizeof(one));
+}
+
+unsigned Worker::incoming() const noexcept {
+  unsigned total = 0;
+  for (const PacketRing* ring : incoming_) total += static_cast<unsigned>(ring->size());
+  return total;
+}
+
+void Worker::discard() noexcept {
+  for (PacketRing* ring : incoming_) {
+    for (unsigned n; (n = ring->dequeue_burst(rx_, kRxBurst)) != 0;) {
+      pipeline_.drop(rx_, n, DropReason::Stopping);
+    }
+  }
+  for (unsigned w = 0; w < config_.workers; ++w) {
+    PacketList& list = pipeline_.handoff(w);
+    pipeline_.drop(list.packets, list.count, DropReason::Stopping);
+    list.count = 0;
+  }
+}
+
+}  // namespace sluice

@@ -1,0 +1,146 @@
+// The loop of one worker: commands, receive, pipeline, timers, transmit. Owner: the thread
+// that run() is called on (or the control thread, for a worker that has no thread). The
+// control thread reaches it only through the rings and atomics below.
+#pragma once
+#include <atomic>
+#include <functional>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/timer_wheel.h"
+#include "base/topology.h"
+#include "memory/ring.h"
+#include "pipeline/pipeline.h"
+#include "port/port.h"
+
+namespace sluice {
+
+inline constexpr unsigned kRxBurst = 32;
+inline constexpr std::uint32_t kCommandRing = 8192;
+inline constexpr std::uint32_t kEventRing = 8192;
+inline constexpr std::uint32_t kHandoffRing = 2048;
+
+/// Wakes the control thread, once per arming however many workers have something to say.
+class Bell {
+ public:
+  explicit Bell(std::function<void()> ring) : ring_(std::move(ring)) {}
+  void arm() noexcept { armed_.store(true, std::memory_order_seq_cst); }
+  void ring() noexcept {
+    // Pairs with arm(): whoever arms looks at the rings after it, so that nothing is missed.
+    if (armed_.load(std::memory_order_relaxed) && armed_.exchange(false)) ring_();
+  }
+
+ private:
+  std::atomic<bool> armed_{false};
+  std::function<void()> ring_;
+};
+
+/// Written by the worker, read by anyone (relaxed).
+struct alignas(kCacheLine) WorkerCounters {
+  std::uint64_t packets = 0;
+  std::uint64_t bursts = 0;
+  std::uint64_t busy_cycles = 0;
+  std::uint64_t loops = 0;
+  std::uint64_t longest_stall_ns = 0;
+  std::uint64_t events_full = 0;
+  // Of the last whole window of about a second:
+  double cycles_per_packet = 0;
+  double burst_fill = 0;
+  double busy = 0;
+};
+
+class Worker final : public EventSink {
+ public:
+  struct Config {
+    unsigned id = 0;
+    unsigned workers = 1;
+    WorkerPlace place;
+    std::vector<std::uint8_t> ports;  ///< indices of queues
+    std::vector<PortQueue*> queues;
+    PipelineConfig pipeline;
+    Region* region = nullptr;
+    Bell* bell = nullptr;
+  };
+  /// Error: the region has no room for its rings.
+  static Result<std::unique_ptr<Worker>> create(const Config& config);
+  ~Worker() override;
+
+  /// Rings that carry packets from this worker to another (set before run()).
+  void connect(Worker& other);
+
+  // ---- its own thread ----
+  void run() noexcept;
+  /// One turn of the loop; returns packets and commands handled.
+  unsigned loop() noexcept;
+  /// One packet of one queue at a given time, through to transmit (replay). False: none there.
+  bool replay_one(unsigned queue, Nanoseconds now) noexcept;
+  /// Applies waiting commands; for the control thread only while run() does not run.
+  unsigned drain_commands(Nanoseconds now) noexcept;
+
+  bool push(const Event& event) noexcept override;
+  void remember(SessionView& session) noexcept override;
+  std::uint64_t realtime_offset() const noexcept override { return realtime_offset_; }
+
+  // ---- control thread ----
+  /// How many of the tickets were taken; the rest has to be offered again.
+  unsigned submit(const std::uint32_t* tickets, unsigned count) noexcept;
+  /// Commands applied since the start. Acquire: pairs with the release in drain_commands().
+  std::uint64_t completed() const noexcept { return completed_.load(std::memory_order_acquire); }
+  unsigned take_events(Event* out, unsigned max) noexcept {
+    return events_->dequeue_burst(out, max);
+  }
+  bool has_events() const noexcept { return events_->size() != 0; }
+  /// Ends a sleep, if it sleeps. Threads: any.
+  void wake() noexcept;
+  void stop() noexcept;
+  /// Frees every packet that is still held, under reason Stopping. Control thread, after run().
+  void discard() noexcept;
+
+  const WorkerCounters& counters() const noexcept { return counters_; }
+  const Pipeline& pipeline() const noexcept { return pipeline_; }
+  Pipeline& pipeline() noexcept { return pipeline_; }
+  unsigned incoming() const noexcept;
+  const Config& config() const noexcept { return config_; }
+
+ private:
+  using PacketRing = SpscRing<Packet*>;
+  explicit Worker(const Config& config);
+  unsigned receive(Nanoseconds now) noexcept;
+  unsigned take_over(Nanoseconds now) noexcept;
+  void transmit() noexcept;
+  void hand_over() noexcept;
+  void retry_reports(Nanoseconds now) noexcept;
+  void measure(std::uint64_t start, std::uint64_t end, unsigned packets) noexcept;
+  void sleep() noexcept;
+  bool has_work() const noexcept;
+
+  Config config_;
+  Pipeline pipeline_;
+  SpscRing<std::uint32_t>* commands_ = nullptr;
+  SpscRing<Event>* events_ = nullptr;
+  std::vector<PacketRing*> incoming_;  ///< one per other worker
+  std::vector<PacketRing*> outgoing_;  ///< by worker; null for itself
+  std::vector<Worker*> others_;        ///< by worker
+  TimerNode* timers_ = nullptr;        ///< node 0 unused, 1: the wall clock's offset
+  TimerWheel wheel_;
+  Packet* rx_[kRxBurst];
+  std::uint32_t taken_[64];  ///< commands taken from the ring and not applied yet
+  unsigned taken_count_ = 0;
+  unsigned taken_next_ = 0;
+  std::uint32_t pending_head_ = 0;  ///< session + 1, 0: none
+  std::uint64_t realtime_offset_;
+  bool saturated_ = false;
+  bool news_ = false;  ///< something for the control thread since the last bell
+  unsigned empty_loops_ = 0;
+  std::uint64_t window_start_, window_busy_ = 0, window_packets_ = 0, window_bursts_ = 0;
+  std::uint64_t last_loop_end_ = 0;
+  WorkerCounters counters_;
+  int wake_fd_ = -1;
+  int epoll_fd_ = -1;
+  bool must_poll_ = false;  ///< a queue cannot wake us
+  alignas(kCacheLine) std::atomic<std::uint64_t> completed_{0};
+  alignas(kCacheLine) std::atomic<bool> sleeping_{false};
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace sluice
