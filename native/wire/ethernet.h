@@ -25,17 +25,15 @@ constexpr bool is_vlan_ethertype(std::uint16_t ethertype) noexcept {
          ethertype == kEthertypeOldServiceVlan;
 }
 
-/// Finds the IP packet in a frame.
-/// @param bytes  [destination 6 | source 6 | tags | type], without preamble and FCS.
-/// @param out    written only on success.
+/// Follows tags and SNAP from a type field to an IP packet.
+/// @param type    the type field, as Ethernet and Linux cooked captures have it.
+/// @param offset  bytes from the start of the frame to what follows that field.
+/// @param out     written only on success.
 /// @return None, TruncatedPacket or UnknownEthertype (no IP, or more than two tags).
-/// Bounds: at most two tags. Threads: any; pure. Source: IEEE 802.3 clause 3, 802.1Q, RFC 1042.
-inline DropReason parse_ethernet(const std::byte* bytes, std::size_t n,
-                                 EthernetFrame& out) noexcept {
-  if (n < kEthernetBytes) return DropReason::TruncatedPacket;
+/// Bounds: at most two tags. Threads: any; pure. Source: IEEE 802.1Q, RFC 1042.
+inline DropReason parse_ethertype(const std::byte* bytes, std::size_t n, std::uint16_t type,
+                                  std::uint16_t offset, EthernetFrame& out) noexcept {
   EthernetFrame frame{};
-  std::uint16_t offset = kEthernetBytes;
-  std::uint16_t type = load16(bytes + 12);
   while (is_vlan_ethertype(type)) {
     if (frame.vlan_tags == kVlanTagsMax) return DropReason::UnknownEthertype;
     if (n < offset + 4u) return DropReason::TruncatedPacket;
@@ -55,6 +53,17 @@ inline DropReason parse_ethernet(const std::byte* bytes, std::size_t n,
   frame.payload_offset = offset;
   out = frame;
   return DropReason::None;
+}
+
+/// Finds the IP packet in a frame.
+/// @param bytes  [destination 6 | source 6 | tags | type], without preamble and FCS.
+/// @param out    written only on success.
+/// @return None, TruncatedPacket or UnknownEthertype (no IP, or more than two tags).
+/// Bounds: at most two tags. Threads: any; pure. Source: IEEE 802.3 clause 3.
+inline DropReason parse_ethernet(const std::byte* bytes, std::size_t n,
+                                 EthernetFrame& out) noexcept {
+  if (n < kEthernetBytes) return DropReason::TruncatedPacket;
+  return parse_ethertype(bytes, n, load16(bytes + 12), kEthernetBytes, out);
 }
 
 }  // namespace sluice::wire
