@@ -133,6 +133,7 @@ Napi::Value open_tun(const Napi::CallbackInfo& info) {
 void init_gnb(Napi::Env env, Napi::Object exports) {
   exports.Set("Gnb", GnbObject::define(env));
   exports.Set("openTun", Napi::Function::New<open_tun>(env));
+  init_capture(env, exports);
 }
 
 }  // namespace sluice::addon

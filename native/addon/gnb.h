@@ -1,10 +1,12 @@
-// Registration of the gNB tool with the addon.
+// Registration of the tools (gNB, captures) with the addon.
 #pragma once
 #include <napi.h>
 
 namespace sluice::addon {
 
-/// Adds Gnb and openTun to the addon's exports; called once per environment.
+/// Adds Gnb, openTun and the capture functions to the exports; once per environment.
 void init_gnb(Napi::Env env, Napi::Object exports);
+/// The capture functions; called by init_gnb().
+void init_capture(Napi::Env env, Napi::Object exports);
 
 }  // namespace sluice::addon
