@@ -3,7 +3,7 @@
  * session of its own, a core of its own, and precedence over other groups of processes where
  * that is allowed: otherwise automatic grouping halves what it gets on a busy machine.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
@@ -48,7 +48,8 @@ export async function runNativeBench(
   });
   const lines = createInterface({ input: child.stdout });
   lines.on('line', (line) => {
-    if (line.startsWith('{')) report(parseResult(line));
+    const result = parseResult(line);
+    if (result !== undefined) report(result);
   });
   const ended = new Promise<number>((resolve, reject) => {
     child.on('error', reject);
@@ -59,8 +60,18 @@ export async function runNativeBench(
   if (code !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${code}\n${errors}`);
 }
 
-function parseResult(line: string): BenchResult {
+/** The result in a line; undefined for a line that is something else, such as the machine. */
+export function parseResult(line: string): BenchResult | undefined {
+  if (!line.startsWith('{"name"')) return undefined;
   const { name, value, unit, min, max, runs } = JSON.parse(line) as BenchResult;
-  if (typeof name !== 'string' || !Number.isFinite(value)) throw new Error(`not a result: ${line}`);
+  if (![value, min, max, runs].every(Number.isFinite)) throw new Error(`not a result: ${line}`);
   return { name, value, unit, min, max, runs };
+}
+
+/** Frequency of the time-stamp counter as the native bench measures it; null if it cannot. */
+export function tscFrequency(program: string): number | null {
+  const args = ['--json', '--quick', '--runs', '1', '--only', 'pool/'];
+  const { stdout } = spawnSync(program, args, { encoding: 'utf8', timeout: 30_000 });
+  const hz = /"tscHz":(\d+)/.exec(stdout ?? '')?.[1];
+  return hz === undefined ? null : Number(hz);
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { parseResult } from './native-program.js';
 import { matches, summarize } from './report.js';
 import { figure, tableOf } from './table.js';
 
@@ -13,6 +14,13 @@ describe('figures', () => {
       runs: 3,
     });
     expect(() => summarize('a/b', 'ops/s', [])).toThrow('a/b');
+  });
+
+  it('is read from the lines of a native program, other lines are not', () => {
+    const line = '{"name":"a","value":1,"unit":"ms","min":1,"max":2,"runs":3}';
+    expect(parseResult(line)?.max).toBe(2);
+    expect(parseResult('{"machine":{"tscHz":1}}')).toBeUndefined();
+    expect(() => parseResult('{"name":"a","value":"fast"}')).toThrow('not a result');
   });
 
   it('is asked for by a prefix of it, or of a part of it', () => {

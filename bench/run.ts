@@ -8,14 +8,14 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { commit, describeMachine } from './machine.js';
-import { runNativeBench } from './native-program.js';
+import { runNativeBench, tscFrequency } from './native-program.js';
 import { type BenchModule, type BenchOptions, type BenchResult, matches } from './report.js';
 import { resultRow, tableOf } from './table.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '..', '..');
 const nativeFamilies = ['ring/', 'pool/', 'lookup/', 'pipeline/'];
-const tscName = 'machine/tsc_hz';
+const nativeProgram = join(root, 'build-bench', 'sluice_bench');
 const usage = 'usage: npm run bench -- [--only PREFIX] [--quick] [--json FILE]';
 
 interface Arguments {
@@ -43,7 +43,6 @@ function readArguments(): Arguments | undefined {
 class Runner {
   readonly results: BenchResult[] = [];
   readonly failures: string[] = [];
-  tscHz: number | null = null;
   private readonly options: BenchOptions;
 
   constructor(private readonly args: Arguments) {
@@ -57,11 +56,12 @@ class Runner {
   async native(): Promise<void> {
     if (!nativeFamilies.some((family) => this.options.wanted(family))) return;
     const args = [
+      '--json',
       ...(this.args.only === '' ? [] : ['--only', this.args.only]),
       ...(this.args.quick ? ['--quick'] : []),
     ];
     await this.stage('native loops', () =>
-      runNativeBench(join(root, 'build-bench', 'sluice_bench'), args, undefined, this.take),
+      runNativeBench(nativeProgram, args, undefined, this.take),
     );
   }
 
@@ -88,12 +88,9 @@ class Runner {
   }
 
   private readonly take = (result: BenchResult): void => {
-    if (result.name === tscName) {
-      this.tscHz = result.value;
-    } else if (this.options.wanted(result.name)) {
-      this.results.push(result);
-      console.error(`  ${resultRow(result).join('  ')}`);
-    }
+    if (!this.options.wanted(result.name)) return;
+    this.results.push(result);
+    console.error(`  ${resultRow(result).join('  ')}`);
   };
 }
 
@@ -104,7 +101,7 @@ if (args === undefined) {
   const runner = new Runner(args);
   await runner.native();
   await runner.modules();
-  const machine = describeMachine(runner.tscHz);
+  const machine = describeMachine(tscFrequency(nativeProgram));
   const measured = { machine, commit: commit(root), results: runner.results };
   if (args.json !== undefined) {
     mkdirSync(dirname(resolve(args.json)), { recursive: true });
