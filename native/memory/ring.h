@@ -5,6 +5,7 @@
 //
 // Positions count up for ever in 64 bits; slot = position & mask. A line of 64 bytes has one
 // writing side: a producer reads the consumer's line only when the limit it saw is used up.
+// Between two written lines lies an empty one, since processors fetch lines in pairs.
 #pragma once
 #include <atomic>
 #include <bit>
@@ -27,6 +28,7 @@ class alignas(kCacheLine) SingleEnd {
   struct Claim {
     std::uint64_t position;
     unsigned count;
+    bool in_turn = true;  // all claims before this one were published already
   };
   /// Claims up to n slots, or exactly n or none when `whole`.
   template <class Opposite>
@@ -55,6 +57,7 @@ class alignas(kCacheLine) SingleEnd {
  private:
   std::atomic<std::uint64_t> done_{0};
   std::uint64_t limit_seen_ = 0;  // this side's own
+  [[maybe_unused]] alignas(kCacheLine) std::byte empty_[kCacheLine] = {};
 };
 
 /// One side of a ring that several threads work on: slots are claimed by compare and swap,
@@ -92,18 +95,23 @@ class SharedEnd {
         }
       }
       if (count == 0) return {position, 0};
+      // Read before the swap, behind which it would wait; when the swap succeeds, nobody has
+      // claimed since, so it still tells. Acquire: as in publish(), which it saves a look.
+      const bool in_turn = done_.load(std::memory_order_acquire) == position;
       // Relaxed on success: nothing is handed over by the claim itself; see publish().
       if (claimed_.compare_exchange_weak(position, position + count, std::memory_order_relaxed,
                                          std::memory_order_relaxed)) {
-        return {position, count};
+        return {position, count, in_turn};
       }
     }
   }
   [[gnu::always_inline]] void publish(const Claim& claim) noexcept {
     // Acquire: pairs with the release below of the thread whose claim precedes this one, so
     // that done() of the last publisher carries the slots of all before it.
-    for (unsigned spins = 0; done_.load(std::memory_order_acquire) != claim.position; ++spins) {
-      wait(spins);
+    if (!claim.in_turn) [[unlikely]] {
+      for (unsigned spins = 0; done_.load(std::memory_order_acquire) != claim.position; ++spins) {
+        wait(spins);
+      }
     }
     // Release: pairs with the acquire in done() and with the one above.
     done_.store(claim.position + claim.count, std::memory_order_release);
@@ -134,7 +142,9 @@ class SharedEnd {
 
   alignas(kCacheLine) std::atomic<std::uint64_t> claimed_{0};
   std::atomic<std::uint64_t> limit_seen_{0};
+  [[maybe_unused]] alignas(kCacheLine) std::byte empty_[kCacheLine] = {};
   alignas(kCacheLine) std::atomic<std::uint64_t> done_{0};
+  [[maybe_unused]] alignas(kCacheLine) std::byte empty_too_[kCacheLine] = {};
 };
 
 /// A bounded queue of trivially copyable objects. Threads: as many on either side as the end's
