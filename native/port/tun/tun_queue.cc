@@ -20,17 +20,10 @@ TunQueue::TunQueue(int fd, std::uint8_t port, PoolCache& cache, JoinOffloads off
       port_(port),
       offloads_(offloads),
       cache_(cache),
+      chunks_(cache),
       staging_(std::make_unique_for_overwrite<std::byte[]>(kPacketBytesMax + kFrameBytesMax)) {}
 
-TunQueue::~TunQueue() {
-  cache_.free(spare_.data(), spare_used_);
-  ::close(fd_);
-}
-
-Packet* TunQueue::take_chunk() noexcept {
-  if (spare_used_ == 0) spare_used_ = cache_.allocate(spare_.data(), kSpareMax);
-  return spare_used_ == 0 ? nullptr : spare_[--spare_used_];
-}
+TunQueue::~TunQueue() { ::close(fd_); }
 
 void TunQueue::finish(Packet* packet, std::uint16_t length) noexcept {
   packet->offset = kCoreDataOffset;
@@ -66,7 +59,7 @@ unsigned TunQueue::rx(Packet** packets, unsigned max) noexcept {
   std::uint64_t bytes = 0;
   // Refused frames count as tries, so that a flood of them cannot hold the worker.
   for (unsigned tries = 0; tries < max; ++tries) {
-    Packet* packet = take_chunk();
+    Packet* packet = chunks_.take();
     if (packet == nullptr) {
       count(counters_.rx_no_buffer, 1);
       break;
@@ -75,7 +68,7 @@ unsigned TunQueue::rx(Packet** packets, unsigned max) noexcept {
     if (frame == Frame::Segments) {
       finish(packet, segmenter_.next(reinterpret_cast<std::byte*>(packet) + kCoreDataOffset));
     } else if (frame != Frame::Packet) {
-      spare_[spare_used_++] = packet;
+      chunks_.give(packet);
       if (frame == Frame::None) break;
       count(counters_.rx_errors, 1);
       continue;
@@ -83,6 +76,7 @@ unsigned TunQueue::rx(Packet** packets, unsigned max) noexcept {
     bytes += packet->length;
     packets[received++] = packet;
   }
+  chunks_.release();
   count(counters_.rx_packets, received);
   count(counters_.rx_bytes, bytes);
   return received;

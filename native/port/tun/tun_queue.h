@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "memory/packet_pool.h"
+#include "port/chunk_stack.h"
 #include "port/port.h"
 #include "port/tun/join.h"
 #include "port/tun/segment.h"
@@ -26,20 +27,16 @@ class TunQueue final : public PortQueue {
  private:
   enum class Frame : std::uint8_t { Packet, Segments, Refused, None };
 
-  Packet* take_chunk() noexcept;
   Frame read_frame(Packet* packet) noexcept;
   void finish(Packet* packet, std::uint16_t length) noexcept;
   unsigned tx_burst(std::span<Packet* const> packets) noexcept;
   int write_frame(unsigned frame) noexcept;
 
-  static constexpr unsigned kSpareMax = 32;
-
   int fd_;
   std::uint8_t port_;
   JoinOffloads offloads_;
   PoolCache& cache_;
-  unsigned spare_used_ = 0;
-  std::array<Packet*, kSpareMax> spare_;  // taken from the pool for frames still to come
+  ChunkStack chunks_;
   Segmenter segmenter_;
   JoinPlan plan_;
   // A frame is read into a packet and, what does not fit, behind a copy's place in here: a
