@@ -3,23 +3,12 @@
 #include <napi.h>
 
 #include "addon/gnb.h"
+#include "addon/values.h"
 #include "gnb/capture_split.h"
 #include "port/address_text.h"
 
 namespace sluice::addon {
 namespace {
-
-Napi::Value throw_error(Napi::Env env, const Error& error) {
-  Napi::Error thrown = Napi::Error::New(env, error.message);
-  thrown.Set("field", Napi::String::New(env, error.field));
-  thrown.ThrowAsJavaScriptException();
-  return env.Undefined();
-}
-
-std::string text_of(const Napi::Object& object, const char* key) {
-  const Napi::Value value = object.Get(key);
-  return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
-}
 
 /// An unreadable address stays 0.0.0.0: TypeScript has checked what people wrote.
 IpAddress address_of(const std::string& text) {

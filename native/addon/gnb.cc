@@ -2,25 +2,11 @@
 #include <napi.h>
 
 #include "addon/gnb.h"
+#include "addon/values.h"
 #include "gnb/gnb.h"
 
 namespace sluice::addon {
 namespace {
-
-void throw_error(Napi::Env env, const Error& error) {
-  Napi::Error thrown = Napi::Error::New(env, error.message);
-  thrown.Set("field", Napi::String::New(env, error.field));
-  thrown.ThrowAsJavaScriptException();
-}
-
-std::string text_of(const Napi::Object& object, const char* key) {
-  const Napi::Value value = object.Get(key);
-  return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
-}
-double number_of(const Napi::Object& object, const char* key, double fallback) {
-  const Napi::Value value = object.Get(key);
-  return value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : fallback;
-}
 
 Result<gnb::UeTunnel> tunnel_of(const Napi::Object& from, std::uint16_t port) {
   auto upf = gnb::make_endpoint(text_of(from, "upfAddress"), port, "upfAddress");
@@ -54,12 +40,18 @@ class GnbObject : public Napi::ObjectWrap<GnbObject> {
     const Napi::Array ues = from.Get("ues").As<Napi::Array>();
     for (std::uint32_t i = 0; i < ues.Length(); ++i) {
       auto ue = tunnel_of(ues.Get(i).As<Napi::Object>(), config.udp_port);
-      if (!ue) return throw_error(info.Env(), ue.error());
+      if (!ue) {
+        throw_error(info.Env(), ue.error());
+        return;
+      }
       config.ues.push_back(std::move(ue).value());
     }
     auto opened = gnb::Gnb::open(std::move(config));
-    if (!opened) return throw_error(info.Env(), opened.error());
-    gnb_ = std::move(opened).value();
+    if (opened) {
+      gnb_ = std::move(opened).value();
+    } else {
+      throw_error(info.Env(), opened.error());
+    }
   }
 
  private:
