@@ -16,7 +16,6 @@ const cppLevels: Record<string, number> = {
   pipeline: 3,
   worker: 4,
   gnb: 4,
-  gnb: 4,
   addon: 5,
   fuzz: 6,
   bench: 6,
