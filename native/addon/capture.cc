@@ -2,8 +2,8 @@
 #include <arpa/inet.h>
 #include <napi.h>
 
+#include "addon/convert.h"
 #include "addon/gnb.h"
-#include "addon/values.h"
 #include "gnb/capture_split.h"
 #include "port/address_text.h"
 
@@ -11,7 +11,7 @@ namespace sluice::addon {
 namespace {
 
 /// An unreadable address stays 0.0.0.0: TypeScript has checked what people wrote.
-IpAddress address_of(const std::string& text) {
+IpAddress ip_address_of(const std::string& text) {
   IpAddress address;
   address.is_v6 = text.find(':') != std::string::npos;
   inet_pton(address.is_v6 ? AF_INET6 : AF_INET, text.c_str(), address.bytes.data());
@@ -22,15 +22,15 @@ gnb::SplitSession session_of(const Napi::Object& from) {
   gnb::SplitSession session;
   session.upf_teid = Teid{from.Get("upfTeid").As<Napi::Number>().Uint32Value()};
   session.qfi = static_cast<std::uint8_t>(from.Get("qfi").As<Napi::Number>().Uint32Value());
-  session.upf = address_of(text_of(from, "upfAddress"));
-  session.gnb = address_of(text_of(from, "gnbAddress"));
+  session.upf = ip_address_of(text_of(from, "upfAddress"));
+  session.gnb = ip_address_of(text_of(from, "gnbAddress"));
   if (const std::string ipv4 = text_of(from, "ipv4"); !ipv4.empty()) {
-    const auto bytes = address_of(ipv4).bytes;
+    const auto bytes = ip_address_of(ipv4).bytes;
     session.ue_ipv4 = std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 |
                       std::uint32_t{bytes[2]} << 8 | bytes[3];
   }
   if (const std::string ipv6 = text_of(from, "ipv6"); !ipv6.empty()) {
-    const auto bytes = address_of(ipv6).bytes;
+    const auto bytes = ip_address_of(ipv6).bytes;
     auto& prefix = session.ue_prefix.emplace();
     for (std::size_t i = 0; i < prefix.size(); ++i) prefix[i] = std::byte{bytes[i]};
   }
@@ -74,20 +74,27 @@ Napi::Value split_capture(const Napi::CallbackInfo& info) {
   request.access_output = text_of(from, "accessOutput");
   request.core_output = text_of(from, "coreOutput");
   request.adopt = from.Get("adopt").ToBoolean();
-  for (const std::string& text : texts_of(from.Get("n3"))) request.n3.push_back(address_of(text));
+  for (const std::string& text : texts_of(from.Get("n3")))
+    request.n3.push_back(ip_address_of(text));
   const Napi::Array sessions = from.Get("sessions").As<Napi::Array>();
   for (std::uint32_t i = 0; i < sessions.Length(); ++i) {
     request.sessions.push_back(session_of(sessions.Get(i).As<Napi::Object>()));
   }
   auto counts = gnb::split_capture(request);
-  if (!counts) return throw_error(info.Env(), counts.error());
+  if (!counts) {
+    throw_error(info.Env(), counts.error());
+    return info.Env().Undefined();
+  }
   return object_of(info.Env(), counts.value());
 }
 
 /// busiestGtpuDestination(path): the address as text, or undefined.
 Napi::Value busiest_gtpu_destination(const Napi::CallbackInfo& info) {
   auto found = gnb::busiest_gtpu_destination(info[0].As<Napi::String>().Utf8Value());
-  if (!found) return throw_error(info.Env(), found.error());
+  if (!found) {
+    throw_error(info.Env(), found.error());
+    return info.Env().Undefined();
+  }
   if (!found.value()) return info.Env().Undefined();
   return Napi::String::New(info.Env(), address_text(*found.value()));
 }
@@ -96,7 +103,10 @@ Napi::Value busiest_gtpu_destination(const Napi::CallbackInfo& info) {
 Napi::Value merge_captures(const Napi::CallbackInfo& info) {
   const Status merged = gnb::merge_captures(texts_of(info[0]), texts_of(info[1]),
                                             info[2].As<Napi::String>().Utf8Value());
-  if (!merged) return throw_error(info.Env(), merged.error());
+  if (!merged) {
+    throw_error(info.Env(), merged.error());
+    return info.Env().Undefined();
+  }
   return info.Env().Undefined();
 }
 

@@ -1,8 +1,8 @@
 // The gNB of native/gnb for TypeScript (src/tools/gnb.ts): convert, call, nothing else.
 #include <napi.h>
 
+#include "addon/convert.h"
 #include "addon/gnb.h"
-#include "addon/values.h"
 #include "gnb/gnb.h"
 
 namespace sluice::addon {
@@ -12,11 +12,11 @@ Result<gnb::UeTunnel> tunnel_of(const Napi::Object& from, std::uint16_t port) {
   auto upf = gnb::make_endpoint(text_of(from, "upfAddress"), port, "upfAddress");
   if (!upf) return upf.error();
   gnb::UeTunnel ue;
-  ue.tun_fd = static_cast<int>(number_of(from, "tunFd", -1));
-  ue.own_teid = Teid{static_cast<std::uint32_t>(number_of(from, "gnbTeid", 0))};
-  ue.upf_teid = Teid{static_cast<std::uint32_t>(number_of(from, "upfTeid", 0))};
+  ue.tun_fd = static_cast<int>(number_of(from, "tunFd"));
+  ue.own_teid = Teid{static_cast<std::uint32_t>(number_of(from, "gnbTeid"))};
+  ue.upf_teid = Teid{static_cast<std::uint32_t>(number_of(from, "upfTeid"))};
   ue.upf = upf.value();
-  ue.qfi = static_cast<std::uint8_t>(number_of(from, "qfi", 0));
+  ue.qfi = static_cast<std::uint8_t>(number_of(from, "qfi"));
   ue.ipv4 = text_of(from, "ipv4");
   ue.ipv6 = text_of(from, "ipv6");
   return ue;
@@ -36,7 +36,7 @@ class GnbObject : public Napi::ObjectWrap<GnbObject> {
     const Napi::Object from = info[0].As<Napi::Object>();
     gnb::GnbConfig config;
     config.bind_address = text_of(from, "bind");
-    config.udp_port = static_cast<std::uint16_t>(number_of(from, "port", 2152));
+    config.udp_port = static_cast<std::uint16_t>(number_of(from, "port"));
     const Napi::Array ues = from.Get("ues").As<Napi::Array>();
     for (std::uint32_t i = 0; i < ues.Length(); ++i) {
       auto ue = tunnel_of(ues.Get(i).As<Napi::Object>(), config.udp_port);
@@ -63,12 +63,12 @@ class GnbObject : public Napi::ObjectWrap<GnbObject> {
   Napi::Value load(const Napi::CallbackInfo& info) {
     const Napi::Object from = info[0].As<Napi::Object>();
     gnb::LoadConfig load;
-    load.packets_per_s = number_of(from, "packetsPerSecond", 0);
-    load.inner_bytes = static_cast<unsigned>(number_of(from, "innerBytes", 0));
-    load.seconds = number_of(from, "seconds", 0);
-    load.flows = static_cast<unsigned>(number_of(from, "flows", 1));
+    load.packets_per_s = number_of(from, "packetsPerSecond");
+    load.inner_bytes = static_cast<unsigned>(number_of(from, "innerBytes"));
+    load.seconds = number_of(from, "seconds");
+    load.flows = static_cast<unsigned>(number_of(from, "flows"));
     load.to = text_of(from, "to");
-    load.to_port = static_cast<std::uint16_t>(number_of(from, "toPort", 9));
+    load.to_port = static_cast<std::uint16_t>(number_of(from, "toPort"));
     if (gnb_ == nullptr) return info.Env().Undefined();
     const Status started = gnb_->start_load(load);
     if (!started) throw_error(info.Env(), started.error());

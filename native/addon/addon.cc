@@ -1,0 +1,28 @@
+// The addon's entry: what TypeScript sees is Datapath (src/datapath/native.ts) and the
+// gNB (src/tools/gnb.ts). Context-aware: every environment gets objects of its own.
+#include <napi.h>
+
+#include "addon/datapath_object.h"
+#include "addon/gnb.h"
+#include "base/clock.h"
+
+namespace {
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx2")) {
+    Napi::Error::New(env, "this processor lacks AVX2, which the packet path is built for")
+        .ThrowAsJavaScriptException();
+    return exports;
+  }
+#endif
+  exports.Set("Datapath", sluice::addon::define_datapath(env));
+  exports.Set("tscHz",
+              Napi::Number::New(env, static_cast<double>(sluice::Clock::machine().tsc_hz())));
+  sluice::addon::init_gnb(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(sluice, init)

@@ -1,0 +1,213 @@
+#include "addon/convert.h"
+
+#include <arpa/inet.h>
+
+#include "port/address_text.h"
+
+namespace sluice::addon {
+namespace {
+
+template <typename F>
+void for_each(const Napi::Object& object, const char* key, F&& f) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsArray()) return;
+  const Napi::Array array = value.As<Napi::Array>();
+  for (std::uint32_t i = 0; i < array.Length(); ++i) f(i, array.Get(i));
+}
+
+bool parse_address(const std::string& text, IpAddress& out) {
+  out = IpAddress{};
+  out.is_v6 = text.find(':') != std::string::npos;
+  return inet_pton(out.is_v6 ? AF_INET6 : AF_INET, text.c_str(), out.bytes.data()) == 1;
+}
+
+bool parse_prefix(const std::string& text, IpPrefix& out) {
+  const auto slash = text.find('/');
+  if (slash == std::string::npos || !parse_address(text.substr(0, slash), out.address))
+    return false;
+  const int length = std::atoi(text.c_str() + slash + 1);
+  if (length < 0 || length > (out.address.is_v6 ? 128 : 32)) return false;
+  out.length = static_cast<std::uint8_t>(length);
+  return true;
+}
+
+Status port_of(const Napi::Object& from, std::uint32_t index, PortConfig& port) {
+  const std::string path = "ports[" + std::to_string(index) + "].";
+  port.name = text_of(from, "name");
+  port.driver = text_of(from, "driver");
+  port.role = text_of(from, "role") == "access" ? PortRole::Access : PortRole::Core;
+  port.udp_port = static_cast<std::uint16_t>(number_of(from, "udpPort"));
+  port.source_ports = static_cast<unsigned>(number_of(from, "sourcePorts"));
+  port.device = text_of(from, "device");
+  port.mtu = static_cast<std::uint16_t>(number_of(from, "mtu"));
+  port.masquerade = flag_of(from, "masquerade");
+  port.file = text_of(from, "file");
+  port.output_file = text_of(from, "outputFile");
+  Status status = Ok{};
+  for_each(from, "addresses", [&](std::uint32_t i, Napi::Value value) {
+    IpAddress address;
+    const std::string text = value.ToString().Utf8Value();
+    if (!parse_address(text, address)) {
+      status = Error{"\"" + text + "\" is not an IP address",
+                     path + "addresses[" + std::to_string(i) + "]"};
+    }
+    port.addresses.push_back(address);
+  });
+  for_each(from, "networkInstances", [&](std::uint32_t, Napi::Value value) {
+    port.network_instances.push_back(value.ToString().Utf8Value());
+  });
+  for_each(from, "uePools", [&](std::uint32_t i, Napi::Value value) {
+    IpPrefix prefix;
+    const std::string text = value.ToString().Utf8Value();
+    if (!parse_prefix(text, prefix)) {
+      status = Error{"\"" + text + "\" is not a prefix such as 10.60.0.0/16",
+                     path + "uePools[" + std::to_string(i) + "]"};
+    }
+    port.ue_pools.push_back(prefix);
+  });
+  return status;
+}
+
+Napi::String text_to(Napi::Env env, const std::string& text) {
+  return Napi::String::New(env, text);
+}
+Napi::Number number_to(Napi::Env env, double value) { return Napi::Number::New(env, value); }
+Napi::Number count_to(Napi::Env env, std::uint64_t value) {
+  return Napi::Number::New(env, static_cast<double>(value));
+}
+
+}  // namespace
+
+std::string text_of(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
+}
+double number_of(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  return value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : 0;
+}
+bool flag_of(const Napi::Object& object, const char* key) {
+  return object.Get(key).ToBoolean().Value();
+}
+
+void throw_error(Napi::Env env, const Error& error) {
+  Napi::Error thrown = Napi::Error::New(env, error.message);
+  thrown.Set("field", Napi::String::New(env, error.field));
+  thrown.ThrowAsJavaScriptException();
+}
+
+Result<DatapathConfig> config_of(const Napi::Object& object) {
+  DatapathConfig config;
+  config.packets_max = static_cast<std::uint32_t>(number_of(object, "packetsMax"));
+  const std::string pages = text_of(object, "hugepages");
+  config.hugepages = pages == "1G"    ? PagePolicy::k1G
+                     : pages == "2M"  ? PagePolicy::k2M
+                     : pages == "off" ? PagePolicy::Off
+                                      : PagePolicy::Auto;
+  const Napi::Object workers = object.Get("workers").ToObject();
+  config.workers = static_cast<unsigned>(number_of(workers, "count"));
+  for_each(workers, "cores", [&](std::uint32_t, Napi::Value value) {
+    config.cores.push_back(value.ToNumber().Uint32Value());
+  });
+  const std::string poll = text_of(workers, "poll");
+  config.poll = poll == "busy"       ? PollMode::Busy
+                : poll == "adaptive" ? PollMode::Adaptive
+                                     : PollMode::Auto;
+  config.sessions.slot_bits = static_cast<unsigned>(number_of(object, "slotBits"));
+  config.sessions.slots_per_bucket =
+      static_cast<std::uint32_t>(number_of(object, "slotsPerBucket"));
+  for_each(object, "teidKey", [&](std::uint32_t i, Napi::Value value) {
+    if (i < 4) config.sessions.teid_key[i] = value.ToNumber().Uint32Value();
+  });
+  Status status = Ok{};
+  for_each(object, "ports", [&](std::uint32_t i, Napi::Value value) {
+    PortConfig port;
+    if (Status made = port_of(value.ToObject(), i, port); !made) status = made;
+    config.ports.push_back(std::move(port));
+  });
+  if (!status) return status.error();
+  return config;
+}
+
+Napi::Object status_to(Napi::Env env, const Datapath& datapath, bool running) {
+  Napi::Object status = Napi::Object::New(env);
+  Napi::Array ports = Napi::Array::New(env);
+  for (const auto& port : datapath.ports()) {
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("name", text_to(env, port->config().name));
+    row.Set("driver", text_to(env, port->config().driver));
+    row.Set("state", text_to(env, running ? "up" : "down"));
+    Napi::Array addresses = Napi::Array::New(env);
+    for (const auto& address : port->config().addresses) {
+      addresses.Set(addresses.Length(), text_to(env, address_text(address)));
+    }
+    row.Set("addresses", addresses);
+    Napi::Object capabilities = Napi::Object::New(env);
+    for (const auto& [key, value] : port->capabilities())
+      capabilities.Set(key, text_to(env, value));
+    row.Set("capabilities", capabilities);
+    ports.Set(ports.Length(), row);
+  }
+  status.Set("ports", ports);
+  Napi::Array workers = Napi::Array::New(env);
+  for (const auto& worker : datapath.workers()) {
+    const auto& config = worker->config();
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("id", number_to(env, config.id));
+    row.Set("core", number_to(env, config.place.core));
+    row.Set("numaNode", number_to(env, config.place.numa_node));
+    row.Set("poll", text_to(env, poll_mode_name(config.place.poll)));
+    Napi::Array queues = Napi::Array::New(env);
+    for (const std::uint8_t port : config.ports) {
+      queues.Set(queues.Length(), text_to(env, datapath.ports()[port]->config().name + "/" +
+                                                   std::to_string(config.id)));
+    }
+    row.Set("queues", queues);
+    workers.Set(workers.Length(), row);
+  }
+  status.Set("workers", workers);
+  Napi::Array warnings = Napi::Array::New(env);
+  for (const auto& warning : datapath.warnings())
+    warnings.Set(warnings.Length(), text_to(env, warning));
+  status.Set("warnings", warnings);
+  status.Set("plan", text_to(env, datapath.plan_text()));
+  status.Set("regionBytesUsed", count_to(env, datapath.region_used()));
+  return status;
+}
+
+Napi::Object statistics_to(Napi::Env env, const DatapathStatistics& s) {
+  Napi::Object out = Napi::Object::New(env);
+  Napi::Array ports = Napi::Array::New(env);
+  for (const auto& port : s.ports) {
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("name", text_to(env, port.name));
+    row.Set("rxPackets", count_to(env, port.counters.rx_packets));
+    row.Set("rxBytes", count_to(env, port.counters.rx_bytes));
+    row.Set("txPackets", count_to(env, port.counters.tx_packets));
+    row.Set("txBytes", count_to(env, port.counters.tx_bytes));
+    row.Set("txFull", count_to(env, port.counters.tx_full));
+    ports.Set(ports.Length(), row);
+  }
+  out.Set("ports", ports);
+  Napi::Array workers = Napi::Array::New(env);
+  for (const auto& worker : s.workers) {
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("id", number_to(env, worker.id));
+    row.Set("cyclesPerPacket", number_to(env, worker.counters.cycles_per_packet));
+    row.Set("burstFill", number_to(env, worker.counters.burst_fill));
+    row.Set("longestStallNs", count_to(env, worker.counters.longest_stall_ns));
+    row.Set("busy", number_to(env, worker.counters.busy));
+    workers.Set(workers.Length(), row);
+  }
+  out.Set("workers", workers);
+  Napi::Object dropped = Napi::Object::New(env);
+  for (std::size_t r = 1; r < kDropReasons; ++r) {
+    dropped.Set(drop_reason_label(static_cast<DropReason>(r)), count_to(env, s.dropped[r]));
+  }
+  out.Set("dropped", dropped);
+  out.Set("created", count_to(env, s.created));
+  out.Set("held", count_to(env, s.held));
+  return out;
+}
+
+}  // namespace sluice::addon

@@ -1,0 +1,22 @@
+// Plain conversions between JavaScript objects and configuration or status.
+#pragma once
+#include <napi.h>
+
+#include <string>
+
+#include "worker/datapath.h"
+
+namespace sluice::addon {
+
+/// A member that has to be of the type; the DTOs of native.ts guarantee it.
+std::string text_of(const Napi::Object& object, const char* key);
+double number_of(const Napi::Object& object, const char* key);
+bool flag_of(const Napi::Object& object, const char* key);
+
+/// Error: an address or prefix that is none, on its field.
+Result<DatapathConfig> config_of(const Napi::Object& object);
+Napi::Object status_to(Napi::Env env, const Datapath& datapath, bool running);
+Napi::Object statistics_to(Napi::Env env, const DatapathStatistics& statistics);
+void throw_error(Napi::Env env, const Error& error);
+
+}  // namespace sluice::addon

@@ -1,0 +1,152 @@
+#include "addon/datapath_object.h"
+
+#include <atomic>
+
+#include "addon/convert.h"
+
+namespace sluice::addon {
+namespace {
+
+constexpr std::uint32_t kOperationsMax = 1024;
+constexpr std::uint32_t kEventsMax = 512;
+constexpr std::uint32_t kQueriesMax = 4096;
+
+/// Methods are those of the interface in src/datapath/datapath.ts; JavaScript's thread.
+class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    using O = DatapathObject;
+    return DefineClass(
+        env, "Datapath",
+        {InstanceMethod<&O::register_chunk>("registerSlabChunk"),
+         InstanceMethod<&O::prepare>("prepare"), InstanceMethod<&O::apply>("apply"),
+         InstanceMethod<&O::abort>("abort"), InstanceMethod<&O::poll>("poll"),
+         InstanceMethod<&O::completed>("completed"), InstanceMethod<&O::on_wake>("onWake"),
+         InstanceMethod<&O::start>("start"), InstanceMethod<&O::stop>("stop"),
+         InstanceMethod<&O::step>("step"), InstanceMethod<&O::status>("status"),
+         InstanceMethod<&O::statistics>("statistics"),
+         InstanceAccessor<&O::operations>("operations"), InstanceAccessor<&O::events>("events"),
+         InstanceAccessor<&O::queries>("queries")});
+  }
+
+  explicit DatapathObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DatapathObject>(info) {
+    const Napi::Env env = info.Env();
+    auto config = config_of(info[0].ToObject());
+    if (!config) {
+      throw_error(env, config.error());
+      return;
+    }
+    // The bell may ring before a listener is set: it finds no function then.
+    config.value().wake = [this] { ring(); };
+    auto datapath = Datapath::create(std::move(config).value());
+    if (!datapath) {
+      throw_error(env, datapath.error());
+      return;
+    }
+    datapath_ = std::move(datapath).value();
+    operations_ =
+        Napi::Persistent(Napi::Uint32Array::New(env, kOperationsMax * sizeof(Operation) / 4));
+    events_ = Napi::Persistent(Napi::Uint32Array::New(env, kEventsMax * sizeof(Event) / 4));
+    queries_ = Napi::Persistent(Napi::Uint32Array::New(env, kQueriesMax));
+    operation_words_ = operations_.Value().Data();
+    event_words_ = events_.Value().Data();
+    query_words_ = queries_.Value().Data();
+    query_words_[0] = ~0u;
+  }
+
+  ~DatapathObject() override {
+    if (datapath_) datapath_->stop();
+    if (listening_) wake_.Release();
+  }
+
+ private:
+  void register_chunk(const Napi::CallbackInfo& info) {
+    const auto chunk = info[0].As<Napi::Uint8Array>();
+    // The reference keeps the memory where it is for as long as records may lie in it.
+    chunks_.push_back(Napi::Persistent(chunk.As<Napi::Object>()));
+    datapath_->register_chunk(reinterpret_cast<const std::byte*>(chunk.Data()), chunk.ByteLength());
+  }
+
+  void prepare(const Napi::CallbackInfo& info) {
+    const std::uint32_t count = std::min(info[0].As<Napi::Number>().Uint32Value(), kOperationsMax);
+    // A list that fills the array to the last word still ends.
+    query_words_[kQueriesMax - 1] = query_words_[kQueriesMax - 2] = ~0u;
+    datapath_->prepare(reinterpret_cast<Operation*>(operation_words_), count, query_words_);
+    query_words_[0] = ~0u;
+  }
+
+  Napi::Value apply(const Napi::CallbackInfo& info) {
+    const auto tickets = info[0].As<Napi::Uint32Array>();
+    const auto count = static_cast<unsigned>(
+        std::min<std::size_t>(info[1].As<Napi::Number>().Uint32Value(), tickets.ElementLength()));
+    return Napi::Number::New(info.Env(),
+                             static_cast<double>(datapath_->apply(tickets.Data(), count)));
+  }
+
+  void abort(const Napi::CallbackInfo& info) {
+    const auto tickets = info[0].As<Napi::Uint32Array>();
+    const auto count = static_cast<unsigned>(
+        std::min<std::size_t>(info[1].As<Napi::Number>().Uint32Value(), tickets.ElementLength()));
+    datapath_->abort(tickets.Data(), count);
+  }
+
+  Napi::Value poll(const Napi::CallbackInfo& info) {
+    const unsigned n = datapath_->poll(reinterpret_cast<Event*>(event_words_), kEventsMax);
+    if (listening_ && n < kEventsMax) datapath_->arm();
+    return Napi::Number::New(info.Env(), n);
+  }
+
+  Napi::Value completed(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), static_cast<double>(datapath_->completed()));
+  }
+
+  void on_wake(const Napi::CallbackInfo& info) {
+    if (listening_) wake_.Release();
+    wake_ = Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(), "sluice wake",
+                                          0, 1);
+    wake_.Unref(info.Env());  // a listener alone keeps no process alive
+    listening_ = true;
+    datapath_->arm();
+  }
+
+  /// A worker's thread.
+  void ring() {
+    if (listening_) wake_.NonBlockingCall();
+  }
+
+  void start(const Napi::CallbackInfo& info) {
+    if (Status status = datapath_->start(); !status) throw_error(info.Env(), status.error());
+  }
+  void stop(const Napi::CallbackInfo&) {
+    datapath_->stop();
+    if (listening_) wake_.Release();
+    listening_ = false;
+  }
+  Napi::Value step(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), datapath_->step());
+  }
+  Napi::Value status(const Napi::CallbackInfo& info) {
+    return status_to(info.Env(), *datapath_, datapath_->running());
+  }
+  Napi::Value statistics(const Napi::CallbackInfo& info) {
+    return statistics_to(info.Env(), datapath_->statistics());
+  }
+  Napi::Value operations(const Napi::CallbackInfo&) { return operations_.Value(); }
+  Napi::Value events(const Napi::CallbackInfo&) { return events_.Value(); }
+  Napi::Value queries(const Napi::CallbackInfo&) { return queries_.Value(); }
+
+  Napi::Reference<Napi::Uint32Array> operations_, events_, queries_;
+  std::uint32_t* operation_words_ = nullptr;
+  std::uint32_t* event_words_ = nullptr;
+  std::uint32_t* query_words_ = nullptr;
+  std::vector<Napi::ObjectReference> chunks_;
+  Napi::ThreadSafeFunction wake_;
+  std::atomic<bool> listening_{false};
+  std::unique_ptr<Datapath> datapath_;
+};
+
+}  // namespace
+
+Napi::Function define_datapath(Napi::Env env) { return DatapathObject::define(env); }
+
+}  // namespace sluice::addon

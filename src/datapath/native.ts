@@ -1,0 +1,50 @@
+/**
+ * The bridge: the addon's Datapath is the interface of datapath.ts itself, member by member
+ * (native/addon/datapath_object.cc). Session operations cross in shared typed arrays;
+ * objects only carry configuration and status.
+ */
+
+import { loadAddon } from './addon.js';
+import type { Datapath, DatapathConfig } from './datapath.js';
+
+interface Addon {
+  readonly Datapath: new (config: DatapathConfig) => Datapath;
+  /** Ticks a second of the counter behind all cycle figures. */
+  readonly tscHz: number;
+}
+
+/** A refusal of the packet path, with the configuration field that it is about ('' if none). */
+export class DatapathError extends Error {
+  constructor(
+    message: string,
+    readonly field: string,
+  ) {
+    super(message);
+    this.name = 'DatapathError';
+  }
+}
+
+function withField<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof Error && 'field' in error && typeof error.field === 'string') {
+      throw new DatapathError(error.message, error.field);
+    }
+    throw error;
+  }
+}
+
+/** Makes the packet path; ports are opened by start(). Throws {@link DatapathError}. */
+export function createNativeDatapath(config: DatapathConfig): Datapath {
+  const addon = loadAddon() as Addon;
+  const datapath = withField(() => new addon.Datapath(config));
+  const start = datapath.start.bind(datapath);
+  datapath.start = () => withField(start);
+  return datapath;
+}
+
+/** Frequency of the time stamp counter in Hz. */
+export function tscHz(): number {
+  return (loadAddon() as Addon).tscHz;
+}
