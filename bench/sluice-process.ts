@@ -4,9 +4,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { coreSplit, prefer } from './native-program.js';
 
@@ -19,6 +21,7 @@ const stopTimeoutMs = 60_000;
 export class SluiceFolder {
   readonly path = mkdtempSync(join(tmpdir(), 'sluice-bench-'));
   readonly target = `unix:${join(this.path, 'api.sock')}`;
+  readonly httpSocket = join(this.path, 'http.sock');
 
   constructor(sessionsMax: number) {
     writeFileSync(
@@ -26,7 +29,7 @@ export class SluiceFolder {
       `node: { id: bench }
 n4: { listen: [] }
 api: { listen: '${this.target}' }
-http: { listen: 'unix:${join(this.path, 'http.sock')}' }
+http: { listen: 'unix:${this.httpSocket}' }
 store: { kind: embedded, path: ./data }
 workers: { count: 1, poll: adaptive }
 limits: { sessions: ${sessionsMax} }
@@ -45,6 +48,7 @@ ports:
 export class SluiceProcess {
   private constructor(
     private readonly child: ChildProcess,
+    private readonly folder: SluiceFolder,
     /** From the start of the process to the line that says that it serves. */
     readonly readyMs: number,
   ) {}
@@ -76,7 +80,7 @@ export class SluiceProcess {
       child.kill('SIGKILL');
       throw error;
     }
-    return new SluiceProcess(child, performance.now() - startedMs);
+    return new SluiceProcess(child, folder, performance.now() - startedMs);
   }
 
   /** Resident anonymous memory in bytes: heap and slabs, not files or shared regions. */
@@ -85,6 +89,17 @@ export class SluiceProcess {
     const kilobytes = /^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1];
     if (kilobytes === undefined) throw new Error('the kernel does not tell RssAnon');
     return Number(kilobytes) * 1024;
+  }
+
+  /** The value of a metric without labels, from the node's own page. */
+  async metric(name: string): Promise<number> {
+    const page = await new Promise<string>((resolve, reject) => {
+      const options = { socketPath: this.folder.httpSocket, path: '/metrics' };
+      get(options, (response) => text(response).then(resolve, reject)).on('error', reject);
+    });
+    const value = new RegExp(`^${name} (\\S+)$`, 'm').exec(page)?.[1];
+    if (value === undefined) throw new Error(`the node has no metric ${name}`);
+    return Number(value);
   }
 
   /** Ends the node as an operator would, and waits for its end. */
