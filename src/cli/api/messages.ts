@@ -1,0 +1,181 @@
+/**
+ * The messages of the public API as this client sees them: names of the proto file, unset
+ * fields absent, 64-bit integers as decimal text. Only what the command line reads or writes.
+ */
+export type Uint64 = string | number;
+
+export interface FTeid {
+  teid?: number;
+  choose_id?: number;
+  ipv4?: string;
+  ipv6?: string;
+  chosen_teid?: number;
+}
+export interface UeAddress {
+  ipv4?: string;
+  ipv6_prefix?: string;
+}
+export interface SdfFilter {
+  flow_description?: string;
+}
+export interface Pdi {
+  source_interface?: string;
+  network_instance?: string;
+  local_f_teid?: FTeid;
+  ue_address?: UeAddress;
+  sdf_filters?: SdfFilter[];
+  qfis?: number[];
+  framed_routes?: string[];
+}
+export interface Pdr {
+  id?: number;
+  precedence?: number;
+  pdi?: Pdi;
+  outer_header_removal?: string;
+  far_id?: number;
+  qer_ids?: number[];
+  urr_ids?: number[];
+}
+export interface OuterHeaderCreation {
+  teid?: number;
+  ipv4?: string;
+  ipv6?: string;
+  udp_port?: number;
+}
+export interface Forward {
+  destination_interface?: string;
+  network_instance?: string;
+  outer_header_creation?: OuterHeaderCreation;
+  dscp?: number;
+}
+export interface Far {
+  id?: number;
+  forward?: Forward;
+  drop?: object;
+  buffer?: { notify?: boolean; bar_id?: number };
+  duplicates?: Forward[];
+}
+export interface Qer {
+  id?: number;
+  uplink_gate_closed?: boolean;
+  downlink_gate_closed?: boolean;
+  uplink_mbr_kbps?: Uint64;
+  downlink_mbr_kbps?: Uint64;
+  qfi?: number;
+  rqi?: boolean;
+}
+export interface Volume {
+  total_bytes?: Uint64;
+  uplink_bytes?: Uint64;
+  downlink_bytes?: Uint64;
+}
+export interface Urr {
+  id?: number;
+  measure_volume?: boolean;
+  measure_duration?: boolean;
+  volume_threshold?: Volume;
+  volume_quota?: Volume;
+}
+export interface Session {
+  name?: string;
+  seid?: Uint64;
+  revision?: Uint64;
+  owner?: string;
+  pdn_type?: string;
+  dnn?: string;
+  pdrs?: Pdr[];
+  fars?: Far[];
+  qers?: Qer[];
+  urrs?: Urr[];
+  bars?: object[];
+  create_time?: Timestamp;
+  worker?: number;
+}
+export interface Timestamp {
+  seconds?: Uint64;
+  nanos?: number;
+}
+export type Duration = Timestamp;
+
+export interface UsageReport {
+  urr_id?: number;
+  sequence?: number;
+  triggers?: string[];
+  uplink_bytes?: Uint64;
+  downlink_bytes?: Uint64;
+  uplink_packets?: Uint64;
+  downlink_packets?: Uint64;
+  duration?: Duration;
+  start_time?: Timestamp;
+  end_time?: Timestamp;
+}
+export interface Report {
+  cursor?: string;
+  session_name?: string;
+  seid?: Uint64;
+  time?: Timestamp;
+  usage?: UsageReport;
+  downlink_data?: { pdr_id?: number; qfi?: number };
+  error_indication?: { teid?: number; peer?: string };
+  inactivity?: { urr_id?: number };
+}
+export interface ListSessionsResponse {
+  sessions?: Session[];
+  next_page_token?: string;
+  total?: Uint64;
+}
+export interface UpdateSessionResponse {
+  session?: Session;
+  usage?: UsageReport[];
+}
+export interface DeleteSessionResponse {
+  usage?: UsageReport[];
+}
+export interface NodePort {
+  name?: string;
+  driver?: string;
+  state?: string;
+  addresses?: string[];
+  capabilities?: Record<string, string>;
+}
+export interface NodeWorker {
+  id?: number;
+  core?: number;
+  numa_node?: number;
+  poll?: string;
+  queues?: string[];
+}
+export interface Node {
+  id?: string;
+  version?: string;
+  start_time?: Timestamp;
+  ports?: NodePort[];
+  workers?: NodeWorker[];
+  warnings?: string[];
+  crypto_tier?: string;
+  sessions?: Uint64;
+}
+export interface PortStats {
+  name?: string;
+  rx_packets?: Uint64;
+  rx_bytes?: Uint64;
+  tx_packets?: Uint64;
+  tx_bytes?: Uint64;
+  tx_full?: Uint64;
+}
+export interface WorkerStats {
+  id?: number;
+  cycles_per_packet?: number;
+  burst_fill?: number;
+  longest_stall_ns?: Uint64;
+  busy?: number;
+}
+export interface Stats {
+  time?: Timestamp;
+  sessions?: Uint64;
+  ports?: PortStats[];
+  workers?: WorkerStats[];
+  dropped?: Record<string, Uint64>;
+  created?: Uint64;
+  held?: Uint64;
+}

@@ -1,0 +1,9 @@
+/** The file that bin/sluice starts; everything is in program.ts. */
+import { run } from './program.js';
+
+// A reader that goes away (`sluice session list | head`) is no failure of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+process.exitCode = await run(process.argv.slice(2));

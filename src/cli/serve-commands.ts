@@ -1,0 +1,79 @@
+/** `sluice serve` and `sluice config`: the door to the server, and its configuration. */
+import type { Command } from 'commander';
+import {
+  ConfigError,
+  type ConfigOverrides,
+  effectiveConfig,
+  loadConfig,
+} from '../base/config/config.js';
+import { EXIT_FAILED, ToolError } from '../tools/tool-error.js';
+import { printJson } from './print.js';
+import { parseInteger } from './units.js';
+
+interface ServeFlags {
+  config?: string;
+  api?: string;
+  http?: string;
+  data?: string;
+  workers?: string;
+  json?: boolean;
+}
+
+function withConfigFlags(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'configuration file (default: every key has its default)')
+    .option('--http <address>', 'overrides http.listen')
+    .option('--data <folder>', 'overrides store.path')
+    .option('--workers <n>', 'overrides workers.count');
+}
+
+export function addServeCommands(program: Command): void {
+  withConfigFlags(program.command('serve'))
+    .description('run the UPF in this terminal until Ctrl-C or SIGTERM')
+    .addHelpText(
+      'after',
+      `
+Here --api says where the API listens (overrides api.listen). One line starting with
+"ready" is printed once sessions are restored and ports are open.
+
+Examples:
+  sluice serve
+  sluice serve -c /etc/sluice/sluice.yaml
+  sluice serve --api 127.0.0.1:50052 --data /tmp/sluice-trial`,
+    )
+    .action(async (_: unknown, own: Command) => {
+      const flags = own.optsWithGlobals<ServeFlags>();
+      const { serve } = await import('../main.js');
+      await serve(load(flags));
+    });
+  withConfigFlags(program.command('config'))
+    .description('print the effective configuration: the file, the flags and every default')
+    .addHelpText('after', '\nExamples:\n  sluice config\n  sluice config -c sluice.yaml --json')
+    .action((_: unknown, own: Command) => {
+      const flags = own.optsWithGlobals<ServeFlags>();
+      const config = load(flags);
+      if (flags.json === true) printJson(config);
+      else process.stdout.write(effectiveConfig(config));
+    });
+}
+
+function load(flags: ServeFlags) {
+  try {
+    return loadConfig(flags.config, overridesOf(flags));
+  } catch (error) {
+    if (error instanceof ConfigError) throw new ToolError(error.message, EXIT_FAILED);
+    throw error;
+  }
+}
+
+/** Flags by the names of the configuration's keys. */
+function overridesOf(flags: ServeFlags): ConfigOverrides {
+  return {
+    ...(flags.api !== undefined && { api: { listen: flags.api } }),
+    ...(flags.http !== undefined && { http: { listen: flags.http } }),
+    ...(flags.data !== undefined && { store: { path: flags.data } }),
+    ...(flags.workers !== undefined && {
+      workers: { count: parseInteger(flags.workers, '--workers', 1, 64) },
+    }),
+  };
+}

@@ -1,0 +1,106 @@
+/** One `sluice serve` in the lab's UPF namespace, its API, and gNBs that use it. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ApiClient } from '../../src/cli/api/client.js';
+import type { Session, Stats } from '../../src/cli/api/messages.js';
+import { countsOf } from '../../src/cli/node-commands.js';
+import { type SessionFlags, sessionFromFlags } from '../../src/cli/session/flags.js';
+import type { PacketCounts } from '../../src/tools/packet-counts.js';
+import {
+  addresses,
+  type Finished,
+  type Lab,
+  type LabProcess,
+  type Place,
+  sluiceCommand,
+} from './lab.js';
+
+export interface UpfOptions {
+  readonly name?: string;
+  readonly workers?: number;
+  readonly durability?: 'async' | 'sync';
+}
+
+export class Upf {
+  readonly api: string;
+  readonly client: ApiClient;
+  readonly configFile: string;
+  private process: LabProcess | undefined;
+
+  constructor(
+    private readonly lab: Lab,
+    options: UpfOptions = {},
+  ) {
+    const name = options.name ?? 'upf';
+    // A socket in the file system is reached from every network namespace.
+    this.api = `unix:${join(lab.folder, `${name}.sock`)}`;
+    this.configFile = join(lab.folder, `${name}.yaml`);
+    writeFileSync(this.configFile, configText(this.api, join(lab.folder, `${name}-data`), options));
+    this.client = new ApiClient({ api: this.api });
+  }
+
+  async start(): Promise<LabProcess> {
+    const process = this.lab.start('upf', [sluiceCommand, 'serve', '-c', this.configFile]);
+    this.process = process;
+    await process.printed(/^ready/m);
+    return process;
+  }
+
+  get running(): boolean {
+    return this.process?.running === true;
+  }
+
+  stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Finished> {
+    if (this.process === undefined) throw new Error('not started');
+    return this.process.end(signal);
+  }
+
+  create(flags: SessionFlags): Promise<Session> {
+    const session = sessionFromFlags({ gnb: addresses.gnb, ...flags });
+    return this.client.call<Session>('SessionService', 'CreateSession', { session });
+  }
+
+  async remove(name: string) {
+    type Reply = { usage?: { uplink_bytes?: string; downlink_bytes?: string }[] };
+    return this.client.call<Reply>('SessionService', 'DeleteSession', { name });
+  }
+
+  async counts(): Promise<PacketCounts> {
+    return countsOf(await this.client.call<Stats>('NodeService', 'GetStats', {}));
+  }
+
+  /** Runs the command line against this UPF; rejects on a non-zero exit unless told not to. */
+  sluice(args: readonly string[], place: Place = 'ran', check = true): Promise<Finished> {
+    return this.lab.run(place, [sluiceCommand, ...args, '--api', this.api], check);
+  }
+
+  /** A gNB with UEs that stays up until it is ended; their places are "ue:NAME". */
+  async gnb(...names: string[]): Promise<LabProcess> {
+    const command = [sluiceCommand, 'gnb', 'up', '--api', this.api, '--mtu', '1500'];
+    const gnb = this.lab.start('ran', [...command, '--session', ...names]);
+    await gnb.printed(/^ready/m);
+    return gnb;
+  }
+}
+
+function configText(api: string, data: string, options: UpfOptions): string {
+  return `
+node: { id: ${options.name ?? 'upf'} }
+api: { listen: "${api}" }
+http: { listen: "127.0.0.1:9090" }
+store: { path: "${data}", durability: ${options.durability ?? 'async'} }
+workers: { count: ${options.workers ?? 1}, poll: adaptive }
+limits: { sessions: 65536 }
+ports:
+  - name: n3
+    driver: socket
+    role: access
+    addresses: ["${addresses.upfN3}", "${addresses.upfN3v6}"]
+  - name: n6
+    driver: tun
+    role: core
+    device: sluice0
+    networkInstances: [internet]
+    uePools: ["${addresses.uePool}", "${addresses.uePoolV6}"]
+`;
+}
