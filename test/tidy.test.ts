@@ -178,6 +178,25 @@ describe('the rules can fail', () => {
   });
 });
 
+/** Optional packages that a lock file names but does not lock: npm ci refuses such a file. */
+function unlockedPackages(text: string): string[] {
+  const lock = JSON.parse(text) as {
+    packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+  };
+  const locked = Object.keys(lock.packages);
+  return Object.values(lock.packages)
+    .flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}))
+    .filter((name) => !locked.some((path) => path.endsWith(`node_modules/${name}`)));
+}
+
+describe('the lock file', () => {
+  it('locks the optional packages of other machines too', () => {
+    const incomplete = { packages: { 'node_modules/a': { optionalDependencies: { b: '1' } } } };
+    expect(unlockedPackages(JSON.stringify(incomplete))).toEqual(['b']);
+    expect(unlockedPackages(readFileSync(join(root, 'package-lock.json'), 'utf8'))).toEqual([]);
+  });
+});
+
 describe('the repository', () => {
   const files = repository();
 

@@ -4,7 +4,6 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, run } from './process.mjs';
 import { begin, StepError } from './progress.mjs';
-import { lastLines } from './system-packages.mjs';
 
 const stampPath = join(root, 'node_modules', '.sluice-stamp');
 const nodeMinimum = [20, 9];
@@ -49,7 +48,12 @@ async function npmCi() {
   });
   if (code !== 0) {
     task.failed();
-    throw new StepError(`npm ci failed with exit code ${code}:\n${lastLines(output, 20)}`);
+    throw new StepError(`npm ci failed with exit code ${code}:\n${firstLines(output, 15)}`);
   }
   task.done();
+}
+
+/** npm says the reason first and its manual after it. */
+function firstLines(text, count) {
+  return text.split('\n').slice(0, count).join('\n');
 }
