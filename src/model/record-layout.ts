@@ -37,6 +37,7 @@ export const HEADER_UE_PREFIX_HIGH = 16;
 export const HEADER_UE_PREFIX_LOW = 17;
 export const HEADER_FLAGS = 18;
 export const HEADER_UE_INSTANCE = 19;
+export const HEADER_PLACE = 20;
 export const UE_IPV4 = 1;
 export const UE_IPV6 = 2;
 export const UE_IPV4_FROM_POOL = 4;
