@@ -11,6 +11,8 @@
 import type { SluiceError } from '../base/errors.js';
 import type { Datapath, DatapathPortConfig } from '../datapath/datapath.js';
 import type { Store } from '../store/store.js';
+import { EngineCore } from './engine-core.js';
+import type { StoreIdentity } from './identity.js';
 
 /** What the engine needs of a port: its part in choosing addresses. */
 export type EnginePort = Pick<
@@ -21,6 +23,8 @@ export type EnginePort = Pick<
 export interface EngineOptions {
   readonly datapath: Datapath;
   readonly store: Store;
+  /** From loadIdentity(); the packet path is configured with the same. */
+  readonly identity: StoreIdentity;
   readonly ports: readonly EnginePort[];
   readonly sessionsMax: number;
   /** Milliseconds since 1970. */
@@ -135,7 +139,7 @@ export interface SessionEngine {
   /** Seconds since 1970; grows whenever session state was lost, persists otherwise. */
   readonly recoveryTimeStamp: number;
 
-  /** Brings the store's sessions back. Once, after Datapath.start() was prepared and before use. */
+  /** Brings the store's sessions back: once, before Datapath.start() and before any operation. */
   restore(progress?: (progress: RestoreProgress) => void): Promise<void>;
 
   /** Bulk: see OperationBatch. `done` runs on the control thread, never inside submit(). */
@@ -154,4 +158,9 @@ export interface SessionEngine {
   statistics(): EngineStatistics;
   /** Takes no more operations, waits for those under way, flushes usage into the log. */
   shutdown(): Promise<void>;
+}
+
+/** Throws a SluiceError when a pool of a port can't be used, or the store's values make no sense. */
+export function createEngine(options: EngineOptions): SessionEngine {
+  return new EngineCore(options);
 }

@@ -1,12 +1,23 @@
 /**
  * Where sessions live between two runs of the process: numbered records and a few named
- * values. Implementations: embedded.ts (lmdb), memory.ts (tests); test/contract runs one
- * suite on all of them.
+ * values. Implementations: embedded.ts (lmdb), memory.ts (tests); store.contract.ts is the
+ * suite that runs on all of them.
  *
  * Owner: the control thread. Writes gather until commit(); commits take effect in order.
  */
 
+/**
+ * Called for each record of a scan: `length` bytes of `bytes` from its start, valid during
+ * the call only. Returns false to stop.
+ */
+export type RecordVisitor = (key: number, bytes: Uint8Array, length: number) => boolean;
+
 export interface Store {
+  /** Seconds since 1970 when state began: it grows whenever sessions were lost, and only then. */
+  readonly recoveryTimeStamp: number;
+  /** Why earlier sessions were given up at opening, a sentence; '' when they were not. */
+  readonly lost: string;
+
   /** Gathers a write of `length` bytes of `chunk`; they must not change until the commit is done. */
   put(key: number, chunk: Uint8Array, offset: number, length: number): void;
   /** Gathers the removal of a record; an unknown key is no error. */
@@ -15,21 +26,19 @@ export interface Store {
   putMeta(name: string, value: Uint8Array): void;
   /**
    * Makes what was gathered since the last call visible, all of it or nothing, and resolves
-   * when it is as durable as the store was asked to be. A rejection (SluiceError) means that
-   * nothing of it was written.
+   * when it is as durable as the store was asked to be. All gathering since the last commit
+   * must be of this turn of the event loop. A rejection (SluiceError) means that nothing of
+   * it was written.
    */
   commit(): Promise<void>;
 
   getMeta(name: string): Uint8Array | undefined;
   /** Records that were committed. */
   recordCount(): number;
-  /**
-   * Visits every committed record in ascending order of keys. The bytes are valid during the
-   * call of `visit` only. `visit` returns false to stop. `after` starts behind a key (-1: all).
-   */
-  scan(after: number, visit: (key: number, bytes: Uint8Array) => boolean): void;
-  /** Removes all records and named values: the store is as if new. */
-  clear(): Promise<void>;
+  /** The largest key there is, -1: no record. */
+  lastKey(): number;
+  /** Visits committed records in ascending order of keys, from behind `after` (-1: all). */
+  scan(after: number, visit: RecordVisitor): void;
   /** Waits for what is under way, flushes, and unlocks the folder. Idempotent. */
   close(): Promise<void>;
 }

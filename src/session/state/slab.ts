@@ -6,7 +6,7 @@
  * A record in the slab is never written again once it is published: an update takes a new
  * slot. Owner: the control thread alone writes and frees; compilers and store read in place.
  */
-import { SLAB_CHUNK_BYTES, SLAB_PAGE_BYTES, SLAB_UNIT_BYTES } from '../base/limits.js';
+import { SLAB_CHUNK_BYTES, SLAB_PAGE_BYTES, SLAB_UNIT_BYTES } from '../../base/limits.js';
 
 const UNITS_PER_CHUNK_BITS = 18;
 const UNIT_MASK = (1 << UNITS_PER_CHUNK_BITS) - 1;

@@ -8,8 +8,8 @@ import {
   HEADER_NAME,
   HEADER_SEID_HIGH,
   HEADER_SEID_LOW,
-} from '../model/record-layout.js';
-import { Slots } from './allocators/slots.js';
+} from '../../model/record-layout.js';
+import { Slots } from '../allocators/slots.js';
 import { hashText, NameIndex, type NamedSessions } from './name-index.js';
 import { Owners } from './owners.js';
 import type { Slab } from './slab.js';
@@ -100,7 +100,7 @@ export class SessionTable implements NamedSessions {
   enter(index: number, handle: number, owner: number, state: SessionState): void {
     this.handle[index] = handle;
     this.owner[index] = owner;
-    this.owners.addSession(owner);
+    this.owners.holdAgain(owner);
     this.names.add(this.#nameHash(index), index);
     this.setState(index, state);
   }
@@ -109,7 +109,7 @@ export class SessionTable implements NamedSessions {
   leave(index: number): void {
     this.names.remove(this.#nameHash(index), index);
     this.setState(index, SessionState.Free);
-    this.owners.removeSession(this.owner[index]!);
+    this.owners.release(this.owner[index]!);
     this.handle[index] = 0;
     this.storeKey[index] = 0;
     this.slots.free(index);
@@ -118,7 +118,10 @@ export class SessionTable implements NamedSessions {
   setState(index: number, state: SessionState): void {
     const before = this.isVisible(index);
     this.state[index] = state;
-    this.#live += Number(this.isVisible(index)) - Number(before);
+    const after = this.isVisible(index);
+    if (before === after) return;
+    this.#live += after ? 1 : -1;
+    this.owners.countSession(this.owner[index]!, after ? 1 : -1);
   }
 
   #nameHash(index: number): number {

@@ -2,8 +2,8 @@
  * UE addresses of a record: taken from the pools of its network instance when the client
  * says "auto", held against the pools when the client names one.
  */
-import type { Refusal } from '../base/errors.js';
-import { BUCKETS } from '../base/limits.js';
+import type { Refusal } from '../../base/errors.js';
+import { BUCKETS } from '../../base/limits.js';
 import {
   HEADER_COUNTS1,
   HEADER_FLAGS,
@@ -23,9 +23,9 @@ import {
   UE_IPV4_FROM_POOL,
   UE_IPV6,
   UE_IPV6_FROM_POOL,
-} from '../model/record-layout.js';
-import { type AddressPool, Claim } from './allocators/address-pool.js';
-import type { Slots } from './allocators/slots.js';
+} from '../../model/record-layout.js';
+import { type AddressPool, Claim } from './address-pool.js';
+import type { Slots } from './slots.js';
 import type { Network, Networks } from './networks.js';
 
 /** Tries for a bucket that has both a slot and an address. */

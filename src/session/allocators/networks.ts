@@ -3,11 +3,11 @@
  * addresses, and which pools its UE addresses come from. Built once from the configuration;
  * names that no port mentions share the entry of '*'.
  */
-import { parsePrefix } from '../base/config/prefix.js';
-import { AddressPool } from './allocators/address-pool.js';
-import type { EnginePort } from './engine.js';
-import { sameText } from '../model/record.js';
-import { hashText } from './name-index.js';
+import { parsePrefix } from '../../base/config/prefix.js';
+import { AddressPool } from './address-pool.js';
+import type { EnginePort } from '../engine.js';
+import { sameText } from '../../model/record.js';
+import { hashText, textWords } from '../state/name-index.js';
 
 /** Local addresses of an access port; absent ones are 0 and null. */
 export interface AccessAddresses {
@@ -74,14 +74,6 @@ export class Networks {
     }
     return this.#any;
   }
-}
-
-/** A string as a record holds it: words and a Ref from their start. */
-export function textWords(text: string): { words: Uint32Array; ref: number } {
-  const bytes = Buffer.from(text, 'utf8');
-  const words = new Uint32Array(Math.ceil(bytes.length / 4));
-  new Uint8Array(words.buffer).set(bytes);
-  return { words, ref: bytes.length };
 }
 
 function network(

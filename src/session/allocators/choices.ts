@@ -6,9 +6,9 @@
  * choose() before prepare, then release() of the version that lost: the old one on success,
  * the new one on failure. Owner: the control thread.
  */
-import type { Refusal } from '../base/errors.js';
-import { TEID_LOW_BITS, TEID_LOW_MASK } from '../base/limits.js';
-import { farCount, farsAt, pdrCount, pdrsAt } from '../model/record.js';
+import type { Refusal } from '../../base/errors.js';
+import { TEID_LOW_BITS, TEID_LOW_MASK } from '../../base/limits.js';
+import { farCount, farsAt, pdrCount, pdrsAt } from '../../model/record.js';
 import {
   ACTION_FORWARD,
   F_TEID_ADDRESS_HERE,
@@ -34,11 +34,11 @@ import {
   PDR_WORDS,
   TABLE_FAR,
   TABLE_PDR,
-} from '../model/record-layout.js';
-import { randomWord } from './allocators/random.js';
-import type { Slots } from './allocators/slots.js';
-import type { TeidPermutation } from './allocators/teid.js';
-import { TeidRegistry } from './allocators/teid-registry.js';
+} from '../../model/record-layout.js';
+import { randomWord } from './random.js';
+import type { Slots } from './slots.js';
+import type { TeidPermutation } from './teid.js';
+import { TeidRegistry } from './teid-registry.js';
 import type { AccessAddresses, Networks } from './networks.js';
 import { type RecordAt, UeAddresses } from './ue-addresses.js';
 

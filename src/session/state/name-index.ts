@@ -6,9 +6,9 @@
  * configured number of sessions at once: untouched memory costs nothing, and there is never a
  * pause to grow. The hash is seeded, so that clients can't choose names that collide.
  */
-import { sameText } from '../model/record.js';
-import { HEADER_NAME } from '../model/record-layout.js';
-import { randomWord } from './allocators/random.js';
+import { sameText } from '../../model/record.js';
+import { HEADER_NAME } from '../../model/record-layout.js';
+import { randomWord } from '../allocators/random.js';
 
 const seed = randomWord();
 
@@ -27,6 +27,18 @@ export function hashText(words: Uint32Array, base: number, ref: number, owner: n
   hash ^= hash >>> 16;
   hash = Math.imul(hash, 0xc2b2ae35);
   return (hash ^ (hash >>> 13)) >>> 0;
+}
+
+/** A string as a record holds it: words, and a Ref (offset 0). */
+export interface TextWords {
+  readonly words: Uint32Array;
+  readonly ref: number;
+}
+export function textWords(text: string): TextWords {
+  const bytes = Buffer.from(text, 'utf8');
+  const words = new Uint32Array((bytes.length + 3) >>> 2);
+  new Uint8Array(words.buffer).set(bytes);
+  return { words, ref: bytes.length };
 }
 
 /** Where the index looks at records and owners: the session table. */

@@ -1,0 +1,364 @@
+/**
+ * What each operation means for the session it names: done already, refused, to wait for an
+ * operation on the same session, or ready for a round, with everything chosen that was open.
+ * Owner: the control thread. Start at {@link Admission.create}.
+ */
+import { type Refusal, SluiceError } from '../base/errors.js';
+import { joinWords } from '../base/units.js';
+import { OperationFlag, OperationKind } from '../datapath/datapath.js';
+import {
+  HEADER_NAME,
+  HEADER_REVISION_HIGH,
+  HEADER_REVISION_LOW,
+  HEADER_SEID_HIGH,
+  HEADER_SEID_LOW,
+  URR_ID,
+  URR_WORDS,
+} from '../model/record-layout.js';
+import { sameText, urrCount, urrsAt } from '../model/record.js';
+import { sameContent } from '../model/same-content.js';
+import type { Choices } from './allocators/choices.js';
+import type { RecordAt } from './allocators/ue-addresses.js';
+import type { UpdateOptions } from './engine.js';
+import type { Operations } from './operation-batch.js';
+import { copyRecord, writeIdentity, writeRevision } from './record-writer.js';
+import type { Rounds } from './rounds.js';
+import { type TextWords, textWords } from './state/name-index.js';
+import { SessionState, type SessionTable } from './state/session-table.js';
+import type { Slab } from './state/slab.js';
+
+/** An operation that waits for another one on its session. */
+interface Waiting {
+  readonly kind: OperationKind;
+  readonly batch: Operations;
+  readonly position: number;
+  /** Its record, privately in the slab; 0 for a deletion. */
+  readonly handle: number;
+  readonly options: UpdateOptions | undefined;
+  readonly name: string;
+  readonly seidLow: number;
+  readonly seidHigh: number;
+}
+
+const NO_URRS: readonly number[] = [];
+const NO_OPTIONS: UpdateOptions = {};
+
+export class Admission {
+  /** Operations that wait, by session index, in their order. */
+  readonly #waiting = new Map<number, Waiting[]>();
+  #waitingCount = 0;
+  /** Reused: where the record lies that is being worked on, and its predecessor. */
+  readonly #record: RecordAt = { words: new Uint32Array(0), start: 0 };
+  readonly #old: RecordAt = { words: new Uint32Array(0), start: 0 };
+
+  constructor(
+    private readonly slab: Slab,
+    private readonly table: SessionTable,
+    private readonly choices: Choices,
+    private readonly rounds: Rounds,
+    private readonly refusal: Refusal,
+    private readonly now: () => number,
+  ) {}
+
+  get waiting(): number {
+    return this.#waitingCount;
+  }
+
+  /** @param own  the record's handle when it is in the slab already, 0: a scratch record. */
+  create(batch: Operations, position: number, words: Uint32Array, start: number, own: number): void {
+    const ref = words[start + HEADER_NAME]!;
+    if (ref === 0) {
+      this.#refuse(batch, position, own, new SluiceError('invalid_argument', 'is missing', { field: 'session.name' }));
+      return;
+    }
+    const there = this.table.findByName(batch.owner, words, start, ref);
+    if (there < 0) this.#createNew(batch, position, words, start, own);
+    else if (this.#isBusy(there)) {
+      this.#wait(there, OperationKind.Create, batch, position, words, start, own, NO_OPTIONS, '');
+    } else this.#createAgain(batch, position, words, start, own, there);
+  }
+
+  update(
+    batch: Operations,
+    position: number,
+    words: Uint32Array,
+    start: number,
+    own: number,
+    options: UpdateOptions,
+  ): void {
+    const index = this.#findUpdated(batch, words, start);
+    if (index < 0) {
+      this.#refuse(batch, position, own, new SluiceError('not_found'));
+    } else if (this.#isBusy(index)) {
+      this.#wait(index, OperationKind.Update, batch, position, words, start, own, options, '');
+    } else if (this.table.state[index] === SessionState.Detached) {
+      this.#refuse(batch, position, own, detachedError());
+    } else {
+      this.#updateFree(batch, position, words, start, own, options, index);
+    }
+  }
+
+  delete(batch: Operations, position: number, name: string, low: number, high: number): void {
+    const index = name === '' ? this.#ownBySeid(batch, low, high) : this.#byText(batch, name);
+    if (index < 0) {
+      batch.fail(position, new SluiceError('not_found'));
+      return;
+    }
+    if (this.#isBusy(index)) {
+      this.#push(index, {
+        kind: OperationKind.Delete,
+        batch,
+        position,
+        handle: 0,
+        options: undefined,
+        name,
+        seidLow: low,
+        seidHigh: high,
+      });
+      return;
+    }
+    const detached = this.table.state[index] === SessionState.Detached;
+    const handle = this.table.handle[index]!;
+    this.table.setState(index, SessionState.Deleting);
+    if (detached) this.rounds.removeAgain(index, handle, batch, position);
+    else this.rounds.add(OperationKind.Delete, index, handle, batch, position);
+  }
+
+  /** The session's operation ended: what waited for it is looked at again, in order. */
+  wake(index: number): void {
+    const waiting = this.#waiting.get(index);
+    if (waiting === undefined) return;
+    this.#waiting.delete(index);
+    this.#waitingCount -= waiting.length;
+    for (const one of waiting) this.#retry(one);
+  }
+
+  #retry(one: Waiting): void {
+    if (one.kind === OperationKind.Delete) {
+      this.delete(one.batch, one.position, one.name, one.seidLow, one.seidHigh);
+      return;
+    }
+    const words = this.slab.words(one.handle);
+    const start = this.slab.start(one.handle);
+    if (one.kind === OperationKind.Create) {
+      this.create(one.batch, one.position, words, start, one.handle);
+    } else {
+      this.update(one.batch, one.position, words, start, one.handle, one.options ?? NO_OPTIONS);
+    }
+  }
+
+  #createNew(
+    batch: Operations,
+    position: number,
+    words: Uint32Array,
+    start: number,
+    own: number,
+  ): void {
+    if (this.table.slots.live >= this.table.sessionsMax) {
+      this.#refuse(batch, position, own, fullError(this.table.sessionsMax));
+      return;
+    }
+    const handle = own || copyRecord(this.slab, words, start, this.#owner(batch), null);
+    if (handle === 0) {
+      batch.fail(position, noMemoryError());
+      return;
+    }
+    const record = this.#at(this.#record, handle);
+    const index = this.choices.takeSlot(record);
+    if (index < 0) {
+      this.#refuse(batch, position, handle, fullError(this.table.sessionsMax));
+      return;
+    }
+    this.refusal.clear();
+    if (!this.choices.choose(record, null)) {
+      this.table.slots.free(index);
+      this.#refuse(batch, position, handle, this.refusal.toError());
+      return;
+    }
+    writeIdentity(record, index, this.now());
+    this.table.enter(index, handle, batch.owner, SessionState.Creating);
+    this.rounds.add(OperationKind.Create, index, handle, batch, position);
+  }
+
+  /** The same content again is the same session; anything else is another one of its name. */
+  #createAgain(
+    batch: Operations,
+    position: number,
+    words: Uint32Array,
+    start: number,
+    own: number,
+    index: number,
+  ): void {
+    if (this.table.state[index] === SessionState.Detached) {
+      this.#refuse(batch, position, own, detachedError());
+      return;
+    }
+    const handle = this.table.handle[index]!;
+    if (!sameContent(this.slab.words(handle), this.slab.start(handle), words, start)) {
+      const message = 'a session of this name exists with other content';
+      const error = new SluiceError('already_exists', message, { field: 'session.name' });
+      this.#refuse(batch, position, own, error);
+      return;
+    }
+    if (own !== 0) this.slab.free(own);
+    batch.complete(position, handle);
+  }
+
+  #updateFree(
+    batch: Operations,
+    position: number,
+    words: Uint32Array,
+    start: number,
+    own: number,
+    options: UpdateOptions,
+    index: number,
+  ): void {
+    const old = this.#at(this.#old, this.table.handle[index]!);
+    const revision = joinWords(
+      old.words[old.start + HEADER_REVISION_LOW]!,
+      old.words[old.start + HEADER_REVISION_HIGH]!,
+    );
+    const expected = options.expectedRevision ?? 0n;
+    if (expected !== 0n && expected !== revision) {
+      const message = `the session is at revision ${revision}, not ${expected}`;
+      const error = new SluiceError('aborted', message, { field: 'expected_revision' });
+      this.#refuse(batch, position, own, error);
+      return;
+    }
+    const queries = this.#queries(old, options.queryUrrIds ?? NO_URRS);
+    if (typeof queries === 'number') {
+      const field = `query_urr_ids[${queries}]`;
+      const error = new SluiceError('invalid_argument', 'names no URR of the session', { field });
+      this.#refuse(batch, position, own, error);
+      return;
+    }
+    // A waiting operation's record may lack its name too: it is copied once more then.
+    const name = words[start + HEADER_NAME] === 0 ? nameOf(old) : null;
+    const handle =
+      own !== 0 && name === null
+        ? own
+        : copyRecord(this.slab, words, start, this.#owner(batch), name);
+    if (own !== 0 && handle !== own) this.slab.free(own);
+    if (handle === 0) {
+      batch.fail(position, noMemoryError());
+      return;
+    }
+    const record = this.#at(this.#record, handle);
+    writeRevision(record, old);
+    this.refusal.clear();
+    if (!this.choices.choose(record, old)) {
+      this.#refuse(batch, position, handle, this.refusal.toError());
+      return;
+    }
+    this.table.setState(index, SessionState.Updating);
+    const flags =
+      (options.sendEndMarkers === true ? OperationFlag.SendEndMarkers : 0) |
+      (options.dropBuffered === true ? OperationFlag.DropBuffered : 0);
+    this.rounds.add(OperationKind.Update, index, handle, batch, position, flags, queries);
+  }
+
+  /** Indices of the URRs in the present version; or the position of one that is not there. */
+  #queries(old: RecordAt, ids: readonly number[]): readonly number[] | number {
+    if (ids.length === 0) return NO_URRS;
+    const count = urrCount(old.words, old.start);
+    const at = urrsAt(old.words, old.start);
+    const indices: number[] = [];
+    for (let i = 0; i < ids.length; i++) {
+      let urr = 0;
+      while (urr < count && old.words[at + urr * URR_WORDS + URR_ID] !== ids[i]) urr++;
+      if (urr === count) return i;
+      if (!indices.includes(urr)) indices.push(urr);
+    }
+    return indices;
+  }
+
+  /** By name; by SEID when there is no name; a session of both when both are given. */
+  #findUpdated(batch: Operations, words: Uint32Array, start: number): number {
+    const ref = words[start + HEADER_NAME]!;
+    const low = words[start + HEADER_SEID_LOW]!;
+    const high = words[start + HEADER_SEID_HIGH]!;
+    if ((low | high) === 0) {
+      return ref === 0 ? -1 : this.table.findByName(batch.owner, words, start, ref);
+    }
+    const index = this.#ownBySeid(batch, low, high);
+    if (index < 0 || ref === 0) return index;
+    const own = this.table.wordsOf(index);
+    const at = this.table.startOf(index);
+    return sameText(own, at, own[at + HEADER_NAME]!, words, start, ref) ? index : -1;
+  }
+
+  #ownBySeid(batch: Operations, low: number, high: number): number {
+    const index = this.table.findBySeid(low, high);
+    return index >= 0 && this.table.owner[index] === batch.owner ? index : -1;
+  }
+
+  #byText(batch: Operations, name: string): number {
+    const text = textWords(name);
+    return this.table.findByName(batch.owner, text.words, 0, text.ref);
+  }
+
+  #isBusy(index: number): boolean {
+    return this.table.operation[index] !== 0 || this.#waiting.has(index);
+  }
+
+  #wait(
+    index: number,
+    kind: OperationKind,
+    batch: Operations,
+    position: number,
+    words: Uint32Array,
+    start: number,
+    own: number,
+    options: UpdateOptions,
+    name: string,
+  ): void {
+    const handle = own || copyRecord(this.slab, words, start, this.#owner(batch), null);
+    if (handle === 0) {
+      batch.fail(position, noMemoryError());
+      return;
+    }
+    this.#push(index, { kind, batch, position, handle, options, name, seidLow: 0, seidHigh: 0 });
+  }
+
+  #push(index: number, one: Waiting): void {
+    const waiting = this.#waiting.get(index);
+    if (waiting === undefined) this.#waiting.set(index, [one]);
+    else waiting.push(one);
+    this.#waitingCount++;
+  }
+
+  #refuse(batch: Operations, position: number, handle: number, error: SluiceError): void {
+    if (handle !== 0) this.slab.free(handle);
+    batch.fail(position, error);
+  }
+
+  #owner(batch: Operations): TextWords {
+    return this.table.owners.text(batch.owner);
+  }
+
+  #at(record: RecordAt, handle: number): RecordAt {
+    record.words = this.slab.words(handle);
+    record.start = this.slab.start(handle);
+    return record;
+  }
+}
+
+function nameOf(record: RecordAt): TextWords {
+  const ref = record.words[record.start + HEADER_NAME]!;
+  const from = record.start + (ref >>> 16);
+  const words = record.words.slice(from, from + (((ref & 0xffff) + 3) >>> 2));
+  return { words, ref: ref & 0xffff };
+}
+
+function fullError(sessionsMax: number): SluiceError {
+  return new SluiceError('resource_exhausted', `limits.sessions of ${sessionsMax} is reached`);
+}
+function noMemoryError(): SluiceError {
+  return new SluiceError('resource_exhausted', 'there is no memory for the session');
+}
+function detachedError(): SluiceError {
+  return new SluiceError(
+    'failed_precondition',
+    'the session is no longer in the packet path, and the store failed to remove it: delete it again',
+  );
+}

@@ -1,0 +1,388 @@
+/**
+ * The engine's parts put together: what clients call, what the rounds report back, and what
+ * the packet path tells. Owner: the control thread.
+ */
+import { Refusal, SluiceError } from '../base/errors.js';
+import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, REPORTS_MAX } from '../base/limits.js';
+import { highWord, joinWords, lowWord } from '../base/units.js';
+import {
+  type Datapath,
+  EVENT_WORDS,
+  EVENTS_MAX,
+  EventKind,
+  EventWord,
+  OperationKind,
+  type PrepareStatus,
+} from '../datapath/datapath.js';
+import { refText } from '../model/record.js';
+import { HEADER_NAME, HEADER_SEID_HIGH, HEADER_SEID_LOW } from '../model/record-layout.js';
+import type { Store } from '../store/store.js';
+import { Admission } from './admission.js';
+import { Choices } from './allocators/choices.js';
+import { Networks } from './allocators/networks.js';
+import { randomWord } from './allocators/random.js';
+import { TeidPermutation } from './allocators/teid.js';
+import type { RecordAt } from './allocators/ue-addresses.js';
+import type {
+  EngineOptions,
+  EngineStatistics,
+  OperationBatch,
+  RecordWords,
+  ReportReader,
+  RestoreProgress,
+  SessionEngine,
+  SessionKey,
+  SessionPage,
+  SessionResult,
+  UpdateOptions,
+} from './engine.js';
+import { loadGenerations, putGenerations } from './identity.js';
+import { type BatchHost, Operations } from './operation-batch.js';
+import { prepareError } from './prepare-error.js';
+import { ReportLog, type ReportSubject } from './reports.js';
+import { restoreSessions } from './restore.js';
+import { type Round, type RoundHost, Rounds } from './rounds.js';
+import { textWords } from './state/name-index.js';
+import { SessionState, SessionTable } from './state/session-table.js';
+import { Slab } from './state/slab.js';
+import { Versions } from './state/versions.js';
+
+const BATCHES_IDLE_MAX = 256;
+const NO_OPTIONS: UpdateOptions = {};
+
+export class EngineCore implements SessionEngine, BatchHost, RoundHost {
+  readonly slab: Slab;
+  readonly table: SessionTable;
+  readonly choices: Choices;
+  readonly rounds: Rounds;
+  readonly reports: ReportLog;
+  readonly #datapath: Datapath;
+  readonly #store: Store;
+  readonly #now: () => number;
+  readonly #versions: Versions;
+  readonly #admission: Admission;
+  readonly #idleBatches: Operations[] = [];
+  readonly #settled: Operations[] = [];
+  #settledHead = 0;
+  #handingOut = false;
+  #turnScheduled = false;
+  #closed = false;
+  #openBatches = 0;
+  #closeListeners: (() => void)[] = [];
+  readonly #record: RecordAt = { words: new Uint32Array(0), start: 0 };
+  readonly #keeper: RecordAt = { words: new Uint32Array(0), start: 0 };
+
+  constructor(options: EngineOptions) {
+    const { datapath, store, identity } = options;
+    const refusal = new Refusal();
+    this.#datapath = datapath;
+    this.#store = store;
+    this.#now = options.now ?? Date.now;
+    this.slab = new Slab((chunk) => datapath.registerSlabChunk(chunk));
+    this.table = new SessionTable(this.slab, identity.slotsPerBucket, options.sessionsMax);
+    const permutation = new TeidPermutation(identity.teidKey, identity.slotBits);
+    const networks = new Networks(options.ports);
+    this.choices = new Choices(networks, this.table.slots, permutation, refusal);
+    this.#versions = new Versions(this.slab);
+    this.rounds = new Rounds(datapath, store, this.slab, this.table, this);
+    const { slab, table, choices, rounds } = this;
+    this.#admission = new Admission(slab, table, choices, rounds, refusal, this.#now);
+    const run = randomWord().toString(16);
+    this.reports = new ReportLog(run, options.reportsMax ?? REPORTS_MAX, this.#now);
+    const generations = loadGenerations(store);
+    if (generations !== undefined) table.slots.restoreCeiling(generations);
+  }
+
+  get count(): number {
+    return this.table.live;
+  }
+  get recoveryTimeStamp(): number {
+    return this.#store.recoveryTimeStamp;
+  }
+
+  restore(progress?: (progress: RestoreProgress) => void): Promise<void> {
+    return restoreSessions(this, this.#datapath, this.#store, progress);
+  }
+
+  openBatch(owner: string, done: (batch: OperationBatch) => void): OperationBatch {
+    if (this.#closed) throw new SluiceError('unavailable', 'the node is shutting down');
+    const id = this.table.owners.hold(owner);
+    const batch = this.#idleBatches.pop() ?? new Operations(this);
+    batch.open(id, this.#versions.open(), done);
+    this.#openBatches++;
+    return batch;
+  }
+
+  create(owner: string, record: RecordWords): Promise<SessionResult> {
+    return this.#single(owner, (batch) => batch.create(record));
+  }
+  update(owner: string, record: RecordWords, options?: UpdateOptions): Promise<SessionResult> {
+    return this.#single(owner, (batch) => batch.update(record, options));
+  }
+  delete(owner: string, key: SessionKey): Promise<SessionResult> {
+    return this.#single(owner, (batch) => {
+      if (key.seid === undefined) batch.deleteByName(key.name ?? '');
+      else if (key.name !== undefined && this.#find(owner, key) < 0) {
+        batch.refuse(new SluiceError('not_found'));
+      } else batch.deleteBySeid(lowWord(key.seid), highWord(key.seid));
+    });
+  }
+
+  get(owner: string, key: SessionKey): Uint32Array | undefined {
+    const index = this.#find(owner, key);
+    return index < 0 ? undefined : this.slab.view(this.table.handle[index]!).slice();
+  }
+
+  list(owner: string, pageSize: number, pageToken: string): SessionPage {
+    const size = Math.min(pageSize || PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX);
+    const { table } = this;
+    let index = pageToken === '' ? 0 : pageStart(pageToken, table.capacity);
+    const id = owner === '' ? -1 : table.owners.find(owner);
+    const total = owner === '' ? table.live : id < 0 ? 0 : table.owners.count(id);
+    const records: Uint32Array[] = [];
+    let last = -1;
+    for (; index < table.capacity && total > 0; index++) {
+      if (!table.isVisible(index) || (id >= 0 && table.owner[index] !== id)) continue;
+      // One more than the page: there is a next one.
+      if (records.length === size) break;
+      records.push(this.slab.view(table.handle[index]!).slice());
+      last = index;
+    }
+    const more = index < table.capacity && records.length === size;
+    return { records, nextPageToken: more ? last.toString(36) : '', total };
+  }
+
+  watchReports(owner: string, cursor: string, names: readonly string[]): ReportReader {
+    return this.reports.watch(owner, cursor, names);
+  }
+
+  statistics(): EngineStatistics {
+    return {
+      sessions: this.table.live,
+      sessionsMax: this.table.sessionsMax,
+      slabBytesUsed: this.slab.bytesUsed,
+      operationsWaiting: this.#admission.waiting,
+      reportsHeld: this.reports.size,
+      reportsStale: this.reports.stale,
+      reportsMerged: this.reports.merged,
+      reportsDropped: this.reports.dropped,
+    };
+  }
+
+  async shutdown(): Promise<void> {
+    this.#closed = true;
+    if (this.#openBatches > 0) {
+      await new Promise<void>((resolve) => {
+        this.#closeListeners.push(resolve);
+      });
+    }
+    await this.rounds.whenIdle();
+    this.drainEvents();
+  }
+
+  admitCreate(batch: Operations, position: number, record: RecordWords): void {
+    this.#admission.create(batch, position, record.words, 0, 0);
+  }
+  admitUpdate(
+    batch: Operations,
+    position: number,
+    record: RecordWords,
+    options: UpdateOptions | undefined,
+  ): void {
+    this.#admission.update(batch, position, record.words, 0, 0, options ?? NO_OPTIONS);
+  }
+  admitDelete(batch: Operations, position: number, name: string, low: number, high: number): void {
+    this.#admission.delete(batch, position, name, low, high);
+  }
+
+  settle(batch: Operations): void {
+    this.#settled.push(batch);
+    if (this.#handingOut || this.#turnScheduled) return;
+    this.#turnScheduled = true;
+    setImmediate(() => {
+      this.#turnScheduled = false;
+      this.turnEnded();
+    });
+  }
+
+  turnEnded(): void {
+    if (this.#handingOut) return;
+    this.#handingOut = true;
+    try {
+      while (this.#settledHead < this.#settled.length) {
+        this.#handOut(this.#settled[this.#settledHead++]!);
+      }
+    } finally {
+      this.#handingOut = false;
+    }
+    this.#settled.length = 0;
+    this.#settledHead = 0;
+  }
+
+  written(round: Round, at: number): void {
+    const index = round.index[at]!;
+    const handle = round.handle[at]!;
+    const { table } = this;
+    if (round.kind[at] === OperationKind.Update) {
+      const old = table.handle[index]!;
+      this.choices.release(this.#at(this.#record, old), this.#at(this.#keeper, handle));
+      table.handle[index] = handle;
+      this.#versions.retire(old);
+    }
+    table.storeKey[index] = round.storeKey[at]!;
+    table.setState(index, SessionState.Live);
+    round.batch[at]!.complete(round.position[at]!, handle);
+    this.#operationEnded(index);
+  }
+
+  refused(round: Round, at: number, error: SluiceError): void {
+    const index = round.index[at]!;
+    const handle = round.handle[at]!;
+    const { table } = this;
+    if (round.kind[at] === OperationKind.Create) {
+      this.choices.release(this.#at(this.#record, handle), null);
+      table.leave(index);
+      this.slab.free(handle);
+    } else {
+      if (round.kind[at] === OperationKind.Update) {
+        const old = this.#at(this.#keeper, table.handle[index]!);
+        this.choices.release(this.#at(this.#record, handle), old);
+        this.slab.free(handle);
+      }
+      table.setState(index, SessionState.Live);
+    }
+    round.batch[at]!.fail(round.position[at]!, error);
+    this.#operationEnded(index);
+  }
+
+  deleted(round: Round, at: number): void {
+    const index = round.index[at]!;
+    const handle = round.handle[at]!;
+    this.choices.release(this.#at(this.#record, handle), null);
+    this.table.leave(index);
+    this.#versions.retire(handle);
+    round.batch[at]!.complete(round.position[at]!, handle);
+    this.#operationEnded(index);
+  }
+
+  detached(round: Round, at: number, error: SluiceError): void {
+    const index = round.index[at]!;
+    this.table.setState(index, SessionState.Detached);
+    round.batch[at]!.fail(round.position[at]!, error);
+    this.#operationEnded(index);
+  }
+
+  refusal(round: Round, at: number, status: PrepareStatus, detail: number): SluiceError {
+    return prepareError(this.#at(this.#record, round.handle[at]!), status, detail);
+  }
+
+  putMeta(): void {
+    const { slots } = this.table;
+    if (!slots.ceilingChanged) return;
+    putGenerations(this.#store, slots.ceiling);
+    slots.ceilingChanged = false;
+  }
+  metaFailed(): void {
+    this.table.slots.ceilingChanged = true;
+  }
+
+  drainEvents(): void {
+    for (;;) {
+      const count = this.#datapath.poll();
+      for (let i = 0; i < count; i++) this.#takeEvent(i * EVENT_WORDS);
+      if (count < EVENTS_MAX) return;
+    }
+  }
+
+  #takeEvent(at: number): void {
+    const { events } = this.#datapath;
+    const { table } = this;
+    const index = events[at + EventWord.SessionIndex]!;
+    if (table.incarnation(index) !== events[at + EventWord.Incarnation]) {
+      this.reports.stale++;
+      return;
+    }
+    const operation = table.operation[index]!;
+    const ticket = events[at + EventWord.Ticket]!;
+    if (operation !== 0 && ticket !== 0 && events[at + EventWord.Kind] === EventKind.Usage) {
+      const round = this.rounds.byId[(operation - 1) >>> 10]!;
+      const place = (operation - 1) & 1023;
+      if (round.ticket[place] === ticket - 1) {
+        round.batch[place]!.addUsage(round.position[place]!, events, at);
+        return;
+      }
+    }
+    this.reports.add(events, at, this.#subject(index));
+  }
+
+  #subject(index: number): ReportSubject {
+    const words = this.table.wordsOf(index);
+    const start = this.table.startOf(index);
+    return {
+      owner: this.table.owners.name(this.table.owner[index]!),
+      name: refText(words, start, words[start + HEADER_NAME]!),
+      seid: joinWords(words[start + HEADER_SEID_LOW]!, words[start + HEADER_SEID_HIGH]!),
+    };
+  }
+
+  #operationEnded(index: number): void {
+    this.table.operation[index] = 0;
+    this.#admission.wake(index);
+  }
+
+  #handOut(batch: Operations): void {
+    try {
+      batch.done?.(batch);
+    } finally {
+      this.table.owners.release(batch.owner);
+      this.#versions.close(batch.serial);
+      if (this.#idleBatches.length < BATCHES_IDLE_MAX) this.#idleBatches.push(batch);
+      this.#openBatches--;
+      if (this.#openBatches === 0) {
+        for (const listener of this.#closeListeners.splice(0)) listener();
+      }
+    }
+  }
+
+  #single(owner: string, operate: (batch: OperationBatch) => void): Promise<SessionResult> {
+    return new Promise((resolve, reject) => {
+      const batch = this.openBatch(owner, (done) => {
+        const error = done.error(0);
+        if (error === undefined) resolve({ record: done.record(0).slice(), usage: done.usage(0) });
+        else reject(error);
+      });
+      operate(batch);
+      batch.submit();
+    });
+  }
+
+  #find(owner: string, key: SessionKey): number {
+    const text = key.name === undefined ? null : textWords(key.name);
+    let index: number;
+    if (key.seid !== undefined) {
+      index = this.table.findBySeid(lowWord(key.seid), highWord(key.seid));
+    } else {
+      const id = this.table.owners.find(owner);
+      if (id < 0 || text === null) return -1;
+      index = this.table.findByName(id, text.words, 0, text.ref);
+    }
+    if (index < 0 || !this.table.isVisible(index)) return -1;
+    const same = text === null || this.#subject(index).name === key.name;
+    return same ? index : -1;
+  }
+
+  #at(record: RecordAt, handle: number): RecordAt {
+    record.words = this.slab.words(handle);
+    record.start = this.slab.start(handle);
+    return record;
+  }
+}
+
+function pageStart(token: string, capacity: number): number {
+  const last = /^[0-9a-z]{1,6}$/.test(token) ? Number.parseInt(token, 36) : -1;
+  if (last < 0 || last >= capacity) {
+    const message = 'is no token of an earlier page';
+    throw new SluiceError('invalid_argument', message, { field: 'page_token' });
+  }
+  return last + 1;
+}

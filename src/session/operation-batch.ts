@@ -1,0 +1,143 @@
+/**
+ * One client's operations and their results: parallel arrays, used again for the next batch.
+ * What an operation means is admission.ts's business; this is where its outcome is kept until
+ * the last one is known. Owner: the control thread.
+ */
+import type { SluiceError } from '../base/errors.js';
+import { EVENT_WORDS } from '../datapath/datapath.js';
+import type { OperationBatch, RecordWords, UpdateOptions } from './engine.js';
+import type { Slab } from './state/slab.js';
+
+/** What a batch hands its operations to. */
+export interface BatchHost {
+  readonly slab: Slab;
+  admitCreate(batch: Operations, position: number, record: RecordWords): void;
+  admitUpdate(
+    batch: Operations,
+    position: number,
+    record: RecordWords,
+    options: UpdateOptions | undefined,
+  ): void;
+  admitDelete(batch: Operations, position: number, name: string, low: number, high: number): void;
+  /** The last result is in: calls `done` from a later turn. */
+  settle(batch: Operations): void;
+}
+
+const NO_WORDS = new Uint32Array(0);
+const CAPACITY_MIN = 64;
+
+export class Operations implements OperationBatch {
+  owner = 0;
+  count = 0;
+  /** Tells when a version of a record may go: see state/versions.ts. */
+  serial = 0;
+  done: ((batch: OperationBatch) => void) | null = null;
+  #waiting = 0;
+  #submitted = false;
+  #handles = new Uint32Array(CAPACITY_MIN);
+  readonly #errors: (SluiceError | undefined)[] = [];
+  /** Usage reports in the order of their arrival, chained per operation by 1 + number. */
+  #usageWords = NO_WORDS;
+  #usageNext: number[] = [];
+  #usageFirst: number[] = [];
+  #usageCount = 0;
+
+  constructor(private readonly host: BatchHost) {}
+
+  open(owner: number, serial: number, done: (batch: OperationBatch) => void): void {
+    this.owner = owner;
+    this.serial = serial;
+    this.done = done;
+    this.count = 0;
+    this.#waiting = 0;
+    this.#submitted = false;
+    this.#usageCount = 0;
+    this.#usageFirst.length = 0;
+    this.#usageNext.length = 0;
+    this.#errors.length = 0;
+  }
+
+  create(record: RecordWords): void {
+    this.host.admitCreate(this, this.#next(), record);
+  }
+  update(record: RecordWords, options?: UpdateOptions): void {
+    this.host.admitUpdate(this, this.#next(), record, options);
+  }
+  deleteByName(name: string): void {
+    this.host.admitDelete(this, this.#next(), name, 0, 0);
+  }
+  deleteBySeid(seidLow: number, seidHigh: number): void {
+    this.host.admitDelete(this, this.#next(), '', seidLow, seidHigh);
+  }
+  refuse(error: SluiceError): void {
+    this.fail(this.#next(), error);
+  }
+  submit(): void {
+    if (this.#submitted) throw new Error('a batch is submitted once');
+    this.#submitted = true;
+    if (this.#waiting === 0) this.host.settle(this);
+  }
+
+  error(position: number): SluiceError | undefined {
+    return this.#errors[position];
+  }
+  record(position: number): Uint32Array {
+    const handle = position < this.count ? this.#handles[position]! : 0;
+    return handle === 0 ? NO_WORDS : this.host.slab.view(handle);
+  }
+  usage(position: number): Uint32Array {
+    let next = this.#usageFirst[position] ?? 0;
+    if (next === 0) return NO_WORDS;
+    const entries: number[] = [];
+    for (; next !== 0; next = this.#usageNext[next - 1]!) entries.push(next - 1);
+    const words = new Uint32Array(entries.length * EVENT_WORDS);
+    // The chain has the latest first.
+    entries.reverse().forEach((entry, i) => {
+      const at = entry * EVENT_WORDS;
+      words.set(this.#usageWords.subarray(at, at + EVENT_WORDS), i * EVENT_WORDS);
+    });
+    return words;
+  }
+
+  /** The operation is done; the record at `handle` shows its result. */
+  complete(position: number, handle: number): void {
+    this.#handles[position] = handle;
+    this.#settleOne();
+  }
+  fail(position: number, error: SluiceError): void {
+    this.#errors[position] = error;
+    this.#settleOne();
+  }
+
+  /** Keeps a usage report of an operation that is not complete yet. */
+  addUsage(position: number, events: Uint32Array, at: number): void {
+    const entry = this.#usageCount++;
+    if (this.#usageCount * EVENT_WORDS > this.#usageWords.length) {
+      const grown = new Uint32Array(Math.max(4, this.#usageCount * 2) * EVENT_WORDS);
+      grown.set(this.#usageWords);
+      this.#usageWords = grown;
+    }
+    const to = entry * EVENT_WORDS;
+    for (let i = 0; i < EVENT_WORDS; i++) this.#usageWords[to + i] = events[at + i]!;
+    this.#usageNext[entry] = this.#usageFirst[position] ?? 0;
+    this.#usageFirst[position] = entry + 1;
+  }
+
+  #next(): number {
+    if (this.#submitted) throw new Error('the batch is submitted already');
+    const position = this.count++;
+    if (position >= this.#handles.length) {
+      const grown = new Uint32Array(this.#handles.length * 2);
+      grown.set(this.#handles);
+      this.#handles = grown;
+    }
+    this.#handles[position] = 0;
+    this.#waiting++;
+    return position;
+  }
+
+  #settleOne(): void {
+    this.#waiting--;
+    if (this.#waiting === 0 && this.#submitted) this.host.settle(this);
+  }
+}

@@ -1,0 +1,49 @@
+/** Why the packet path refused a session, in the words of the API. */
+import { SluiceError } from '../base/errors.js';
+import { PrepareStatus } from '../datapath/datapath.js';
+import { HEADER_WORDS, PDR_LISTS, PDR_UE_IPV4, PDR_WORDS } from '../model/record-layout.js';
+import type { RecordAt } from './allocators/ue-addresses.js';
+
+/** Details of PrepareStatus.Instance from here on are FAR indices. */
+const FAR_DETAIL = 256;
+
+export function prepareError(
+  record: RecordAt,
+  status: PrepareStatus,
+  detail: number,
+): SluiceError {
+  const pdi = `session.pdrs[${detail}].pdi`;
+  switch (status) {
+    case PrepareStatus.TeidTaken:
+      return new SluiceError('already_exists', 'another session has this TEID at this address', {
+        field: `${pdi}.local_f_teid.teid`,
+      });
+    case PrepareStatus.UeAddressTaken:
+      return new SluiceError('already_exists', 'another session has this UE address', {
+        field: `${pdi}.ue_address.${addressField(record, detail)}`,
+      });
+    case PrepareStatus.Resources:
+      return new SluiceError('resource_exhausted', 'the packet path has no memory left for it');
+    case PrepareStatus.Instance:
+      return new SluiceError('failed_precondition', 'no port carries this network instance', {
+        field:
+          detail < FAR_DETAIL
+            ? `${pdi}.network_instance`
+            : `session.fars[${detail - FAR_DETAIL}].forward.network_instance`,
+      });
+    case PrepareStatus.LocalAddress:
+      return new SluiceError('failed_precondition', 'no access port has this local address', {
+        field: `${pdi}.local_f_teid`,
+      });
+    default:
+      return new SluiceError(
+        'internal',
+        `the packet path can't read the record: status ${status}, detail ${detail}`,
+      );
+  }
+}
+
+function addressField(record: RecordAt, pdr: number): string {
+  const lists = record.words[record.start + HEADER_WORDS + pdr * PDR_WORDS + PDR_LISTS] ?? 0;
+  return ((lists >>> 16) & PDR_UE_IPV4) !== 0 ? 'ipv4' : 'ipv6_prefix';
+}

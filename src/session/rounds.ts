@@ -1,0 +1,372 @@
+/**
+ * Rounds: up to 1,024 operations on different sessions that go through prepare, store and
+ * apply together. Operations of one turn of the event loop gather in two rounds, one of
+ * creates and updates, one of deletes:
+ *
+ *   write:  prepare → store commit → apply → completed → written()
+ *   delete: prepare → apply → completed → store commit → deleted()
+ *
+ * Several rounds are under way at once. Owner: the control thread; nothing here blocks, and
+ * no timer runs while nothing is under way.
+ */
+import { SluiceError } from '../base/errors.js';
+import { ROUND_OPERATIONS_MAX } from '../base/limits.js';
+import {
+  type Datapath,
+  OPERATION_WORDS,
+  OperationFlag,
+  OperationKind,
+  OperationWord,
+  PrepareStatus,
+} from '../datapath/datapath.js';
+import { HEADER_BYTES } from '../model/record-layout.js';
+import type { Store } from '../store/store.js';
+import type { Operations } from './operation-batch.js';
+import type { SessionTable } from './state/session-table.js';
+import type { Slab } from './state/slab.js';
+
+/** Turns of the event loop that look for completions before a timer takes over. */
+const SPIN_TURNS = 64;
+const POLL_INTERVAL_MS = 1;
+const NO_URRS: readonly number[] = [];
+const QUERY_END = 0xffff_ffff;
+
+export class Round {
+  count = 0;
+  /** What completed() must reach. */
+  sequence = 0;
+  readonly kind = new Uint8Array(ROUND_OPERATIONS_MAX);
+  readonly flags = new Uint8Array(ROUND_OPERATIONS_MAX);
+  readonly index = new Uint32Array(ROUND_OPERATIONS_MAX);
+  /** The new record; of a delete the present one. */
+  readonly handle = new Uint32Array(ROUND_OPERATIONS_MAX);
+  readonly ticket = new Uint32Array(ROUND_OPERATIONS_MAX);
+  readonly storeKey = new Float64Array(ROUND_OPERATIONS_MAX);
+  readonly position = new Uint32Array(ROUND_OPERATIONS_MAX);
+  readonly batch: Operations[] = [];
+  /** URR indices to be reported, by operation. */
+  readonly queries = new Map<number, readonly number[]>();
+  queryWords = 0;
+
+  /** @param id  with which sessions name the round of their operation. */
+  constructor(
+    readonly id: number,
+    readonly deletes: boolean,
+  ) {}
+}
+
+/** Where a round says what became of its operations; see engine-core.ts. */
+export interface RoundHost {
+  /** In the packet path and in the store. */
+  written(round: Round, at: number): void;
+  /** Nothing of it is anywhere. */
+  refused(round: Round, at: number, error: SluiceError): void;
+  /** Gone from the packet path and from the store. */
+  deleted(round: Round, at: number): void;
+  /** Gone from the packet path, but not from the store. */
+  detached(round: Round, at: number, error: SluiceError): void;
+  /** Error for an operation that prepare() refused. */
+  refusal(round: Round, at: number, status: PrepareStatus, detail: number): SluiceError;
+  /** Values that must be in the store with the round's records. */
+  putMeta(): void;
+  /** The values of putMeta() did not get there. */
+  metaFailed(): void;
+  /** Takes waiting events out of the packet path. */
+  drainEvents(): void;
+  /** Results of this turn are known: hands them out. */
+  turnEnded(): void;
+}
+
+export class Rounds {
+  readonly byId: Round[] = [];
+  readonly #idle: { writes: Round[]; deletes: Round[] } = { writes: [], deletes: [] };
+  #writes: Round | null = null;
+  #deletes: Round | null = null;
+  /** Applied rounds in the order of their sequences. */
+  readonly #applied: Round[] = [];
+  #appliedHead = 0;
+  /** Rounds that gather or are under way. */
+  #busy = 0;
+  #nextKey = 0;
+  readonly #closed: Round[] = [];
+  #flushing = false;
+  #flushScheduled = false;
+  #pollScheduled = false;
+  #spins = 0;
+  #idleListeners: (() => void)[] = [];
+
+  constructor(
+    private readonly datapath: Datapath,
+    private readonly store: Store,
+    private readonly slab: Slab,
+    private readonly table: SessionTable,
+    private readonly host: RoundHost,
+  ) {
+    datapath.onWake(() => this.#wake());
+  }
+
+  /** The key of the next record; keys only grow. */
+  startKeys(next: number): void {
+    this.#nextKey = next;
+  }
+
+  /** Resolves when nothing gathers or is under way. */
+  whenIdle(): Promise<void> {
+    if (this.#busy === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#idleListeners.push(resolve);
+    });
+  }
+
+  add(
+    kind: OperationKind,
+    index: number,
+    handle: number,
+    batch: Operations,
+    position: number,
+    flags = 0,
+    queries = NO_URRS,
+  ): void {
+    let round = this.#gathering(kind === OperationKind.Delete);
+    if (round.queryWords + queries.length * 2 >= this.datapath.queries.length) {
+      this.#close(round);
+      round = this.#gathering(false);
+    }
+    const at = round.count++;
+    round.kind[at] = kind;
+    round.flags[at] = flags;
+    round.index[at] = index;
+    round.handle[at] = handle;
+    round.batch[at] = batch;
+    round.position[at] = position;
+    if (queries.length > 0) {
+      round.queries.set(at, queries);
+      round.queryWords += queries.length * 2;
+    }
+    this.table.operation[index] = ((round.id << 10) | at) + 1;
+    if (round.count === ROUND_OPERATIONS_MAX) this.#close(round);
+    else this.#scheduleFlush();
+  }
+
+  /** Removes a detached session (see SessionState) from the store, which failed to before. */
+  removeAgain(index: number, handle: number, batch: Operations, position: number): void {
+    const round = this.#take(true);
+    round.count = 1;
+    round.index[0] = index;
+    round.handle[0] = handle;
+    round.batch[0] = batch;
+    round.position[0] = position;
+    this.table.operation[index] = (round.id << 10) + 1;
+    this.#commitDeletes(round);
+  }
+
+  #gathering(deletes: boolean): Round {
+    const open = deletes ? this.#deletes : this.#writes;
+    if (open !== null) return open;
+    const round = this.#take(deletes);
+    if (deletes) this.#deletes = round;
+    else this.#writes = round;
+    return round;
+  }
+
+  #take(deletes: boolean): Round {
+    let round = (deletes ? this.#idle.deletes : this.#idle.writes).pop();
+    if (round === undefined) {
+      round = new Round(this.byId.length, deletes);
+      this.byId.push(round);
+    }
+    this.#busy++;
+    return round;
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    setImmediate(() => {
+      this.#flushScheduled = false;
+      // Deletes first: what they give back may be free when the writes are prepared.
+      if (this.#deletes !== null) this.#close(this.#deletes);
+      if (this.#writes !== null) this.#close(this.#writes);
+      this.host.turnEnded();
+    });
+  }
+
+  /** The round takes no more operations and goes its way. */
+  #close(round: Round): void {
+    if (round.deletes) this.#deletes = null;
+    else this.#writes = null;
+    this.#closed.push(round);
+    // A refusal may wake an operation that fills the next round: one round after the other.
+    if (this.#flushing) return;
+    this.#flushing = true;
+    for (let next = this.#closed.shift(); next !== undefined; next = this.#closed.shift()) {
+      this.#prepare(next);
+      if (next.count === 0) this.#release(next);
+      else if (next.deletes) this.#apply(next);
+      else this.#commitWrites(next);
+    }
+    this.#flushing = false;
+  }
+
+  /** Leaves the operations that were accepted, in their order; refuses the others. */
+  #prepare(round: Round): void {
+    this.#writeOperations(round);
+    this.datapath.prepare(round.count);
+    const operations = this.datapath.operations;
+    let kept = 0;
+    for (let i = 0; i < round.count; i++) {
+      const at = i * OPERATION_WORDS;
+      const status = operations[at + OperationWord.Status]! as PrepareStatus;
+      if (status !== PrepareStatus.Ok) {
+        const detail = operations[at + OperationWord.Detail]!;
+        this.host.refused(round, i, this.host.refusal(round, i, status, detail));
+        continue;
+      }
+      this.#move(round, i, kept);
+      round.ticket[kept] = operations[at + OperationWord.Ticket]!;
+      kept++;
+    }
+    round.count = kept;
+    round.batch.length = kept;
+  }
+
+  #writeOperations(round: Round): void {
+    const { operations, queries } = this.datapath;
+    let query = 0;
+    for (let i = 0, at = 0; i < round.count; i++, at += OPERATION_WORDS) {
+      const handle = round.handle[i]!;
+      let flags = round.flags[i]!;
+      if (round.queries.size > 0) {
+        for (const urr of round.queries.get(i) ?? NO_URRS) {
+          queries[query++] = i;
+          queries[query++] = urr;
+          flags |= OperationFlag.Query;
+        }
+      }
+      operations[at + OperationWord.Kind] = round.kind[i]!;
+      operations[at + OperationWord.SessionIndex] = round.index[i]!;
+      operations[at + OperationWord.Chunk] = this.slab.chunkOf(handle);
+      operations[at + OperationWord.Offset] = this.slab.offsetOf(handle);
+      operations[at + OperationWord.Flags] = flags;
+    }
+    queries[query] = QUERY_END;
+    round.queries.clear();
+    round.queryWords = 0;
+  }
+
+  #move(round: Round, from: number, to: number): void {
+    if (from === to) return;
+    round.kind[to] = round.kind[from]!;
+    round.index[to] = round.index[from]!;
+    round.handle[to] = round.handle[from]!;
+    round.batch[to] = round.batch[from]!;
+    round.position[to] = round.position[from]!;
+    this.table.operation[round.index[to]!] = ((round.id << 10) | to) + 1;
+  }
+
+  #commitWrites(round: Round): void {
+    this.host.putMeta();
+    for (let i = 0; i < round.count; i++) {
+      const handle = round.handle[i]!;
+      const chunk = this.slab.chunkOf(handle);
+      const bytes = this.slab.words(handle)[this.slab.start(handle) + HEADER_BYTES]!;
+      round.storeKey[i] = this.#nextKey++;
+      this.store.put(
+        round.storeKey[i]!,
+        this.slab.chunkBytes[chunk]!,
+        this.slab.offsetOf(handle),
+        bytes,
+      );
+      if (round.kind[i] === OperationKind.Update) {
+        this.store.remove(this.table.storeKey[round.index[i]!]!);
+      }
+    }
+    this.store.commit().then(
+      () => this.#apply(round),
+      (error: unknown) => this.#storeRefused(round, SluiceError.of(error)),
+    );
+  }
+
+  #storeRefused(round: Round, error: SluiceError): void {
+    this.datapath.abort(round.ticket, round.count);
+    this.host.metaFailed();
+    for (let i = 0; i < round.count; i++) this.host.refused(round, i, error);
+    this.#release(round);
+    this.host.turnEnded();
+  }
+
+  #apply(round: Round): void {
+    round.sequence = this.datapath.apply(round.ticket, round.count);
+    this.#applied.push(round);
+    this.#spins = 0;
+    this.#schedulePoll();
+  }
+
+  #schedulePoll(): void {
+    if (this.#pollScheduled) return;
+    this.#pollScheduled = true;
+    if (this.#spins++ < SPIN_TURNS) setImmediate(() => this.#pollTurn());
+    else setTimeout(() => this.#pollTurn(), POLL_INTERVAL_MS);
+  }
+
+  #pollTurn(): void {
+    this.#pollScheduled = false;
+    this.#wake();
+    if (this.#appliedHead < this.#applied.length) this.#schedulePoll();
+  }
+
+  /** Something waits in the packet path: events, completions or both. */
+  #wake(): void {
+    this.host.drainEvents();
+    const completed = this.datapath.completed();
+    while (this.#appliedHead < this.#applied.length) {
+      const round = this.#applied[this.#appliedHead]!;
+      if (round.sequence > completed) break;
+      this.#appliedHead++;
+      this.#spins = 0;
+      if (round.deletes) this.#commitDeletes(round);
+      else this.#finishWrites(round);
+    }
+    if (this.#appliedHead === this.#applied.length) {
+      this.#applied.length = 0;
+      this.#appliedHead = 0;
+    }
+    this.host.turnEnded();
+  }
+
+  #finishWrites(round: Round): void {
+    for (let i = 0; i < round.count; i++) this.host.written(round, i);
+    this.#release(round);
+  }
+
+  #commitDeletes(round: Round): void {
+    for (let i = 0; i < round.count; i++) {
+      this.store.remove(this.table.storeKey[round.index[i]!]!);
+    }
+    this.store.commit().then(
+      () => {
+        for (let i = 0; i < round.count; i++) this.host.deleted(round, i);
+        this.#release(round);
+        this.host.turnEnded();
+      },
+      (error: unknown) => {
+        for (let i = 0; i < round.count; i++) {
+          this.host.detached(round, i, SluiceError.of(error));
+        }
+        this.#release(round);
+        this.host.turnEnded();
+      },
+    );
+  }
+
+  #release(round: Round): void {
+    round.count = 0;
+    round.batch.length = 0;
+    (round.deletes ? this.#idle.deletes : this.#idle.writes).push(round);
+    this.#busy--;
+    if (this.#busy > 0) return;
+    const listeners = this.#idleListeners;
+    this.#idleListeners = [];
+    for (const listener of listeners) listener();
+  }
+}
