@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as grpc from '@grpc/grpc-js';
-import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
+import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader';
 import { ToolError, usageError } from '../../tools/tool-error.js';
 import { fieldViolations } from './field-violations.js';
 import { ProtoJson } from './proto-json.js';
@@ -79,6 +79,18 @@ export class ApiClient {
   duplex(service: Service, method: string): grpc.ClientDuplexStream<object, object> {
     const client = this.client(service) as unknown as Methods;
     return client[method]?.() as grpc.ClientDuplexStream<object, object>;
+  }
+
+  /** Bytes of a message of sluice.v1, and back. */
+  encode(typeName: string, message: object): Uint8Array {
+    return this.messageType<object>(typeName).serialize(message);
+  }
+  decode<T extends object>(typeName: string, bytes: Uint8Array): T {
+    return this.messageType<T>(typeName).deserialize(Buffer.from(bytes));
+  }
+
+  private messageType<T extends object>(typeName: string): MessageTypeDefinition<object, T> {
+    return this.definitions[`sluice.v1.${typeName}`] as MessageTypeDefinition<object, T>;
   }
 
   close(): void {
