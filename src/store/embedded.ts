@@ -62,6 +62,8 @@ export class EmbeddedStore implements Store {
       // Strictly later, also when the clock was set back.
       const renewed = Math.max(now, (found?.recoveryTimeStamp ?? 0) + 1);
       const stamp = found === undefined || lost !== '' ? renewed : found.recoveryTimeStamp;
+      // What an async run left in the page cache is not the next flush's to care for.
+      if (sync && found?.flushed === false && lost === '') flushDatabase(folder);
       // From here on until close() an async folder may hold what is not on disk.
       writeState(folder, state(sync, stamp));
       const root = openRoot(folder, sync);
@@ -141,7 +143,7 @@ export class EmbeddedStore implements Store {
     await this.#last;
     await this.root.flushed;
     await this.root.close();
-    flushFile(join(this.folder, DATABASE_FILE));
+    flushDatabase(this.folder);
     writeState(this.folder, state(true, this.recoveryTimeStamp));
     this.lock.release();
   }
@@ -149,6 +151,10 @@ export class EmbeddedStore implements Store {
 
 function state(flushed: boolean, recoveryTimeStamp: number) {
   return { format: STORE_FORMAT, bootId: bootId(), flushed, recoveryTimeStamp };
+}
+
+function flushDatabase(folder: string): void {
+  flushFile(join(folder, DATABASE_FILE));
 }
 
 function makeFolder(folder: string): void {

@@ -1,0 +1,366 @@
+/**
+ * A packet path in memory, without packets: it keeps the promises of the Datapath interface
+ * (unique TEIDs and UE addresses, reservations, numbered completions, usage by URR) for tests
+ * of what stands above it, and fails where it is told to. Start at {@link MemoryDatapath}.
+ */
+import { pdrCount, pdrsAt, refText, sameWords, urrCount, urrsAt } from '../model/record.js';
+import {
+  F_TEID_IPV4,
+  F_TEID_IPV6,
+  F_TEID_PRESENT,
+  HEADER_FLAGS,
+  HEADER_INCARNATION,
+  HEADER_MAGIC,
+  HEADER_SESSION_INDEX,
+  HEADER_UE_INSTANCE,
+  HEADER_UE_IPV4,
+  HEADER_UE_PREFIX_HIGH,
+  HEADER_UE_PREFIX_LOW,
+  PDR_F_TEID,
+  PDR_LOCAL_IPV4,
+  PDR_LOCAL_IPV6,
+  PDR_TEID,
+  PDR_WORDS,
+  RECORD_MAGIC,
+  UE_IPV4,
+  UE_IPV6,
+  URR_ID,
+  URR_WORDS,
+} from '../model/record-layout.js';
+import {
+  type Datapath,
+  type DatapathStatus,
+  EVENT_WORDS,
+  EVENTS_MAX,
+  EventKind,
+  EventWord,
+  OPERATION_WORDS,
+  OPERATIONS_MAX,
+  OperationFlag,
+  OperationKind,
+  OperationWord,
+  PrepareStatus,
+  type Statistics,
+} from './datapath.js';
+
+const QUERY_END = 0xffff_ffff;
+const TRIGGER_IMMEDIATE = 1 << 6;
+const TRIGGER_TERMINATION = 1 << 7;
+
+interface Usage {
+  uplinkBytes: number;
+  downlinkBytes: number;
+  sequence: number;
+}
+interface LiveSession {
+  words: Uint32Array;
+  start: number;
+  readonly usage: Map<number, Usage>;
+}
+interface Prepared {
+  readonly kind: OperationKind;
+  readonly index: number;
+  readonly words: Uint32Array;
+  readonly start: number;
+  readonly queried: readonly number[];
+}
+
+export class MemoryDatapath implements Datapath {
+  readonly operations = new Uint32Array(OPERATIONS_MAX * OPERATION_WORDS);
+  readonly events = new Uint32Array(EVENTS_MAX * EVENT_WORDS);
+  readonly queries = new Uint32Array(4 * OPERATIONS_MAX);
+  /** Says that prepare() refuses an operation, and why. */
+  refuse: ((kind: OperationKind, index: number) => PrepareStatus) | null = null;
+  /** False: applied operations complete when {@link completeAll} is called. */
+  autoComplete = true;
+  readonly sessions = new Map<number, LiveSession>();
+  readonly #chunks: Uint32Array[] = [];
+  /** Who has a TEID at an address, or a UE address in an instance. */
+  readonly #keys = new Map<string | number, number>();
+  readonly #addresses = new Map<string, number>();
+  readonly #prepared = new Map<number, Prepared>();
+  #nextTicket = 1;
+  #sequence = 0;
+  #completed = 0;
+  #started = false;
+  #applied: { sequence: number; prepared: Prepared; ticket: number }[] = [];
+  #events: Uint32Array[] = [];
+  #listener: (() => void) | null = null;
+
+  /** Keys held: 0 when there is no session and nothing is prepared. */
+  get keysHeld(): number {
+    return this.#keys.size;
+  }
+  get preparedHeld(): number {
+    return this.#prepared.size;
+  }
+
+  registerSlabChunk(chunk: Uint8Array): void {
+    this.#chunks.push(new Uint32Array(chunk.buffer, chunk.byteOffset, chunk.byteLength / 4));
+  }
+
+  prepare(count: number): void {
+    for (let i = 0, query = 0; i < count; i++) {
+      const queried: number[] = [];
+      while (this.queries[query] === i) {
+        queried.push(this.queries[query + 1]!);
+        query += 2;
+      }
+      this.#prepareOne(i * OPERATION_WORDS, queried);
+    }
+    this.queries[0] = QUERY_END;
+  }
+
+  apply(tickets: Uint32Array, count: number): number {
+    const sequence = ++this.#sequence;
+    for (let i = 0; i < count; i++) {
+      const ticket = tickets[i]!;
+      const prepared = this.#prepared.get(ticket);
+      if (prepared === undefined) throw new Error(`apply of unknown ticket ${ticket}`);
+      this.#prepared.delete(ticket);
+      this.#applied.push({ sequence, prepared, ticket });
+    }
+    if (!this.#started) this.completeAll();
+    else if (this.autoComplete) setImmediate(() => this.#complete(sequence));
+    return sequence;
+  }
+
+  abort(tickets: Uint32Array, count: number): void {
+    for (let i = 0; i < count; i++) {
+      const prepared = this.#prepared.get(tickets[i]!);
+      if (prepared === undefined) throw new Error(`abort of unknown ticket ${tickets[i]}`);
+      this.#prepared.delete(tickets[i]!);
+      if (prepared.kind === OperationKind.Delete) continue;
+      const live = this.sessions.get(prepared.index);
+      this.#release(prepared, live ?? null);
+    }
+  }
+
+  poll(): number {
+    const batch = this.#events.splice(0, EVENTS_MAX);
+    batch.forEach((event, i) => {
+      this.events.set(event, i * EVENT_WORDS);
+    });
+    return batch.length;
+  }
+  completed(): number {
+    return this.#completed;
+  }
+  onWake(listener: () => void): void {
+    this.#listener = listener;
+  }
+  start(): void {
+    this.#started = true;
+  }
+  stop(): void {
+    this.#started = false;
+  }
+  step(): boolean {
+    return false;
+  }
+  status(): DatapathStatus {
+    return { ports: [], workers: [], warnings: [], regionBytesUsed: 0 };
+  }
+  statistics(): Statistics {
+    return { ports: [], workers: [], dropped: {}, created: 0, held: 0 };
+  }
+
+  /** Completes all that was applied, and wakes the owner. */
+  completeAll(): void {
+    this.#complete(this.#sequence);
+  }
+
+  /** Counts traffic of a session on one of its URRs. */
+  count(index: number, urrId: number, uplinkBytes: number, downlinkBytes: number): void {
+    const usage = this.sessions.get(index)?.usage.get(urrId);
+    if (usage === undefined) throw new Error(`session ${index} has no URR ${urrId}`);
+    usage.uplinkBytes += uplinkBytes;
+    usage.downlinkBytes += downlinkBytes;
+  }
+
+  /** Reports a URR's usage unasked, as a threshold does. */
+  report(index: number, urrId: number, triggers: number): void {
+    this.#usageEvent(index, this.sessions.get(index)!, urrId, triggers, 0);
+    this.#listener?.();
+  }
+
+  /** Any event, word by word. */
+  emit(event: Uint32Array): void {
+    this.#events.push(event.slice());
+    this.#listener?.();
+  }
+
+  #prepareOne(at: number, queried: readonly number[]): void {
+    const { operations } = this;
+    const kind = operations[at + OperationWord.Kind]! as OperationKind;
+    const index = operations[at + OperationWord.SessionIndex]!;
+    const words = this.#chunks[operations[at + OperationWord.Chunk]!]!;
+    const start = operations[at + OperationWord.Offset]! / 4;
+    operations[at + OperationWord.Detail] = 0;
+    let status = this.refuse?.(kind, index) ?? PrepareStatus.Ok;
+    if (status === PrepareStatus.Ok) status = this.#check(kind, index, words, start);
+    if (status === PrepareStatus.Ok && kind !== OperationKind.Delete) {
+      status = this.#reserve(at, index, words, start);
+    }
+    operations[at + OperationWord.Status] = status;
+    if (status !== PrepareStatus.Ok) return;
+    const asked = (operations[at + OperationWord.Flags]! & OperationFlag.Query) !== 0;
+    const ticket = this.#nextTicket++;
+    this.#prepared.set(ticket, { kind, index, words, start, queried: asked ? queried : [] });
+    operations[at + OperationWord.Ticket] = ticket;
+  }
+
+  #check(kind: OperationKind, index: number, words: Uint32Array, start: number): PrepareStatus {
+    // A caller that creates twice, or updates what is not there, has a defect.
+    if (this.sessions.has(index) !== (kind !== OperationKind.Create)) return PrepareStatus.Malformed;
+    if (kind === OperationKind.Delete) return PrepareStatus.Ok;
+    const wellFormed =
+      words[start + HEADER_MAGIC] === RECORD_MAGIC &&
+      words[start + HEADER_SESSION_INDEX] === index &&
+      words[start + HEADER_INCARNATION] !== 0;
+    return wellFormed ? PrepareStatus.Ok : PrepareStatus.Malformed;
+  }
+
+  /** Takes the record's keys for the session; on refusal gives back those that it took. */
+  #reserve(at: number, index: number, words: Uint32Array, start: number): PrepareStatus {
+    const taken: (string | number)[] = [];
+    const count = pdrCount(words, start);
+    const refuse = (status: PrepareStatus, detail: number): PrepareStatus => {
+      for (const key of taken) this.#keys.delete(key);
+      this.operations[at + OperationWord.Detail] = detail;
+      return status;
+    };
+    for (const { key, pdr } of this.#keysOf(words, start)) {
+      const owner = this.#keys.get(key);
+      if (owner === index) continue;
+      if (owner !== undefined) {
+        const status = pdr < count ? PrepareStatus.TeidTaken : PrepareStatus.UeAddressTaken;
+        return refuse(status, pdr < count ? pdr : 0);
+      }
+      this.#keys.set(key, index);
+      taken.push(key);
+    }
+    return PrepareStatus.Ok;
+  }
+
+  /** Gives back the keys of a version that `keeper` does not have. */
+  #release(version: { words: Uint32Array; start: number }, keeper: LiveSession | null): void {
+    const kept = keeper === null ? [] : this.#keysOf(keeper.words, keeper.start);
+    const keys = new Set(kept.map((one) => one.key));
+    for (const { key } of this.#keysOf(version.words, version.start)) {
+      if (!keys.has(key)) this.#keys.delete(key);
+    }
+  }
+
+  /** Keys of a record; those of UE addresses have a PDR index behind the last PDR. */
+  #keysOf(words: Uint32Array, start: number): { key: string | number; pdr: number }[] {
+    const keys: { key: string | number; pdr: number }[] = [];
+    const count = pdrCount(words, start);
+    for (let pdr = 0, at = pdrsAt(start); pdr < count; pdr++, at += PDR_WORDS) {
+      const flags = words[at + PDR_F_TEID]!;
+      const teid = words[at + PDR_TEID]!;
+      if ((flags & F_TEID_PRESENT) === 0) continue;
+      if ((flags & F_TEID_IPV4) !== 0) {
+        keys.push({ key: teid * 2 ** 20 + this.#addressId(`${words[at + PDR_LOCAL_IPV4]}`), pdr });
+      }
+      if ((flags & F_TEID_IPV6) !== 0) {
+        const text = words.slice(at + PDR_LOCAL_IPV6, at + PDR_LOCAL_IPV6 + 4).join(':');
+        keys.push({ key: teid * 2 ** 20 + this.#addressId(text), pdr });
+      }
+    }
+    const instance = refText(words, start, words[start + HEADER_UE_INSTANCE]!);
+    const flags = words[start + HEADER_FLAGS]!;
+    if ((flags & UE_IPV4) !== 0) {
+      keys.push({ key: `${instance}/${words[start + HEADER_UE_IPV4]}`, pdr: count });
+    }
+    if ((flags & UE_IPV6) !== 0) {
+      const high = words[start + HEADER_UE_PREFIX_HIGH];
+      const low = words[start + HEADER_UE_PREFIX_LOW];
+      keys.push({ key: `${instance}/${high}:${low}`, pdr: count });
+    }
+    return keys;
+  }
+
+  #addressId(text: string): number {
+    let id = this.#addresses.get(text);
+    if (id === undefined) {
+      id = this.#addresses.size;
+      this.#addresses.set(text, id);
+    }
+    return id;
+  }
+
+  #complete(sequence: number): void {
+    while (this.#applied.length > 0 && this.#applied[0]!.sequence <= sequence) {
+      const { prepared, ticket } = this.#applied.shift()!;
+      this.#takeEffect(prepared, ticket);
+    }
+    this.#completed = Math.max(this.#completed, sequence);
+    this.#listener?.();
+  }
+
+  #takeEffect(prepared: Prepared, ticket: number): void {
+    const live = this.sessions.get(prepared.index) ?? null;
+    if (prepared.kind === OperationKind.Delete) {
+      for (const urr of live!.usage.keys()) {
+        this.#usageEvent(prepared.index, live!, urr, TRIGGER_TERMINATION, ticket + 1);
+      }
+      this.sessions.delete(prepared.index);
+      this.#release(live!, null);
+      return;
+    }
+    const next: LiveSession = { words: prepared.words, start: prepared.start, usage: new Map() };
+    for (const urr of prepared.queried) {
+      const id = live!.words[urrsAt(live!.words, live!.start) + urr * URR_WORDS + URR_ID]!;
+      this.#usageEvent(prepared.index, live!, id, TRIGGER_IMMEDIATE, ticket + 1);
+    }
+    this.#carryUsage(prepared.index, live, next, ticket);
+    this.sessions.set(prepared.index, next);
+    if (live !== null) this.#release(live, next);
+  }
+
+  /** URRs whose ID and content stay keep their usage; one that goes reports what it has. */
+  #carryUsage(index: number, live: LiveSession | null, next: LiveSession, ticket: number): void {
+    const kept = new Set<number>();
+    const at = urrsAt(next.words, next.start);
+    for (let i = 0; i < urrCount(next.words, next.start); i++) {
+      const id = next.words[at + i * URR_WORDS + URR_ID]!;
+      const old = live === null ? -1 : urrAt(live, id);
+      const same = old >= 0 && sameWords(live!.words, old, next.words, at + i * URR_WORDS, URR_WORDS);
+      const fresh = { uplinkBytes: 0, downlinkBytes: 0, sequence: 0 };
+      next.usage.set(id, same ? live!.usage.get(id)! : fresh);
+      if (same) kept.add(id);
+    }
+    for (const id of live?.usage.keys() ?? []) {
+      if (!kept.has(id)) this.#usageEvent(index, live!, id, TRIGGER_TERMINATION, ticket + 1);
+    }
+  }
+
+  #usageEvent(index: number, session: LiveSession, urr: number, triggers: number, ticket: number) {
+    const usage = session.usage.get(urr)!;
+    const event = new Uint32Array(EVENT_WORDS);
+    event[EventWord.Kind] = EventKind.Usage;
+    event[EventWord.SessionIndex] = index;
+    event[EventWord.Incarnation] = session.words[session.start + HEADER_INCARNATION]!;
+    event[EventWord.Id] = urr;
+    event[EventWord.Sequence] = usage.sequence++;
+    event[EventWord.Triggers] = triggers;
+    event[EventWord.UplinkBytes] = usage.uplinkBytes % 2 ** 32;
+    event[EventWord.UplinkBytes + 1] = Math.floor(usage.uplinkBytes / 2 ** 32);
+    event[EventWord.DownlinkBytes] = usage.downlinkBytes % 2 ** 32;
+    event[EventWord.DownlinkBytes + 1] = Math.floor(usage.downlinkBytes / 2 ** 32);
+    event[EventWord.Ticket] = ticket;
+    usage.uplinkBytes = 0;
+    usage.downlinkBytes = 0;
+    this.#events.push(event);
+  }
+}
+
+/** Index of the URR's first word, -1: none. */
+function urrAt(session: LiveSession, id: number): number {
+  const at = urrsAt(session.words, session.start);
+  for (let i = 0; i < urrCount(session.words, session.start); i++) {
+    if (session.words[at + i * URR_WORDS + URR_ID] === id) return at + i * URR_WORDS;
+  }
+  return -1;
+}
