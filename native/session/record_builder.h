@@ -1,0 +1,213 @@
+// Builds session records in C++, for tests, benches and fuzzers; the product's records are
+// written by src/model. Rules are plain words, indices refer to the order of adding.
+#pragma once
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "session/record.h"
+
+namespace sluice {
+
+struct FilterSpec {
+  int protocol = -1;  ///< -1: any
+  std::uint32_t remote = 0;
+  unsigned remote_length = 0;  ///< 0: any
+  std::vector<std::pair<std::uint16_t, std::uint16_t>> remote_ports, local_ports;
+  int tos = -1, tos_mask = 0xff;
+  std::uint32_t remote6[4] = {};
+  unsigned remote6_length = 0;
+  std::int64_t spi = -1, flow_label = -1;
+};
+struct PdrSpec {
+  unsigned id = 1, precedence = 100, source = 1;  ///< interface: 1 access, 2 core
+  std::uint32_t teid = 0, local_ipv4 = 0;
+  std::uint32_t local_ipv6[4] = {};
+  std::uint64_t qfis = 0;
+  unsigned far = 0;
+  std::vector<std::uint8_t> qers, urrs;
+  std::vector<FilterSpec> filters;
+  std::uint32_t ue = 0;  ///< record::pdr::kPdrUe… bits
+  std::string instance;
+};
+struct FarSpec {
+  unsigned id = 1, action = record::far::kForward, destination = 2;
+  bool tunnel = false;
+  std::uint32_t teid = 0, ipv4 = 0;
+  std::uint32_t ipv6[4] = {};
+  bool is_v6 = false;
+  int dscp = -1;
+  std::string instance;
+};
+struct QerSpec {
+  unsigned id = 1;
+  bool uplink_closed = false, downlink_closed = false;
+  std::int64_t uplink_mbr = -1, downlink_mbr = -1;
+  int qfi = -1, ppi = -1;
+  bool rqi = false;
+  std::string shared;
+};
+struct UrrSpec {
+  unsigned id = 1;
+  std::uint64_t threshold[3] = {}, quota[3] = {};  ///< total, uplink, downlink; 0: none
+};
+
+struct SessionSpec {
+  std::uint32_t ue_ipv4 = 0;
+  std::uint64_t ue_prefix = 0;
+  std::uint32_t incarnation = 1;
+  std::vector<PdrSpec> pdrs;
+  std::vector<FarSpec> fars;
+  std::vector<QerSpec> qers;
+  std::vector<UrrSpec> urrs;
+};
+
+class RecordBuilder {
+ public:
+  std::vector<std::uint32_t> build(const SessionSpec& spec) {
+    using namespace record;
+    unsigned filters = 0;
+    for (const auto& p : spec.pdrs) filters += static_cast<unsigned>(p.filters.size());
+    const auto pdrs = static_cast<unsigned>(spec.pdrs.size()),
+               fars = static_cast<unsigned>(spec.fars.size());
+    const auto qers = static_cast<unsigned>(spec.qers.size()),
+               urrs = static_cast<unsigned>(spec.urrs.size());
+    const unsigned pdr0 = kHeaderWords, far0 = pdr0 + pdrs * kPdrWords,
+                   qer0 = far0 + fars * kFarWords, urr0 = qer0 + qers * kQerWords,
+                   filter0 = urr0 + urrs * kUrrWords;
+    w_.assign(filter0 + filters * kFilterWords, 0);
+    w_[header::Magic] = kMagic;
+    w_[header::Counts1] = 1 | pdrs << 8 | fars << 16 | qers << 24;
+    w_[header::Counts2] = urrs | filters << 16;
+    w_[header::Incarnation] = spec.incarnation;
+    w_[header::UeIpv4] = spec.ue_ipv4;
+    w_[header::UePrefixHigh] = static_cast<std::uint32_t>(spec.ue_prefix >> 32);
+    w_[header::UePrefixLow] = static_cast<std::uint32_t>(spec.ue_prefix);
+    w_[header::Flags] =
+        (spec.ue_ipv4 ? header::kUeIpv4 : 0) | (spec.ue_prefix ? header::kUeIpv6 : 0);
+    unsigned filter = 0;
+    for (unsigned i = 0; i < pdrs; ++i) {
+      pdr(pdr0 + i * kPdrWords, spec.pdrs[i], filter);
+      for (const auto& f : spec.pdrs[i].filters) sdf(filter0 + filter++ * kFilterWords, f);
+    }
+    for (unsigned i = 0; i < fars; ++i) far(far0 + i * kFarWords, spec.fars[i]);
+    for (unsigned i = 0; i < qers; ++i) qer(qer0 + i * kQerWords, spec.qers[i]);
+    for (unsigned i = 0; i < urrs; ++i) urr(urr0 + i * kUrrWords, spec.urrs[i]);
+    if (w_.size() % 2) w_.push_back(0);
+    w_[header::Bytes] = static_cast<std::uint32_t>(w_.size() * 4);
+    return w_;
+  }
+
+ private:
+  std::uint32_t bytes(const void* from, std::size_t n) {
+    const std::size_t at = w_.size();
+    w_.resize(at + (n + 3) / 4);
+    if (n != 0) std::memcpy(w_.data() + at, from, n);
+    return static_cast<std::uint32_t>(at);
+  }
+  std::uint32_t ref(const std::string& text) {
+    return text.empty()
+               ? 0
+               : bytes(text.data(), text.size()) << 16 | static_cast<std::uint32_t>(text.size());
+  }
+  void pdr(unsigned at, const PdrSpec& p, unsigned filter) {
+    using namespace record;
+    const std::uint32_t instance = ref(p.instance);
+    std::vector<std::uint8_t> lists = p.qers;
+    lists.insert(lists.end(), p.urrs.begin(), p.urrs.end());
+    const std::uint32_t list = bytes(lists.data(), lists.size());
+    bool v6 = false;
+    for (const std::uint32_t word : p.local_ipv6) v6 |= word != 0;
+    w_[at + pdr::Id] = p.id | p.source << 16 | 1u << 24;
+    w_[at + pdr::Precedence] = p.precedence;
+    w_[at + pdr::Instance] = instance;
+    w_[at + pdr::Teid] = p.teid;
+    w_[at + pdr::FTeid] = (p.teid ? pdr::kFTeidPresent : 0) | (p.local_ipv4 ? pdr::kFTeidIpv4 : 0) |
+                          (v6 ? pdr::kFTeidIpv6 : 0) | p.far << 16 |
+                          static_cast<std::uint32_t>(p.qers.size()) << 24;
+    w_[at + pdr::LocalIpv4] = p.local_ipv4;
+    std::memcpy(&w_[at + pdr::LocalIpv6], p.local_ipv6, 16);
+    w_[at + pdr::QfisLow] = static_cast<std::uint32_t>(p.qfis);
+    w_[at + pdr::QfisHigh] = static_cast<std::uint32_t>(p.qfis >> 32);
+    w_[at + pdr::Filters] = filter | static_cast<std::uint32_t>(p.filters.size()) << 16 |
+                            static_cast<std::uint32_t>(p.urrs.size()) << 24;
+    w_[at + pdr::Lists] = list | p.ue << 16;
+  }
+  std::uint32_t ranges(const std::vector<std::pair<std::uint16_t, std::uint16_t>>& list) {
+    std::vector<std::uint32_t> words;
+    for (const auto& [low, high] : list) words.push_back(low | std::uint32_t{high} << 16);
+    const std::uint32_t at = bytes(words.data(), words.size() * 4);
+    return at | static_cast<std::uint32_t>(words.size()) << 16;
+  }
+  void sdf(unsigned at, const FilterSpec& f) {
+    using namespace record;
+    const std::uint32_t remote = ranges(f.remote_ports), local = ranges(f.local_ports);
+    std::uint32_t flags = filter::kFlow | filter::kDestinationAssigned;
+    if (f.protocol < 0) flags |= filter::kAnyProtocol;
+    if (f.remote_length) flags |= filter::kSourceIpv4;
+    if (f.remote6_length) flags |= filter::kSourceIpv6;
+    if (f.tos >= 0) flags |= filter::kTos;
+    if (f.spi >= 0) flags |= filter::kSpi;
+    if (f.flow_label >= 0) flags |= filter::kFlowLabel;
+    w_[at + filter::Flags] = flags;
+    w_[at + filter::Protocol] = static_cast<std::uint32_t>(f.protocol < 0 ? 0 : f.protocol) |
+                                (f.remote6_length ? f.remote6_length : f.remote_length) << 8;
+    w_[at + filter::Source] = f.remote;
+    if (f.remote6_length) std::memcpy(&w_[at + filter::Source], f.remote6, 16);
+    w_[at + filter::SourcePorts] = remote;
+    w_[at + filter::DestinationPorts] = local;
+    w_[at + filter::Tos] = static_cast<std::uint32_t>(f.tos < 0 ? 0 : f.tos | f.tos_mask << 8);
+    w_[at + filter::Spi] = static_cast<std::uint32_t>(f.spi);
+    w_[at + filter::FlowLabel] = static_cast<std::uint32_t>(f.flow_label);
+  }
+  void far(unsigned at, const FarSpec& f) {
+    using namespace record;
+    const std::uint32_t instance = ref(f.instance);
+    const std::uint32_t flags =
+        (f.tunnel ? far::kOuterHeader | (f.is_v6 ? far::kOuterIpv6 : far::kOuterIpv4) : 0) |
+        (f.dscp >= 0 ? far::kDscp : 0);
+    w_[at + far::Id] = f.id;
+    w_[at + far::Action] = f.action | f.destination << 8 | flags << 16 |
+                           static_cast<std::uint32_t>(f.dscp < 0 ? 0 : f.dscp) << 24;
+    w_[at + far::Instance] = instance;
+    w_[at + far::Teid] = f.teid;
+    w_[at + far::Ipv4] = f.ipv4;
+    std::memcpy(&w_[at + far::Ipv6], f.ipv6, 16);
+  }
+  void qer(unsigned at, const QerSpec& q) {
+    using namespace record;
+    const std::uint32_t shared = ref(q.shared);
+    w_[at + qer::Id] = q.id;
+    w_[at + qer::Flags] =
+        (q.uplink_closed ? qer::kUplinkClosed : 0) |
+        (q.downlink_closed ? qer::kDownlinkClosed : 0) | (q.uplink_mbr >= 0 ? qer::kUplinkMbr : 0) |
+        (q.downlink_mbr >= 0 ? qer::kDownlinkMbr : 0) | (q.qfi >= 0 ? qer::kQfi : 0) |
+        (q.rqi ? qer::kRqi : 0) | (q.ppi >= 0 ? qer::kPpi : 0);
+    word64(at + qer::UplinkMbrLow, q.uplink_mbr < 0 ? 0 : static_cast<std::uint64_t>(q.uplink_mbr));
+    word64(at + qer::DownlinkMbrLow,
+           q.downlink_mbr < 0 ? 0 : static_cast<std::uint64_t>(q.downlink_mbr));
+    w_[at + qer::Qfi] = static_cast<std::uint32_t>(q.qfi < 0 ? 0 : q.qfi) |
+                        static_cast<std::uint32_t>(q.ppi < 0 ? 0 : q.ppi) << 8;
+    w_[at + qer::SharedBucket] = shared;
+  }
+  void urr(unsigned at, const UrrSpec& u) {
+    using namespace record;
+    std::uint32_t flags = urr::kVolume;
+    for (unsigned v = 0; v < 3; ++v) {
+      if (u.threshold[v]) flags |= urr::kThresholdTotal << v;
+      if (u.quota[v]) flags |= urr::kQuotaTotal << v;
+      word64(at + urr::ThresholdTotal + 2 * v, u.threshold[v]);
+      word64(at + urr::QuotaTotal + 2 * v, u.quota[v]);
+    }
+    w_[at + urr::Id] = u.id;
+    w_[at + urr::Flags] = flags;
+  }
+  void word64(unsigned at, std::uint64_t value) {
+    w_[at] = static_cast<std::uint32_t>(value);
+    w_[at + 1] = static_cast<std::uint32_t>(value >> 32);
+  }
+
+  std::vector<std::uint32_t> w_;
+};
+
+}  // namespace sluice

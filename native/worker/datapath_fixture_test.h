@@ -1,0 +1,252 @@
+// A whole packet path with memory ports and no thread, and the packets that tests send.
+#pragma once
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <deque>
+
+#include "port/memory_port.h"
+#include "session/record_builder.h"
+#include "wire/gtpu.h"
+#include "wire/ipv6.h"
+#include "wire/udp.h"
+#include "worker/datapath.h"
+
+namespace sluice::test {
+
+using Bytes = std::vector<std::byte>;
+
+inline constexpr std::uint32_t kN3 = 0x0a000001, kGnb = 0x0a000002;
+inline constexpr std::uint32_t kUe = 0x0a3c0007, kServer = 0xcb007109;
+inline constexpr std::uint64_t kUePrefix = 0xfd00006000000007;
+inline constexpr std::array<std::uint32_t, 4> kKey{11, 22, 33, 44};
+inline constexpr unsigned kSlotBits = 13;
+
+/// The allocating side of the TEID scheme, as src/session does it.
+inline std::uint32_t direct_teid(unsigned bucket, std::uint32_t slot, std::uint32_t generation) {
+  constexpr std::uint32_t m = 0xffffff;
+  std::uint32_t x = ((generation << kSlotBits | slot) ^ kKey[0]) & m;
+  x = x * (kKey[1] | 1) & m;
+  x ^= x >> 12;
+  x = x * (kKey[2] | 1) & m;
+  x ^= x >> 12;
+  return bucket << 24 | (x * (kKey[3] | 1) & m);
+}
+
+struct Udp {
+  std::uint32_t source = kUe, destination = kServer;
+  std::uint16_t source_port = 4000, destination_port = 443;
+  std::uint16_t bytes = 64;  ///< whole IP packet
+  std::uint8_t tos = 0;
+  std::uint8_t protocol = 17;
+};
+
+inline Bytes ipv4(const Udp& u) {
+  Bytes b(u.bytes);
+  for (std::size_t i = 28; i < b.size(); ++i) b[i] = std::byte(i);
+  wire::write_ipv4(b.data(), {.source = u.source,
+                              .destination = u.destination,
+                              .total_length = u.bytes,
+                              .protocol = u.protocol,
+                              .tos = u.tos});
+  wire::write_udp(b.data() + 20, u.source_port, u.destination_port,
+                  static_cast<std::uint16_t>(u.bytes - 20));
+  return b;
+}
+
+inline Bytes ipv6(std::uint64_t source_prefix, std::uint64_t destination_prefix, std::uint16_t port,
+                  std::uint16_t bytes = 80) {
+  Bytes b(bytes);
+  wire::store32(b.data(), 0x60000000);
+  wire::store16(b.data() + 4, static_cast<std::uint16_t>(bytes - 40));
+  wire::store16(b.data() + 6, 17 << 8 | 64);
+  wire::store64(b.data() + 8, source_prefix);
+  wire::store64(b.data() + 16, 1);
+  wire::store64(b.data() + 24, destination_prefix);
+  wire::store64(b.data() + 32, 2);
+  wire::write_udp(b.data() + 40, 4000, port, static_cast<std::uint16_t>(bytes - 40));
+  return b;
+}
+
+inline Bytes gtpu(std::uint32_t teid, const Bytes& inner, int qfi = 9, std::uint32_t to = kN3) {
+  wire::PscFields psc;
+  psc.type = wire::kPscUplink;
+  psc.qfi = static_cast<std::uint8_t>(qfi);
+  const wire::PscFields* container = qfi < 0 ? nullptr : &psc;
+  const std::size_t header = wire::gpdu_bytes(container);
+  Bytes b(28 + header + inner.size());
+  wire::write_ipv4(
+      b.data(),
+      {.source = kGnb, .destination = to, .total_length = static_cast<std::uint16_t>(b.size())});
+  wire::write_udp(b.data() + 20, 2152, 2152, static_cast<std::uint16_t>(b.size() - 20));
+  wire::write_gpdu(b.data() + 28, Teid{teid}, static_cast<std::uint16_t>(inner.size()), container);
+  std::memcpy(b.data() + 28 + header, inner.data(), inner.size());
+  return b;
+}
+
+/// The usual session: one PDR a direction, a tunnel to the gNB.
+inline SessionSpec plain_session(std::uint32_t teid, std::uint32_t ue = kUe) {
+  SessionSpec s;
+  s.ue_ipv4 = ue;
+  PdrSpec up, down;
+  up.teid = teid;
+  up.local_ipv4 = kN3;
+  down.id = 2;
+  down.source = 2;
+  down.far = 1;
+  s.pdrs = {up, down};
+  FarSpec to_core, to_gnb;
+  to_gnb.id = 2;
+  to_gnb.destination = 1;
+  to_gnb.tunnel = true;
+  to_gnb.teid = 0x1234;
+  to_gnb.ipv4 = kGnb;
+  s.fars = {to_core, to_gnb};
+  return s;
+}
+
+class DatapathTest : public ::testing::Test {
+ protected:
+  virtual unsigned workers() const { return 0; }
+  void SetUp() override {
+    DatapathConfig config;
+    config.packets_max = 4096;
+    config.hugepages = PagePolicy::Off;
+    config.workers = workers();
+    config.sessions.slots_per_bucket = 64;
+    config.sessions.slot_bits = kSlotBits;
+    config.sessions.teid_key = kKey;
+    PortConfig n3, n6;
+    n3.name = "n3";
+    n3.driver = n6.driver = "memory";
+    n3.addresses = {v4(kN3), v6(0xfd000000000000aa)};
+    n3.network_instances = {"*"};
+    n6.name = "n6";
+    n6.role = PortRole::Core;
+    n6.network_instances = {"internet"};
+    config.ports = {n3, n6};
+    auto made = Datapath::create(std::move(config));
+    ASSERT_TRUE(made) << made.error().message;
+    path_ = std::move(made).value();
+    Status started = path_->start();
+    ASSERT_TRUE(started) << started.error().message;
+  }
+  void TearDown() override {
+    path_->stop();
+    conserve();
+    path_.reset();
+  }
+
+  static IpAddress v4(std::uint32_t address) {
+    IpAddress a;
+    wire::store32(reinterpret_cast<std::byte*>(a.bytes.data()), address);
+    return a;
+  }
+  static IpAddress v6(std::uint64_t high) {
+    IpAddress a;
+    a.is_v6 = true;
+    wire::store64(reinterpret_cast<std::byte*>(a.bytes.data()), high);
+    return a;
+  }
+  static SessionIndex index_of(unsigned bucket, unsigned slot) { return bucket * 64 + slot; }
+
+  /// Prepares and applies one change; returns the status.
+  PrepareStatus change(OperationKind kind, SessionIndex session, const SessionSpec* spec,
+                       std::vector<std::uint32_t> query = {}) {
+    Operation op{};
+    op.kind = static_cast<std::uint32_t>(kind);
+    op.session = session;
+    if (spec != nullptr) {
+      records_.push_back(RecordBuilder().build(*spec));
+      op.chunk = chunks_++;
+      path_->register_chunk(reinterpret_cast<const std::byte*>(records_.back().data()),
+                            records_.back().size() * 4);
+    }
+    std::vector<std::uint32_t> queries;
+    for (const std::uint32_t q : query) queries.insert(queries.end(), {0, q});
+    queries.push_back(~0u);
+    if (!query.empty()) op.flags = kOperationQuery;
+    path_->prepare(&op, 1, queries.data());
+    detail_ = op.detail;
+    if (op.status != 0) return static_cast<PrepareStatus>(op.status);
+    const std::uint64_t number = path_->apply(&op.ticket, 1);
+    while (path_->completed() < number) collect_events();
+    collect_events();
+    return PrepareStatus::Ok;
+  }
+  PrepareStatus create(SessionIndex session, const SessionSpec& spec) {
+    return change(OperationKind::Create, session, &spec);
+  }
+  PrepareStatus update(SessionIndex session, const SessionSpec& spec) {
+    return change(OperationKind::Update, session, &spec);
+  }
+  PrepareStatus remove(SessionIndex session) {
+    return change(OperationKind::Delete, session, nullptr);
+  }
+
+  void collect_events() {
+    Event events[32];
+    for (unsigned n; (n = path_->poll(events, 32)) != 0;)
+      events_.insert(events_.end(), events, events + n);
+  }
+  MemoryPort& port(unsigned i) { return static_cast<MemoryPort&>(*path_->ports()[i]); }
+
+  bool inject(unsigned at, const Bytes& bytes, unsigned queue = 0) {
+    Packet* packet;
+    PoolCache& cache = path_->pool().cache(path_->pool().caches() - 1);
+    if (cache.allocate(&packet, 1) == 0) return false;
+    packet->offset = at == 0 ? kAccessDataOffset : kCoreDataOffset;
+    packet->length = static_cast<std::uint16_t>(bytes.size());
+    packet->flags = 0;
+    packet->port = static_cast<std::uint8_t>(at);
+    std::memcpy(packet->data(), bytes.data(), bytes.size());
+    if (port(at).inject(queue, &packet, 1) == 1) return true;
+    cache.free(&packet, 1);
+    return false;
+  }
+  std::vector<Bytes> collect(unsigned at, unsigned queue = 0) {
+    std::vector<Bytes> out;
+    Packet* packet;
+    while (port(at).collect(queue, &packet, 1) == 1) {
+      out.emplace_back(packet->data(), packet->data() + packet->length);
+      path_->pool().cache(path_->pool().caches() - 1).free(&packet, 1);
+    }
+    return out;
+  }
+  /// Sends one packet in at a port, and returns what comes out of either.
+  std::vector<Bytes> send(unsigned at, const Bytes& bytes) {
+    EXPECT_TRUE(inject(at, bytes));
+    path_->step();
+    std::vector<Bytes> out = collect(0);
+    for (auto& b : collect(1)) out.push_back(std::move(b));
+    return out;
+  }
+  std::uint64_t dropped(DropReason reason) const {
+    return path_->statistics().dropped[static_cast<std::size_t>(reason)];
+  }
+  void expect_drop(unsigned at, const Bytes& bytes, DropReason reason) {
+    const std::uint64_t before = dropped(reason);
+    EXPECT_TRUE(send(at, bytes).empty()) << drop_reason_label(reason);
+    EXPECT_EQ(dropped(reason), before + 1) << drop_reason_label(reason);
+    conserve();
+  }
+  /// rx + created = tx + held + dropped.
+  void conserve() const {
+    const auto s = path_->statistics();
+    std::uint64_t in = s.created, out = s.held;
+    for (const auto& p : s.ports) {
+      in += p.counters.rx_packets;
+      out += p.counters.tx_packets;
+    }
+    for (const auto n : s.dropped) out += n;
+    EXPECT_EQ(in, out);
+  }
+
+  std::unique_ptr<Datapath> path_;
+  std::deque<std::vector<std::uint32_t>> records_;
+  std::uint32_t chunks_ = 0;
+  std::uint32_t detail_ = 0;
+  std::vector<Event> events_;
+};
+
+}  // namespace sluice::test
