@@ -1,0 +1,68 @@
+"""Decodes what left N3 with scapy, a codec that shares nothing with the product.
+
+Usage: check_n3.py CAPTURE UPF_ADDRESS…; prints one JSON object with counts and complaints.
+"""
+
+import json
+import sys
+
+from scapy.all import IP, IPv6, UDP, PcapReader, raw
+from scapy.contrib.gtp import GTP_U_Header, GTPPDUSessionContainer
+
+
+def inner_complaint(packet):
+    """What is wrong with an inner packet, or None; checksums are recomputed by scapy."""
+    version = raw(packet)[0] >> 4 if raw(packet) else 0
+    again = {4: IP, 6: IPv6}.get(version)
+    if again is None:
+        return f"inner IP version {version}"
+    parsed = again(raw(packet))
+    claimed = parsed.len if version == 4 else parsed.plen + 40
+    if claimed != len(raw(packet)):
+        return f"inner length {claimed}, bytes {len(raw(packet))}"
+    if version == 4:
+        bare = parsed.copy()
+        del bare.chksum
+        if IP(raw(bare)).chksum != parsed.chksum:
+            return "inner IPv4 checksum"
+    return None
+
+
+def downlink_complaint(gtp):
+    """What is wrong with a G-PDU to a gNB, or None."""
+    container = gtp.getlayer(GTPPDUSessionContainer)
+    if container is None:
+        return "no PDU Session Container"
+    if container.type != 0:
+        return f"container type {container.type}"
+    if container.QFI != 9:
+        return f"QFI {container.QFI}"
+    return inner_complaint(container.payload)
+
+
+def main():
+    upf = set(sys.argv[2:])
+    result = {"gpdu": 0, "echo": 0, "v6": 0, "complaints": []}
+    for frame in PcapReader(sys.argv[1]):
+        ip = frame.getlayer(IP) or frame.getlayer(IPv6)
+        if ip is None or ip.src not in upf or UDP not in ip:
+            continue
+        udp = ip[UDP]
+        gtp = udp.getlayer(GTP_U_Header) or GTP_U_Header(raw(udp.payload))
+        if gtp.gtp_type == 255:
+            result["gpdu"] += 1
+            result["v6"] += isinstance(ip, IPv6)
+            complaint = downlink_complaint(gtp)
+            if gtp.length != len(raw(udp.payload)) - 8:
+                complaint = f"GTP-U length {gtp.length} of {len(raw(udp.payload))} bytes"
+            if complaint is not None:
+                result["complaints"].append(f"{ip.src} > {ip.dst}: {complaint}")
+        elif gtp.gtp_type == 2:
+            result["echo"] += 1
+        elif gtp.gtp_type != 254:
+            result["complaints"].append(f"message type {gtp.gtp_type}")
+    result["complaints"] = result["complaints"][:10]
+    print(json.dumps(result))
+
+
+main()

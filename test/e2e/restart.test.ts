@@ -1,0 +1,140 @@
+/** kill -9 in the middle of creations, restarts, and a second process on the same things. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ListSessionsResponse, Session } from '../../src/cli/api/messages.js';
+import { ueSessionOf } from '../../src/cli/gnb/ue-sessions.js';
+import { sessionFromFlags } from '../../src/cli/session/flags.js';
+import { type StreamResult, streamSessions } from '../../src/cli/session/stream.js';
+import { addresses, Lab, sluiceCommand } from './lab.js';
+import { Upf } from './upf.js';
+
+const SESSIONS = 10_000;
+const KILL_AFTER = 4_000;
+
+let lab: Lab;
+let upf: Upf;
+
+beforeAll(async () => {
+  lab = await Lab.open();
+  upf = new Upf(lab);
+  await upf.start();
+});
+afterAll(async () => {
+  upf?.client.close();
+  await lab?.close();
+});
+
+async function allSessions(): Promise<Map<string, Session>> {
+  const found = new Map<string, Session>();
+  let token = '';
+  do {
+    const request = { page_size: 1000, page_token: token };
+    const page = await upf.client.call<ListSessionsResponse>(
+      'SessionService',
+      'ListSessions',
+      request,
+    );
+    for (const session of page.sessions ?? []) found.set(session.name ?? '', session);
+    token = page.next_page_token ?? '';
+  } while (token !== '');
+  return found;
+}
+
+describe('kill -9 in the middle of 10,000 creations', () => {
+  const acknowledged = new Map<string, StreamResult>();
+
+  it('keeps every session that was acknowledged, as it was', async () => {
+    const operations = Array.from({ length: SESSIONS }, (_, i) => {
+      const session = sessionFromFlags({ name: `s${i}`, ueIp: 'auto', gnb: addresses.gnb });
+      return { create: { session } };
+    });
+    const stream = streamSessions(upf.client, operations, (result, i) => {
+      expect(result.code ?? 0).toBe(0);
+      acknowledged.set(`s${i}`, result);
+      if (i === KILL_AFTER) void upf.stop('SIGKILL');
+    });
+    await expect(stream).rejects.toThrow(/no answer|unavailable|cancelled|Connection/i);
+    expect(acknowledged.size).toBeGreaterThan(KILL_AFTER);
+    expect(acknowledged.size).toBeLessThan(SESSIONS);
+    await upf.start();
+    const found = await allSessions();
+    const missing = [...acknowledged.keys()].filter((name) => !found.has(name));
+    expect(missing).toEqual([]);
+    for (const [name, result] of acknowledged) {
+      const pdrs = found.get(name)?.pdrs ?? [];
+      const fTeid = pdrs[0]?.pdi?.local_f_teid;
+      expect(fTeid?.chosen_teid).toBe(result.chosen_f_teids?.[0]?.chosen_teid);
+      expect(pdrs[0]?.pdi?.ue_address?.ipv4).toBe(result.ue_address?.ipv4);
+    }
+    const teids = [...found.values()].map((one) => one.pdrs?.[0]?.pdi?.local_f_teid?.chosen_teid);
+    expect(new Set(teids).size).toBe(found.size);
+  });
+
+  it('and they carry traffic', async () => {
+    const names = [...acknowledged.keys()];
+    const some = [names[0], names[1999], names.at(-1)].map((name) => name ?? '');
+    const load = ['gnb', 'load', '--pps', '3000', '--time', '300ms', '--json'];
+    const { stdout } = await upf.sluice([...load, '--session', ...some]);
+    const result = JSON.parse(stdout) as {
+      sent: { packets: number };
+      upf: { tx: Record<string, number>; dropped: Record<string, number> };
+    };
+    expect(result.upf.dropped).toEqual({});
+    expect(result.upf.tx.n6).toBe(result.sent.packets);
+    const gnb = await upf.gnb(some[0] ?? '');
+    const ping = ['ping', '-c', '2', '-i', '0.05', '-W', '2', addresses.server];
+    expect((await lab.run(`ue:${some[0]}`, ping, false)).stdout).toContain('2 received');
+    await gnb.end();
+  });
+
+  it('new sessions take no TEID or address of theirs', async () => {
+    const before = await allSessions();
+    const created = ueSessionOf(await upf.create({ name: 'after-restart' }));
+    const old = [...before.values()].map(ueSessionOf);
+    expect(old.some((session) => session.upfTeid === created.upfTeid)).toBe(false);
+    expect(old.some((session) => session.ipv4 === created.ipv4)).toBe(false);
+  });
+});
+
+describe('a second process', () => {
+  it('is refused the data folder, by name', async () => {
+    const second = await lab.run('dn', [sluiceCommand, 'serve', '-c', upf.configFile], false);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain('upf-data');
+    expect(second.stderr).not.toMatch(/\n\s+at /);
+  });
+
+  it('is refused an API address in use, by address', async () => {
+    const data = join(lab.folder, 'other-data');
+    const args = ['serve', '-c', upf.configFile, '--data', data, '--http', '127.0.0.1:9191'];
+    const second = await lab.run('dn', [sluiceCommand, ...args], false);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain('upf.sock');
+    expect(second.stderr).not.toMatch(/\n\s+at /);
+  });
+
+  it('is refused N3 addresses and devices in use, with the field', async () => {
+    const api = `unix:${join(lab.folder, 'third.sock')}`;
+    const data = join(lab.folder, 'third-data');
+    const shared = ['serve', '-c', upf.configFile, '--data', data, '--http', '127.0.0.1:9192'];
+    const second = await lab.run('upf', [sluiceCommand, ...shared, '--api', api], false);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toMatch(/ports\[0\]\.addresses\[0\].*192\.0\.2\.1/);
+    const file = join(lab.folder, 'fourth.yaml');
+    const text = readFileSync(upf.configFile, 'utf8');
+    writeFileSync(
+      file,
+      text.replaceAll(addresses.upfN3, '127.0.0.9').replaceAll(addresses.upfN3v6, '::1'),
+    );
+    const fourth = ['serve', '-c', file, '--data', data, '--http', '127.0.0.1:9193', '--api', api];
+    const third = await lab.run('upf', [sluiceCommand, ...fourth], false);
+    expect(third.code).toBe(1);
+    expect(third.stderr).toMatch(/ports\[1\]\.device.*sluice0/);
+  });
+
+  it('leaves the first one at work', async () => {
+    expect(upf.running).toBe(true);
+    expect((await allSessions()).has('after-restart')).toBe(true);
+  });
+});

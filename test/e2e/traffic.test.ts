@@ -1,0 +1,283 @@
+/**
+ * Real packets through a real UPF: UE namespace → gNB → N3 → UPF → N6 → servers, and back.
+ * All of it is captured on N3 and decoded afterwards by tshark and scapy.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Report, Session, UpdateSessionResponse } from '../../src/cli/api/messages.js';
+import { withoutOutputs } from '../../src/cli/session/flags.js';
+import { streamSessions } from '../../src/cli/session/stream.js';
+import { addresses, Lab, type LabProcess } from './lab.js';
+import { Upf } from './upf.js';
+
+const UDP_OVER_IPV4 = 28;
+const FILE_BYTES = 8 << 20;
+
+let lab: Lab;
+let upf: Upf;
+let capture: LabProcess;
+let captureFile: string;
+
+beforeAll(async () => {
+  lab = await Lab.open();
+  captureFile = join(lab.folder, 'n3.pcapng');
+  // Enough for the pings and both downloads; what follows is more of the same.
+  const filter = ['-q', '-B', '64', '-a', 'filesize:24000', '-f', 'udp port 2152'];
+  capture = lab.start('upf', ['dumpcap', '-i', 'n3', ...filter, '-w', captureFile]);
+  upf = new Upf(lab);
+  await upf.start();
+  await upf.create({ name: 'ue1', ueIp: 'auto', ueIp6: 'auto', gnbTeid: '0x101' });
+  await upf.create({ name: 'ue2', ueIp: 'auto', ueIp6: 'auto', gnb: addresses.gnbV6 });
+  const webRoot = join(lab.folder, 'web');
+  mkdirSync(webRoot);
+  writeFileSync(join(webRoot, 'file'), randomBytes(FILE_BYTES));
+  lab.start('dn', ['/usr/bin/python3', '-m', 'http.server', '8000', '--bind', '::', '-d', webRoot]);
+  await lab.run('dn', [
+    'sh',
+    '-c',
+    'until curl -sg -o /dev/null http://[::1]:8000/; do sleep 0.1; done',
+  ]);
+});
+afterAll(async () => {
+  upf?.client.close();
+  await lab?.close();
+});
+
+/** iperf3 as a UE against a server of its own; the receiver's view of it. */
+async function iperf(ue: string, flags: readonly string[]) {
+  const server = lab.start('dn', ['iperf3', '-s', '-1', '-p', '5201', '--forceflush']);
+  await server.printed(/listening/i);
+  const command = ['iperf3', '-c', addresses.server, '-p', '5201', '-J', ...flags];
+  const client = await lab.run(`ue:${ue}`, command);
+  await server.finished;
+  const end = (JSON.parse(client.stdout) as { end: Record<string, IperfSum> }).end;
+  return { received: end.sum_received, udp: end.sum };
+}
+interface IperfSum {
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly bits_per_second: number;
+  readonly packets: number;
+  readonly lost_packets: number;
+}
+
+/** Bits per second of inner IP packets that the receiver got. */
+function innerRate(sum: IperfSum, payloadBytes: number): number {
+  const received = sum.packets - sum.lost_packets;
+  return (received * (payloadBytes + UDP_OVER_IPV4) * 8) / sum.seconds;
+}
+
+describe('a UE behind IPv4 and IPv6 tunnels', () => {
+  it('pings both families through both kinds of tunnel', async () => {
+    const gnbs = [await upf.gnb('ue1'), await upf.gnb('ue2')];
+    for (const ue of ['ue:ue1', 'ue:ue2'] as const) {
+      for (const target of [addresses.server, addresses.serverV6]) {
+        const ping = await lab.run(ue, ['ping', '-c', '5', '-i', '0.05', '-W', '2', target], false);
+        expect(ping.stdout, `${ue} to ${target}`).toContain('5 received, 0% packet loss');
+      }
+    }
+    for (const gnb of gnbs) {
+      const ended = await gnb.end('SIGINT');
+      expect(ended.code).toBe(0);
+      expect(ended.stdout).not.toContain('wrong container');
+      expect(ended.stdout).not.toContain('malformed');
+    }
+  });
+
+  it('downloads a file byte for byte, over IPv4 and IPv6', async () => {
+    const gnb = await upf.gnb('ue1');
+    const expected = createHash('sha256').update(readFileSync(join(lab.folder, 'web/file')));
+    const digest = expected.digest('hex');
+    for (const host of [addresses.server, `[${addresses.serverV6}]`]) {
+      const out = join(lab.folder, 'download');
+      await lab.run('ue:ue1', ['curl', '-sSfg', '-o', out, `http://${host}:8000/file`]);
+      expect(createHash('sha256').update(readFileSync(out)).digest('hex'), host).toBe(digest);
+    }
+    await gnb.end();
+  });
+
+  it('carries iperf3 TCP and UDP both ways', async () => {
+    const gnb = await upf.gnb('ue1');
+    for (const direction of [[], ['-R']]) {
+      const tcp = await iperf('ue1', ['-t', '1', ...direction]);
+      expect(tcp.received?.bytes).toBeGreaterThan(1_000_000);
+      const udp = await iperf('ue1', ['-u', '-b', '10M', '-l', '1200', '-t', '1', ...direction]);
+      expect(udp.udp?.lost_packets).toBe(0);
+      expect(udp.udp?.packets).toBeGreaterThan(900);
+    }
+    await gnb.end();
+  });
+
+  it('runs a command as a UE by exec, with its exit code, and leaves nothing behind', async () => {
+    const ok = await upf.sluice([
+      'gnb',
+      'exec',
+      '--bind',
+      addresses.gnb,
+      '--',
+      'ping',
+      '-c',
+      '2',
+      addresses.server,
+    ]);
+    expect(ok.stdout).toContain('2 received');
+    const failing = ['gnb', 'exec', '--session', 'ue1', '--', 'sh', '-c', 'exit 7'];
+    expect((await upf.sluice(failing, 'ran', false)).code).toBe(7);
+    const list = await upf.sluice(['session', 'list', '--json']);
+    const names = (JSON.parse(list.stdout) as Session[]).map((session) => session.name);
+    expect(names.sort()).toEqual(['ue1', 'ue2']);
+  });
+
+  it('takes over the namespace of a gNB that was killed', async () => {
+    const first = await upf.gnb('ue1');
+    const refused = await upf.sluice(['gnb', 'up', '--session', 'ue1'], 'ran', false);
+    expect(refused.stderr).toContain('in use by another gNB');
+    await first.end('SIGKILL');
+    const second = await upf.gnb('ue1');
+    const ping = await lab.run('ue:ue1', ['ping', '-c', '1', '-W', '2', addresses.server]);
+    expect(ping.stdout).toContain('1 received');
+    await second.end();
+  });
+});
+
+describe('QoS', () => {
+  it('holds the MBR within 5 % under UDP at 3 and 10 times the rate, per direction', async () => {
+    await upf.create({ name: 'slow', gnbTeid: '0x102', mbrUl: '5M', mbrDl: '10M' });
+    const gnb = await upf.gnb('slow');
+    const flags = ['-u', '-l', '1200', '-t', '4'];
+    for (const [direction, mbr, times] of [
+      [[], 5e6, 10],
+      [['-R'], 10e6, 3],
+    ] as const) {
+      const offered = ['-b', String(mbr * times)];
+      const { udp } = await iperf('slow', [...flags, ...offered, ...direction]);
+      const rate = innerRate(udp as IperfSum, 1200);
+      expect(rate / mbr, `direction ${direction.join('') || 'up'}`).toBeGreaterThan(0.95);
+      expect(rate / mbr, `direction ${direction.join('') || 'up'}`).toBeLessThan(1.05);
+    }
+    await gnb.end();
+    await upf.remove('slow');
+  });
+
+  it('closes and opens the gate of one direction', async () => {
+    const gnb = await upf.gnb('ue1');
+    const before = await upf.counts();
+    const ping = ['ping', '-c', '2', '-i', '0.05', '-W', '1', addresses.server];
+    await upf.sluice(['session', 'update', 'ue1', '--gate-dl', 'closed']);
+    expect((await lab.run('ue:ue1', ping, false)).stdout).toContain('0 received');
+    const after = await upf.counts();
+    expect((after.dropped.gate_closed ?? 0) - (before.dropped.gate_closed ?? 0)).toBe(2);
+    await upf.sluice(['session', 'update', 'ue1', '--gate-dl', 'open']);
+    expect((await lab.run('ue:ue1', ping, false)).stdout).toContain('2 received');
+    await gnb.end();
+  });
+});
+
+describe('usage', () => {
+  it('reports exactly the bytes that were sent', async () => {
+    await upf.create({ name: 'meter', gnbTeid: '0x103', volumeThreshold: '100k' });
+    const reports: Report[] = [];
+    const stream = upf.client.duplex('SessionService', 'WatchReports');
+    stream.on('data', (report: Report) => {
+      reports.push(report);
+      stream.write({ acknowledge: report.cursor });
+    });
+    stream.on('error', () => {});
+    stream.write({ names: ['meter'] });
+    const load = ['gnb', 'load', '--session', 'meter', '--pps', '2000', '--size', '700'];
+    const sent = JSON.parse((await upf.sluice([...load, '--time', '1s', '--json'])).stdout) as {
+      sent: { packets: number; bytes: number };
+    };
+    expect(sent.sent.packets).toBeGreaterThan(1000);
+    const last = await upf.remove('meter');
+    const final = (last.usage ?? []).reduce((sum, usage) => sum + Number(usage.uplink_bytes), 0);
+    const usage = () => reports.flatMap((report) => (report.usage ? [report.usage] : []));
+    const reported = () => usage().reduce((sum, one) => sum + Number(one.uplink_bytes ?? 0), 0);
+    await expect.poll(() => reported() + final, { timeout: 5000 }).toBe(sent.sent.bytes);
+    expect(usage().length).toBeGreaterThan(5);
+    expect(usage().map((one) => one.sequence ?? 0)).toEqual(usage().map((_, i) => i));
+    stream.end();
+  });
+});
+
+describe('updates', () => {
+  it('lose no packet while traffic flows', async () => {
+    const session = await upf.create({ name: 'moving', gnbTeid: '0x104' });
+    const load = ['gnb', 'load', '--session', 'moving', '--pps', '5000', '--time', '2s', '--json'];
+    const command = upf.sluice([...load, '--flows', '8']);
+    let running = true;
+    void command.finally(() => {
+      running = false;
+    });
+    let updates = 0;
+    const changed = withoutOutputs(structuredClone(session));
+    while (running) {
+      for (const pdr of changed.pdrs ?? []) pdr.precedence = 100 + (updates % 50);
+      for (const far of changed.fars ?? []) {
+        if (far.forward !== undefined) far.forward.dscp = updates % 64;
+      }
+      const request = { session: changed, expected_revision: '0' };
+      await upf.client.call<UpdateSessionResponse>('SessionService', 'UpdateSession', request);
+      updates += 1;
+    }
+    const result = JSON.parse((await command).stdout) as {
+      sent: { packets: number };
+      not_sent: number;
+      upf: { rx: number; tx: Record<string, number>; dropped: Record<string, number> };
+    };
+    expect(updates).toBeGreaterThan(20);
+    expect(result.not_sent).toBe(0);
+    expect(result.upf.dropped).toEqual({});
+    expect(result.upf.tx.n6).toBe(result.sent.packets);
+    await upf.remove('moving');
+  });
+
+  it('load from many sessions created and deleted in bulk reaches N6 whole', async () => {
+    const load = ['gnb', 'load', '--sessions', '500', '--pps', '20k', '--time', '1s', '--json'];
+    const { stdout } = await upf.sluice([...load, '--bind', addresses.gnb]);
+    const result = JSON.parse(stdout) as {
+      sessions: number;
+      sent: { packets: number };
+      upf: { tx: Record<string, number>; dropped: Record<string, number> };
+    };
+    expect(result.sessions).toBe(500);
+    expect(result.upf.dropped).toEqual({});
+    expect(result.upf.tx.n6).toBe(result.sent.packets);
+    const page = await upf.client.call<{ total?: string }>('SessionService', 'ListSessions', {});
+    expect(Number(page.total)).toBe(2);
+  });
+});
+
+describe('what left N3', () => {
+  it('is well-formed to tshark and scapy', async () => {
+    await capture.end('SIGINT');
+    const flags = ['-r', captureFile, '-Y', '_ws.malformed || _ws.expert.severity == error'];
+    const tshark = await lab.run('upf', ['tshark', ...flags]);
+    expect(tshark.stdout).toBe('');
+    const script = join(import.meta.dirname, 'check_n3.py');
+    const sources = [addresses.upfN3, addresses.upfN3v6];
+    const small = join(lab.folder, 'small.pcapng');
+    await lab.run('upf', ['tshark', '-r', captureFile, '-c', '20000', '-w', small]);
+    const scapy = await lab.run('upf', ['/usr/bin/python3', script, small, ...sources]);
+    const found = JSON.parse(scapy.stdout) as Record<string, number> & { complaints: string[] };
+    expect(found.complaints).toEqual([]);
+    expect(found.gpdu).toBeGreaterThan(1000);
+    expect(found.v6).toBeGreaterThan(5);
+  });
+
+  it('is accounted for, packet by packet', async () => {
+    const counts = await upf.counts();
+    const sum = (parts: Readonly<Record<string, number>>) =>
+      Object.values(parts).reduce((total, part) => total + part, 0);
+    expect(counts.rx + counts.created).toBe(sum(counts.tx) + counts.held + sum(counts.dropped));
+  });
+
+  it('shuts down cleanly on SIGTERM', async () => {
+    await streamSessions(upf.client, [{ delete: { name: 'ue1' } }, { delete: { name: 'ue2' } }]);
+    const ended = await upf.stop('SIGTERM');
+    expect(ended.signal).toBeNull();
+    expect(ended.code).toBe(0);
+  });
+});
