@@ -56,7 +56,7 @@ double two_cores(const bench::Options& options) {
   if (fixture.ring == nullptr) return -1;
   Ring& ring = *fixture.ring;
   const std::uint64_t rounds = options.rounds(20'000'000 / (kBurst < 8 ? 4 : kBurst));
-  // Relaxed would do for the sums below, join() orders them; these two start the race.
+  // Both start when both are there, or the first one's start would be measured too.
   std::atomic<bool> ready{false};
   std::atomic<bool> go{false};
   std::thread producer([&] {
@@ -65,7 +65,7 @@ double two_cores(const bench::Options& options) {
     ready.store(true, std::memory_order_release);          // pairs with the acquire below
     while (!go.load(std::memory_order_acquire)) continue;  // pairs with go's release
     for (std::uint64_t i = 0; i < rounds; ++i) {
-      while (!ring.enqueue_bulk(in, kBurst)) __builtin_ia32_pause();
+      while (!ring.enqueue_bulk(in, kBurst)) sluice::spin_pause();
     }
   });
   while (!ready.load(std::memory_order_acquire)) std::this_thread::yield();
@@ -73,12 +73,39 @@ double two_cores(const bench::Options& options) {
   const std::uint64_t start = sluice::tsc();
   go.store(true, std::memory_order_release);
   for (std::uint64_t i = 0; i < rounds; ++i) {
-    while (!ring.dequeue_bulk(out, kBurst)) __builtin_ia32_pause();
+    while (!ring.dequeue_bulk(out, kBurst)) sluice::spin_pause();
     bench::keep(out);
   }
   const std::uint64_t end = sluice::tsc();
   producer.join();
   return static_cast<double>(end - start) / static_cast<double>(rounds * kBurst);
+}
+
+// How long a line takes from one core to the other: what the two-core figures are made of. It
+// differs by a factor of ten with where a hypervisor puts the cores.
+double line_transfer(const bench::Options& options) {
+  if (bench::core(1) == bench::kNoCore) return -1;
+  const std::uint64_t rounds = options.rounds(1'000'000);
+  struct alignas(2 * sluice::kCacheLine) {
+    // Odd: the other thread's turn. Release on store pairs with the acquire of the other side.
+    std::atomic<std::uint64_t> turn{0};
+  } line;
+  std::thread other([&] {
+    sluice::pin_this_thread(bench::core(1));
+    for (std::uint64_t i = 0; i < rounds; ++i) {
+      while (line.turn.load(std::memory_order_acquire) != 2 * i + 1) sluice::spin_pause();
+      line.turn.store(2 * i + 2, std::memory_order_release);
+    }
+  });
+  std::uint64_t start = 0;
+  for (std::uint64_t i = 0; i < rounds; ++i) {
+    line.turn.store(2 * i + 1, std::memory_order_release);
+    while (line.turn.load(std::memory_order_acquire) != 2 * i + 2) sluice::spin_pause();
+    if (i == 0) start = sluice::tsc();  // the other thread is there
+  }
+  const std::uint64_t end = sluice::tsc();
+  other.join();
+  return static_cast<double>(end - start) / static_cast<double>(2 * (rounds - 1) + 1);
 }
 
 template <template <class> class Ring, unsigned kBurst>
@@ -98,6 +125,7 @@ bool add_all(const std::string& kind) {
   return true;
 }
 
+const bench::Register kLine("ring/line/2core", "cycles", line_transfer);
 const bool kSpsc = add_all<SpscRing>("spsc");
 const bool kMpmc = add_all<MpmcRing>("mpmc");
 }  // namespace

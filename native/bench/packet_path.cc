@@ -1,0 +1,141 @@
+#include "bench/packet_path.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+
+#include "wire/bytes.h"
+
+namespace bench {
+namespace {
+using namespace sluice;
+
+constexpr std::array<std::uint32_t, 4> kKey{0x1234567, 0x89abcdf, 0x3141592, 0x6535897};
+
+SessionSpec session_of(std::uint32_t teid, std::uint32_t ue, bool full) {
+  SessionSpec s;
+  s.ue_ipv4 = ue;
+  PdrSpec up, down;
+  up.teid = teid;
+  up.local_ipv4 = kN3;
+  down.id = 2;
+  down.source = 2;
+  down.far = 1;
+  FarSpec to_core, to_gnb;
+  to_gnb.id = 2;
+  to_gnb.destination = 1;
+  to_gnb.tunnel = true;
+  to_gnb.teid = teid ^ 0x5a5a5a;
+  to_gnb.ipv4 = kGnb;
+  s.fars = {to_core, to_gnb};
+  if (!full) {
+    s.pdrs = {up, down};
+    return s;
+  }
+  FilterSpec first, second;
+  first.protocol = 6;
+  first.remote = kServer & 0xffffff00;
+  first.remote_length = 24;
+  first.remote_ports = {{80, 90}};
+  second.protocol = 17;
+  second.remote = kServer & 0xffff0000;
+  second.remote_length = 16;
+  second.remote_ports = {{400, 500}};
+  QerSpec flow, ambr;
+  flow.qfi = 9;
+  flow.uplink_mbr = flow.downlink_mbr = 100'000'000;
+  ambr.id = 2;
+  ambr.uplink_mbr = ambr.downlink_mbr = 200'000'000;
+  ambr.shared = "ambr";
+  s.qers = {flow, ambr};
+  UrrSpec urr;
+  urr.threshold[0] = 1ull << 40;
+  s.urrs = {urr};
+  for (PdrSpec* p : {&up, &down}) {
+    p->qers = {0, 1};
+    p->urrs = {0};
+  }
+  PdrSpec up2 = up, down2 = down;
+  up.precedence = down.precedence = 10;
+  up2.id = 3;
+  down2.id = 4;
+  up.filters = down.filters = {first};
+  up2.filters = down2.filters = {second};
+  s.pdrs = {up, up2, down, down2};
+  return s;
+}
+
+void fail(const Error& error) {
+  std::fprintf(stderr, "bench: %s (%s)\n", error.message.c_str(), error.field.c_str());
+  std::exit(1);
+}
+
+std::uint32_t teid_of(unsigned bucket, std::uint32_t slot, unsigned slot_bits) {
+  constexpr std::uint32_t m = 0xffffff;
+  std::uint32_t x = ((1u << slot_bits | slot) ^ kKey[0]) & m;
+  x = x * (kKey[1] | 1) & m;
+  x ^= x >> 12;
+  x = x * (kKey[2] | 1) & m;
+  x ^= x >> 12;
+  return bucket << 24 | (x * (kKey[3] | 1) & m);
+}
+
+void make(PacketPath& path) {
+  DatapathConfig config;
+  config.packets_max = 8192;
+  config.workers = 0;
+  config.sessions.slots_per_bucket = (path.sessions + 255) / 256 + 8;
+  config.sessions.slot_bits = 13;
+  config.sessions.teid_key = kKey;
+  PortConfig n3, n6;
+  n3.name = "n3";
+  n6.name = "n6";
+  n3.driver = n6.driver = "memory";
+  IpAddress address;
+  wire::store32(reinterpret_cast<std::byte*>(address.bytes.data()), kN3);
+  n3.addresses = {address};
+  n3.network_instances = n6.network_instances = {"*"};
+  n6.role = PortRole::Core;
+  config.ports = {n3, n6};
+  const std::uint32_t slots = config.sessions.slots_per_bucket,
+                      slot_bits = config.sessions.slot_bits;
+  auto made = Datapath::create(std::move(config));
+  if (!made) fail(made.error());
+  path.datapath = std::move(made).value();
+  RecordBuilder builder;
+  const std::size_t words = builder.build(session_of(1, 1, path.full)).size();
+  path.records.resize(words * path.sessions);
+  path.datapath->register_chunk(reinterpret_cast<const std::byte*>(path.records.data()),
+                                path.records.size() * 4);
+  for (std::uint32_t i = 0; i < path.sessions; ++i) {
+    const unsigned bucket = i % 256, slot = i / 256;
+    const PacketPath::Key key{teid_of(bucket, slot, slot_bits), 0x0b000000 + i};
+    path.keys.push_back(key);
+    const auto record = builder.build(session_of(key.teid, key.ue, path.full));
+    std::copy(record.begin(), record.end(), path.records.begin() + static_cast<long>(words * i));
+    std::uint32_t ticket;
+    const auto error =
+        path.datapath->sessions().prepare(OperationKind::Create, bucket * slots + slot,
+                                          &path.records[words * i], words * 4, 0, ticket);
+    if (error.status != PrepareStatus::Ok)
+      fail({"prepare refused session " + std::to_string(i), ""});
+    path.datapath->apply(&ticket, 1);
+  }
+  if (Status status = path.datapath->start(); !status) fail(status.error());
+}
+
+}  // namespace
+
+PacketPath& PacketPath::of(std::uint32_t sessions, bool full) {
+  static std::map<std::pair<std::uint32_t, bool>, std::unique_ptr<PacketPath>> made;
+  auto& path = made[{sessions, full}];
+  if (!path) {
+    path = std::make_unique<PacketPath>();
+    path->sessions = sessions;
+    path->full = full;
+    make(*path);
+  }
+  return *path;
+}
+
+}  // namespace bench
