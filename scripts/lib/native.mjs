@@ -63,8 +63,13 @@ export async function configureNative(kind, { refresh = false } = {}) {
   const configured = current === wanted && existsSync(join(folder, 'build.ninja'));
   if (configured && !refresh) return folder;
   const task = begin(`native configuration (${kind})`);
-  // A cache of another place or generator makes CMake refuse; build products are cheap to lose.
-  if (current !== wanted) rmSync(folder, { recursive: true, force: true });
+  // A cache of another place or generator makes CMake refuse. The rest may stay: Ninja knows by
+  // which command each product was made, and node-gyp keeps files of its own beside them.
+  if (current !== wanted) {
+    for (const cache of ['CMakeCache.txt', 'CMakeFiles']) {
+      rmSync(join(folder, cache), { recursive: true, force: true });
+    }
+  }
   const generator = findProgram('ninja') ? ['-G', 'Ninja'] : [];
   const { code, output } = await run(
     'cmake',
