@@ -40,7 +40,8 @@ export function createNativeDatapath(config: DatapathConfig): Datapath {
   const addon = loadAddon() as Addon;
   const datapath = withField(() => new addon.Datapath(config));
   const start = datapath.start.bind(datapath);
-  datapath.start = () => withField(start);
+  // Methods of a native class are read-only on its prototype; an own property is not.
+  Object.defineProperty(datapath, 'start', { value: () => withField(start) });
   return datapath;
 }
 
