@@ -36,7 +36,7 @@ export async function buildNative(kind) {
   let task;
   const { code, output } = await run('cmake', ['--build', folder], {
     onLine: (line) => {
-      if (!/^\[\d+\/\d+\]/.test(line)) return;
+      if (!/^\[\d+\/\d+\]/.test(line) || line.includes('Re-checking globbed')) return;
       task ??= begin(title);
       task.progress(line.split(' ', 1)[0]);
     },
