@@ -94,7 +94,8 @@ def send_case(name, out):
             out.sendto(random.randbytes(random.randint(0, 1400)), (UPF, 2152))
     elif name in ("outer-fragments", "lone-fragment"):
         for n in range(COPIES):
-            whole = IP(dst=UPF, id=7000 + n) / UDP(sport=2152, dport=2152, chksum=0)
+            first_id = 7000 if name == "outer-fragments" else 9000
+            whole = IP(dst=UPF, id=first_id + n) / UDP(sport=2152, dport=2152, chksum=0)
             whole = whole / Raw(gpdu(inner(payload=b"y" * 1000)))
             pieces = fragment(whole, fragsize=504)
             send(pieces if name == "outer-fragments" else pieces[1])

@@ -15,7 +15,7 @@ import { SessionDecoder } from '../../model/session-decode.js';
 import { encodeSession } from '../../model/session-encode.js';
 import { RecordValidator } from '../../model/validate.js';
 import type { SessionEngine } from '../../session/engine.js';
-import { createSessionEngine } from '../../session/engine-core.js';
+import { EngineCore } from '../../session/engine-core.js';
 import { loadIdentity } from '../../session/identity.js';
 import { MemoryStore } from '../../store/memory.js';
 import { type PacketCounts, packetCounts } from '../packet-counts.js';
@@ -88,7 +88,7 @@ async function replayIn(folder: string, request: ReplayRequest): Promise<ReplayR
     ports,
     ...identity,
   });
-  const engine = createSessionEngine({ datapath, store, identity, ports, sessionsMax });
+  const engine = new EngineCore({ datapath, store, identity, ports, sessionsMax });
   try {
     await engine.restore();
     const created = await createSessions(engine, request.sessions);
