@@ -28,6 +28,15 @@ inline std::uint64_t tsc() noexcept {
 #endif
 }
 
+/// Tells the processor that this is a loop that waits for another core.
+inline void spin_pause() noexcept {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 class Clock {
  public:
   /// Measures the counter against the system's clock for about 20 ms.

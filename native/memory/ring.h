@@ -17,6 +17,7 @@
 #include <thread>
 #include <type_traits>
 
+#include "base/clock.h"
 #include "base/types.h"
 
 namespace sluice {
@@ -133,11 +134,7 @@ class SharedEnd {
       std::this_thread::yield();
       return;
     }
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("yield");
-#endif
+    spin_pause();
   }
 
   alignas(kCacheLine) std::atomic<std::uint64_t> claimed_{0};
