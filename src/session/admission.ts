@@ -16,7 +16,7 @@ import {
   URR_WORDS,
 } from '../model/record-layout.js';
 import { sameText, urrCount, urrsAt } from '../model/record.js';
-import { sameContent } from '../model/same-content.js';
+import { sameContent } from './same-content.js';
 import type { Choices } from './allocators/choices.js';
 import type { RecordAt } from './allocators/ue-addresses.js';
 import type { UpdateOptions } from './engine.js';

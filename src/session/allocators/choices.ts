@@ -52,7 +52,7 @@ export class Choices {
   readonly addresses: UeAddresses;
 
   constructor(
-    private readonly networks: Networks,
+    readonly networks: Networks,
     private readonly slots: Slots,
     private readonly permutation: TeidPermutation,
     private readonly refusal: Refusal,

@@ -38,6 +38,7 @@ interface PortNetworks {
 export class Networks {
   /** Every pool, for restore and statistics. */
   readonly pools: readonly AddressPool[];
+  /** By hash, as a signed word: those are no objects to the engine of JavaScript. */
   readonly #named = new Map<number, NamedNetwork[]>();
   readonly #unnamed: Network;
   readonly #any: Network;
@@ -56,7 +57,7 @@ export class Networks {
     for (const name of names) {
       const carried = network(entries, (list) => list.includes(name) || list.includes('*'));
       const { words, ref } = textWords(name);
-      const hash = hashText(words, 0, ref, 0);
+      const hash = hashText(words, 0, ref, 0) | 0;
       const same = this.#named.get(hash) ?? [];
       same.push({ ...carried, words, ref });
       this.#named.set(hash, same);
@@ -66,7 +67,7 @@ export class Networks {
   /** The network of an instance in a record; an absent one (ref 0) is any port's. */
   find(words: Uint32Array, base: number, ref: number): Network {
     if (ref === 0) return this.#unnamed;
-    const named = this.#named.get(hashText(words, base, ref, 0));
+    const named = this.#named.get(hashText(words, base, ref, 0) | 0);
     if (named !== undefined) {
       for (const one of named) {
         if (sameText(one.words, 0, one.ref, words, base, ref)) return one;

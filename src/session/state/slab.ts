@@ -17,11 +17,11 @@ const CHUNKS_MAX = (1 << (32 - UNITS_PER_CHUNK_BITS)) - 1;
 const BYTES_WORD = 1;
 const NO_CLASS = 0xff;
 
-/** Class sizes in units: every multiple up to 8, then steps of at most an eighth. */
+/** Class sizes in units: every multiple up to 16, then steps of at most a sixteenth. */
 function classUnits(): number[] {
   const unitsPerPage = SLAB_PAGE_BYTES / SLAB_UNIT_BYTES;
   const units: number[] = [];
-  for (let size = 1; size < unitsPerPage / 8; size += Math.max(1, size >>> 3)) units.push(size);
+  for (let size = 1; size < unitsPerPage / 8; size += Math.max(1, size >>> 4)) units.push(size);
   for (let perPage = 8; perPage >= 1; perPage--) units.push(Math.floor(unitsPerPage / perPage));
   return units;
 }
