@@ -12,12 +12,14 @@ import { HealthImplementation } from 'grpc-health-check';
 import { type ListenAddress, listenText } from '../base/config/listen.js';
 import type { Log } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
+import { MODEL_LIMITS } from '../model/session-decode.js';
 import type { SessionEngine } from '../session/engine.js';
 import { BindError, bindError, clearStaleSocket, removeSocketFile } from './bind-address.js';
 import { CALL_LIMITS, CallGuard, type CallLimits } from './call-guard.js';
 import { certificateOwner, localOwner } from './identity.js';
 import { type NodeSource, nodeService, nodeServiceDefinition } from './node-service.js';
 import { addReflection } from './reflection/reflection.js';
+import type { WorkerOf } from './sessions/answer-encode.js';
 import { sessionServiceDefinition } from './sessions/definition.js';
 import { sessionService } from './sessions/service.js';
 
@@ -39,6 +41,8 @@ export interface ApiServerOptions {
   readonly tls?: TlsFiles | undefined;
   readonly engine: SessionEngine;
   readonly node: NodeSource;
+  readonly rulesPerSession: number;
+  readonly workerOf: WorkerOf;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly limits?: CallLimits;
@@ -62,7 +66,15 @@ export class ApiServer {
     const closing = this.#closing.signal;
     this.#server.addService(
       sessionServiceDefinition,
-      sessionService({ engine, ownerOf, closing, metrics, log }),
+      sessionService({
+        engine,
+        limits: { ...MODEL_LIMITS, rulesPerSession: options.rulesPerSession },
+        workerOf: options.workerOf,
+        ownerOf,
+        closing,
+        metrics,
+        log,
+      }),
     );
     this.#server.addService(nodeServiceDefinition(), nodeService(node, closing, log));
     this.#health.addToServer(this.#server);

@@ -1,0 +1,328 @@
+/**
+ * The composition root: the only file that knows which implementation serves which
+ * interface, and in what order they start and stop. Threads: the control thread.
+ * {@link serve} is what `sluice serve` calls; {@link UpfNode} is the node without a process.
+ */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { BindError } from './api/bind-address.js';
+import { addCollectors } from './api/http/collectors.js';
+import { HttpServer } from './api/http/http-server.js';
+import { packageFolder } from './api/proto-files.js';
+import { ApiServer } from './api/server.js';
+import type { Config, PortConfig } from './base/config/config.js';
+import { isLoopback, type ListenAddress, listenText, parseListen } from './base/config/listen.js';
+import { SluiceError } from './base/errors.js';
+import { createLog, type Log } from './base/log.js';
+import { Metrics } from './base/metrics.js';
+import type { Datapath, DatapathConfig } from './datapath/datapath.js';
+import { createNativeDatapath, DatapathError } from './datapath/native.js';
+import { tunObstacle } from './datapath/tun-access.js';
+import { createEngine, type SessionEngine } from './session/engine.js';
+import { loadIdentity, type StoreIdentity } from './session/identity.js';
+import { EmbeddedStore } from './store/embedded.js';
+import type { Store } from './store/store.js';
+import { ToolError } from './tools/tool-error.js';
+
+/** How long calls under way may take when the node shuts down. */
+const DRAIN_MS = 10_000;
+/** Packets on their way through the node. */
+const PACKETS_PER_WORKER = 16_384;
+/** After a shutdown, for whatever still holds the process. */
+const LINGER_MS = 2_000;
+const PROGRESS_LOG_MS = 1_000;
+
+/** What a test replaces. */
+export interface NodeParts {
+  readonly log: Log;
+  readonly createDatapath: (config: DatapathConfig) => Datapath;
+  /** Why TUN devices can't be used, undefined: they can. */
+  readonly tunObstacle: () => string | undefined;
+}
+
+interface Opened {
+  readonly engine: SessionEngine;
+  readonly datapath: Datapath;
+  readonly identity: StoreIdentity;
+}
+
+type Phase = 'starting' | 'restoring' | 'ready' | 'draining';
+
+export class UpfNode {
+  readonly #startTimeMs = Date.now();
+  readonly #metrics = new Metrics();
+  readonly #version = productVersion();
+  readonly #warnings: string[] = [];
+  readonly #log: Log;
+  #phase: Phase = 'starting';
+  #progress = '';
+  #store: Store | undefined;
+  #datapath: Datapath | undefined;
+  #engine: SessionEngine | undefined;
+  #http: HttpServer | undefined;
+  #api: ApiServer | undefined;
+  #stopped: Promise<void> | undefined;
+
+  private constructor(
+    private readonly config: Config,
+    private readonly parts: NodeParts,
+  ) {
+    this.#log = parts.log;
+  }
+
+  /** Resolves when the node serves. If a part fails, what was started is stopped again. */
+  static async start(config: Config, parts: NodeParts): Promise<UpfNode> {
+    const node = new UpfNode(config, parts);
+    try {
+      await node.#start();
+      return node;
+    } catch (error) {
+      await node.stop();
+      throw error;
+    }
+  }
+
+  get apiAddress(): ListenAddress | undefined {
+    return this.#api?.address;
+  }
+  get httpAddress(): ListenAddress | undefined {
+    return this.#http?.address;
+  }
+
+  /** The line that tells people and scripts that everything is open. */
+  readyLine(): string {
+    const status = this.#datapath?.status();
+    const ports = status?.ports.map((port) => `${port.name}:${port.driver}`) ?? [];
+    const parts = {
+      api: this.apiAddress && listenText(this.apiAddress),
+      http: this.httpAddress && listenText(this.httpAddress),
+      ports: ports.join(','),
+      workers: status?.workers.length,
+      sessions: this.#engine?.count,
+    };
+    const texts = Object.entries(parts).map(([name, value]) => `${name}=${value ?? ''}`);
+    return `ready ${texts.join(' ')}`;
+  }
+
+  /** Drains and closes everything that is open, in the order that loses nothing. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #start(): Promise<void> {
+    const { config } = this;
+    this.#collect();
+    this.#store = this.#measured(EmbeddedStore.open(config.store));
+    if (this.#store.lost !== '') this.#warn(`earlier sessions were given up: ${this.#store.lost}`);
+    this.#http = await HttpServer.start({
+      listen: listenOf(config.http.listen),
+      metrics: this.#metrics,
+      log: this.#log,
+      notReady: () => this.#notReady(),
+    });
+    const opened = await this.#openEngine(this.#store);
+    const { engine, datapath } = opened;
+    await this.#restore(engine);
+    datapath.start();
+    for (const warning of datapath.status().warnings) this.#log.warn(warning);
+    this.#api = await this.#openApi(opened);
+    this.#phase = 'ready';
+    this.#log.info({ version: this.#version, sessions: engine.count }, 'the node serves');
+  }
+
+  async #openEngine(store: Store): Promise<Opened> {
+    const { config } = this;
+    const sessionsMax = config.limits.sessions;
+    const identity = await loadIdentity(store, sessionsMax);
+    const ports = this.#usablePorts();
+    const datapath = this.parts.createDatapath({
+      sessionsMax,
+      packetsMax: PACKETS_PER_WORKER * config.workers.count,
+      hugepages: config.workers.hugepages,
+      workers: config.workers,
+      ports,
+      ...identity,
+    });
+    this.#datapath = datapath;
+    const engine = createEngine({ datapath, store, identity, ports, sessionsMax });
+    this.#engine = engine;
+    return { engine, datapath, identity };
+  }
+
+  async #restore(engine: SessionEngine): Promise<void> {
+    this.#phase = 'restoring';
+    let logged = Date.now();
+    await engine.restore(({ restored, total }) => {
+      this.#progress = `${restored} of ${total}`;
+      if (Date.now() - logged < PROGRESS_LOG_MS) return;
+      logged = Date.now();
+      this.#log.info({ restored, total }, 'restoring sessions');
+    });
+  }
+
+  #openApi({ engine, datapath, identity }: Opened): Promise<ApiServer> {
+    const { config } = this;
+    const listen = listenOf(config.api.listen);
+    if (config.api.tls === undefined && listen.kind === 'tcp' && !isLoopback(listen.host)) {
+      this.#warn(
+        `api.listen ${config.api.listen} serves plain text to the network; set api.tls, or listen on a loopback address or a unix socket`,
+      );
+    }
+    return ApiServer.start({
+      listen,
+      tls: config.api.tls,
+      // As the packet path fills its table of buckets at start.
+      workerOf: (index) => Math.floor(index / identity.slotsPerBucket) % config.workers.count,
+      rulesPerSession: config.limits.rulesPerSession,
+      engine,
+      metrics: this.#metrics,
+      log: this.#log,
+      node: {
+        id: config.node.id,
+        version: this.#version,
+        startTimeMs: this.#startTimeMs,
+        warnings: () => this.#warnings,
+        sessions: () => engine.count,
+        status: () => datapath.status(),
+        statistics: () => datapath.statistics(),
+      },
+    });
+  }
+
+  /** The ports as configured, but N6 in memory where TUN devices can't be made. */
+  #usablePorts(): PortConfig[] {
+    const { ports } = this.config;
+    if (!ports.some((port) => port.driver === 'tun')) return ports;
+    const obstacle = this.parts.tunObstacle();
+    if (obstacle === undefined) return ports;
+    return ports.map((port) => {
+      if (port.driver !== 'tun') return port;
+      this.#warn(`port ${port.name} is a memory port and carries no traffic: ${obstacle}`);
+      return { ...port, driver: 'memory' };
+    });
+  }
+
+  #collect(): void {
+    addCollectors(this.#metrics, {
+      statistics: () => this.#datapath?.statistics(),
+      status: () => this.#datapath?.status(),
+      engine: () => this.#engine?.statistics(),
+      ready: () => this.#phase === 'ready',
+      version: this.#version,
+      node: this.config.node.id,
+    });
+  }
+
+  #measured(store: Store): Store {
+    const latency = this.#metrics.latency(
+      'sluice_store_commit_duration_seconds',
+      'Time until the store has a group of sessions',
+    );
+    const commit = store.commit.bind(store);
+    store.commit = () => {
+      const done = latency.startTimer();
+      return commit().finally(() => done());
+    };
+    return store;
+  }
+
+  #warn(message: string): void {
+    this.#warnings.push(message);
+    this.#log.warn(message);
+  }
+
+  #notReady(): string | undefined {
+    if (this.#phase === 'ready') return undefined;
+    if (this.#phase === 'restoring') return `restoring sessions: ${this.#progress}`;
+    return this.#phase === 'draining' ? 'shutting down' : 'starting';
+  }
+
+  async #stop(): Promise<void> {
+    this.#phase = 'draining';
+    const steps: [string, () => Promise<void> | void | undefined][] = [
+      ['gRPC server', () => this.#api?.stop(DRAIN_MS)],
+      ['session engine', () => this.#engine?.shutdown()],
+      ['packet path', () => this.#datapath?.stop()],
+      ['store', () => this.#store?.close()],
+      ['HTTP server', () => this.#http?.stop()],
+    ];
+    const failures: unknown[] = [];
+    for (const [what, close] of steps) {
+      try {
+        await close();
+      } catch (error) {
+        failures.push(error);
+        this.#log.error({ err: error }, `the ${what} did not close cleanly`);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'the shutdown was not clean');
+  }
+}
+
+/**
+ * Runs the node until SIGTERM or SIGINT; resolves after a clean shutdown.
+ * @throws ToolError when it can't start, with all that the person needs.
+ */
+export async function serve(config: Config): Promise<void> {
+  const log = createLog({ fields: { node: config.node.id } });
+  exitOnDefects(log);
+  const stopAsked = stopSignal(log);
+  let node: UpfNode;
+  try {
+    node = await UpfNode.start(config, { log, createDatapath: createNativeDatapath, tunObstacle });
+  } catch (error) {
+    throw forPeople(error);
+  }
+  process.stdout.write(`${node.readyLine()}\n`);
+  const signal = await stopAsked;
+  log.info({ signal }, 'shutting down; the same signal again ends at once');
+  await node.stop();
+  log.info('stopped');
+  setTimeout(() => process.exit(0), LINGER_MS).unref();
+}
+
+/** Resolves at the first signal; the second ends the process. */
+function stopSignal(log: Log): Promise<string> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const receive = (signal: string): void => {
+      if (asked) {
+        log.fatal({ signal }, 'ended before the shutdown was done');
+        process.exit(1);
+      }
+      asked = true;
+      resolve(signal);
+    };
+    process.on('SIGTERM', receive);
+    process.on('SIGINT', receive);
+  });
+}
+
+function exitOnDefects(log: Log): void {
+  const exit = (error: unknown): void => {
+    log.fatal({ err: error }, 'a defect: the process ends');
+    process.exit(1);
+  };
+  process.on('uncaughtException', exit);
+  process.on('unhandledRejection', exit);
+}
+
+/** Operating errors as the sentence that they are; defects as they come. */
+function forPeople(error: unknown): unknown {
+  if (error instanceof BindError) return new ToolError(error.message);
+  const placed = error instanceof DatapathError || error instanceof SluiceError;
+  if (!placed || (error instanceof SluiceError && error.code === 'internal')) return error;
+  return new ToolError(error.field === '' ? error.message : `${error.field}: ${error.message}`);
+}
+
+function listenOf(text: string): ListenAddress {
+  const address = parseListen(text);
+  if (address === undefined) throw new Error(`${text} passed the checks but is no address`);
+  return address;
+}
+
+function productVersion(): string {
+  const file = path.join(packageFolder(), 'package.json');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
