@@ -76,9 +76,15 @@ async function runReplay(capture: string, options: ReplayFlags): Promise<ReplayR
     ...(options.out !== undefined && { output: options.out }),
     n3: options.n3 ?? [],
     sessions: sessions.map((session) => client.encode('Session', session)),
+    usePools: sessions.some(leavesAddress),
     adopt: options.wrap === true,
     ueSessionOf: (bytes) => wrappable(client.decode<Session>('Session', bytes)),
   });
+}
+
+function leavesAddress(session: Session): boolean {
+  const addresses = (session.pdrs ?? []).map((pdr) => pdr.pdi?.ue_address);
+  return addresses.some((ue) => ue?.ipv4 === 'auto' || ue?.ipv6_prefix === 'auto');
 }
 
 /** A session without a tunnel on both sides takes part, but nothing is wrapped into it. */

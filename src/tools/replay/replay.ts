@@ -42,6 +42,8 @@ export interface ReplayRequest {
   readonly n3: readonly string[];
   /** encoded sluice.v1.Session messages */
   readonly sessions: readonly Uint8Array[];
+  /** some session leaves its UE address to the UPF; without, no address is kept for a pool */
+  readonly usePools: boolean;
   /** give conversations of strangers to the sessions in turn */
   readonly adopt: boolean;
   /** reads a session as it was created, undefined: nothing can be wrapped into it; the caller
@@ -75,7 +77,9 @@ async function replayIn(folder: string, request: ReplayRequest): Promise<ReplayR
   const file = (name: string): string => join(folder, `${name}.pcapng`);
   const ports = [
     portOf('n3', 'access', file('n3-in'), file('n3-out'), { addresses: request.n3 }),
-    portOf('n6', 'core', file('n6-in'), file('n6-out'), { uePools: UE_POOLS }),
+    portOf('n6', 'core', file('n6-in'), file('n6-out'), {
+      uePools: request.usePools ? UE_POOLS : [],
+    }),
   ];
   const sessionsMax = Math.max(1024, request.sessions.length);
   const store = new MemoryStore();
