@@ -8,6 +8,13 @@ import * as layout from './record-layout.js';
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
+/** Four bytes as they lie in memory, as a word. */
+function wordOf(first: number, second: number, third: number, fourth: number): number {
+  return LITTLE_ENDIAN
+    ? first | (second << 8) | (third << 16) | (fourth << 24)
+    : (first << 24) | (second << 16) | (third << 8) | fourth;
+}
+
 /** References between rules by ID, as requests have them; link.ts turns them into indices. */
 export class RuleReferences {
   /** per PDR */
@@ -27,6 +34,22 @@ export class RuleReferences {
   readonly urrIds = new Uint32Array(0x4000);
   qers = 0;
   urrs = 0;
+
+  /** Plain loops: for a few words fill() costs more than it does. */
+  clear(pdrs: number, fars: number, urrs: number): void {
+    this.qers = 0;
+    this.urrs = 0;
+    for (let pdr = 0; pdr < pdrs; pdr++) {
+      this.farIds[pdr] = 0;
+      this.qerCount[pdr] = 0;
+      this.urrCount[pdr] = 0;
+    }
+    for (let far = 0; far < fars; far++) this.barIds[far] = 0;
+    for (let urr = 0; urr < urrs; urr++) {
+      this.quotaFarIds[urr] = 0;
+      this.linkedCount[urr] = 0;
+    }
+  }
 }
 
 export class RecordBuffer {
@@ -83,15 +106,7 @@ export class RecordBuffer {
     words[layout.HEADER_MAGIC] = layout.RECORD_MAGIC;
     words[layout.HEADER_COUNTS1] = (pdrs << 8) | (fars << 16) | (qers << 24);
     words[layout.HEADER_COUNTS2] = urrs | (bars << 8) | (this.filters << 16);
-    const references = this.references;
-    references.qers = 0;
-    references.urrs = 0;
-    references.farIds.fill(0, 0, pdrs);
-    references.qerCount.fill(0, 0, pdrs);
-    references.urrCount.fill(0, 0, pdrs);
-    references.linkedCount.fill(0, 0, urrs);
-    references.quotaFarIds.fill(0, 0, urrs);
-    references.barIds.fill(0, 0, fars);
+    this.references.clear(pdrs, fars, urrs);
   }
 
   /** Pads the record and writes its length; call again after anything was appended. */
@@ -109,7 +124,8 @@ export class RecordBuffer {
       this.overflowed = true;
       return 0;
     }
-    this.words.fill(0, at, at + count);
+    const words = this.words;
+    for (let word = at; word < at + count; word++) words[word] = 0;
     this.top = at + count;
     return at;
   }
@@ -123,11 +139,18 @@ export class RecordBuffer {
       this.overflowed = true;
       return 0;
     }
-    this.words[behind - 1] = 0;
-    const bytes = this.bytes;
-    const shift = start - at * 4;
-    const end = at * 4 + length;
-    for (let to = at * 4; to < end; to++) bytes[to] = source[to + shift]!;
+    const words = this.words;
+    let from = start;
+    for (let word = at; word < behind - 1; word++, from += 4) {
+      words[word] = wordOf(source[from]!, source[from + 1]!, source[from + 2]!, source[from + 3]!);
+    }
+    const rest = start + length - from;
+    words[behind - 1] = wordOf(
+      source[from]!,
+      rest > 1 ? source[from + 1]! : 0,
+      rest > 2 ? source[from + 2]! : 0,
+      rest > 3 ? source[from + 3]! : 0,
+    );
     this.top = behind;
     return (at << 16) | length;
   }

@@ -35,7 +35,8 @@ const IP = wordOf('ip');
 const NAMES = ['tcp', 'udp', 'icmp', 'icmp6', 'ipv6-icmp', 'sctp', 'esp', 'gre'].map(wordOf);
 const NAMED = [6, 17, 1, 58, 58, 132, 50, 47];
 /** TCP, UDP, DCCP, SCTP, UDP-Lite. */
-const WITH_PORTS = [6, 17, 33, 132, 136];
+const WITH_PORTS = new Uint8Array(256);
+for (const protocol of [6, 17, 33, 132, 136]) WITH_PORTS[protocol] = 1;
 
 export class FlowParser {
   /** What was expected, after parse() was false. */
@@ -45,10 +46,12 @@ export class FlowParser {
 
   private flags = 0;
   private protocol = 0;
-  private readonly prefix = [0, 0];
-  private readonly address = [new Uint32Array(4), new Uint32Array(4)];
-  private readonly ports = [new Uint32Array(PORT_RANGES_MAX), new Uint32Array(PORT_RANGES_MAX)];
-  private readonly ranges = [0, 0];
+  /** Of source and destination, each. */
+  private readonly prefix = new Int32Array(2);
+  private readonly ranges = new Int32Array(2);
+  /** Of the source, then of the destination. */
+  private readonly addresses = new Uint32Array(8);
+  private readonly ports = new Uint32Array(PORT_RANGES_MAX * 2);
   private readonly ip = new IpTextReader();
   private bytes: Uint8Array = ANY;
   private start = 0;
@@ -86,11 +89,9 @@ export class FlowParser {
     words[at + layout.FILTER_FLAGS] = words[at + layout.FILTER_FLAGS]! | this.flags;
     words[at + layout.FILTER_PROTOCOL] =
       this.protocol | (this.prefix[0]! << 8) | (this.prefix[1]! << 16);
-    const source = this.address[0]!;
-    const destination = this.address[1]!;
-    for (let word = 0; word < 4; word++) {
-      words[at + layout.FILTER_SOURCE + word] = source[word]!;
-      words[at + layout.FILTER_DESTINATION + word] = destination[word]!;
+    // The destination's words follow the source's.
+    for (let word = 0; word < 8; word++) {
+      words[at + layout.FILTER_SOURCE + word] = this.addresses[word]!;
     }
     words[at + layout.FILTER_SOURCE_PORTS] = this.writePorts(record, 0);
     words[at + layout.FILTER_DESTINATION_PORTS] = this.writePorts(record, 1);
@@ -102,7 +103,7 @@ export class FlowParser {
     const at = record.allocate(ranges);
     if (at === 0) return 0;
     for (let range = 0; range < ranges; range++) {
-      record.words[at + range] = this.ports[side]![range]!;
+      record.words[at + range] = this.ports[side * PORT_RANGES_MAX + range]!;
     }
     return at | (ranges << 16);
   }
@@ -158,23 +159,23 @@ export class FlowParser {
       this.protocol = 0;
       return true;
     }
+    const first = this.at;
+    this.protocol = this.number(WIDEST_PROTOCOL);
+    if (this.protocol >= 0 && this.atBreak()) return true;
+    this.at = first;
     for (let index = 0; index < NAMES.length; index++) {
       if (this.take(NAMES[index]!)) {
         this.protocol = NAMED[index]!;
         return true;
       }
     }
-    const first = this.at;
-    this.protocol = this.number(WIDEST_PROTOCOL);
-    if (this.protocol >= 0 && this.atBreak()) return true;
-    this.at = first;
     return false;
   }
 
   private readPlace(side: number): boolean {
     this.prefix[side] = 0;
     this.ranges[side] = 0;
-    this.address[side]!.fill(0);
+    for (let word = side * 4; word < side * 4 + 4; word++) this.addresses[word] = 0;
     if (!this.space()) return this.fail('"any", "assigned" or an address');
     if (this.take(ASSIGNED)) {
       this.flags |= side === 0 ? layout.FILTER_SOURCE_ASSIGNED : layout.FILTER_DESTINATION_ASSIGNED;
@@ -208,13 +209,17 @@ export class FlowParser {
 
   /** Bits behind the prefix are cleared: 10.1.2.3/8 means 10.0.0.0/8. */
   private keepPrefix(side: number, family: number, length: number): void {
-    const address = this.address[side]!;
+    const addresses = this.addresses;
+    const from = side * 4;
     const shift = side === 0 ? 0 : 2;
     this.flags |= (family === 4 ? layout.FILTER_SOURCE_IPV4 : layout.FILTER_SOURCE_IPV6) << shift;
     this.prefix[side] = length;
-    if (family === 4) address[0] = this.ip.ipv4;
-    else for (let word = 0; word < 4; word++) address[word] = this.ip.ipv6[word]!;
-    maskPrefix(address, 0, length, family === 4 ? 1 : 4);
+    if (family === 4) {
+      addresses[from] = length === 0 ? 0 : this.ip.ipv4 & (-1 << (32 - length));
+      return;
+    }
+    for (let word = 0; word < 4; word++) addresses[from + word] = this.ip.ipv6[word]!;
+    maskPrefix(addresses, from, length, 4);
   }
 
   /** Ports, if what stands behind the space is a number. */
@@ -226,7 +231,7 @@ export class FlowParser {
     if (digit < 0 || digit > 9) return true;
     this.at = next;
     const numbered = (this.flags & layout.FILTER_ANY_PROTOCOL) === 0;
-    if (numbered && !WITH_PORTS.includes(this.protocol)) {
+    if (numbered && WITH_PORTS[this.protocol] === 0) {
       return this.fail('no ports, as the protocol has none');
     }
     for (;;) {
@@ -254,7 +259,7 @@ export class FlowParser {
     }
     const next = this.bytes[this.at];
     if (!this.atBreak() && next !== COMMA) return this.fail('a comma or a space');
-    this.ports[side]![count] = low | (high << 16);
+    this.ports[side * PORT_RANGES_MAX + count] = low | (high << 16);
     this.ranges[side] = count + 1;
     return true;
   }

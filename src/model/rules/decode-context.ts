@@ -88,7 +88,7 @@ export class DecodeContext {
     const length = reader.length();
     const end = reader.position + length;
     const words = this.record.words;
-    words.fill(0, at, at + 4);
+    for (let word = at; word < at + 4; word++) words[word] = 0;
     if (length === 0) return ADDRESS_EMPTY;
     if (this.ip.readIpv6(reader.bytes, reader.position, end) !== end) return ADDRESS_BAD;
     reader.position = end;
