@@ -1,9 +1,10 @@
 /** For tests and benches: the independent codec, and a session of the usual shape. */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 
-const proto = fileURLToPath(new URL('../../proto/sluice/v1/sluice.proto', import.meta.url));
-const types = loadSync(proto, { keepCase: true, longs: String, enums: String, defaults: false });
+const types = loadSync(protoFile(), { keepCase: true, longs: String, enums: String, defaults: false });
 
 export type Message = { [field: string]: unknown };
 
@@ -15,6 +16,13 @@ export function encodeMessage(type: string, message: Message): Buffer {
 /** Decodes a message by protobufjs: fields with proto names, longs and enums as strings. */
 export function decodeMessage(type: string, bytes: Uint8Array): Message {
   return codec(type).deserialize(Buffer.from(bytes));
+}
+
+/** The API's file, from the sources as well as from dist/. */
+function protoFile(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return join(folder, 'proto', 'sluice', 'v1', 'sluice.proto');
 }
 
 function codec(type: string): MessageTypeDefinition<Message, Message> {
