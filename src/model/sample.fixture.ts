@@ -4,7 +4,12 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 
-const types = loadSync(protoFile(), { keepCase: true, longs: String, enums: String, defaults: false });
+const types = loadSync(protoFile(), {
+  keepCase: true,
+  longs: String,
+  enums: String,
+  defaults: false,
+});
 
 export type Message = { [field: string]: unknown };
 
