@@ -171,6 +171,7 @@ export class RequestDecoder {
       reader.fail();
       return '';
     }
+    if (reader.failed) return '';
     const start = reader.position;
     reader.position = start + length;
     const { buffer, byteOffset } = reader.bytes;
