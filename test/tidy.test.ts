@@ -93,7 +93,15 @@ describe('the function finder', () => {
     expect(heads('A::A(int b) : b_{b}, c_(b) {\n  d();\n}', 'cpp')).toHaveLength(1);
     expect(heads('function f({ a, b }: C): void {\n}\n', 'typescript')).toHaveLength(1);
   });
+  it('measures a function from its own head, not from that of the expression around it', () => {
+    const inList = functionsOf('const a = [\n  1,\n  (b) => {\n  },\n];\n', 'typescript');
+    expect(inList.map(({ line, lines }) => [line, lines])).toEqual([[3, 2]]);
+    const lambda = functionsOf('Register a(\n    1,\n    [](int b) {\n    });\n', 'cpp');
+    expect(lambda.map(({ line, lines }) => [line, lines])).toEqual([[3, 2]]);
+  });
   it('leaves the list of tests in a describe alone', () => {
+    const suite = "function a() {\n  describe('b', () => {\n  });\n}";
+    expect(heads(suite, 'typescript')).toEqual([]);
     expect(
       heads("describe('a', () => {\n  it('b', () => {\n  });\n});", 'typescript'),
     ).toHaveLength(1);

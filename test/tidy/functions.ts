@@ -15,7 +15,8 @@ export interface FunctionSpan {
 interface OpenBlock {
   readonly head: string;
   readonly line: number;
-  readonly isFunction: boolean;
+  /** False for a block that only lists tests: each of them is measured by itself. */
+  isFunction: boolean;
   /** Parentheses open where the block began. */
   readonly parentheses: number;
 }
@@ -34,7 +35,10 @@ export function functionsOf(code: string, language: Language): FunctionSpan[] {
     if (char === ')' || char === ']') parentheses -= 1;
     if (char === '{') {
       const isFunction = isFunctionHead(tidied(head), language);
-      open.push({ head, line: headLine, isFunction, parentheses });
+      if (listsTests(head)) for (const block of open) block.isFunction = false;
+      // Inside a larger expression, or behind an arrow, what came before is not the function's.
+      const within = parentheses > 0 || head.trimEnd().endsWith('=>');
+      open.push({ head, line: within ? line : headLine, isFunction, parentheses });
       parentheses = 0;
       head = '';
     } else if (char === '}') {
@@ -75,6 +79,11 @@ function isFunctionHead(head: string, language: Language): boolean {
   return language === 'cpp' ? isCppHead(head) : isTypeScriptHead(head);
 }
 
+/** The callback of a describe(). */
+function listsTests(head: string): boolean {
+  return /\bdescribe\b[^;]*=>\s*$/.test(head);
+}
+
 function isCppHead(head: string): boolean {
   if (control.test(head) || (cppScope.test(head) && !head.includes('('))) return false;
   const tail = /\)( ?(const|noexcept|override|final|mutable|&&?|-> ?[\w:<>*&, ]+))*$/;
@@ -82,8 +91,7 @@ function isCppHead(head: string): boolean {
 }
 
 function isTypeScriptHead(head: string): boolean {
-  // The body of a describe() is a list of tests, each measured by itself.
-  if (head.endsWith('=>')) return !/\bdescribe\b/.test(head);
+  if (head.endsWith('=>')) return !listsTests(head);
   if (control.test(head)) return false;
   return (
     /\bfunction\b.*\)( ?:.*)?$/.test(head) || /^[\w$#*?\s.[\]@<>,]*\(.*\)( ?:[^=]*)?$/.test(head)

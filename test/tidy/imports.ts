@@ -83,7 +83,8 @@ export function importsOfTypeScript({ path, text }: SourceFile): string[] {
   for (const [, name] of text.matchAll(imports)) {
     const target = join(dirname(path), name!).replace(/\.js$/, '.ts');
     if (!target.startsWith('src/')) {
-      if (!/\.test\.ts$/.test(path)) complaints.push(`${path}: imports ${name}, outside src`);
+      if (!/\.(test|fixture|contract)\.ts$/.test(path))
+        complaints.push(`${path}: imports ${name}, outside src`);
     } else if (isCli ? !mayCli(target) : !mayImport(place!, target)) {
       complaints.push(`${path}: imports ${name}, which is not below it`);
     }

@@ -22,7 +22,8 @@ export function languageOf(path: string): Language | undefined {
 }
 
 export function isTest(path: string): boolean {
-  return /(_test\.cc|\.test\.ts)$/.test(path) || path.startsWith('test/');
+  const marked = /(_(test|fixture)(_\w+)?\.(cc|h)|\.(test|fixture|contract)\.ts)$/;
+  return marked.test(path) || path.startsWith('test/');
 }
 
 /** Everything that is wrong with one file by itself. */
