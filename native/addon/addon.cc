@@ -1,5 +1,8 @@
 // The addon's entry: what TypeScript sees is Datapath (src/datapath/native.ts) and the
 // gNB (src/tools/gnb.ts). Context-aware: every environment gets objects of its own.
+// This folder alone knows Node: it converts and calls, nothing else. All of it runs on the
+// JavaScript thread of its environment, but for the bell that a worker's thread rings.
+// Start at datapath_object.h.
 #include <napi.h>
 
 #include "addon/datapath_object.h"

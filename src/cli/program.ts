@@ -1,6 +1,7 @@
 /**
  * The `sluice` command: a client of the public API, and the door to the server (main.ts)
- * and to the tools. Exit codes: 0 done, 1 failed, 2 wrong usage. Start with run().
+ * and to the tools. Exit codes: 0 done, 1 failed, 2 wrong usage. One thread, that of the
+ * process; one folder per noun. Start with run().
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

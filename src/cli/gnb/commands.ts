@@ -1,4 +1,7 @@
-/** `sluice gnb`: UEs and a gNB for trying a UPF out, and a load generator. */
+/**
+ * `sluice gnb`: UEs and a gNB for trying a UPF out, and a load generator. The commands run on
+ * the process's one thread and only steer; packets move on native threads (src/tools/gnb.ts).
+ */
 import type { Command } from 'commander';
 import { DEFAULT_UE_MTU, Gnb, runInNamespace } from '../../tools/gnb.js';
 import type { GnbCounters } from '../../tools/gnb-addon.js';
@@ -133,14 +136,24 @@ async function serveUes(sessions: readonly UeSession[], options: GnbFlags): Prom
       printLine(`${session.name}: ${addresses} in namespace ${gnb.namespaces[i]?.name}`);
     }
     printLine(`ready: gNB at ${gnb.bind}, ${sessions.length} UEs; Ctrl-C ends it`);
-    await new Promise<void>((resolve) => {
-      process.once('SIGINT', resolve);
-      process.once('SIGTERM', resolve);
-    });
+    await interrupted();
     printLine(countersText(gnb.counters()));
   } finally {
     await gnb.stop();
   }
+}
+
+/** Resolves at SIGINT or SIGTERM. Neither the native thread nor a signal keeps Node alive. */
+function interrupted(): Promise<void> {
+  const alive = setInterval(() => {}, 60_000);
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearInterval(alive);
+      resolve();
+    };
+    process.once('SIGINT', end);
+    process.once('SIGTERM', end);
+  });
 }
 
 /** What a gNB has moved; odd things are shown only when they happened. */
