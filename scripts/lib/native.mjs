@@ -44,7 +44,9 @@ export async function buildNative(kind) {
   });
   if (code !== 0) {
     (task ?? begin(title)).failed();
-    throw new StepError(`The native build failed (cmake --build ${folder}):\n${output}`);
+    throw new StepError(
+      `The native build failed (cmake --build ${folder}):\n${fromFailure(output)}`,
+    );
   }
   task?.done();
   return folder;
@@ -85,4 +87,11 @@ export async function configureNative(kind, { refresh = false } = {}) {
   writeFileSync(optionsPath, wanted);
   task.done();
   return folder;
+}
+
+/** Ninja's output from the first command that failed, without those that worked. */
+function fromFailure(output) {
+  const lines = output.split('\n').filter((line) => !/^\[\d+\/\d+\] (Building|Linking)/.test(line));
+  const first = lines.findIndex((line) => line.startsWith('FAILED:'));
+  return lines.slice(Math.max(first, 0)).join('\n');
 }
