@@ -28,7 +28,7 @@ bool is_link_local(std::uint64_t prefix) noexcept { return prefix >> 54 == 0xfe8
 
 }  // namespace
 
-DropReason Pipeline::match_one(Burst& burst, unsigned i) noexcept {
+[[gnu::always_inline]] inline DropReason Pipeline::match_one(Burst& burst, unsigned i) noexcept {
   const Flow& flow = *burst.flow[i];
   const FlowState& state = flow.state;
   const std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];

@@ -8,6 +8,10 @@
 #include "wire/ipv6.h"
 #include "wire/udp.h"
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace sluice {
 namespace {
 
@@ -27,6 +31,57 @@ inline std::uint32_t header_sum(const std::byte* h) noexcept {
   return static_cast<std::uint32_t>((sum & 0xffff) + (sum >> 16));
 }
 
+/// The plain outer packet: IPv4 without options or fragments, UDP to our port without a
+/// checksum to verify, a G-PDU with nothing but a PDU Session Container. All that is constant
+/// in its 44 bytes is compared at once.
+class PlainOuter {
+ public:
+  explicit PlainOuter(std::uint16_t udp_port) noexcept {
+    set(0, 0x45, 0xff);
+    set(6, 0, 0x3f);  // not a fragment, whatever DF says
+    set(7, 0, 0xff);
+    set(9, wire::kProtocolUdp, 0xff);
+    set(22, static_cast<std::uint8_t>(udp_port >> 8), 0xff);
+    set(23, static_cast<std::uint8_t>(udp_port), 0xff);
+    set(26, 0, 0xff);
+    set(27, 0, 0xff);
+    set(28, 0x34, 0xff);
+    set(29, wire::kGtpuGpdu, 0xff);
+    set(39, wire::kExtensionPduSession, 0xff);
+    set(40, 1, 0xff);
+    set(43, 0, 0xff);
+  }
+  /// @param p  at least 44 bytes.
+  bool matches(const std::byte* p) const noexcept {
+#if defined(__AVX2__)
+    const auto differs = [&](unsigned at, unsigned from) {
+      const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + from));
+      const __m256i value = _mm256_load_si256(reinterpret_cast<const __m256i*>(value_ + at));
+      const __m256i mask = _mm256_load_si256(reinterpret_cast<const __m256i*>(mask_ + at));
+      return _mm256_and_si256(_mm256_xor_si256(bytes, value), mask);
+    };
+    const __m256i all = _mm256_or_si256(differs(0, 0), differs(32, 12));
+    return _mm256_testz_si256(all, all) != 0;
+#else
+    unsigned difference = 0;
+    for (unsigned i = 0; i < 64; ++i) {
+      difference |= (wire::load8(p + (i < 32 ? i : i - 20)) ^ value_[i]) & mask_[i];
+    }
+    return difference == 0;
+#endif
+  }
+
+ private:
+  // Two halves of 32 bytes: from 0, and from 12, so that nothing past 44 bytes is read.
+  void set(unsigned at, std::uint8_t value, std::uint8_t mask) noexcept {
+    const unsigned place = at < 32 ? at : at + 20;
+    value_[place] = value;
+    mask_[place] = mask;
+  }
+  alignas(32) std::uint8_t value_[64] = {};
+  alignas(32) std::uint8_t mask_[64] = {};
+};
+
 inline std::uint64_t halves(std::uint32_t remote, std::uint32_t local) noexcept {
   // Lanes are 16-bit: high half first, so a rotation by 16 puts them in order.
   const auto rotate = [](std::uint32_t v) { return v << 16 | v >> 16; };
@@ -41,33 +96,41 @@ inline void set_operand(Operand& operand, std::uint64_t addresses, unsigned prot
   std::memcpy(operand.lanes + 4, &rest, 8);
 }
 
+/// The common UE packet: IPv4 without options, not a later fragment. False: look closer.
+[[gnu::always_inline]] inline bool set_plain_inner(Burst& burst, unsigned i, const std::byte* inner,
+                                                   unsigned n, unsigned flags, unsigned qfi,
+                                                   bool uplink) noexcept {
+  if (__builtin_expect(n < 24, 0)) return false;
+  // Three loads have all of it: lengths and flags, protocol and source, destination and ports.
+  const std::uint64_t first = wire::load64(inner), second = wire::load64(inner + 8),
+                      third = wire::load64(inner + 16);
+  const unsigned total = first >> 32 & 0xffff, protocol = second >> 48 & 0xff;
+  const unsigned odd = static_cast<unsigned>((first >> 56 ^ 0x45) | (first & 0x3fff)) |
+                       (total < 24 ? 1u : 0u) | (total > n ? 1u : 0u);
+  if (__builtin_expect(odd != 0, 0)) return false;
+  const bool has_ports = wire::protocol_has_ports(static_cast<std::uint8_t>(protocol));
+  const auto source = static_cast<std::uint32_t>(second);
+  const auto destination = static_cast<std::uint32_t>(third >> 32);
+  const std::uint32_t ports = has_ports ? static_cast<std::uint32_t>(third) : 0;
+  const std::uint64_t addresses =
+      uplink ? halves(destination, source) : halves(source, destination);
+  // Towards the network the remote port is the destination's, the low half.
+  const std::uint64_t ordered = uplink ? ports : (ports << 16 | ports >> 16);
+  const std::uint64_t rest = protocol | ordered << 16 | std::uint64_t{qfi} << 48;
+  burst.flags[i] = static_cast<std::uint8_t>(flags | (has_ports ? 0 : kInnerNoPorts));
+  burst.inner_length[i] = static_cast<std::uint16_t>(total);
+  std::memcpy(burst.operand[i].lanes, &addresses, 8);
+  std::memcpy(burst.operand[i].lanes + 4, &rest, 8);
+  return true;
+}
+
 }  // namespace
 
 /// The UE's packet: at inner_offset, at most inner_length bytes; the length becomes the IP's.
 DropReason Pipeline::set_inner(Burst& burst, unsigned i, bool uplink) noexcept {
   const std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];
-  const unsigned n = burst.inner_length[i];
-  const unsigned qfi = burst.qfi[i];
-  if (__builtin_expect(
-          n >= 24 && wire::load8(inner) == 0x45 && (wire::load16(inner + 6) & 0x3fff) == 0, 1)) {
-    const unsigned total = wire::load16(inner + 2), protocol = wire::load8(inner + 9);
-    const bool ports = wire::protocol_has_ports(static_cast<std::uint8_t>(protocol));
-    if (__builtin_expect(total >= 24 && total <= n && protocol != wire::kProtocolEsp &&
-                             protocol != wire::kProtocolAh,
-                         1)) {
-      const std::uint32_t source = wire::load32(inner + 12), destination = wire::load32(inner + 16);
-      const unsigned first = ports ? wire::load16(inner + 20) : 0;
-      const unsigned second = ports ? wire::load16(inner + 22) : 0;
-      if (!ports) burst.flags[i] |= kInnerNoPorts;
-      burst.inner_length[i] = static_cast<std::uint16_t>(total);
-      set_operand(burst.operand[i],
-                  uplink ? halves(destination, source) : halves(source, destination), protocol,
-                  uplink ? second : first, uplink ? first : second, qfi);
-      return DropReason::None;
-    }
-  }
   wire::InnerPacket parsed;
-  const DropReason reason = wire::parse_inner(inner, n, parsed);
+  const DropReason reason = wire::parse_inner(inner, burst.inner_length[i], parsed);
   if (reason != DropReason::None) return reason;
   burst.inner_length[i] = static_cast<std::uint16_t>(parsed.total_length);
   if (parsed.version == 6) burst.flags[i] |= kInnerV6;
@@ -78,63 +141,73 @@ DropReason Pipeline::set_inner(Burst& burst, unsigned i, bool uplink) noexcept {
   const unsigned destination_port = parsed.has_ports ? parsed.destination_port : 0;
   set_operand(burst.operand[i], parsed.version == 4 ? halves(remote[0], local[0]) : 0,
               parsed.protocol, uplink ? destination_port : source_port,
-              uplink ? source_port : destination_port, qfi);
+              uplink ? source_port : destination_port, burst.qfi[i]);
   return DropReason::None;
 }
 
 void Pipeline::parse_access(Burst& burst) noexcept {
-  const std::uint16_t udp_port = ports_[burst.port].udp_port;
+  const PlainOuter outer(ports_[burst.port].udp_port);
   const std::uint16_t port_locals = ports_[burst.port].local_mask;
-  for (unsigned i = 0; i < burst.count; ++i) __builtin_prefetch(burst.packets[i]->data());
-  for (unsigned i = 0; i < burst.count; ++i) {
+  const TeidScheme scheme = sessions_.scheme();
+  Flow* const uplink = uplink_;
+  const unsigned count = burst.count;
+  for (unsigned i = 0; i < count; ++i) {
     Packet* packet = burst.packets[i];
     const std::byte* p = packet->data();
     const unsigned n = packet->length;
-    DropReason reason = DropReason::None;
-    // The plain case in one condition: IPv4 without options or fragments, UDP to our port
-    // without a checksum to verify, a G-PDU with nothing but a PDU Session Container.
-    const unsigned total = n >= kPlainOuter + 16 ? wire::load16(p + 2) : 0;
-    const unsigned udp_length = total != 0 ? wire::load16(p + 24) : 0;
-    const bool plain =
-        total != 0 && wire::load8(p) == 0x45 && wire::load8(p + 9) == wire::kProtocolUdp &&
-        (wire::load16(p + 6) & 0x3fff) == 0 && total <= n && udp_length + 20 == total &&
-        wire::load16(p + 22) == udp_port && wire::load16(p + 26) == 0 &&
-        wire::load16(p + 28) == 0x34ff && udp_length == wire::load16(p + 30) + 16u &&
-        (wire::load32(p + 36) & 0xff) == wire::kExtensionPduSession && wire::load8(p + 40) == 1 &&
-        wire::load8(p + 43) == 0 && udp_length >= 24 &&
-        ((packet->flags & kPacketOuterChecksumGood) || header_sum(p) == 0xffff);
-    if (__builtin_expect(plain, 1)) {
+    unsigned flags = burst.flags[i];
+    if (__builtin_expect(n >= kPlainOuter + 16 && outer.matches(p), 1)) {
+      const unsigned total = wire::load16(p + 2), udp = wire::load16(p + 24);
+      const unsigned odd =
+          (udp + 20 ^ total) | (wire::load16(p + 30) + 16u ^ udp) | (total > n ? 1u : 0u);
+      const bool summed = (packet->flags & kPacketOuterChecksumGood) || header_sum(p) == 0xffff;
       const std::uint32_t to = wire::load32(p + 16);
       unsigned local = 0;
       while (local < local_count_ && local_ipv4_[local] != to) ++local;
-      burst.key[i] = wire::load32(p + 32);
-      burst.qfi[i] = wire::load8(p + 42) & 0x3f;
-      burst.flags[i] |= kHasContainer;
-      burst.local[i] = static_cast<std::uint8_t>(local);
-      burst.inner_offset[i] = kPlainOuter + 16;
-      burst.inner_length[i] = static_cast<std::uint16_t>(total - kPlainOuter - 16);
-      if (__builtin_expect(local == local_count_ || (port_locals >> local & 1) == 0, 0)) {
-        reason = DropReason::NotForUs;
+      if (__builtin_expect(odd == 0 && summed && (port_locals >> local & 1), 1)) {
+        const std::uint32_t teid = wire::load32(p + 32);
+        const unsigned qfi = wire::load8(p + 42) & 0x3f;
+        const SessionIndex session =
+            (flags & kResolved) ? packet->session : scheme.candidate(Teid{teid});
+        if (__builtin_expect(session != kNoSession, 1)) {
+          __builtin_prefetch(&uplink[session].state, 1);
+          __builtin_prefetch(&uplink[session].rules);
+        }
+        burst.key[i] = teid;
+        burst.session[i] = session;
+        burst.qfi[i] = static_cast<std::uint8_t>(qfi);
+        burst.local[i] = static_cast<std::uint8_t>(local);
+        burst.inner_offset[i] = kPlainOuter + 16;
+        flags |= kHasContainer;
+        const unsigned room = total - kPlainOuter - 16;
+        if (__builtin_expect(
+                !set_plain_inner(burst, i, p + kPlainOuter + 16, room, flags, qfi, true), 0)) {
+          burst.flags[i] = static_cast<std::uint8_t>(flags);
+          burst.inner_length[i] = static_cast<std::uint16_t>(room);
+          burst.verdict[i] = set_inner(burst, i, true);
+        }
+        continue;
       }
-    } else {
-      reason = parse_outer_slow(burst, i);
     }
-    if (reason == DropReason::None) {
-      const SessionIndex session = (burst.flags[i] & kResolved)
-                                       ? packet->session
-                                       : sessions_.scheme().candidate(Teid{burst.key[i]});
-      burst.session[i] = session;
-      if (session != kNoSession) {
-        __builtin_prefetch(&uplink_[session].state, 1);
-        __builtin_prefetch(&uplink_[session].rules);
-      }
-      reason = set_inner(burst, i, true);
-    }
-    burst.verdict[i] = reason;
+    burst.verdict[i] = parse_access_slow(burst, i);
   }
 }
 
-/// Any outer packet, header by header.
+/// Anything else, header by header.
+DropReason Pipeline::parse_access_slow(Burst& burst, unsigned i) noexcept {
+  if (const auto reason = parse_outer_slow(burst, i); reason != DropReason::None) return reason;
+  const SessionIndex session = (burst.flags[i] & kResolved)
+                                   ? burst.packets[i]->session
+                                   : sessions_.scheme().candidate(Teid{burst.key[i]});
+  burst.session[i] = session;
+  if (session != kNoSession) {
+    __builtin_prefetch(&uplink_[session].state, 1);
+    __builtin_prefetch(&uplink_[session].rules);
+  }
+  return set_inner(burst, i, true);
+}
+
+/// Outer IP and UDP headers.
 DropReason Pipeline::parse_outer_slow(Burst& burst, unsigned i) noexcept {
   Packet* packet = burst.packets[i];
   const PipelinePort& port = ports_[packet->port];
@@ -213,17 +286,19 @@ DropReason Pipeline::gtpu_message(Burst& burst, unsigned i, unsigned gtpu, unsig
 }
 
 void Pipeline::parse_core(Burst& burst) noexcept {
-  for (unsigned i = 0; i < burst.count; ++i) __builtin_prefetch(burst.packets[i]->data());
   for (unsigned i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
     burst.inner_offset[i] = 0;
     burst.inner_length[i] = packet->length;
     burst.qfi[i] = kNoQfi;
     burst.session[i] = (burst.flags[i] & kResolved) ? packet->session : kNoSession;
-    const DropReason reason = set_inner(burst, i, false);
-    burst.verdict[i] = reason == DropReason::EmptyPayload ? DropReason::TruncatedPacket : reason;
-    if (reason != DropReason::None) continue;
     const std::byte* p = packet->data();
+    if (__builtin_expect(
+            !set_plain_inner(burst, i, p, packet->length, burst.flags[i], kNoQfi, false), 0)) {
+      const DropReason reason = set_inner(burst, i, false);
+      burst.verdict[i] = reason == DropReason::EmptyPayload ? DropReason::TruncatedPacket : reason;
+      if (reason != DropReason::None) continue;
+    }
     if (burst.flags[i] & kInnerV6) {
       burst.prefix[i] = wire::load64(p + 24);
       sessions_.ipv6().prefetch(burst.prefix[i]);

@@ -83,6 +83,7 @@ class Pipeline {
   void account(Burst& burst) noexcept;
   void forward(Burst& burst) noexcept;
 
+  DropReason parse_access_slow(Burst& burst, unsigned i) noexcept;
   DropReason parse_outer_slow(Burst& burst, unsigned i) noexcept;
   DropReason gtpu_message(Burst& burst, unsigned i, unsigned gtpu, unsigned n) noexcept;
   DropReason answer_echo(Burst& burst, unsigned i, unsigned gtpu, std::uint16_t sequence) noexcept;
@@ -92,7 +93,14 @@ class Pipeline {
   DropReason match_one(Burst& burst, unsigned i) noexcept;
   bool police_more(Burst& burst, unsigned i) noexcept;
   DropReason to_tunnel(Burst& burst, unsigned i) noexcept;
-  void emit(unsigned port, Packet* packet) noexcept;
+  void emit(unsigned port, Packet* packet) noexcept {
+    PacketList& list = outputs_[port];
+    if (__builtin_expect(list.count == PacketList::kMax, 0)) {
+      drop(&packet, 1, DropReason::TxFull);
+    } else {
+      list.packets[list.count++] = packet;
+    }
+  }
 
   void enter(Burst& burst) noexcept;
   void advance(Burst& burst) noexcept;
