@@ -249,6 +249,10 @@ DatapathStatistics Datapath::statistics() const {
       row.counters.tx_bytes += c.tx_bytes;
       row.counters.tx_full += c.tx_full;
       row.counters.rx_no_buffer += c.rx_no_buffer;
+      row.counters.rx_errors += c.rx_errors;
+      row.counters.tx_errors += c.tx_errors;
+      // The port has taken these from the pipeline, so that only it can know that they are lost.
+      s.dropped[static_cast<std::size_t>(DropReason::PortRefused)] += c.tx_errors;
     }
     s.ports.push_back(row);
   }
