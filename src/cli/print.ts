@@ -6,7 +6,8 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );
   const numeric = head.map(
-    (_, column) => rows.length > 0 && rows.every((row) => /^-?[\d.,]*%?$/.test(row[column] ?? '')),
+    (_, column) =>
+      rows.length > 0 && rows.every((row) => /^(-?\d[\d,]*(\.\d+)?%?)?$/.test(row[column] ?? '')),
   );
   const line = (cells: readonly string[]): string =>
     cells

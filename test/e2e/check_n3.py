@@ -44,10 +44,13 @@ def main():
     upf = set(sys.argv[2:])
     result = {"gpdu": 0, "echo": 0, "v6": 0, "complaints": []}
     for frame in PcapReader(sys.argv[1]):
-        ip = frame.getlayer(IP) or frame.getlayer(IPv6)
-        if ip is None or ip.src not in upf or UDP not in ip:
+        ip = frame.payload
+        if not isinstance(ip, (IP, IPv6)) or ip.src not in upf:
             continue
-        udp = ip[UDP]
+        udp = ip.payload
+        if not isinstance(udp, UDP):
+            result["complaints"].append(f"no UDP: {ip.summary()}")
+            continue
         gtp = udp.getlayer(GTP_U_Header) or GTP_U_Header(raw(udp.payload))
         if gtp.gtp_type == 255:
             result["gpdu"] += 1

@@ -10,7 +10,7 @@ import type { Report, Session, UpdateSessionResponse } from '../../src/cli/api/m
 import { withoutOutputs } from '../../src/cli/session/flags.js';
 import { streamSessions } from '../../src/cli/session/stream.js';
 import { addresses, Lab, type LabProcess } from './lab.js';
-import { Upf } from './upf.js';
+import { losses, Upf } from './upf.js';
 
 const UDP_OVER_IPV4 = 28;
 const FILE_BYTES = 8 << 20;
@@ -50,8 +50,7 @@ async function iperf(ue: string, flags: readonly string[]) {
   const server = lab.start('dn', ['iperf3', '-s', '-1', '-p', '5201', '--forceflush']);
   await server.printed(/listening/i);
   const command = ['iperf3', '-c', addresses.server, '-p', '5201', '-J', ...flags];
-  const client = await lab.run(`ue:${ue}`, command);
-  await server.finished;
+  const client = await lab.run(`ue:${ue}`, command).finally(() => server.end());
   const end = (JSON.parse(client.stdout) as { end: Record<string, IperfSum> }).end;
   return end.sum_received as IperfSum;
 }
@@ -229,7 +228,7 @@ describe('updates', () => {
     };
     expect(updates).toBeGreaterThan(20);
     expect(result.not_sent).toBe(0);
-    expect(result.upf.dropped).toEqual({});
+    expect(losses(result.upf.dropped)).toEqual({});
     expect(result.upf.tx.n6).toBe(result.sent.packets);
     await upf.remove('moving');
   });
@@ -243,7 +242,7 @@ describe('updates', () => {
       upf: { tx: Record<string, number>; dropped: Record<string, number> };
     };
     expect(result.sessions).toBe(500);
-    expect(result.upf.dropped).toEqual({});
+    expect(losses(result.upf.dropped)).toEqual({});
     expect(result.upf.tx.n6).toBe(result.sent.packets);
     const page = await upf.client.call<{ total?: string }>('SessionService', 'ListSessions', {});
     expect(Number(page.total)).toBe(2);
@@ -259,12 +258,12 @@ describe('what left N3', () => {
     const script = join(import.meta.dirname, 'check_n3.py');
     const sources = [addresses.upfN3, addresses.upfN3v6];
     const small = join(lab.folder, 'small.pcapng');
-    await lab.run('upf', ['tshark', '-r', captureFile, '-c', '20000', '-w', small]);
+    await lab.run('upf', ['tshark', '-r', captureFile, '-c', '4000', '-w', small]);
     const scapy = await lab.run('upf', ['/usr/bin/python3', script, small, ...sources]);
     const found = JSON.parse(scapy.stdout) as Record<string, number> & { complaints: string[] };
     expect(found.complaints).toEqual([]);
     expect(found.gpdu).toBeGreaterThan(1000);
-    expect(found.v6).toBeGreaterThan(5);
+    expect(found.v6).toBeGreaterThan(9);
   });
 
   it('is accounted for, packet by packet', async () => {

@@ -66,12 +66,22 @@ export class Upf {
   }
 
   async counts(): Promise<PacketCounts> {
-    return countsOf(await this.client.call<Stats>('NodeService', 'GetStats', {}));
+    return countsOf(await this.stats());
+  }
+
+  stats(): Promise<Stats> {
+    return this.client.call<Stats>('NodeService', 'GetStats', {});
+  }
+
+  /** Packets received on N3. */
+  async receivedOnN3(): Promise<number> {
+    const { ports = [] } = await this.stats();
+    return Number(ports.find((port) => port.name === 'n3')?.rx_packets ?? 0);
   }
 
   /** Runs the command line against this UPF; rejects on a non-zero exit unless told not to. */
   sluice(args: readonly string[], place: Place = 'ran', check = true): Promise<Finished> {
-    return this.lab.run(place, [sluiceCommand, ...args, '--api', this.api], check);
+    return this.lab.run(place, [sluiceCommand, '--api', this.api, ...args], check);
   }
 
   /** A gNB with UEs that stays up until it is ended; their places are "ue:NAME". */
@@ -81,6 +91,11 @@ export class Upf {
     await gnb.printed(/^ready/m);
     return gnb;
   }
+}
+
+/** Drops apart from the neighbour and multicast chatter of the UPF's own kernel on N6. */
+export function losses(dropped: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(dropped).filter(([reason]) => reason !== 'multicast'));
 }
 
 function configText(api: string, data: string, options: UpfOptions): string {
