@@ -9,6 +9,7 @@ import { refAt, refLength } from './record.js';
 
 const NANOS_PER_SECOND = 1e9;
 const HIGH = 4294967296;
+const DIGIT = 65536;
 
 /** google.protobuf.Timestamp of milliseconds since 1970; left out when 0. */
 export function encodeTimestampMs(writer: ProtobufWriter, field: number, ms: number): void {
@@ -28,14 +29,16 @@ export function encodeNanoseconds(
   low: number,
   high: number,
 ): void {
-  // A multiple of 2^32 and its remainder by 10^9 are exact in a double, and so is their
-  // difference: it is a multiple of 10^9, which has nine zero bits at its end.
-  const upper = (high >>> 0) * HIGH;
-  const remainder = upper % NANOS_PER_SECOND;
-  const rest = remainder + (low >>> 0);
-  const carried = Math.floor(rest / NANOS_PER_SECOND);
-  const seconds = (upper - remainder) / NANOS_PER_SECOND + carried;
-  encodeSeconds(writer, field, seconds, rest - carried * NANOS_PER_SECOND);
+  // Long division by digits of 16 bits: every step stays exact in a double.
+  let seconds = 0;
+  let rest = 0;
+  for (let shift = 48; shift >= 0; shift -= 16) {
+    rest = rest * DIGIT + (((shift >= 32 ? high : low) >>> (shift & 31)) & (DIGIT - 1));
+    const quotient = Math.floor(rest / NANOS_PER_SECOND);
+    seconds = seconds * DIGIT + quotient;
+    rest -= quotient * NANOS_PER_SECOND;
+  }
+  encodeSeconds(writer, field, seconds, rest);
 }
 
 function encodeSeconds(
