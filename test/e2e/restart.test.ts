@@ -6,7 +6,7 @@ import type { ListSessionsResponse, Session } from '../../src/cli/api/messages.j
 import { ueSessionOf } from '../../src/cli/gnb/ue-sessions.js';
 import { sessionFromFlags } from '../../src/cli/session/flags.js';
 import { type StreamResult, streamSessions } from '../../src/cli/session/stream.js';
-import { addresses, Lab, sluiceCommand } from './lab.js';
+import { addresses, Lab, type Place, sluiceCommand } from './lab.js';
 import { losses, Upf } from './upf.js';
 
 const SESSIONS = 10_000;
@@ -98,41 +98,49 @@ describe('kill -9 in the middle of 10,000 creations', () => {
 });
 
 describe('a second process', () => {
-  it('is refused the data folder, by name', async () => {
-    const second = await lab.run('dn', [sluiceCommand, 'serve', '-c', upf.configFile], false);
-    expect(second.code).toBe(1);
-    expect(second.stderr).toContain('upf-data');
-    expect(second.stderr).not.toMatch(/\n\s+at /);
-  });
+  let elsewhere: string;
+  let others = 0;
 
-  it('is refused an API address in use, by address', async () => {
-    const data = join(lab.folder, 'other-data');
-    const args = ['serve', '-c', upf.configFile, '--data', data, '--http', '127.0.0.1:9191'];
-    const second = await lab.run('dn', [sluiceCommand, ...args], false);
-    expect(second.code).toBe(1);
-    expect(second.stderr).toContain('upf.sock');
-    expect(second.stderr).not.toMatch(/\n\s+at /);
-  });
-
-  it('is refused N3 addresses and devices in use, with the field', async () => {
-    const api = `unix:${join(lab.folder, 'third.sock')}`;
-    const data = join(lab.folder, 'third-data');
-    const shared = ['serve', '-c', upf.configFile, '--data', data, '--http', '127.0.0.1:9192'];
-    const second = await lab.run('upf', [sluiceCommand, ...shared, '--api', api], false);
-    expect(second.code).toBe(1);
-    expect(second.stderr).toMatch(/ports\[0\]\.addresses\[0\].*192\.0\.2\.1/);
-    const file = join(lab.folder, 'fourth.yaml');
+  beforeAll(() => {
+    elsewhere = join(lab.folder, 'elsewhere.yaml');
     const text = readFileSync(upf.configFile, 'utf8');
-    writeFileSync(
-      file,
-      text.replaceAll(addresses.upfN3, '127.0.0.9').replaceAll(addresses.upfN3v6, '::1'),
-    );
-    const fourth = ['serve', '-c', file, '--data', data, '--http', '127.0.0.1:9193', '--api', api];
-    const third = await lab.run('upf', [sluiceCommand, ...fourth], false);
-    expect(third.code).toBe(1);
-    expect(third.stderr).toMatch(/ports\[1\]\.device.*sluice0/);
+    const moved = text
+      .replaceAll(addresses.upfN3, '127.0.0.9')
+      .replaceAll(addresses.upfN3v6, '::1');
+    writeFileSync(elsewhere, moved);
   });
 
+  /** Starts a second UPF that must not come up; resolves to what it says. */
+  async function refused(place: Place, config: string, ...flags: string[]): Promise<string> {
+    const second = await lab.run(place, [sluiceCommand, 'serve', '-c', config, ...flags], false);
+    expect(second.code).toBe(1);
+    expect(second.stderr).not.toMatch(/\n\s+at /);
+    return second.stderr;
+  }
+  const ownData = (): string[] => {
+    others += 1;
+    return ['--data', join(lab.folder, `data-${others}`), '--http', `127.0.0.1:${9190 + others}`];
+  };
+  const ownApi = (): string[] => ['--api', `unix:${join(lab.folder, `second-${others}.sock`)}`];
+
+  it('is refused the data folder, by name', async () => {
+    expect(await refused('dn', elsewhere)).toContain('upf-data');
+  });
+  it('is refused an API address in use, by address', async () => {
+    expect(await refused('dn', elsewhere, ...ownData())).toContain('upf.sock');
+  });
+  it('is refused an HTTP address in use, by address', async () => {
+    const flags = [...ownData(), ...ownApi(), '--http', '127.0.0.1:9090'];
+    expect(await refused('upf', elsewhere, ...flags)).toContain('127.0.0.1:9090');
+  });
+  it('is refused an N3 address in use, with the field', async () => {
+    const words = await refused('upf', upf.configFile, ...ownData(), ...ownApi());
+    expect(words).toMatch(/ports\[0\]\.addresses\[0\].*192\.0\.2\.1/);
+  });
+  it('is refused a device in use, with the field', async () => {
+    const words = await refused('upf', elsewhere, ...ownData(), ...ownApi());
+    expect(words).toMatch(/ports\[1\]\.device.*sluice0/);
+  });
   it('leaves the first one at work', async () => {
     expect(upf.running).toBe(true);
     expect((await allSessions()).has('after-restart')).toBe(true);
