@@ -212,7 +212,8 @@ export class MemoryDatapath implements Datapath {
 
   #check(kind: OperationKind, index: number, words: Uint32Array, start: number): PrepareStatus {
     // A caller that creates twice, or updates what is not there, has a defect.
-    if (this.sessions.has(index) !== (kind !== OperationKind.Create)) return PrepareStatus.Malformed;
+    if (this.sessions.has(index) !== (kind !== OperationKind.Create))
+      return PrepareStatus.Malformed;
     if (kind === OperationKind.Delete) return PrepareStatus.Ok;
     const wellFormed =
       words[start + HEADER_MAGIC] === RECORD_MAGIC &&
@@ -326,7 +327,8 @@ export class MemoryDatapath implements Datapath {
     for (let i = 0; i < urrCount(next.words, next.start); i++) {
       const id = next.words[at + i * URR_WORDS + URR_ID]!;
       const old = live === null ? -1 : urrAt(live, id);
-      const same = old >= 0 && sameWords(live!.words, old, next.words, at + i * URR_WORDS, URR_WORDS);
+      const same =
+        old >= 0 && sameWords(live!.words, old, next.words, at + i * URR_WORDS, URR_WORDS);
       const fresh = { uplinkBytes: 0, downlinkBytes: 0, sequence: 0 };
       next.usage.set(id, same ? live!.usage.get(id)! : fresh);
       if (same) kept.add(id);

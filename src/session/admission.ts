@@ -6,6 +6,7 @@
 import { type Refusal, SluiceError } from '../base/errors.js';
 import { joinWords } from '../base/units.js';
 import { OperationFlag, OperationKind } from '../datapath/datapath.js';
+import { sameText, urrCount, urrsAt } from '../model/record.js';
 import {
   HEADER_NAME,
   HEADER_REVISION_HIGH,
@@ -15,8 +16,7 @@ import {
   URR_ID,
   URR_WORDS,
 } from '../model/record-layout.js';
-import { sameText, urrCount, urrsAt } from '../model/record.js';
-import { sameContent } from './same-content.js';
+import { sameContent } from '../model/same-content.js';
 import type { Choices } from './allocators/choices.js';
 import type { RecordAt } from './allocators/ue-addresses.js';
 import type { UpdateOptions } from './engine.js';
@@ -65,10 +65,21 @@ export class Admission {
   }
 
   /** @param own  the record's handle when it is in the slab already, 0: a scratch record. */
-  create(batch: Operations, position: number, words: Uint32Array, start: number, own: number): void {
+  create(
+    batch: Operations,
+    position: number,
+    words: Uint32Array,
+    start: number,
+    own: number,
+  ): void {
     const ref = words[start + HEADER_NAME]!;
     if (ref === 0) {
-      this.#refuse(batch, position, own, new SluiceError('invalid_argument', 'is missing', { field: 'session.name' }));
+      this.#refuse(
+        batch,
+        position,
+        own,
+        new SluiceError('invalid_argument', 'is missing', { field: 'session.name' }),
+      );
       return;
     }
     const there = this.table.findByName(batch.owner, words, start, ref);

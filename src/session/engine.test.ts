@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { OperationKind, PrepareStatus } from '../datapath/datapath.js';
 import { refText } from '../model/record.js';
 import * as layout from '../model/record-layout.js';
-import type { OperationBatch } from './engine.js';
 import {
   type Bench,
   footprint,
@@ -15,14 +14,12 @@ import {
   teidsOf,
   ueIpv4Of,
 } from './engine.fixture.js';
+import type { OperationBatch } from './engine.js';
 
 const create = ({ engine }: Bench, shape: Shape = {}, owner = OWNER) =>
   engine.create(owner, recordOf(session(shape)));
-const update = (
-  { engine }: Bench,
-  shape: Shape,
-  options?: Parameters<typeof engine.update>[2],
-) => engine.update(OWNER, recordOf(session(shape)), options);
+const update = ({ engine }: Bench, shape: Shape, options?: Parameters<typeof engine.update>[2]) =>
+  engine.update(OWNER, recordOf(session(shape)), options);
 
 /** Runs operations as one batch; results in their order. */
 function batch(bench: Bench, operate: (batch: OperationBatch) => void) {
@@ -93,7 +90,11 @@ describe('create', () => {
 
   it.each([
     [{ instance: 'nowhere' }, 'failed_precondition', 'session.fars[0].forward.network_instance'],
-    [{ ueAddress: { ipv4: '10.60.0.1' } }, 'invalid_argument', 'session.pdrs[1].pdi.ue_address.ipv4'],
+    [
+      { ueAddress: { ipv4: '10.60.0.1' } },
+      'invalid_argument',
+      'session.pdrs[1].pdi.ue_address.ipv4',
+    ],
     [
       { instance: 'ims', ueAddress: { ipv6_prefix: 'auto' } },
       'failed_precondition',
@@ -252,7 +253,10 @@ describe('update', () => {
     const before = footprint(bench);
     if (what === 'store') bench.store.failCommits = 1;
     else bench.datapath.refuse = () => PrepareStatus.Resources;
-    const change = { fTeids: [{ choose_id: 7 }, { choose_id: 8 }], ueAddress: { ipv4: '10.60.9.9' } };
+    const change = {
+      fTeids: [{ choose_id: 7 }, { choose_id: 8 }],
+      ueAddress: { ipv4: '10.60.9.9' },
+    };
     await expect(update(bench, change)).rejects.toThrow();
     expect(footprint(bench)).toEqual(before);
     expect(bench.engine.get(OWNER, { name: 'ue-1' })).toEqual(old.record);
@@ -391,9 +395,7 @@ describe('batches', () => {
       for (const name of many) open.create(recordOf(session({ name })));
     });
     expect(created.every((code) => code === 'ok')).toBe(true);
-    const teids = new Set(
-      many.flatMap((name) => teidsOf(bench.engine.get(OWNER, { name })!)),
-    );
+    const teids = new Set(many.flatMap((name) => teidsOf(bench.engine.get(OWNER, { name })!)));
     expect(teids.size).toBe(many.length);
     await batch(bench, (open) => {
       for (const name of many) open.deleteByName(name);

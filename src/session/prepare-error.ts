@@ -7,11 +7,7 @@ import type { RecordAt } from './allocators/ue-addresses.js';
 /** Details of PrepareStatus.Instance from here on are FAR indices. */
 const FAR_DETAIL = 256;
 
-export function prepareError(
-  record: RecordAt,
-  status: PrepareStatus,
-  detail: number,
-): SluiceError {
+export function prepareError(record: RecordAt, status: PrepareStatus, detail: number): SluiceError {
   const pdi = `session.pdrs[${detail}].pdi`;
   switch (status) {
     case PrepareStatus.TeidTaken:

@@ -1,5 +1,4 @@
 /** Brings a scratch record into the slab and fills in what the engine alone knows. */
-import { RECORD_BYTES_MAX } from '../model/record-layout.js';
 import {
   HEADER_BYTES,
   HEADER_CREATE_TIME_HIGH,
@@ -13,6 +12,7 @@ import {
   HEADER_SEID_HIGH,
   HEADER_SEID_LOW,
   HEADER_SESSION_INDEX,
+  RECORD_BYTES_MAX,
 } from '../model/record-layout.js';
 import { randomWord } from './allocators/random.js';
 import type { RecordAt } from './allocators/ue-addresses.js';

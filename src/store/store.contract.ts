@@ -121,9 +121,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       const stamp = store.recoveryTimeStamp;
       await reopen();
       expect(store.recordCount()).toBe(1000);
-      expect(all(store)).toEqual(
-        Array.from({ length: 1000 }, (_, key) => [key, part(key, 64)]),
-      );
+      expect(all(store)).toEqual(Array.from({ length: 1000 }, (_, key) => [key, part(key, 64)]));
       expect([...store.getMeta('key')!]).toEqual([4]);
       expect(store.recoveryTimeStamp).toBe(stamp);
       expect(store.lost).toBe('');

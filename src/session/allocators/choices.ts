@@ -35,11 +35,11 @@ import {
   TABLE_FAR,
   TABLE_PDR,
 } from '../../model/record-layout.js';
+import type { AccessAddresses, Networks } from './networks.js';
 import { randomWord } from './random.js';
 import type { Slots } from './slots.js';
 import type { TeidPermutation } from './teid.js';
 import { TeidRegistry } from './teid-registry.js';
-import type { AccessAddresses, Networks } from './networks.js';
 import { type RecordAt, UeAddresses } from './ue-addresses.js';
 
 /** Tries for a random TEID: with half of a bucket's taken, failing is a matter of 2^-64. */
@@ -138,7 +138,8 @@ export class Choices {
         return this.#noPort(`session.pdrs[${i}].pdi.network_instance`, access, TABLE_PDR, i);
       }
       if (!tunnel) continue;
-      if ((fTeid & F_TEID_CHOSEN_HERE) !== 0) words[at + PDR_TEID] = teidChosenBefore(record, i, old);
+      if ((fTeid & F_TEID_CHOSEN_HERE) !== 0)
+        words[at + PDR_TEID] = teidChosenBefore(record, i, old);
       const given = (fTeid & (F_TEID_IPV4 | F_TEID_IPV6)) !== 0;
       const fill = (fTeid & (F_TEID_CHOSEN_HERE | F_TEID_ADDRESS_HERE)) !== 0 || !given;
       if (fill && !this.#fillAddress(words, at, network.access!, i)) return false;

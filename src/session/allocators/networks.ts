@@ -4,10 +4,10 @@
  * names that no port mentions share the entry of '*'.
  */
 import { parsePrefix } from '../../base/config/prefix.js';
-import { AddressPool } from './address-pool.js';
-import type { EnginePort } from '../engine.js';
 import { sameText } from '../../model/record.js';
+import type { EnginePort } from '../engine.js';
 import { hashText, textWords } from '../state/name-index.js';
+import { AddressPool } from './address-pool.js';
 
 /** Local addresses of an access port; absent ones are 0 and null. */
 export interface AccessAddresses {
@@ -106,5 +106,7 @@ function accessAddresses(port: EnginePort): AccessAddresses {
 }
 
 function wordsOf(address: bigint): Uint32Array {
-  return Uint32Array.from([96n, 64n, 32n, 0n], (shift) => Number((address >> shift) & 0xffff_ffffn));
+  return Uint32Array.from([96n, 64n, 32n, 0n], (shift) =>
+    Number((address >> shift) & 0xffff_ffffn),
+  );
 }

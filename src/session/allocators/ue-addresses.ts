@@ -25,8 +25,8 @@ import {
   UE_IPV6_FROM_POOL,
 } from '../../model/record-layout.js';
 import { type AddressPool, Claim } from './address-pool.js';
-import type { Slots } from './slots.js';
 import type { Network, Networks } from './networks.js';
+import type { Slots } from './slots.js';
 
 /** Tries for a bucket that has both a slot and an address. */
 const BUCKET_TRIES = 8;
@@ -123,9 +123,7 @@ export class UeAddresses {
     if (!auto && (words[start + HEADER_FLAGS]! & family.has) === 0) return true;
     if (old !== null && this.#takeOver(record, old, auto, family)) return true;
     const pools = family === IPV4 ? network.pools4 : network.pools6;
-    return auto
-      ? this.#take(record, bucket, family, pools)
-      : this.#claim(record, family, pools);
+    return auto ? this.#take(record, bucket, family, pools) : this.#claim(record, family, pools);
   }
 
   /** The old version's address stays when it is asked for by name or by "auto" again. */

@@ -73,7 +73,8 @@ export class NameIndex {
     for (let at = hash & this.#mask; ; at = (at + 1) & this.#mask) {
       const entry = this.#entries[at]!;
       if (entry === 0) return -1;
-      if (this.#hashes[at] === hash && this.#is(entry - 1, owner, words, base, ref)) return entry - 1;
+      if (this.#hashes[at] === hash && this.#is(entry - 1, owner, words, base, ref))
+        return entry - 1;
     }
   }
 

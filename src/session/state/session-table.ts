@@ -10,7 +10,7 @@ import {
   HEADER_SEID_LOW,
 } from '../../model/record-layout.js';
 import { Slots } from '../allocators/slots.js';
-import { hashText, NameIndex, type NamedSessions } from './name-index.js';
+import { hashText, type NamedSessions, NameIndex } from './name-index.js';
 import { Owners } from './owners.js';
 import type { Slab } from './slab.js';
 
