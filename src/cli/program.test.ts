@@ -225,7 +225,7 @@ describe('session', () => {
 
   it('says what is missing when a session is not there', async () => {
     expect(await sluice('session', 'get', 'nobody')).toBe(1);
-    expect(err).toBe('sluice: not found: no session "nobody"\n');
+    expect(err).toBe('sluice: there is no session "nobody"\n');
   });
 });
 

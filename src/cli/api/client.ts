@@ -59,7 +59,7 @@ export class ApiClient {
         { deadline },
         (error: grpc.ServiceError | null, reply: T) => {
           if (error === null) resolve(reply);
-          else reject(this.toToolError(error));
+          else reject(this.toToolError(error, request));
         },
       );
     });
@@ -99,7 +99,7 @@ export class ApiClient {
   }
 
   /** What a failed call means, in one sentence, with one line for each field at fault. */
-  toToolError(error: grpc.ServiceError): ToolError {
+  toToolError(error: grpc.ServiceError, request: object = {}): ToolError {
     if (error.code === grpc.status.UNAVAILABLE) {
       return new ToolError(
         `no answer from the API at ${this.address} (${unavailableCause(error.details)}); ` +
@@ -108,6 +108,11 @@ export class ApiClient {
     }
     if (error.code === grpc.status.DEADLINE_EXCEEDED) {
       return new ToolError(`the API at ${this.address} did not answer in time`);
+    }
+    if (error.code === grpc.status.NOT_FOUND) {
+      const { name, seid } = request as { name?: string; seid?: string };
+      const which = name === undefined ? `SEID ${seid}` : `"${name}"`;
+      if ((name ?? seid) !== undefined) return new ToolError(`there is no session ${which}`);
     }
     const violations = fieldViolations(error.metadata);
     if (violations.length > 0) {

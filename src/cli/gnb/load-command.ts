@@ -22,7 +22,8 @@ import { lookUp, ueSessionOf } from './ue-sessions.js';
 /** Addresses set aside for benchmarks (RFC 2544, RFC 5180): nobody answers, nothing leaks. */
 const SINK_IPV4 = '198.18.0.1';
 const DISCARD_PORT = 9;
-const SETTLE_MS = 300;
+const SETTLE_STEP_MS = 200;
+const SETTLE_STEPS_MAX = 50;
 
 interface LoadFlags extends ApiOptions {
   session?: string[];
@@ -155,15 +156,25 @@ async function measure(
   try {
     const before = await counts();
     await gnb.load(load, signal);
-    // What is still in sockets and rings belongs to this load.
-    await sleep(SETTLE_MS);
-    const upf = difference(before, await counts());
+    const upf = difference(before, await settled(counts));
     const result = resultOf(sessions.length, gnb.counters(), upf);
     if (options.json === true) printJson(result);
     else printLine(resultText(result));
   } finally {
     await gnb.stop();
   }
+}
+
+/** The account once it stands still: what waits in sockets and rings belongs to the load. */
+async function settled(counts: () => Promise<PacketCounts>): Promise<PacketCounts> {
+  let before = await counts();
+  for (let step = 0; step < SETTLE_STEPS_MAX; step++) {
+    await sleep(SETTLE_STEP_MS);
+    const after = await counts();
+    if (after.rx === before.rx && after.held === before.held) return after;
+    before = after;
+  }
+  return before;
 }
 
 /** The account of the time between two readings. */

@@ -72,7 +72,7 @@ function addCreate(parent: Command): void {
       'after',
       `
 Defaults make "sluice session create --name ue1" a session that "sluice gnb" can use: an
-address of the pool, gNB 127.0.0.2 with a random TEID, QFI 9, no limits. Creation is
+address of the pool, gNB 127.0.0.2 with a TEID made of the name, QFI 9, no limits. Creation is
 idempotent by name: the same content again returns the session that is there.
 
 Examples:

@@ -1,9 +1,9 @@
 /**
  * The session that the flags of `session create` describe: one uplink and one downlink
  * rule, one QER, and a URR when volume is to be reported. Also the changes that `session
- * update` makes to a session that is there. Pure but for the random gNB TEID.
+ * update` makes to a session that is there. Pure.
  */
-import { randomInt } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { isIPv4, isIPv6 } from 'node:net';
 import { usageError } from '../../tools/tool-error.js';
 import type { Far, OuterHeaderCreation, Qer, Session, UeAddress, Urr } from '../api/messages.js';
@@ -76,7 +76,7 @@ export function sessionFromFlags(flags: SessionFlags): Session {
         forward: {
           destination_interface: 'INTERFACE_ACCESS',
           outer_header_creation: {
-            teid: randomInt(1, TEID_MAX),
+            teid: teidOfName(flags.name),
             ...gnbAddress(DEFAULT_GNB_ADDRESS),
           },
         },
@@ -114,6 +114,11 @@ export function withoutOutputs(session: Session): Session {
     }
   }
   return rest;
+}
+
+/** The gNB's TEID when none is given: of the name, so that the same command asks for the same. */
+function teidOfName(name: string): number {
+  return createHash('sha256').update(name).digest().readUInt32BE(0) || 1;
 }
 
 function ueAddressOf(flags: SessionFlags): UeAddress {
