@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import * as grpc from '@grpc/grpc-js';
 import { fromJSON, loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 import { type ListenAddress, listenText } from '../base/config/listen.js';
@@ -104,6 +105,12 @@ export class GenericClient {
     );
   }
 
+  /** Bytes as they are, however wrong. */
+  rawStream(method: string): grpc.ClientDuplexStream<Buffer, Buffer> {
+    const as = (value: Buffer): Buffer => value;
+    return this.#client.makeBidiStreamRequest(methodOf(method).path, as, as);
+  }
+
   watch(method: string, request: Message): grpc.ClientReadableStream<Message> {
     const { path: name, requestSerialize, responseDeserialize } = methodOf(method);
     return this.#client.makeServerStreamRequest(
@@ -136,6 +143,11 @@ export async function failure(call: Promise<unknown>): Promise<grpc.ServiceError
     return error as grpc.ServiceError;
   }
   throw new Error('the call succeeded');
+}
+
+/** Waits for what happens on the other side of the socket, however long that takes. */
+export async function until(reached: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await reached())) await turn();
 }
 
 /** The next `count` messages of a stream. */

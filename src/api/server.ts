@@ -5,9 +5,10 @@
  * calls, call-guard.ts what all calls pass, status.ts how errors look, http/ the
  * pages beside it (/metrics, /healthz, /readyz).
  */
+import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServerOptions, setLogger } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { type ListenAddress, listenText } from '../base/config/listen.js';
 import type { Log } from '../base/log.js';
@@ -59,6 +60,9 @@ export class ApiServer {
   private constructor(options: ApiServerOptions) {
     const { engine, node, metrics, log, tls } = options;
     this.#listen = options.listen;
+    logLibrary(log);
+    // Each stream listens.
+    setMaxListeners(0, this.#closing.signal);
     this.#address = options.listen;
     this.#guard = new CallGuard(metrics, log, options.limits ?? CALL_LIMITS);
     this.#server = new Server(serverOptions(this.#guard));
@@ -132,6 +136,12 @@ export class ApiServer {
       });
     });
   }
+}
+
+/** The library's own complaints are told by us in better words, or are the client's affair. */
+function logLibrary(log: Log): void {
+  const debug = (...words: unknown[]): void => log.debug({ library: 'grpc-js' }, words.join(' '));
+  setLogger({ error: debug, info: debug, debug });
 }
 
 function serverOptions(guard: CallGuard): ServerOptions {

@@ -44,10 +44,10 @@ describe('CreateSession', () => {
     const [first] = session.pdrs as Message[];
     expect(first).toMatchObject({
       id: 1,
-      pdi: { local_f_teid: { ipv4: '192.0.2.1', chosen_teid: expect.any(Number) } },
-    });
-    expect((first?.pdi as Message).ue_address).toMatchObject({
-      ipv4: expect.stringMatching(/^10\.60\.\d+\.\d+$/),
+      pdi: {
+        local_f_teid: { ipv4: '192.0.2.1', chosen_teid: expect.any(Number) },
+        ue_address: { ipv4: expect.stringMatching(/^10\.60\.\d+\.\d+$/) },
+      },
     });
     expect(api.engine.count).toBe(1);
   });
