@@ -159,7 +159,7 @@ void Pipeline::parse_access(Burst& burst) noexcept {
     if (__builtin_expect(n >= kPlainOuter + 16 && outer.matches(p), 1)) {
       const unsigned total = wire::load16(p + 2), udp = wire::load16(p + 24);
       const unsigned odd =
-          (udp + 20 ^ total) | (wire::load16(p + 30) + 16u ^ udp) | (total > n ? 1u : 0u);
+          ((udp + 20) ^ total) | ((wire::load16(p + 30) + 16u) ^ udp) | (total > n ? 1u : 0u);
       const bool summed = (packet->flags & kPacketOuterChecksumGood) || header_sum(p) == 0xffff;
       const std::uint32_t to = wire::load32(p + 16);
       unsigned local = 0;
