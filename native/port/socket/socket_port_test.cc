@@ -1,223 +1,12 @@
-#include "port/socket/socket_port.h"
-
-#include <arpa/inet.h>
-#include <netinet/udp.h>
-#include <poll.h>
-
-#include <cstdio>
+// How the socket port carries packets.
 #include <map>
-#include <optional>
-
 #include <random>
 
-#include "port/namespace_test_scope.h"
-#include "port/port_contract_test.h"
-#include "wire/ipv6.h"
+#include "port/namespace_test.h"
+#include "port/socket/socket_bench_test.h"
 
-namespace sluice {
+namespace sluice::test::socket_port {
 namespace {
-
-using test::Bytes;
-using test::PoolFixture;
-
-IpAddress address(const char* text) {
-  IpAddress result;
-  result.is_v6 = std::strchr(text, ':') != nullptr;
-  EXPECT_EQ(::inet_pton(result.is_v6 ? AF_INET6 : AF_INET, text, result.bytes.data()), 1);
-  return result;
-}
-
-/// A kernel UDP socket: a gNB as far as the port can tell.
-class Peer {
- public:
-  explicit Peer(const char* text) : is_v6_(std::strchr(text, ':') != nullptr) {
-    fd_ = ::socket(is_v6_ ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    const sockaddr_in6 name = sockaddr_of(text, 0);
-    EXPECT_EQ(::bind(fd_, reinterpret_cast<const sockaddr*>(&name), size()), 0) << text;
-    sockaddr_in6 bound{};
-    socklen_t length = sizeof bound;
-    ::getsockname(fd_, reinterpret_cast<sockaddr*>(&bound), &length);
-    port_ = ntohs(bound.sin6_port);
-    const int on = 1;
-    const int bytes = 8 << 20;
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-    ::setsockopt(fd_, IPPROTO_IP, IP_RECVTOS, &on, sizeof on);
-    ::setsockopt(fd_, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof on);
-  }
-  ~Peer() { ::close(fd_); }
-  Peer(const Peer&) = delete;
-  Peer& operator=(const Peer&) = delete;
-
-  std::uint16_t port() const { return port_; }
-  int fd() const { return fd_; }
-  bool send(const char* to, std::uint16_t port, const Bytes& payload, std::uint16_t segment = 0) {
-    sockaddr_in6 name = sockaddr_of(to, port);
-    iovec piece{const_cast<std::byte*>(payload.data()), payload.size()};
-    alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof segment)]{};
-    msghdr header{};
-    header.msg_name = &name;
-    header.msg_namelen = size();
-    header.msg_iov = &piece;
-    header.msg_iovlen = 1;
-    if (segment != 0) {
-      header.msg_control = control;
-      header.msg_controllen = sizeof control;
-      cmsghdr* c = CMSG_FIRSTHDR(&header);
-      c->cmsg_level = SOL_UDP;
-      c->cmsg_type = UDP_SEGMENT;
-      c->cmsg_len = CMSG_LEN(sizeof segment);
-      std::memcpy(CMSG_DATA(c), &segment, sizeof segment);
-    }
-    return ::sendmsg(fd_, &header, 0) == static_cast<ssize_t>(payload.size());
-  }
-  struct Datagram {
-    Bytes payload;
-    std::uint16_t source_port;
-    std::array<std::byte, 16> source;
-    int tos;
-  };
-  /// Everything that is there; waits a moment for the first datagram, as loopback is no queue.
-  std::vector<Datagram> take() {
-    std::vector<Datagram> all;
-    for (;;) {
-      pollfd wait{fd_, POLLIN, 0};
-      if (::poll(&wait, 1, 50) <= 0) return all;
-      Bytes bytes(65536);
-      sockaddr_in6 from{};
-      iovec piece{bytes.data(), bytes.size()};
-      alignas(cmsghdr) std::byte control[256];
-      msghdr header{};
-      header.msg_name = &from;
-      header.msg_namelen = sizeof from;
-      header.msg_iov = &piece;
-      header.msg_iovlen = 1;
-      header.msg_control = control;
-      header.msg_controllen = sizeof control;
-      const ssize_t n = ::recvmsg(fd_, &header, MSG_DONTWAIT);
-      if (n < 0) continue;  // an ICMP error that somebody else caused
-      bytes.resize(static_cast<std::size_t>(n));
-      Datagram datagram{std::move(bytes), ntohs(from.sin6_port), {}, 0};
-      const void* source = is_v6_ ? static_cast<const void*>(&from.sin6_addr)
-                                  : &reinterpret_cast<sockaddr_in&>(from).sin_addr;
-      std::memcpy(datagram.source.data(), source, is_v6_ ? 16 : 4);
-      for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
-        datagram.tos = static_cast<int>(*CMSG_DATA(c));
-      }
-      all.push_back(std::move(datagram));
-    }
-  }
-
- private:
-  socklen_t size() const { return is_v6_ ? sizeof(sockaddr_in6) : sizeof(sockaddr_in); }
-  static sockaddr_in6 sockaddr_of(const char* text, std::uint16_t port) {
-    const IpAddress ip = address(text);
-    sockaddr_in6 name{};
-    if (ip.is_v6) {
-      name.sin6_family = AF_INET6;
-      name.sin6_port = htons(port);
-      std::memcpy(&name.sin6_addr, ip.bytes.data(), 16);
-      return name;
-    }
-    auto& v4 = reinterpret_cast<sockaddr_in&>(name);
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    std::memcpy(&v4.sin_addr, ip.bytes.data(), 4);
-    return name;
-  }
-
-  bool is_v6_;
-  int fd_ = -1;
-  std::uint16_t port_ = 0;
-};
-
-std::uint16_t free_port() { return Peer("127.0.0.1").port(); }
-
-PortConfig config_of(std::initializer_list<const char*> addresses, std::uint16_t port = 0) {
-  PortConfig config;
-  config.name = "n3";
-  config.driver = "socket";
-  config.role = PortRole::Access;
-  for (const char* text : addresses) config.addresses.push_back(address(text));
-  config.udp_port = port == 0 ? free_port() : port;
-  return config;
-}
-
-BucketOwners modulo(unsigned n) {
-  BucketOwners owners;
-  for (unsigned i = 0; i < 256; ++i) owners[i] = static_cast<std::uint8_t>(i % n);
-  return owners;
-}
-
-/// An open port with its pool: `queues` workers and one cache for the test.
-struct Bench {
-  explicit Bench(const PortConfig& config, unsigned queues = 1)
-      : pool(2048, queues + 1), port(std::in_place, config, std::uint8_t{3}) {
-    for (unsigned i = 0; i < queues; ++i) caches.push_back(&pool.pool->cache(i));
-    const BucketOwners owners = modulo(queues);
-    port->steer(owners);
-    status = port->open(caches);
-  }
-  ~Bench() {
-    port.reset();
-    EXPECT_EQ(pool.pool->available(), pool.pool->capacity()) << "packets are lost";
-  }
-  std::vector<Packet*> rx(unsigned queue, std::size_t want) {
-    return test::receive(port->queue(queue), want);
-  }
-  void free(const std::vector<Packet*>& packets) {
-    pool.pool->cache(static_cast<unsigned>(caches.size()))
-        .free(packets.data(), static_cast<unsigned>(packets.size()));
-  }
-  unsigned tx(const std::vector<Bytes>& outer) {
-    std::vector<Packet*> packets(outer.size());
-    PoolCache& cache = pool.pool->cache(0);
-    EXPECT_EQ(cache.allocate(packets.data(), static_cast<unsigned>(packets.size())),
-              packets.size());
-    for (std::size_t i = 0; i < outer.size(); ++i) {
-      packets[i]->offset = kAccessDataOffset;
-      packets[i]->length = static_cast<std::uint16_t>(outer[i].size());
-      std::memcpy(packets[i]->data(), outer[i].data(), outer[i].size());
-    }
-    return port->queue(0).tx(packets.data(), static_cast<unsigned>(packets.size()));
-  }
-
-  PoolFixture pool;
-  std::vector<PoolCache*> caches;
-  std::optional<SocketPort> port;
-  Status status = Ok{};
-};
-
-Bytes gtpu(std::uint32_t teid, std::uint32_t number, std::size_t size = 64) {
-  Bytes bytes(size, std::byte{0xab});
-  wire::store32(bytes.data(), 0x30ff0000 | static_cast<std::uint32_t>(size - 8));
-  wire::store32(bytes.data() + 4, teid);
-  wire::store32(bytes.data() + 8, number);
-  return bytes;
-}
-
-Bytes outer(const char* from, std::uint16_t from_port, const char* to, std::uint16_t to_port,
-            const Bytes& payload, std::uint8_t tos = 0) {
-  const IpAddress source = address(from);
-  const IpAddress destination = address(to);
-  const std::size_t ip_bytes = source.is_v6 ? 40 : 20;
-  const auto udp_bytes = static_cast<std::uint16_t>(8 + payload.size());
-  Bytes bytes(ip_bytes + 8);
-  const auto* s = reinterpret_cast<const std::byte*>(source.bytes.data());
-  const auto* d = reinterpret_cast<const std::byte*>(destination.bytes.data());
-  if (source.is_v6) {
-    wire::write_ipv6(
-        bytes.data(),
-        {.source = s, .destination = d, .payload_length = udp_bytes, .traffic_class = tos});
-  } else {
-    wire::write_ipv4(bytes.data(), {.source = wire::load32(s),
-                                    .destination = wire::load32(d),
-                                    .total_length = static_cast<std::uint16_t>(20 + udp_bytes),
-                                    .tos = tos});
-  }
-  wire::write_udp(bytes.data() + ip_bytes, from_port, to_port, udp_bytes);
-  bytes.insert(bytes.end(), payload.begin(), payload.end());
-  return bytes;
-}
 
 TEST(SocketPort, KeepsTheContract) {
   Bench bench(config_of({"127.0.0.1"}));
@@ -225,7 +14,7 @@ TEST(SocketPort, KeepsTheContract) {
   Peer peer("127.0.0.2");
   const std::uint16_t port = bench.port->config().udp_port;
   // Packets are written as they leave; those that arrive come the other way round.
-  test::PortPeer far{
+  PortPeer far{
       .put =
           [&](const Bytes& bytes) {
             return peer.send("127.0.0.1", port, {bytes.begin() + 28, bytes.end()});
@@ -249,7 +38,7 @@ TEST(SocketPort, KeepsTheContract) {
                    received == outer("127.0.0.2", peer.port(), "127.0.0.1", port, payload);
           },
   };
-  test::port_contract(*bench.port, *bench.pool.pool, 0, far);
+  port_contract(*bench.port, *bench.pool.pool, 0, far);
 }
 
 TEST(SocketPort, GivesIpv6PacketsTheirOuterHeader) {
@@ -261,7 +50,7 @@ TEST(SocketPort, GivesIpv6PacketsTheirOuterHeader) {
   ASSERT_TRUE(peer.send("::1", port, payload));
   auto packets = bench.rx(0, 1);
   ASSERT_EQ(packets.size(), 1U);
-  EXPECT_EQ(test::bytes_of(*packets[0]), outer("::1", peer.port(), "::1", port, payload));
+  EXPECT_EQ(bytes_of(*packets[0]), outer("::1", peer.port(), "::1", port, payload));
   EXPECT_EQ(packets[0]->offset, kAccessDataOffset);
   EXPECT_EQ(packets[0]->flags, kPacketOuterChecksumGood);
   EXPECT_EQ(packets[0]->port, 3);
@@ -298,7 +87,7 @@ TEST(SocketPort, SplitsSuperFramesInOrderAtAnyBurstSize) {
     }
     ASSERT_EQ(packets.size(), 123U);
     for (std::uint32_t i = 0; i < packets.size(); ++i) {
-      const Bytes bytes = test::bytes_of(*packets[i]);
+      const Bytes bytes = bytes_of(*packets[i]);
       ASSERT_EQ(wire::load32(bytes.data() + 28 + 8), i % 41);
       EXPECT_EQ(bytes.size(), 28U + (i % 41 == 39 ? 500 : i % 41 == 40 ? 64 : 1400));
       EXPECT_EQ(wire::load16(bytes.data() + 2), bytes.size());
@@ -307,34 +96,6 @@ TEST(SocketPort, SplitsSuperFramesInOrderAtAnyBurstSize) {
     EXPECT_EQ(bench.port->capabilities()["gro"], "yes");
     bench.free(packets);
   }
-}
-
-TEST(SocketPort, GivesBackWhatWasNotDelivered) {
-  Bench bench(config_of({"127.0.0.1"}));
-  ASSERT_TRUE(bench.status) << bench.status.error().message;
-  Peer peer("127.0.0.2");
-  ASSERT_TRUE(peer.send("127.0.0.1", bench.port->config().udp_port, Bytes(30000), 1000));
-  bench.free(bench.rx(0, 3));  // the port closes with 27 more in hand; Bench counts the pool
-}
-
-TEST(SocketPort, CountsADatagramThatFitsNoPacketAndGoesOn) {
-  Bench bench(config_of({"127.0.0.1"}));
-  ASSERT_TRUE(bench.status) << bench.status.error().message;
-  Peer peer("127.0.0.2");
-  const std::uint16_t port = bench.port->config().udp_port;
-  ASSERT_TRUE(peer.send("127.0.0.1", port, Bytes(9000)));
-  ASSERT_TRUE(peer.send("127.0.0.1", port, Bytes(65000)));
-  ASSERT_TRUE(peer.send("127.0.0.1", port, Bytes()));
-  ASSERT_TRUE(peer.send("127.0.0.1", port, Bytes(kChunkBytes - kAccessDataOffset - 28)));
-  ASSERT_TRUE(peer.send("127.0.0.1", port, Bytes(kChunkBytes - kAccessDataOffset - 27)));
-  ASSERT_TRUE(peer.send("127.0.0.1", port, gtpu(1, 7)));
-  auto packets = bench.rx(0, 3);
-  ASSERT_EQ(packets.size(), 3U);
-  EXPECT_EQ(packets[0]->length, 28);
-  EXPECT_EQ(packets[1]->length, kChunkBytes - kAccessDataOffset);
-  EXPECT_EQ(packets[2]->length, 28 + 64);
-  EXPECT_EQ(bench.port->queue(0).counters().rx_errors, 3U);
-  bench.free(packets);
 }
 
 TEST(SocketPort, SteersByTheTeidThroughAnyTableAndAgainWhenItChanges) {
@@ -405,7 +166,7 @@ TEST(SocketPort, SendsFromEverySourcePortAndReceivesThereToo) {
 }
 
 TEST(SocketPort, AWildcardAddressSeesAndKeepsTheRealOne) {
-  test::in_namespace([](bool) {
+  in_namespace([](bool) {
     Bench bench(config_of({"0.0.0.0", "::"}));
     ASSERT_TRUE(bench.status) << bench.status.error().message;
     const std::uint16_t port = bench.port->config().udp_port;
@@ -416,7 +177,7 @@ TEST(SocketPort, AWildcardAddressSeesAndKeepsTheRealOne) {
       ASSERT_TRUE(peer.send(local, port, payload));
       auto packets = bench.rx(0, 1);
       ASSERT_EQ(packets.size(), 1U);
-      EXPECT_EQ(test::bytes_of(*packets[0]), outer(remote, peer.port(), local, port, payload));
+      EXPECT_EQ(bytes_of(*packets[0]), outer(remote, peer.port(), local, port, payload));
       bench.free(packets);
       ASSERT_EQ(bench.tx({outer(local, port, remote, peer.port(), payload)}), 1U);
       const auto got = peer.take();
@@ -467,70 +228,6 @@ TEST(SocketPort, JoinsOnlyWhatTheKernelTakesApartAgain) {
   EXPECT_EQ(bench.port->queue(0).counters().tx_errors, 0U);
 }
 
-TEST(SocketPort, FragmentsWhatIsLongerThanThePath) {
-  test::in_namespace([](bool has_own) {
-    if (has_own) {
-      ASSERT_TRUE(test::set_up("lo", 1280));
-    }
-    Bench bench(config_of({"127.0.0.1"}));
-    ASSERT_TRUE(bench.status) << bench.status.error().message;
-    Peer peer("127.0.0.2");
-    for (unsigned round = 0; round < 2; ++round) {
-      std::vector<Bytes> burst;
-      for (std::uint32_t i = 0; i < 20; ++i) {
-        const Bytes payload = gtpu(1, i, i < 10 ? 1400 : 1000);
-        burst.push_back(
-            outer("127.0.0.1", bench.port->config().udp_port, "127.0.0.2", peer.port(), payload));
-      }
-      ASSERT_EQ(bench.tx(burst), 20U);
-      const auto got = peer.take();
-      ASSERT_EQ(got.size(), 20U);
-      for (std::uint32_t i = 0; i < 20; ++i) {
-        EXPECT_EQ(got[i].payload, Bytes(burst[i].begin() + 28, burst[i].end()));
-      }
-    }
-    EXPECT_EQ(bench.port->queue(0).counters().tx_errors, 0U);
-  });
-}
-
-TEST(SocketPort, AnUnreachablePeerStopsNothing) {
-  Bench bench(config_of({"127.0.0.1"}));
-  ASSERT_TRUE(bench.status) << bench.status.error().message;
-  const std::uint16_t port = bench.port->config().udp_port;
-  const std::uint16_t nobody = free_port();
-  Peer peer("127.0.0.2");
-  for (std::uint32_t i = 0; i < 20; ++i) {
-    ASSERT_EQ(bench.tx({outer("127.0.0.1", port, "127.0.0.1", nobody, gtpu(1, i)),
-                        outer("127.0.0.1", port, "127.0.0.2", peer.port(), gtpu(1, i))}),
-              2U);
-    ASSERT_TRUE(peer.send("127.0.0.1", port, gtpu(1, i)));
-    auto packets = bench.rx(0, 1);
-    ASSERT_EQ(packets.size(), 1U);
-    bench.free(packets);
-  }
-  EXPECT_EQ(peer.take().size(), 20U);
-}
-
-TEST(SocketPort, TakesAndCountsWhatCannotBeSent) {
-  Bench bench(config_of({"127.0.0.1"}));
-  ASSERT_TRUE(bench.status) << bench.status.error().message;
-  const std::uint16_t port = bench.port->config().udp_port;
-  Peer peer("127.0.0.2");
-  Bytes tcp = outer("127.0.0.1", port, "127.0.0.2", peer.port(), gtpu(1, 1));
-  tcp[9] = std::byte{6};
-  const Bytes v6 = outer("::1", port, "::1", peer.port(), gtpu(1, 1));
-  Bytes version = tcp;
-  version[0] = std::byte{0x75};
-  const Bytes good = outer("127.0.0.1", port, "127.0.0.2", peer.port(), gtpu(1, 5));
-  const Bytes no_port = outer("127.0.0.1", port, "127.0.0.2", 0, gtpu(1, 1));
-  ASSERT_EQ(bench.tx({tcp, v6, version, Bytes(10), no_port, good}), 6U);
-  EXPECT_EQ(bench.port->queue(0).counters().tx_errors, 5U);
-  EXPECT_EQ(bench.port->queue(0).counters().tx_packets, 1U);
-  const auto got = peer.take();
-  ASSERT_EQ(got.size(), 1U);
-  EXPECT_EQ(got[0].payload, gtpu(1, 5));
-}
-
 TEST(SocketPort, TheWaitDescriptorWakesForEverySocket) {
   Bench bench(config_of({"127.0.0.1", "127.0.0.3", "127.0.0.4"}));
   ASSERT_TRUE(bench.status) << bench.status.error().message;
@@ -549,62 +246,5 @@ TEST(SocketPort, TheWaitDescriptorWakesForEverySocket) {
   }
 }
 
-void refuses(const PortConfig& config, const char* field, const char* remedy) {
-  Bench bench(config, 2);
-  ASSERT_FALSE(bench.status) << field;
-  EXPECT_EQ(bench.status.error().field, field);
-  EXPECT_NE(bench.status.error().message.find(remedy), std::string::npos)
-      << bench.status.error().message;
-}
-
-TEST(SocketPort, RefusesWithTheFieldAndARemedy) {
-  Peer taken("127.0.0.2");
-  refuses(config_of({"127.0.0.1", "127.0.0.2"}, taken.port()), "addresses[1]", "ss -ulpn");
-  refuses(config_of({"192.0.2.1"}), "addresses[0]", "ip address add 192.0.2.1/32");
-  refuses(config_of({"127.0.0.1", "127.0.0.1"}), "addresses[1]", "remove one");
-  refuses(config_of({"127.0.0.1", "0.0.0.0"}), "addresses[1]", "remove one");
-  refuses(config_of({}), "addresses", "at least one");
-  PortConfig config = config_of({"127.0.0.1"});
-  config.source_ports = 3;
-  refuses(config, "sourcePorts", "choose 1, 2, 4");
-  config = config_of({"127.0.0.1"});
-  config.udp_port = 0;
-  refuses(config, "udpPort", "1 to 65535");
-  config = config_of({"127.0.0.1"});
-  config.role = PortRole::Core;
-  refuses(config, "role", "access");
-}
-
-TEST(SocketPort, ASecondOneOnTheSamePortIsAnErrorNotAThief) {
-  Bench first(config_of({"127.0.0.1"}), 2);
-  ASSERT_TRUE(first.status) << first.status.error().message;
-  refuses(first.port->config(), "addresses[0]", "in use");
-  // And all is free again once the first one is gone.
-  first.port->close();
-  Bench second(first.port->config(), 2);
-  EXPECT_TRUE(second.status) << second.status.error().message;
-}
-
-TEST(SocketPort, APortBelow1024NeedsARight) {
-  const int code = test::without_privileges([] {
-    PoolFixture pool(64, 1);
-    SocketPort port(config_of({"127.0.0.1"}, 81), 0);
-    PoolCache* cache = &pool.pool->cache(0);
-    const Status status = port.open({&cache, 1});
-    if (status) return 1;  // the system may let anybody: net.ipv4.ip_unprivileged_port_start
-    return status.error().field == "udpPort" &&
-                   status.error().message.find("CAP_NET_BIND_SERVICE") != std::string::npos
-               ? 2
-               : 3;
-  });
-  FILE* file = std::fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "r");
-  int start = 1024;
-  if (file != nullptr) {
-    EXPECT_EQ(std::fscanf(file, "%d", &start), 1);
-    std::fclose(file);
-  }
-  EXPECT_EQ(code, start <= 81 ? 1 : 2);
-}
-
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::test::socket_port
