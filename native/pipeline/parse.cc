@@ -24,10 +24,10 @@ inline std::uint32_t header_sum(const std::byte* h) noexcept {
   std::memcpy(&a, h, 8);
   std::memcpy(&b, h + 8, 8);
   std::memcpy(&c, h + 16, 4);
-  unsigned __int128 wide = static_cast<unsigned __int128>(a) + b + c;
-  std::uint64_t sum = static_cast<std::uint64_t>(wide) + static_cast<std::uint64_t>(wide >> 64);
-  sum = (sum & 0xffffffff) + (sum >> 32);
+  // Five 32-bit words cannot leave 64 bits; then the carries come back in twice.
+  std::uint64_t sum = (a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32) + c;
   sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
   return static_cast<std::uint32_t>((sum & 0xffff) + (sum >> 16));
 }
 
