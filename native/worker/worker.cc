@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice {
 namespace {
@@ -88,7 +89,7 @@ void Worker::connect(Worker& other) {
 
 void Worker::run() noexcept {
   name_this_thread("sluice-w" + std::to_string(config_.id));
-  last_loop_end_ = tsc();
+  last_loop_ = tsc();
   while (!stop_.load(std::memory_order_relaxed)) {
     if (loop() != 0) {
       empty_loops_ = 0;
@@ -104,7 +105,9 @@ void Worker::run() noexcept {
 }
 
 unsigned Worker::loop() noexcept {
+  // One look at the counter a loop: the end of one loop is the start of the next.
   const std::uint64_t start = tsc();
+  measure(start);
   const Nanoseconds now = Clock::machine().to_nanoseconds(start);
   const unsigned commands = drain_commands(now);
   saturated_ = false;
@@ -113,17 +116,22 @@ unsigned Worker::loop() noexcept {
   if (!saturated_) pipeline_.flush();
   transmit();
   if (config_.workers > 1) hand_over();
-  wheel_.expire(now, kTimersPerLoop, [&](TimerNode& node) {
-    realtime_offset_ = Clock::machine().realtime_offset();
-    wheel_.schedule(node, now + kSecond);
-  });
+  if (now >= next_expiry_) expire_timers(now);
   if (pending_head_ != 0) retry_reports(now);
   if (news_) {
     news_ = false;
     config_.bell->ring();
   }
-  measure(start, tsc(), packets);
+  loop_packets_ = packets;
   return packets + commands;
+}
+
+void Worker::expire_timers(Nanoseconds now) noexcept {
+  wheel_.expire(now, kTimersPerLoop, [&](TimerNode& node) {
+    realtime_offset_ = Clock::machine().realtime_offset();
+    wheel_.schedule(node, now + kSecond);
+  });
+  next_expiry_ = wheel_.next_deadline(now + kSecond);
 }
 
 unsigned Worker::receive(Nanoseconds now) noexcept {
@@ -245,20 +253,23 @@ unsigned Worker::submit(const std::uint32_t* tickets, unsigned count) noexcept {
   return commands_->enqueue_burst(tickets, count);
 }
 
-void Worker::measure(std::uint64_t start, std::uint64_t end, unsigned packets) noexcept {
-  const Clock& clock = Clock::machine();
-  const std::uint64_t spent = end - start;
+/// Accounts the loop that ends now. The time asleep is none of it: sleep() forgets the start.
+void Worker::measure(std::uint64_t now) noexcept {
+  const std::uint64_t spent = now - std::exchange(last_loop_, now);
+  const unsigned packets = std::exchange(loop_packets_, 0);
   ++counters_.loops;
-  const std::uint64_t stall = clock.cycles_to_ns(spent);
-  if (stall > counters_.longest_stall_ns) counters_.longest_stall_ns = stall;
+  if (spent > longest_stall_cycles_ && spent != now) {
+    longest_stall_cycles_ = spent;
+    counters_.longest_stall_ns = Clock::machine().cycles_to_ns(spent);
+  }
   if (packets != 0) {
     counters_.packets += packets;
     counters_.busy_cycles += spent;
     window_busy_ += spent;
     window_packets_ += packets;
   }
-  const std::uint64_t window = end - window_start_;
-  if (window < clock.tsc_hz()) return;
+  const std::uint64_t window = now - window_start_;
+  if (window < Clock::machine().tsc_hz()) return;
   counters_.busy = static_cast<double>(window_busy_) / static_cast<double>(window);
   if (window_packets_ != 0) {
     counters_.cycles_per_packet =
@@ -266,7 +277,7 @@ void Worker::measure(std::uint64_t start, std::uint64_t end, unsigned packets) n
     counters_.burst_fill = static_cast<double>(window_packets_) /
                            static_cast<double>(std::max<std::uint64_t>(window_bursts_, 1));
   }
-  window_start_ = end;
+  window_start_ = now;
   window_busy_ = window_packets_ = window_bursts_ = 0;
 }
 
@@ -293,6 +304,7 @@ void Worker::sleep() noexcept {
     [[maybe_unused]] const auto n = read(wake_fd_, &rings, sizeof(rings));
   }
   sleeping_.store(false, std::memory_order_relaxed);
+  last_loop_ = tsc();
   // Something woke us: look a few times before the next sleep, but not as long as after work.
   empty_loops_ = kSpinLoops + kPauseLoops - 32;
 }

@@ -110,7 +110,8 @@ class Worker final : public EventSink {
   void transmit() noexcept;
   void hand_over() noexcept;
   void retry_reports(Nanoseconds now) noexcept;
-  void measure(std::uint64_t start, std::uint64_t end, unsigned packets) noexcept;
+  void measure(std::uint64_t now) noexcept;
+  void expire_timers(Nanoseconds now) noexcept;
   void sleep() noexcept;
   bool has_work() const noexcept;
 
@@ -133,7 +134,10 @@ class Worker final : public EventSink {
   bool news_ = false;  ///< something for the control thread since the last bell
   unsigned empty_loops_ = 0;
   std::uint64_t window_start_, window_busy_ = 0, window_packets_ = 0, window_bursts_ = 0;
-  std::uint64_t last_loop_end_ = 0;
+  std::uint64_t last_loop_ = 0;
+  std::uint64_t longest_stall_cycles_ = 0;
+  unsigned loop_packets_ = 0;
+  Nanoseconds next_expiry_ = 0;
   WorkerCounters counters_;
   int wake_fd_ = -1;
   int epoll_fd_ = -1;
