@@ -11,6 +11,7 @@ import { losses, Upf } from './upf.js';
 
 const SESSIONS = 10_000;
 const KILL_AFTER = 4_000;
+const nameOf = (i: number): string => `s${i}-${process.pid}`;
 
 let lab: Lab;
 let upf: Upf;
@@ -46,12 +47,12 @@ describe('kill -9 in the middle of 10,000 creations', () => {
 
   it('keeps every session that was acknowledged, as it was', async () => {
     const operations = Array.from({ length: SESSIONS }, (_, i) => {
-      const session = sessionFromFlags({ name: `s${i}`, ueIp: 'auto', gnb: addresses.gnb });
+      const session = sessionFromFlags({ name: nameOf(i), ueIp: 'auto', gnb: addresses.gnb });
       return { create: { session } };
     });
     const stream = streamSessions(upf.client, operations, (result, i) => {
       expect(result.code ?? 0).toBe(0);
-      acknowledged.set(`s${i}`, result);
+      acknowledged.set(nameOf(i), result);
       if (i === KILL_AFTER) void upf.stop('SIGKILL');
     });
     await expect(stream).rejects.toThrow(/no answer|unavailable|cancelled|Connection/i);

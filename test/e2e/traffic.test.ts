@@ -14,6 +14,10 @@ import { losses, Upf } from './upf.js';
 
 const UDP_OVER_IPV4 = 28;
 const FILE_BYTES = 8 << 20;
+// Namespaces of UEs are the machine's: another run must not meet them.
+const UE1 = `ue1-${process.pid}`;
+const UE2 = `ue2-${process.pid}`;
+const SLOW = `slow-${process.pid}`;
 
 let lab: Lab;
 let upf: Upf;
@@ -28,8 +32,8 @@ beforeAll(async () => {
   capture = lab.start('upf', ['dumpcap', '-i', 'n3', ...filter, '-w', captureFile]);
   upf = new Upf(lab);
   await upf.start();
-  await upf.create({ name: 'ue1', ueIp: 'auto', ueIp6: 'auto', gnbTeid: '0x101' });
-  await upf.create({ name: 'ue2', ueIp: 'auto', ueIp6: 'auto', gnb: addresses.gnbV6 });
+  await upf.create({ name: UE1, ueIp: 'auto', ueIp6: 'auto', gnbTeid: '0x101' });
+  await upf.create({ name: UE2, ueIp: 'auto', ueIp6: 'auto', gnb: addresses.gnbV6 });
   const webRoot = join(lab.folder, 'web');
   mkdirSync(webRoot);
   writeFileSync(join(webRoot, 'file'), randomBytes(FILE_BYTES));
@@ -70,8 +74,8 @@ function innerRate(sum: IperfSum, payloadBytes: number): number {
 
 describe('a UE behind IPv4 and IPv6 tunnels', () => {
   it('pings both families through both kinds of tunnel', async () => {
-    const gnbs = [await upf.gnb('ue1'), await upf.gnb('ue2')];
-    for (const ue of ['ue:ue1', 'ue:ue2'] as const) {
+    const gnbs = [await upf.gnb(UE1), await upf.gnb(UE2)];
+    for (const ue of [`ue:${UE1}`, `ue:${UE2}`] as const) {
       for (const target of [addresses.server, addresses.serverV6]) {
         const ping = await lab.run(ue, ['ping', '-c', '5', '-i', '0.05', '-W', '2', target], false);
         expect(ping.stdout, `${ue} to ${target}`).toContain('5 received, 0% packet loss');
@@ -86,23 +90,23 @@ describe('a UE behind IPv4 and IPv6 tunnels', () => {
   });
 
   it('downloads a file byte for byte, over IPv4 and IPv6', async () => {
-    const gnb = await upf.gnb('ue1');
+    const gnb = await upf.gnb(UE1);
     const expected = createHash('sha256').update(readFileSync(join(lab.folder, 'web/file')));
     const digest = expected.digest('hex');
     for (const host of [addresses.server, `[${addresses.serverV6}]`]) {
       const out = join(lab.folder, 'download');
-      await lab.run('ue:ue1', ['curl', '-sSfg', '-o', out, `http://${host}:8000/file`]);
+      await lab.run(`ue:${UE1}`, ['curl', '-sSfg', '-o', out, `http://${host}:8000/file`]);
       expect(createHash('sha256').update(readFileSync(out)).digest('hex'), host).toBe(digest);
     }
     await gnb.end();
   });
 
   it('carries iperf3 TCP and UDP both ways', async () => {
-    const gnb = await upf.gnb('ue1');
+    const gnb = await upf.gnb(UE1);
     for (const direction of [[], ['-R']]) {
-      const tcp = await iperf('ue1', ['-t', '1', ...direction]);
+      const tcp = await iperf(UE1, ['-t', '1', ...direction]);
       expect(tcp.bytes).toBeGreaterThan(1_000_000);
-      const udp = await iperf('ue1', ['-u', '-b', '10M', '-l', '1200', '-t', '1', ...direction]);
+      const udp = await iperf(UE1, ['-u', '-b', '10M', '-l', '1200', '-t', '1', ...direction]);
       expect(udp.lost_packets).toBe(0);
       expect(udp.packets).toBeGreaterThan(900);
     }
@@ -122,20 +126,20 @@ describe('a UE behind IPv4 and IPv6 tunnels', () => {
       addresses.server,
     ]);
     expect(ok.stdout).toContain('2 received');
-    const failing = ['gnb', 'exec', '--session', 'ue1', '--', 'sh', '-c', 'exit 7'];
+    const failing = ['gnb', 'exec', '--session', UE1, '--', 'sh', '-c', 'exit 7'];
     expect((await upf.sluice(failing, 'ran', false)).code).toBe(7);
     const list = await upf.sluice(['session', 'list', '--json']);
     const names = (JSON.parse(list.stdout) as Session[]).map((session) => session.name);
-    expect(names.sort()).toEqual(['ue1', 'ue2']);
+    expect(names.sort()).toEqual([UE1, UE2]);
   });
 
   it('takes over the namespace of a gNB that was killed', async () => {
-    const first = await upf.gnb('ue1');
-    const refused = await upf.sluice(['gnb', 'up', '--session', 'ue1'], 'ran', false);
+    const first = await upf.gnb(UE1);
+    const refused = await upf.sluice(['gnb', 'up', '--session', UE1], 'ran', false);
     expect(refused.stderr).toContain('in use by another gNB');
     await first.end('SIGKILL');
-    const second = await upf.gnb('ue1');
-    const ping = await lab.run('ue:ue1', ['ping', '-c', '1', '-W', '2', addresses.server]);
+    const second = await upf.gnb(UE1);
+    const ping = await lab.run(`ue:${UE1}`, ['ping', '-c', '1', '-W', '2', addresses.server]);
     expect(ping.stdout).toContain('1 received');
     await second.end();
   });
@@ -143,33 +147,33 @@ describe('a UE behind IPv4 and IPv6 tunnels', () => {
 
 describe('QoS', () => {
   it('holds the MBR within 5 % under UDP at 3 and 10 times the rate, per direction', async () => {
-    await upf.create({ name: 'slow', gnbTeid: '0x102', mbrUl: '5M', mbrDl: '10M' });
-    const gnb = await upf.gnb('slow');
+    await upf.create({ name: SLOW, gnbTeid: '0x102', mbrUl: '5M', mbrDl: '10M' });
+    const gnb = await upf.gnb(SLOW);
     const flags = ['-u', '-l', '1200', '-t', '4'];
     for (const [direction, mbr, times] of [
       [[], 5e6, 10],
       [['-R'], 10e6, 3],
     ] as const) {
       const offered = ['-b', String(mbr * times)];
-      const received = await iperf('slow', [...flags, ...offered, ...direction]);
+      const received = await iperf(SLOW, [...flags, ...offered, ...direction]);
       const rate = innerRate(received, 1200);
       expect(rate / mbr, `direction ${direction.join('') || 'up'}`).toBeGreaterThan(0.95);
       expect(rate / mbr, `direction ${direction.join('') || 'up'}`).toBeLessThan(1.05);
     }
     await gnb.end();
-    await upf.remove('slow');
+    await upf.remove(SLOW);
   });
 
   it('closes and opens the gate of one direction', async () => {
-    const gnb = await upf.gnb('ue1');
+    const gnb = await upf.gnb(UE1);
     const before = await upf.counts();
     const ping = ['ping', '-c', '2', '-i', '0.05', '-W', '1', addresses.server];
-    await upf.sluice(['session', 'update', 'ue1', '--gate-dl', 'closed']);
-    expect((await lab.run('ue:ue1', ping, false)).stdout).toContain('0 received');
+    await upf.sluice(['session', 'update', UE1, '--gate-dl', 'closed']);
+    expect((await lab.run(`ue:${UE1}`, ping, false)).stdout).toContain('0 received');
     const after = await upf.counts();
     expect((after.dropped.gate_closed ?? 0) - (before.dropped.gate_closed ?? 0)).toBe(2);
-    await upf.sluice(['session', 'update', 'ue1', '--gate-dl', 'open']);
-    expect((await lab.run('ue:ue1', ping, false)).stdout).toContain('2 received');
+    await upf.sluice(['session', 'update', UE1, '--gate-dl', 'open']);
+    expect((await lab.run(`ue:${UE1}`, ping, false)).stdout).toContain('2 received');
     await gnb.end();
   });
 });
@@ -274,7 +278,7 @@ describe('what left N3', () => {
   });
 
   it('shuts down cleanly on SIGTERM', async () => {
-    await streamSessions(upf.client, [{ delete: { name: 'ue1' } }, { delete: { name: 'ue2' } }]);
+    await streamSessions(upf.client, [{ delete: { name: UE1 } }, { delete: { name: UE2 } }]);
     const ended = await upf.stop('SIGTERM');
     expect(ended.signal).toBeNull();
     expect(ended.code).toBe(0);

@@ -17,7 +17,7 @@ beforeAll(async () => {
   await upf.start();
   sessions = [];
   for (let i = 0; i < SESSIONS; i++) {
-    const session = await upf.create({ name: `w${i}`, ueIp: 'auto', ueIp6: 'auto' });
+    const session = await upf.create({ name: `w${i}-${process.pid}`, ueIp: 'auto', ueIp6: 'auto' });
     sessions.push(session);
   }
 });
@@ -85,7 +85,7 @@ describe('two workers', () => {
     );
     const metrics = await lab.run('upf', ['curl', '-sf', 'http://127.0.0.1:9090/metrics']);
     expect(metrics.stdout).toContain('sluice_');
-    expect((await upf.sluice(['session', 'get', 'w0'])).code).toBe(0);
+    expect((await upf.sluice(['session', 'get', sessions[0]?.name ?? ''])).code).toBe(0);
   });
 
   it('restore all sessions after SIGTERM, with the same tunnels', async () => {
