@@ -1,14 +1,16 @@
 import { SluiceError } from '../../base/errors.js';
 import type { Metrics } from '../../base/metrics.js';
-import { highWord, lowWord } from '../../base/units.js';
-import type { OperationBatch } from '../../session/engine.js';
+import { joinWords } from '../../base/units.js';
+import {
+  OPERATION_CREATE,
+  OPERATION_DELETE,
+  OPERATION_UPDATE,
+  type RequestDecoder,
+} from '../../model/request-decode.js';
+import type { OperationBatch, UpdateOptions } from '../../session/engine.js';
 import { codeName } from '../status.js';
-import type { RequestDecoder } from './request-decode.js';
 
-/** Numbers of the fields of SessionOperation, one more than the place in the names. */
-export const CREATE = 1;
-export const UPDATE = 2;
-export const DELETE = 3;
+/** In the order of OPERATION_…, from 1. */
 const NAMES = ['create', 'update', 'delete'];
 const CODES = 17;
 
@@ -17,24 +19,36 @@ export function addOperation(
   batch: OperationBatch,
   kind: number,
   decoder: RequestDecoder,
-  bytes: Uint8Array,
+  bytes: Buffer,
   start: number,
   end: number,
 ): void {
-  if (kind === CREATE && decoder.create(bytes, start, end)) batch.create(decoder.record);
-  else if (kind === UPDATE && decoder.update(bytes, start, end)) {
-    batch.update(decoder.record, decoder.updateOptions);
-  } else if (kind === DELETE && decoder.key(bytes, start, end)) addDelete(batch, decoder);
-  else if (kind >= CREATE && kind <= DELETE) batch.refuse(decoder.refusal.toError());
-  else {
-    const message = 'must be create, update or delete';
+  if (kind < OPERATION_CREATE || kind > OPERATION_DELETE) {
+    const message = 'must be create, update or delete, and well-formed';
     batch.refuse(new SluiceError('invalid_argument', message, { field: 'operation' }));
-  }
+  } else if (kind === OPERATION_CREATE && decoder.create(bytes, start, end)) {
+    batch.create(decoder.record);
+  } else if (kind === OPERATION_UPDATE && decoder.update(bytes, start, end)) {
+    batch.update(decoder.record, updateOptions(decoder));
+  } else if (kind === OPERATION_DELETE && decoder.key(bytes, start, end)) {
+    addDelete(batch, decoder, bytes);
+  } else batch.refuse(decoder.refusal.toError());
 }
 
-function addDelete(batch: OperationBatch, { name, seid }: RequestDecoder): void {
-  if (seid === 0n) batch.deleteByName(name);
-  else if (name === '') batch.deleteBySeid(lowWord(seid), highWord(seid));
+function updateOptions(decoder: RequestDecoder): UpdateOptions {
+  return {
+    expectedRevision: joinWords(decoder.expectedRevisionLow, decoder.expectedRevisionHigh),
+    sendEndMarkers: decoder.sendEndMarkers,
+    dropBuffered: decoder.dropBuffered,
+    queryUrrIds: [...decoder.queryUrrIds.subarray(0, decoder.queryUrrCount)],
+  };
+}
+
+function addDelete(batch: OperationBatch, decoder: RequestDecoder, bytes: Buffer): void {
+  const { seidLow, seidHigh, nameStart, nameLength } = decoder;
+  if ((seidLow | seidHigh) === 0) {
+    batch.deleteByName(bytes.toString('utf8', nameStart, nameStart + nameLength));
+  } else if (nameLength === 0) batch.deleteBySeid(seidLow, seidHigh);
   else {
     const message = 'must be given alone: a name and a SEID may be those of two sessions';
     batch.refuse(new SluiceError('invalid_argument', message, { field: 'seid' }));
@@ -43,7 +57,7 @@ function addDelete(batch: OperationBatch, { name, seid }: RequestDecoder): void 
 
 /** Operations by kind and outcome, plain words until a scrape asks. */
 export class OperationCounter {
-  readonly #counts = new Float64Array((DELETE + 1) * CODES);
+  readonly #counts = new Float64Array((OPERATION_DELETE + 1) * CODES);
 
   constructor(metrics: Metrics) {
     const counter = metrics.counter(
@@ -62,7 +76,7 @@ export class OperationCounter {
   }
 
   count(kind: number, error: SluiceError | undefined): void {
-    if (kind < CREATE || kind > DELETE) return;
+    if (kind < OPERATION_CREATE || kind > OPERATION_DELETE) return;
     this.#counts[kind * CODES + (error?.grpcStatus ?? 0)]! += 1;
   }
 }

@@ -3,6 +3,7 @@ import { SluiceError } from '../../base/errors.js';
 import type { ReportReader } from '../../session/engine.js';
 import { caughtToServiceError } from '../status.js';
 import type { SessionServiceParts } from './service.js';
+import { decodeWatch } from './watch-decode.js';
 
 /** Reports taken from the log at a time. */
 const REPORTS_PER_READ = 64;
@@ -39,8 +40,9 @@ export class ReportStream {
     if (this.#ended) return;
     const { decoder, engine } = this.parts;
     try {
-      if (!decoder.watch(bytes)) throw decoder.refusal.toError();
-      const { cursor, names, acknowledge } = decoder;
+      const request = decodeWatch(bytes, decoder.refusal);
+      if (request === undefined) throw decoder.refusal.toError();
+      const { cursor, names, acknowledge } = request;
       if (this.#reader === undefined) {
         this.#reader = engine.watchReports(this.owner, cursor, names);
       } else if (cursor !== '' || names.length > 0) {

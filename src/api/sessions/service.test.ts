@@ -72,7 +72,7 @@ describe('CreateSession', () => {
   });
 
   it.each([
-    ['nothing at all', {}, status.INVALID_ARGUMENT, 'session.name'],
+    ['nothing at all', {}, status.INVALID_ARGUMENT, 'session'],
     ['a bad name', { session: sampleSession('a b') }, status.INVALID_ARGUMENT, 'session.name'],
     [
       'a name without end',

@@ -1,8 +1,8 @@
 /**
  * sluice.v1.SessionService: from the bytes of a call to the engine and back. Unary calls are
- * here, the streams in session-stream.ts and report-stream.ts, bytes of requests in
- * request-decode.ts, of answers in answer-encode.ts. Threads: the control thread; decoder
- * and encoder are shared by all calls, since each is used within one turn only.
+ * here, the streams in session-stream.ts and report-stream.ts, the bytes in
+ * src/model. Threads: the control thread; decoder and encoder are shared by all calls, since
+ * each is used within one turn only.
  */
 import type {
   handleUnaryCall,
@@ -10,18 +10,26 @@ import type {
   ServerUnaryCall,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { SluiceError } from '../../base/errors.js';
+import { Refusal, SluiceError } from '../../base/errors.js';
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from '../../base/limits.js';
 import type { Log } from '../../base/log.js';
 import type { Metrics } from '../../base/metrics.js';
+import { joinWords } from '../../base/units.js';
+import { RecordBuffer } from '../../model/record.js';
+import {
+  BatchReader,
+  OPERATION_CREATE,
+  OPERATION_DELETE,
+  OPERATION_UPDATE,
+  RequestDecoder,
+} from '../../model/request-decode.js';
 import type { ModelLimits } from '../../model/session-decode.js';
 import type { OperationBatch, SessionEngine } from '../../session/engine.js';
 import type { OwnerOf } from '../identity.js';
 import { caughtToServiceError } from '../status.js';
 import { AnswerEncoder, type WorkerOf } from './answer-encode.js';
-import { addOperation, CREATE, DELETE, OperationCounter, UPDATE } from './operations.js';
+import { addOperation, OperationCounter } from './operations.js';
 import { ReportStream } from './report-stream.js';
-import { RequestDecoder } from './request-decode.js';
 import { SessionStream } from './session-stream.js';
 
 /** Clients take 4 MB by default: pages stay below it. */
@@ -41,6 +49,7 @@ export interface SessionServiceOptions {
 /** What the calls of one server share. */
 export interface SessionServiceParts extends SessionServiceOptions {
   readonly decoder: RequestDecoder;
+  readonly batches: BatchReader;
   readonly encoder: AnswerEncoder;
   readonly counter: OperationCounter;
 }
@@ -49,9 +58,11 @@ type RawCall = ServerUnaryCall<Buffer, Buffer>;
 type RawStream = ServerDuplexStream<Buffer, Buffer>;
 
 export function sessionService(options: SessionServiceOptions): UntypedServiceImplementation {
+  const refusal = new Refusal();
   const parts: SessionServiceParts = {
     ...options,
-    decoder: new RequestDecoder(options.limits),
+    decoder: new RequestDecoder(new RecordBuffer(), refusal, options.limits),
+    batches: new BatchReader(refusal),
     encoder: new AnswerEncoder(options.workerOf),
     counter: new OperationCounter(options.metrics),
   };
@@ -64,11 +75,13 @@ export function sessionService(options: SessionServiceOptions): UntypedServiceIm
     }
   };
   return {
-    CreateSession: operation(parts, CREATE, (batch) => encoder.session(batch.record(0))),
-    UpdateSession: operation(parts, UPDATE, (batch) =>
+    CreateSession: operation(parts, OPERATION_CREATE, (batch) => encoder.session(batch.record(0))),
+    UpdateSession: operation(parts, OPERATION_UPDATE, (batch) =>
       encoder.updateResponse(batch.record(0), batch.usage(0)),
     ),
-    DeleteSession: operation(parts, DELETE, (batch) => encoder.deleteResponse(batch.usage(0))),
+    DeleteSession: operation(parts, OPERATION_DELETE, (batch) =>
+      encoder.deleteResponse(batch.usage(0)),
+    ),
     GetSession: reading(parts, getSession),
     ListSessions: reading(parts, listSessions),
     StreamSessions: stream((call, owner) => new SessionStream(call, owner, parts)),
@@ -118,22 +131,27 @@ function reading(
 
 function getSession({ engine, decoder, encoder, ownerOf }: SessionServiceParts, call: RawCall) {
   if (!decoder.key(call.request)) throw decoder.refusal.toError();
-  const { name, seid } = decoder;
-  const record = engine.get(ownerOf(call), {
-    ...(name !== '' && { name }),
-    ...(seid !== 0n && { seid }),
-  } as Parameters<SessionEngine['get']>[1]);
+  const name = textAt(call.request, decoder.nameStart, decoder.nameLength);
+  const seid = joinWords(decoder.seidLow, decoder.seidHigh);
+  const key = seid === 0n ? { name } : { seid, ...(name !== '' && { name }) };
+  const record = engine.get(ownerOf(call), key);
   if (record === undefined) throw new SluiceError('not_found');
   return encoder.session(record);
 }
 
 function listSessions({ engine, decoder, encoder }: SessionServiceParts, call: RawCall): Buffer {
-  if (!decoder.list(call.request)) throw decoder.refusal.toError();
-  const { owner, pageToken } = decoder;
+  const bytes = call.request;
+  if (!decoder.list(bytes)) throw decoder.refusal.toError();
+  const owner = textAt(bytes, decoder.ownerStart, decoder.ownerLength);
+  const token = textAt(bytes, decoder.pageTokenStart, decoder.pageTokenLength);
   let size = Math.min(decoder.pageSize || PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX);
   for (;;) {
-    const page = encoder.list(engine.list(owner, size, pageToken));
+    const page = encoder.list(engine.list(owner, size, token));
     if (page.length <= PAGE_BYTES_MAX || size === 1) return page;
     size = Math.ceil(size / 4);
   }
+}
+
+function textAt(bytes: Buffer, start: number, length: number): string {
+  return bytes.toString('utf8', start, start + length);
 }
