@@ -85,6 +85,8 @@ export class MemoryDatapath implements Datapath {
   #started = false;
   #applied: { sequence: number; prepared: Prepared; ticket: number }[] = [];
   #events: Uint32Array[] = [];
+  /** Events that poll() has handed out. */
+  #polled = 0;
   #listener: (() => void) | null = null;
 
   /** Keys held: 0 when there is no session and nothing is prepared. */
@@ -137,11 +139,16 @@ export class MemoryDatapath implements Datapath {
   }
 
   poll(): number {
-    const batch = this.#events.splice(0, EVENTS_MAX);
-    batch.forEach((event, i) => {
-      this.events.set(event, i * EVENT_WORDS);
-    });
-    return batch.length;
+    const count = Math.min(EVENTS_MAX, this.#events.length - this.#polled);
+    for (let i = 0; i < count; i++) {
+      this.events.set(this.#events[this.#polled + i]!, i * EVENT_WORDS);
+    }
+    this.#polled += count;
+    if (this.#polled === this.#events.length) {
+      this.#events = [];
+      this.#polled = 0;
+    }
+    return count;
   }
   completed(): number {
     return this.#completed;
@@ -292,10 +299,12 @@ export class MemoryDatapath implements Datapath {
   }
 
   #complete(sequence: number): void {
-    while (this.#applied.length > 0 && this.#applied[0]!.sequence <= sequence) {
-      const { prepared, ticket } = this.#applied.shift()!;
+    let done = 0;
+    for (; done < this.#applied.length && this.#applied[done]!.sequence <= sequence; done++) {
+      const { prepared, ticket } = this.#applied[done]!;
       this.#takeEffect(prepared, ticket);
     }
+    this.#applied.splice(0, done);
     this.#completed = Math.max(this.#completed, sequence);
     this.#listener?.();
   }

@@ -79,7 +79,12 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     this.#store = store;
     this.#now = options.now ?? Date.now;
     this.slab = new Slab((chunk) => datapath.registerSlabChunk(chunk));
-    this.table = new SessionTable(this.slab, identity.slotsPerBucket, options.sessionsMax);
+    this.table = new SessionTable(
+      this.slab,
+      identity.slotsPerBucket,
+      options.sessionsMax,
+      store.recordCount(),
+    );
     const permutation = new TeidPermutation(identity.teidKey, identity.slotBits);
     const networks = new Networks(options.ports);
     this.choices = new Choices(networks, this.table.slots, permutation, refusal);

@@ -46,6 +46,8 @@ export class SessionTable implements NamedSessions {
     readonly slab: Slab,
     slotsPerBucket: number,
     readonly sessionsMax: number,
+    /** Sessions to be restored: the limit may have been lowered below it. */
+    stored = 0,
   ) {
     this.slots = new Slots(slotsPerBucket);
     const capacity = this.slots.capacity;
@@ -54,7 +56,7 @@ export class SessionTable implements NamedSessions {
     this.owner = new Uint16Array(capacity);
     this.storeKey = new Float64Array(capacity);
     this.operation = new Uint32Array(capacity);
-    this.names = new NameIndex(this, sessionsMax);
+    this.names = new NameIndex(this, Math.max(sessionsMax, stored));
   }
 
   get capacity(): number {
