@@ -283,7 +283,7 @@ TEST(PcapPort, ACutCaptureIsReplayedUpToTheCut) {
   CaptureBytes file(false);
   file.pcap_header(false, 101);
   for (unsigned i = 0; i < 3; ++i) add_packet(file, i, test::numbered_packet(i, 64));
-  file.bytes.resize(file.bytes.size() - 10);
+  file.bytes.erase(file.bytes.end() - 10, file.bytes.end());
   folder.write(file);
   PoolFixture f(64, 1);
   PcapPort port(folder.config(true, false), 0);
