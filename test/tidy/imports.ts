@@ -62,6 +62,7 @@ const typeScriptLevels: readonly [string, number][] = [
   ['src/api', 4],
   ['src/tools', 4],
   ['src/main.ts', 5],
+  ['src/main.test.ts', 6],
 ];
 /** The command line is a client: it sees these and its own files, nothing else of the product. */
 const cliMayImport = ['src/cli', 'src/base', 'src/tools', 'src/api/generated', 'src/main.ts'];
