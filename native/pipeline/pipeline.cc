@@ -15,7 +15,7 @@ Pipeline::Pipeline(const PipelineConfig& config)
       worker_(config.worker),
       workers_(config.workers),
       network_(*config.network),
-      bursts_(new Burst[4]),
+      bursts_(new Burst[3]),
       handoffs_(new PacketList[config.workers]) {
   for (std::size_t i = 0; i < config.ports.size(); ++i) ports_[i] = config.ports[i];
   for (const LocalAddress& local : network_.locals) {
@@ -63,9 +63,11 @@ void Pipeline::take_over(Packet* const* packets, unsigned count, Nanoseconds now
   }
 }
 
+/// The first that is free, so that the one used last, whose lines are near, is used again.
 Burst& Pipeline::take_burst() noexcept {
-  next_burst_ = (next_burst_ + 1) & 3;
-  return bursts_[next_burst_];
+  Burst* burst = bursts_.get();
+  while (burst == parsed_ || burst == looked_up_) ++burst;
+  return *burst;
 }
 
 void Pipeline::enter(Burst& burst) noexcept {

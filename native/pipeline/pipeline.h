@@ -121,11 +121,10 @@ class Pipeline {
   const NetworkMap& network_;
   std::array<PipelinePort, kPortsMax> ports_;
 
-  // Bursts between the stages: parsed, and (core) looked up. Three buffers in turn.
+  // Bursts between the stages: parsed, and (core) looked up. A third one takes the next.
   std::unique_ptr<Burst[]> bursts_;
   Burst* parsed_ = nullptr;
   Burst* looked_up_ = nullptr;
-  unsigned next_burst_ = 0;
   unsigned inside_ = 0;
 
   PipelineCounters counters_;
