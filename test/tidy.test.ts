@@ -126,6 +126,7 @@ describe('the rules can fail', () => {
       1,
     );
     expect(typeScript('src/elsewhere/a.ts', '')).toHaveLength(1);
+    expect(typeScript('src/main.test.ts', "import { b } from './api/b.js';")).toEqual([]);
     expect(typeScript('src/main.ts', "import { b } from './api/b.js';")).toEqual([]);
     expect(typeScript('src/session/a.ts', "import { b } from '../model/b.js';")).toEqual([]);
   });

@@ -67,7 +67,9 @@ const typeScriptLevels: readonly [string, number][] = [
 /** The command line is a client: it sees these and its own files, nothing else of the product. */
 const cliMayImport = ['src/cli', 'src/base', 'src/tools', 'src/api/generated', 'src/main.ts'];
 
-function placeOf(path: string): [string, number] | undefined {
+/** A test has the place of what it tests. */
+function placeOf(tested: string): [string, number] | undefined {
+  const path = tested.replace(/\.(test|fixture|contract)\.ts$/, '.ts');
   return typeScriptLevels
     .filter(([place]) => path === place || path.startsWith(`${place}/`))
     .sort(([a], [b]) => b.length - a.length)[0];
