@@ -36,6 +36,7 @@ import type {
   SessionResult,
   UpdateOptions,
 } from './engine.js';
+import { flushUsage } from './flush-usage.js';
 import { loadGenerations, putGenerations } from './identity.js';
 import { type BatchHost, Operations } from './operation-batch.js';
 import { prepareError } from './prepare-error.js';
@@ -182,7 +183,9 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
       });
     }
     await this.rounds.whenIdle();
-    this.drainEvents();
+    // Reports that nobody watches for would end with the process.
+    if (!this.reports.isWatched) return;
+    await flushUsage(this.#datapath, this.table, () => this.drainEvents());
   }
 
   admitCreate(batch: Operations, position: number, record: RecordWords): void {

@@ -448,3 +448,54 @@ describe('list', () => {
     );
   });
 });
+
+describe('reports', () => {
+  it('come with the name of their session, and not from one that is gone', async () => {
+    const bench = await startEngine();
+    const { record } = await create(bench);
+    const index = record[layout.HEADER_SESSION_INDEX]!;
+    const reader = bench.engine.watchReports(OWNER, '', []);
+    bench.datapath.count(index, 1, 5_000_000_000, 7);
+    bench.datapath.report(index, 1, 1 << 2);
+    const [report] = reader.read(10);
+    expect(report).toMatchObject({ sessionName: 'ue-1', owner: OWNER, seid: seidOf(record) });
+    const stale = report!.event.slice();
+    await bench.engine.delete(OWNER, { name: 'ue-1' });
+    bench.datapath.emit(stale);
+    expect(reader.read(10)).toEqual([]);
+    expect(bench.engine.statistics().reportsStale).toBe(1);
+  });
+
+  it('have all usage after a shutdown, for those who watch', async () => {
+    const bench = await startEngine();
+    const urrs = [1, 2].map((id) => ({ id, measure_volume: true }));
+    for (let i = 0; i < 1500; i++) {
+      const { record } = await create(bench, { name: `ue-${i}`, urrs });
+      bench.datapath.count(record[layout.HEADER_SESSION_INDEX]!, 2, i, 1);
+    }
+    const reader = bench.engine.watchReports('', '', []);
+    await bench.engine.shutdown();
+    const reports = reader.read(10_000);
+    expect(reports).toHaveLength(3000);
+    const bytes = reports.reduce((sum, one) => sum + one.event[6]! + one.event[8]!, 0);
+    expect(bytes).toBe((1499 * 1500) / 2 + 1500);
+    expect(() => bench.engine.openBatch(OWNER, () => undefined)).toThrow(
+      expect.objectContaining({ code: 'unavailable' }),
+    );
+  });
+
+  it('waits in a shutdown for what is under way', async () => {
+    const bench = await startEngine();
+    bench.datapath.autoComplete = false;
+    const creation = create(bench);
+    let over = false;
+    const shutdown = bench.engine.shutdown().then(() => {
+      over = true;
+    });
+    for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+    expect(over).toBe(false);
+    bench.datapath.completeAll();
+    await shutdown;
+    expect((await creation).record.length).toBeGreaterThan(0);
+  });
+});

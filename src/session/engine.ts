@@ -156,7 +156,10 @@ export interface SessionEngine {
   watchReports(owner: string, cursor: string, names: readonly string[]): ReportReader;
 
   statistics(): EngineStatistics;
-  /** Takes no more operations, waits for those under way, flushes usage into the log. */
+  /**
+   * Takes no more operations, waits for those under way, and brings unreported usage into the
+   * log while somebody watches it; watchers may read it afterwards. Before Datapath.stop().
+   */
   shutdown(): Promise<void>;
 }
 

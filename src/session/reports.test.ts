@@ -120,7 +120,10 @@ describe('report log', () => {
     reports.add(usage(1, 1, 100), 0, SUBJECT);
     reports.watch('a', '', []).read(10);
     reports.add(usage(1, 1, 50), 0, SUBJECT);
-    const sums = reports.watch('a', '', []).read(10).map((one) => bytesOf(one.event));
+    const sums = reports
+      .watch('a', '', [])
+      .read(10)
+      .map((one) => bytesOf(one.event));
     expect(sums).toEqual([100, 50]);
   });
 

@@ -56,6 +56,9 @@ export class ReportLog {
   get size(): number {
     return this.#next - this.#first;
   }
+  get isWatched(): boolean {
+    return this.#readers.size > 0;
+  }
   get first(): number {
     return this.#first;
   }
