@@ -1,7 +1,7 @@
 /** kill -9 in the middle of creations, restarts, and a second process on the same things. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ListSessionsResponse, Session } from '../../src/cli/api/messages.js';
 import { ueSessionOf } from '../../src/cli/gnb/ue-sessions.js';
 import { sessionFromFlags } from '../../src/cli/session/flags.js';
@@ -21,6 +21,7 @@ beforeAll(async () => {
   upf = new Upf(lab);
   await upf.start();
 });
+afterEach(() => upf.endGnbs());
 afterAll(async () => {
   upf?.client.close();
   await lab?.close();
@@ -83,10 +84,9 @@ describe('kill -9 in the middle of 10,000 creations', () => {
     };
     expect(losses(result.upf.dropped)).toEqual({});
     expect(result.upf.tx.n6).toBe(result.sent.packets);
-    const gnb = await upf.gnb(some[0] ?? '');
+    await upf.gnb(some[0] ?? '');
     const ping = ['ping', '-c', '2', '-i', '0.05', '-W', '2', addresses.server];
     expect((await lab.run(`ue:${some[0]}`, ping, false)).stdout).toContain('2 received');
-    await gnb.end();
   });
 
   it('new sessions take no TEID or address of theirs', async () => {

@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Report, Session, UpdateSessionResponse } from '../../src/cli/api/messages.js';
 import { withoutOutputs } from '../../src/cli/session/flags.js';
 import { streamSessions } from '../../src/cli/session/stream.js';
@@ -44,6 +44,7 @@ beforeAll(async () => {
     'until curl -sg -o /dev/null http://[::1]:8000/; do sleep 0.1; done',
   ]);
 });
+afterEach(() => upf.endGnbs());
 afterAll(async () => {
   upf?.client.close();
   await lab?.close();
@@ -78,7 +79,10 @@ describe('a UE behind IPv4 and IPv6 tunnels', () => {
     for (const ue of [`ue:${UE1}`, `ue:${UE2}`] as const) {
       for (const target of [addresses.server, addresses.serverV6]) {
         const ping = await lab.run(ue, ['ping', '-c', '5', '-i', '0.05', '-W', '2', target], false);
-        expect(ping.stdout, `${ue} to ${target}`).toContain('5 received, 0% packet loss');
+        const account = (await upf.sluice(['stats'])).stdout;
+        expect(ping.stdout, `${ue} to ${target}, with\n${account}`).toContain(
+          '5 received, 0% packet loss',
+        );
       }
     }
     for (const gnb of gnbs) {
@@ -90,7 +94,7 @@ describe('a UE behind IPv4 and IPv6 tunnels', () => {
   });
 
   it('downloads a file byte for byte, over IPv4 and IPv6', async () => {
-    const gnb = await upf.gnb(UE1);
+    await upf.gnb(UE1);
     const expected = createHash('sha256').update(readFileSync(join(lab.folder, 'web/file')));
     const digest = expected.digest('hex');
     for (const host of [addresses.server, `[${addresses.serverV6}]`]) {
@@ -98,11 +102,10 @@ describe('a UE behind IPv4 and IPv6 tunnels', () => {
       await lab.run(`ue:${UE1}`, ['curl', '-sSfg', '-o', out, `http://${host}:8000/file`]);
       expect(createHash('sha256').update(readFileSync(out)).digest('hex'), host).toBe(digest);
     }
-    await gnb.end();
   });
 
   it('carries iperf3 TCP and UDP both ways', async () => {
-    const gnb = await upf.gnb(UE1);
+    await upf.gnb(UE1);
     for (const direction of [[], ['-R']]) {
       const tcp = await iperf(UE1, ['-t', '1', ...direction]);
       expect(tcp.bytes).toBeGreaterThan(1_000_000);
@@ -110,7 +113,6 @@ describe('a UE behind IPv4 and IPv6 tunnels', () => {
       expect(udp.lost_packets).toBe(0);
       expect(udp.packets).toBeGreaterThan(900);
     }
-    await gnb.end();
   });
 
   it('runs a command as a UE by exec, with its exit code, and leaves nothing behind', async () => {
@@ -138,17 +140,16 @@ describe('a UE behind IPv4 and IPv6 tunnels', () => {
     const refused = await upf.sluice(['gnb', 'up', '--session', UE1], 'ran', false);
     expect(refused.stderr).toContain('in use by another gNB');
     await first.end('SIGKILL');
-    const second = await upf.gnb(UE1);
+    await upf.gnb(UE1);
     const ping = await lab.run(`ue:${UE1}`, ['ping', '-c', '1', '-W', '2', addresses.server]);
     expect(ping.stdout).toContain('1 received');
-    await second.end();
   });
 });
 
 describe('QoS', () => {
   it('holds the MBR within 5 % under UDP at 3 and 10 times the rate, per direction', async () => {
     await upf.create({ name: SLOW, gnbTeid: '0x102', mbrUl: '5M', mbrDl: '10M' });
-    const gnb = await upf.gnb(SLOW);
+    await upf.gnb(SLOW);
     const flags = ['-u', '-l', '1200', '-t', '4'];
     for (const [direction, mbr, times] of [
       [[], 5e6, 10],
@@ -160,12 +161,11 @@ describe('QoS', () => {
       expect(rate / mbr, `direction ${direction.join('') || 'up'}`).toBeGreaterThan(0.95);
       expect(rate / mbr, `direction ${direction.join('') || 'up'}`).toBeLessThan(1.05);
     }
-    await gnb.end();
     await upf.remove(SLOW);
   });
 
   it('closes and opens the gate of one direction', async () => {
-    const gnb = await upf.gnb(UE1);
+    await upf.gnb(UE1);
     const before = await upf.counts();
     const ping = ['ping', '-c', '2', '-i', '0.05', '-W', '1', addresses.server];
     await upf.sluice(['session', 'update', UE1, '--gate-dl', 'closed']);
@@ -174,7 +174,6 @@ describe('QoS', () => {
     expect((after.dropped.gate_closed ?? 0) - (before.dropped.gate_closed ?? 0)).toBe(2);
     await upf.sluice(['session', 'update', UE1, '--gate-dl', 'open']);
     expect((await lab.run(`ue:${UE1}`, ping, false)).stdout).toContain('2 received');
-    await gnb.end();
   });
 });
 
@@ -211,9 +210,10 @@ describe('updates', () => {
     const load = ['gnb', 'load', '--session', 'moving', '--pps', '5000', '--time', '2s', '--json'];
     const command = upf.sluice([...load, '--flows', '8']);
     let running = true;
-    void command.finally(() => {
+    const ended = (): void => {
       running = false;
-    });
+    };
+    command.then(ended, ended);
     let updates = 0;
     const changed = withoutOutputs(structuredClone(session));
     while (running) {

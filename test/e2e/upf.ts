@@ -26,6 +26,7 @@ export class Upf {
   readonly client: ApiClient;
   readonly configFile: string;
   private process: LabProcess | undefined;
+  private gnbs: LabProcess[] = [];
 
   constructor(
     private readonly lab: Lab,
@@ -88,14 +89,25 @@ export class Upf {
   async gnb(...names: string[]): Promise<LabProcess> {
     const command = [sluiceCommand, 'gnb', 'up', '--api', this.api, '--mtu', '1500'];
     const gnb = this.lab.start('ran', [...command, '--session', ...names]);
+    this.gnbs.push(gnb);
     await gnb.printed(/^ready/m);
     return gnb;
   }
+
+  /** After a test that may have failed: no gNB of it is in the way of the next. */
+  async endGnbs(): Promise<void> {
+    const gnbs = this.gnbs;
+    this.gnbs = [];
+    for (const gnb of gnbs) await gnb.end();
+  }
 }
 
-/** Drops apart from the neighbour and multicast chatter of the UPF's own kernel on N6. */
+/** What N6 brings by itself: multicast of the kernel, and servers that answer a UE that left. */
+const STRAYS = ['multicast', 'unknown_ue'];
+
+/** Drops apart from the strays of N6. */
 export function losses(dropped: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(dropped).filter(([reason]) => reason !== 'multicast'));
+  return Object.fromEntries(Object.entries(dropped).filter(([why]) => !STRAYS.includes(why)));
 }
 
 function configText(api: string, data: string, options: UpfOptions): string {

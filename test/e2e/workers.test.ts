@@ -1,6 +1,6 @@
 /** Several workers share N3 and N6: every session works, whichever worker owns it. */
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Session } from '../../src/cli/api/messages.js';
 import { addresses, Lab } from './lab.js';
 import { losses, Upf } from './upf.js';
@@ -21,6 +21,7 @@ beforeAll(async () => {
     sessions.push(session);
   }
 });
+afterEach(() => upf.endGnbs());
 afterAll(async () => {
   upf?.client.close();
   await lab?.close();
@@ -36,7 +37,7 @@ describe('two workers', () => {
       const session = sessions.find((one) => (one.worker ?? 0) === worker);
       return session?.name ?? '';
     });
-    const gnb = await upf.gnb(...owned);
+    await upf.gnb(...owned);
     for (const name of owned) {
       for (const target of [addresses.server, addresses.serverV6]) {
         const ping = ['ping', '-c', '5', '-i', '0.02', '-W', '2', target];
@@ -44,7 +45,6 @@ describe('two workers', () => {
         expect(stdout, `${name} to ${target}`).toContain('5 received');
       }
     }
-    await gnb.end();
   });
 
   it('lose nothing of a load over all sessions', async () => {
