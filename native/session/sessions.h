@@ -7,7 +7,7 @@
 
 #include "memory/region.h"
 #include "session/address_table.h"
-#include "session/compiler.h"
+#include "session/compile/compiler.h"
 
 namespace sluice {
 

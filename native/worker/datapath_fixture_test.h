@@ -6,7 +6,7 @@
 #include <deque>
 
 #include "port/memory_port.h"
-#include "session/record_builder.h"
+#include "session/compile/record_builder.h"
 #include "wire/gtpu.h"
 #include "wire/ipv6.h"
 #include "wire/udp.h"

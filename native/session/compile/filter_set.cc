@@ -1,4 +1,4 @@
-#include "session/filter_set.h"
+#include "session/compile/filter_set.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "session/record_reader.h"
+#include "session/compile/record_reader.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "session/compiler.h"
+#include "session/compile/compiler.h"
 
 #include <algorithm>
 #include <bit>

@@ -5,10 +5,10 @@
 #include <array>
 #include <vector>
 
-#include "session/filter_set.h"
+#include "session/compile/filter_set.h"
+#include "session/compile/record_reader.h"
 #include "session/network_map.h"
 #include "session/peer_table.h"
-#include "session/record_reader.h"
 #include "session/rules_arena.h"
 #include "session/usage.h"
 
@@ -101,6 +101,8 @@ class Compiler {
   void add_filters(const RecordReader& record, const std::uint32_t* pdr, std::uint8_t position,
                    std::vector<Filter>& out) const;
   PrepareError build_tunnels(const RecordReader& record, std::uint32_t direct_teid);
+  bool acquire_tunnel_filters(std::size_t first);
+  void lay_out_flow(const RecordReader& record, bool uplink, const Tunnel* direct, Flow& flow);
   PrepareError lay_out(const RecordReader& record, Compiled& out);
   ArenaRef lay_out_extension(Direction direction, std::vector<TunnelEntry>& tunnels);
   PrepareError make_account(const RecordReader& record, const RecordReader& before, Compiled& out);

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstring>
 
-#include "session/compiler.h"
+#include "session/compile/compiler.h"
 #include "wire/bytes.h"
 
 namespace sluice {
@@ -205,42 +205,50 @@ ArenaRef Compiler::lay_out_extension(Direction direction, std::vector<TunnelEntr
   return ref;
 }
 
+bool Compiler::acquire_tunnel_filters(std::size_t first) {
+  tunnel_entries_.clear();
+  for (std::size_t i = first; i < tunnels_.size(); ++i) {
+    const ArenaRef set = filter_sets_.acquire(tunnels_[i].filters);
+    if (set == 0) return false;
+    tunnel_entries_.push_back(
+        {tunnels_[i].teid, set, tunnels_[i].local_mask, tunnels_[i].direction, 0});
+  }
+  return true;
+}
+
+void Compiler::lay_out_flow(const RecordReader& record, bool uplink, const Tunnel* direct,
+                            Flow& flow) {
+  const Side& side = sides_[uplink ? 0 : 1];
+  FlowState& state = flow.state;
+  state.key = record.header(header::Incarnation);
+  if (uplink) state.key = direct != nullptr ? direct->teid : 0;
+  state.local_mask = uplink && direct != nullptr ? direct->local_mask : 0;
+  state.ue_ipv4 = record.header(header::UeIpv4);
+  state.ue_prefix =
+      std::uint64_t{record.header(header::UePrefixHigh)} << 32 | record.header(header::UePrefixLow);
+  state.flags = kFlowLive;
+  if (uplink && (state.ue_ipv4 != 0 || state.ue_prefix != 0)) state.flags |= kFlowCheckSource;
+  for (unsigned i = 0; i < std::min(side.buckets.count, kHotBuckets); ++i) {
+    const std::uint32_t* q = record.qer(side.buckets.qer[i]);
+    state.rate_kbps[i] = q[uplink ? qer::UplinkMbrLow : qer::DownlinkMbrLow];
+  }
+  flow.rules.incarnation = record.header(header::Incarnation);
+  flow.rules.pdr_count = static_cast<std::uint8_t>(side.pdrs.size());
+  flow.rules.far_count = static_cast<std::uint8_t>(side.fars.size());
+}
+
 PrepareError Compiler::lay_out(const RecordReader& record, Compiled& out) {
   constexpr PrepareError full{PrepareStatus::Resources, 0};
   const bool first_is_uplink = !tunnels_.empty() && tunnels_[0].direction == Direction::Uplink;
-  tunnel_entries_.clear();
-  bool complete = true;
-  for (unsigned i = first_is_uplink ? 1 : 0; i < tunnels_.size() && complete; ++i) {
-    const ArenaRef set = filter_sets_.acquire(tunnels_[i].filters);
-    complete = set != 0;
-    if (complete)
-      tunnel_entries_.push_back(
-          {tunnels_[i].teid, set, tunnels_[i].local_mask, tunnels_[i].direction, 0});
-  }
-  const auto ue_v4 = record.header(header::UeIpv4);
-  const auto ue_prefix =
-      std::uint64_t{record.header(header::UePrefixHigh)} << 32 | record.header(header::UePrefixLow);
+  const Tunnel* const direct = first_is_uplink ? &tunnels_[0] : nullptr;
+  bool complete = acquire_tunnel_filters(first_is_uplink ? 1 : 0);
   std::vector<TunnelEntry> none;
   unsigned done = 0;
   for (unsigned d = 0; d < kDirections && complete; ++d) {
     const Side& side = sides_[d];
-    FlowState& state = out.flows[d].state;
     FlowRules& rules = out.flows[d].rules;
     const bool uplink = d == 0;
-    state.key =
-        uplink ? (first_is_uplink ? tunnels_[0].teid : 0) : record.header(header::Incarnation);
-    state.local_mask = uplink && first_is_uplink ? tunnels_[0].local_mask : 0;
-    state.ue_ipv4 = ue_v4;
-    state.ue_prefix = ue_prefix;
-    state.flags = kFlowLive;
-    if (uplink && (ue_v4 != 0 || ue_prefix != 0)) state.flags |= kFlowCheckSource;
-    for (unsigned i = 0; i < std::min(side.buckets.count, kHotBuckets); ++i) {
-      const std::uint32_t* q = record.qer(side.buckets.qer[i]);
-      state.rate_kbps[i] = q[uplink ? qer::UplinkMbrLow : qer::DownlinkMbrLow];
-    }
-    rules.incarnation = record.header(header::Incarnation);
-    rules.pdr_count = static_cast<std::uint8_t>(side.pdrs.size());
-    rules.far_count = static_cast<std::uint8_t>(side.fars.size());
+    lay_out_flow(record, uplink, direct, out.flows[d]);
     const bool inline_fits = side.pdrs.size() <= kInlinePdrs && side.fars.size() <= kInlineFars &&
                              side.buckets.count <= kHotBuckets &&
                              (!uplink || tunnel_entries_.empty());

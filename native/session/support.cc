@@ -1,0 +1,50 @@
+#include "session/support.h"
+
+namespace sluice {
+using namespace record;
+namespace {
+
+PrepareError refuse(Unsupported feature, unsigned index) noexcept {
+  return {PrepareStatus::Unsupported, static_cast<std::uint32_t>(feature) << 16 | index};
+}
+
+PrepareError check_urr(const std::uint32_t* u, unsigned i) noexcept {
+  constexpr struct {
+    std::uint32_t flag;
+    Unsupported feature;
+  } kFlags[] = {{urr::kBeforePolicing, Unsupported::MeasureBeforePolicing},
+                {urr::kTimeThreshold, Unsupported::TimeThreshold},
+                {urr::kTimeQuota, Unsupported::TimeQuota},
+                {urr::kPeriod, Unsupported::Period},
+                {urr::kInactivity, Unsupported::Inactivity}};
+  for (const auto& [flag, feature] : kFlags) {
+    if (u[urr::Flags] & flag) return refuse(feature, i);
+  }
+  if (u[urr::Linked] >> 16 != 0) return refuse(Unsupported::LinkedUrrs, i);
+  if (u[urr::QuotaFar] != 0) return refuse(Unsupported::QuotaFar, i);
+  return {};
+}
+
+}  // namespace
+
+PrepareError check_support(const RecordReader& record) noexcept {
+  for (unsigned i = 0; i < record.pdrs(); ++i) {
+    const std::uint32_t* p = record.pdr(i);
+    if (p[pdr::Lists] >> 24 != 0) return refuse(Unsupported::FramedRoutes, i);
+    // "None" says nothing new where there is no outer header to remove.
+    const bool tunnel = (p[pdr::FTeid] & pdr::kFTeidPresent) != 0;
+    if (tunnel && p[pdr::Id] >> 24 == 2) return refuse(Unsupported::KeepOuterHeader, i);
+  }
+  for (unsigned i = 0; i < record.fars(); ++i) {
+    const std::uint32_t* f = record.far(i);
+    if ((f[far::Action] & 0xff) == far::kBuffer) return refuse(Unsupported::Buffer, i);
+    if (f[far::UdpPort] >> 24 != 0) return refuse(Unsupported::Duplicates, i);
+  }
+  for (unsigned i = 0; i < record.urrs(); ++i) {
+    if (const auto error = check_urr(record.urr(i), i); error.status != PrepareStatus::Ok)
+      return error;
+  }
+  return {};
+}
+
+}  // namespace sluice
