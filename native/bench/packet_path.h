@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "session/record_builder.h"
+#include "session/compile/record_builder.h"
 #include "worker/datapath.h"
 
 namespace bench {

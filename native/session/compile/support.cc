@@ -1,4 +1,4 @@
-#include "session/support.h"
+#include "session/compile/support.h"
 
 namespace sluice {
 using namespace record;

@@ -1,7 +1,7 @@
 // What records may say and this packet path doesn't do yet. Refusing it by name is the
 // honest answer: nothing is accepted that is not enforced.
 #pragma once
-#include "session/compiler.h"
+#include "session/compile/compiler.h"
 
 namespace sluice {
 
