@@ -174,6 +174,7 @@ export class UpfNode {
       tls: config.api.tls,
       // As the packet path fills its table of buckets at start.
       workerOf: (index) => Math.floor(index / identity.slotsPerBucket) % config.workers.count,
+      ports: config.ports,
       rulesPerSession: config.limits.rulesPerSession,
       engine,
       metrics: this.#metrics,

@@ -45,6 +45,7 @@ export async function startApi(options: Partial<ApiServerOptions> = {}): Promise
     log: silentLog(),
     rulesPerSession: 64,
     workerOf: () => 3,
+    ports: [],
     node: {
       id: 'upf-test',
       version: '1.2.3',

@@ -78,8 +78,8 @@ export function nodeService(
     GetNode: unary(() => nodeMessage(source)),
     GetStats: unary(() => statsMessage(source)),
     WatchStats: watchStats(source, closing, log),
-    Capture: later('Capture', 'captures of live traffic'),
-    Trace: later('Trace', 'tracing of a given packet'),
+    Capture: later('Capture', 'capturing live traffic'),
+    Trace: later('Trace', 'tracing a given packet'),
   };
 }
 

@@ -129,11 +129,11 @@ describe('the node service', () => {
     const client = connect(address);
     expect(await failure(client.call('NodeService/Trace'))).toMatchObject({
       code: grpc.status.UNIMPLEMENTED,
-      details: 'Trace: tracing of a given packet is not in this version',
+      details: 'Trace: tracing a given packet is not in this version',
     });
     expect(await ending(client.watch('NodeService/Capture', {}))).toMatchObject({
       code: grpc.status.UNIMPLEMENTED,
-      details: 'Capture: captures of live traffic is not in this version',
+      details: 'Capture: capturing live traffic is not in this version',
     });
   });
 });

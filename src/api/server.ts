@@ -20,6 +20,7 @@ import { CALL_LIMITS, CallGuard, type CallLimits } from './call-guard.js';
 import { certificateOwner, localOwner } from './identity.js';
 import { type NodeSource, nodeService, nodeServiceDefinition } from './node-service.js';
 import { addReflection } from './reflection/reflection.js';
+import type { AdvertisingPort } from './sessions/advertised-addresses.js';
 import type { WorkerOf } from './sessions/answer-encode.js';
 import { sessionServiceDefinition } from './sessions/definition.js';
 import { sessionService } from './sessions/service.js';
@@ -44,6 +45,7 @@ export interface ApiServerOptions {
   readonly node: NodeSource;
   readonly rulesPerSession: number;
   readonly workerOf: WorkerOf;
+  readonly ports: readonly AdvertisingPort[];
   readonly metrics: Metrics;
   readonly log: Log;
   readonly limits?: CallLimits;
@@ -74,6 +76,7 @@ export class ApiServer {
         engine,
         limits: { ...MODEL_LIMITS, rulesPerSession: options.rulesPerSession },
         workerOf: options.workerOf,
+        ports: options.ports,
         ownerOf,
         closing,
         metrics,

@@ -13,6 +13,7 @@ import {
 } from '../../model/result-encode.js';
 import { encodeSession } from '../../model/session-encode.js';
 import type { OperationBatch, Report, SessionPage } from '../../session/engine.js';
+import type { AdvertisedAddresses } from './advertised-addresses.js';
 
 /** Worker that runs a session now, by its session index. */
 export type WorkerOf = (sessionIndex: number) => number;
@@ -24,19 +25,24 @@ export type WorkerOf = (sessionIndex: number) => number;
 export class AnswerEncoder {
   readonly #writer = new ProtobufWriter();
 
-  constructor(private readonly workerOf: WorkerOf) {}
+  constructor(
+    private readonly workerOf: WorkerOf,
+    private readonly addresses: AdvertisedAddresses,
+  ) {}
 
   /** Session */
   session(record: Uint32Array): Buffer {
     this.#writer.reset();
-    encodeSession(this.#writer, record, 0, this.#worker(record));
+    const shown = this.addresses.shown(record);
+    encodeSession(this.#writer, shown, 0, this.#worker(record));
     return this.#writer.take();
   }
 
   /** UpdateSessionResponse */
   updateResponse(record: Uint32Array, usage: Uint32Array): Buffer {
     this.#writer.reset();
-    encodeUpdateResponse(this.#writer, record, 0, this.#worker(record), usage);
+    const shown = this.addresses.shown(record);
+    encodeUpdateResponse(this.#writer, shown, 0, this.#worker(record), usage);
     return this.#writer.take();
   }
 
@@ -52,7 +58,8 @@ export class AnswerEncoder {
     this.#writer.reset();
     beginPage(this.#writer, page.nextPageToken, page.total);
     for (const record of page.records.toReversed()) {
-      addPageSession(this.#writer, record, 0, this.#worker(record));
+      const shown = this.addresses.shown(record);
+      addPageSession(this.#writer, shown, 0, this.#worker(record));
     }
     return this.#writer.take();
   }
@@ -68,7 +75,8 @@ export class AnswerEncoder {
         continue;
       }
       const record = batch.record(position);
-      addResult(writer, record, 0, this.#worker(record), brief, batch.usage(position));
+      const shown = this.addresses.shown(record);
+      addResult(writer, shown, 0, this.#worker(record), brief, batch.usage(position));
     }
     finishBatch(writer, idLow, idHigh);
     return writer.take();

@@ -9,16 +9,23 @@ import {
 } from '../../model/request-decode.js';
 import type { OperationBatch, UpdateOptions } from '../../session/engine.js';
 import { codeName } from '../status.js';
+import type { AdvertisedAddresses } from './advertised-addresses.js';
 
 /** In the order of OPERATION_…, from 1. */
 const NAMES = ['create', 'update', 'delete'];
 const CODES = 17;
 
+/** What it takes to read an operation; used again for each. */
+export interface OperationReader {
+  readonly decoder: RequestDecoder;
+  readonly addresses: AdvertisedAddresses;
+}
+
 /** Adds the operation whose request lies in bytes[start…end) to a batch, or its refusal. */
 export function addOperation(
   batch: OperationBatch,
   kind: number,
-  decoder: RequestDecoder,
+  { decoder, addresses }: OperationReader,
   bytes: Buffer,
   start: number,
   end: number,
@@ -27,8 +34,10 @@ export function addOperation(
     const message = 'must be create, update or delete, and well-formed';
     batch.refuse(new SluiceError('invalid_argument', message, { field: 'operation' }));
   } else if (kind === OPERATION_CREATE && decoder.create(bytes, start, end)) {
+    addresses.toLocal(decoder.record.words);
     batch.create(decoder.record);
   } else if (kind === OPERATION_UPDATE && decoder.update(bytes, start, end)) {
+    addresses.toLocal(decoder.record.words);
     batch.update(decoder.record, updateOptions(decoder));
   } else if (kind === OPERATION_DELETE && decoder.key(bytes, start, end)) {
     addDelete(batch, decoder, bytes);

@@ -107,6 +107,39 @@ describe('CreateSession', () => {
   });
 });
 
+describe('advertised addresses', () => {
+  it('are what clients write and see; the packet path has its own', async () => {
+    const other = await startApi({
+      ports: [
+        { addresses: ['192.0.2.1', '2001:db8::1'], advertise: ['203.0.113.9', '2001:db8:f::9'] },
+      ],
+    });
+    const outside = new GenericClient(other.address);
+    const chosen = sampleSession('chosen');
+    const [first, ...rest] = chosen.pdrs as Message[];
+    const asked = { teid: 77, ipv4: '203.0.113.9', ipv6: '2001:db8:f::9' };
+    const pdi = { ...(first?.pdi as Message), local_f_teid: asked };
+    const given = { ...sampleSession('given'), pdrs: [{ ...first, pdi }, ...rest] };
+    const seen = async (session: Message) => {
+      await outside.call('SessionService/CreateSession', { session });
+      const { name } = session;
+      const { pdrs } = await outside.call('SessionService/GetSession', { name });
+      const [pdr] = pdrs as { pdi: Message }[];
+      return pdr?.pdi.local_f_teid;
+    };
+    expect(await seen(chosen)).toMatchObject({ ipv4: '203.0.113.9', choose_id: 5 });
+    expect(await seen(given)).toEqual(asked);
+    const records = other.engine.list('', 10, '').records;
+    for (const record of records) {
+      expect(record).toContain(0xc000_0201);
+      expect(record).not.toContain(0xcb00_7109);
+    }
+    expect(records).toHaveLength(2);
+    outside.close();
+    await other.stop();
+  });
+});
+
 describe('UpdateSession', () => {
   it('replaces the rules and counts revisions', async () => {
     const { seid } = await create();

@@ -27,8 +27,9 @@ import type { ModelLimits } from '../../model/session-decode.js';
 import type { OperationBatch, SessionEngine } from '../../session/engine.js';
 import type { OwnerOf } from '../identity.js';
 import { caughtToServiceError } from '../status.js';
+import { AdvertisedAddresses, type AdvertisingPort } from './advertised-addresses.js';
 import { AnswerEncoder, type WorkerOf } from './answer-encode.js';
-import { addOperation, OperationCounter } from './operations.js';
+import { addOperation, OperationCounter, type OperationReader } from './operations.js';
 import { ReportStream } from './report-stream.js';
 import { SessionStream } from './session-stream.js';
 
@@ -40,6 +41,8 @@ export interface SessionServiceOptions {
   readonly limits: ModelLimits;
   readonly ownerOf: OwnerOf;
   readonly workerOf: WorkerOf;
+  /** Those that advertise other addresses than they have. */
+  readonly ports: readonly AdvertisingPort[];
   /** Aborts when the server drains: streams end then. */
   readonly closing: AbortSignal;
   readonly metrics: Metrics;
@@ -47,8 +50,7 @@ export interface SessionServiceOptions {
 }
 
 /** What the calls of one server share. */
-export interface SessionServiceParts extends SessionServiceOptions {
-  readonly decoder: RequestDecoder;
+export interface SessionServiceParts extends SessionServiceOptions, OperationReader {
   readonly batches: BatchReader;
   readonly encoder: AnswerEncoder;
   readonly counter: OperationCounter;
@@ -59,11 +61,13 @@ type RawStream = ServerDuplexStream<Buffer, Buffer>;
 
 export function sessionService(options: SessionServiceOptions): UntypedServiceImplementation {
   const refusal = new Refusal();
+  const addresses = new AdvertisedAddresses(options.ports);
   const parts: SessionServiceParts = {
     ...options,
+    addresses,
     decoder: new RequestDecoder(new RecordBuffer(), refusal, options.limits),
     batches: new BatchReader(refusal),
-    encoder: new AnswerEncoder(options.workerOf),
+    encoder: new AnswerEncoder(options.workerOf, addresses),
     counter: new OperationCounter(options.metrics),
   };
   const { encoder } = parts;
@@ -95,7 +99,7 @@ function operation(
   kind: number,
   encode: (batch: OperationBatch) => Buffer,
 ): handleUnaryCall<Buffer, Buffer> {
-  const { engine, decoder, counter, log } = parts;
+  const { engine, counter, log } = parts;
   return (call, callback) => {
     const finish = (batch: OperationBatch): void => {
       const error = batch.error(0);
@@ -107,7 +111,7 @@ function operation(
     };
     try {
       const batch = engine.openBatch(parts.ownerOf(call), finish);
-      addOperation(batch, kind, decoder, call.request, 0, call.request.length);
+      addOperation(batch, kind, parts, call.request, 0, call.request.length);
       batch.submit();
     } catch (error) {
       callback(caughtToServiceError(error, log));

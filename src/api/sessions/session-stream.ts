@@ -45,7 +45,7 @@ export class SessionStream {
   }
 
   #run(bytes: Buffer): void {
-    const { engine, encoder, counter, batches, decoder } = this.parts;
+    const { engine, encoder, counter, batches } = this.parts;
     if (!batches.read(bytes)) throw batches.refusal.toError();
     const { batchIdLow, batchIdHigh, brief, count, starts, ends } = batches;
     const kinds = batches.kinds.slice(0, count);
@@ -57,7 +57,7 @@ export class SessionStream {
     const slot = this.#answers.open();
     try {
       for (let i = 0; i < count; i++) {
-        addOperation(batch, kinds[i] ?? 0, decoder, bytes, starts[i] ?? 0, ends[i] ?? 0);
+        addOperation(batch, kinds[i] ?? 0, this.parts, bytes, starts[i] ?? 0, ends[i] ?? 0);
       }
     } finally {
       batch.submit();
