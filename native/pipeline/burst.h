@@ -6,7 +6,7 @@
 
 #include "base/types.h"
 #include "memory/packet.h"
-#include "session/filter_set.h"
+#include "session/compile/filter_set.h"
 #include "session/flow.h"
 #include "session/network_map.h"
 

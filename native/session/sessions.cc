@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "session/compile/support.h"
+
 namespace sluice {
 using namespace record;
 
@@ -202,6 +204,7 @@ PrepareError Sessions::prepare(OperationKind kind, SessionIndex session, const s
   } else {
     const RecordReader record(words, bytes);
     if (!record.valid()) return {PrepareStatus::Malformed, 0};
+    if (const auto error = check_support(record); error.status != PrepareStatus::Ok) return error;
     if (const auto error = reserve_keys(record, session, pending);
         error.status != PrepareStatus::Ok) {
       return error;

@@ -36,7 +36,8 @@ struct Operation {
   std::uint32_t detail;
   std::uint32_t ticket;
 };
-inline constexpr std::uint32_t kOperationQuery = 4;
+inline constexpr std::uint32_t kOperationEndMarkers = 1, kOperationDropBuffered = 2,
+                               kOperationQuery = 4;
 
 struct DatapathStatistics {
   struct PortRow {

@@ -2,6 +2,7 @@
 // retired when their events have been taken.
 #include <algorithm>
 
+#include "session/compile/support.h"
 #include "worker/datapath.h"
 
 namespace sluice {
@@ -25,6 +26,13 @@ void Datapath::prepare(Operation* operations, unsigned count, const std::uint32_
       }
       words = reinterpret_cast<const std::uint32_t*>(chunks_[op.chunk].bytes + op.offset);
       bytes = chunks_[op.chunk].size - op.offset;
+    }
+    if (op.flags & (kOperationEndMarkers | kOperationDropBuffered)) {
+      const auto feature =
+          op.flags & kOperationEndMarkers ? Unsupported::EndMarkers : Unsupported::DropBuffered;
+      op.status = static_cast<std::uint32_t>(PrepareStatus::Unsupported);
+      op.detail = static_cast<std::uint32_t>(feature) << 16;
+      continue;
     }
     const PrepareError error = sessions_->prepare(
         kind, op.session, words, bytes, op.flags & kOperationQuery ? query : 0, op.ticket);

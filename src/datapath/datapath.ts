@@ -54,6 +54,25 @@ export const enum PrepareStatus {
   Instance = 5,
   /** The F-TEID's local address is no address of an access port. Detail: PDR index. */
   LocalAddress = 6,
+  /** The packet path doesn't do this yet. Detail: {@link UnsupportedFeature} << 16 | index. */
+  Unsupported = 7,
+}
+
+/** What a record may say and the packet path refuses by name (native/session/compile/support.h). */
+export const enum UnsupportedFeature {
+  FramedRoutes = 1,
+  KeepOuterHeader = 2,
+  Buffer = 3,
+  Duplicates = 4,
+  MeasureBeforePolicing = 5,
+  TimeThreshold = 6,
+  TimeQuota = 7,
+  Period = 8,
+  Inactivity = 9,
+  LinkedUrrs = 10,
+  QuotaFar = 11,
+  EndMarkers = 12,
+  DropBuffered = 13,
 }
 
 /** Words per entry of {@link Datapath.events}. */

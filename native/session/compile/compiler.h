@@ -23,6 +23,7 @@ enum class PrepareStatus : std::uint32_t {
   Resources = 4,
   Instance = 5,
   LocalAddress = 6,
+  Unsupported = 7,
 };
 
 struct PrepareError {
