@@ -206,6 +206,21 @@ describe('the lock file', () => {
   });
 });
 
+describe('the packages', () => {
+  it('are each there for a reason that is written down', () => {
+    const { dependencies, devDependencies } = JSON.parse(
+      readFileSync(join(root, 'package.json'), 'utf8'),
+    ) as Record<'dependencies' | 'devDependencies', Record<string, string>>;
+    const reasons = readFileSync(join(root, 'docs/decisions/0001-dependencies.md'), 'utf8');
+    const listed = new Set(
+      [...reasons.matchAll(/^\| ([^|]+) \|/gm)].flatMap(([, names]) => names!.trim().split(', ')),
+    );
+    const packages = Object.entries({ ...dependencies, ...devDependencies });
+    expect(packages.filter(([name]) => !listed.has(name))).toEqual([]);
+    expect(packages.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+  });
+});
+
 describe('the repository', () => {
   const files = repository();
 
