@@ -7,7 +7,7 @@ import type { Node, PortStats, Stats } from './api/messages.js';
 import { formatTimestamp, milliseconds } from './api/proto-json.js';
 import { withClient } from './api/with-client.js';
 import { fields, grouped, printJson, printLine, table } from './print.js';
-import { formatRate, parseSeconds } from './units.js';
+import { formatRate, parseInteger, parseSeconds } from './units.js';
 
 interface Output extends ApiOptions {
   json?: boolean;
@@ -170,7 +170,8 @@ function watchStats(client: ApiClient, options: StatsOptions): Promise<void> {
   const interval = { seconds: whole, nanos: Math.round((seconds - whole) * 1e9) };
   const stream = client.serverStream('NodeService', 'WatchStats', { interval });
   let before: Stats | undefined;
-  let left = Number(options.count ?? Infinity);
+  const { count } = options;
+  let left = count === undefined ? Infinity : parseInteger(count, '--count', 1, 1e9);
   return new Promise((resolve, reject) => {
     let done = false;
     const finish = (): void => {

@@ -25,6 +25,7 @@ export const addresses = {
   server: '198.51.100.2',
   upfN6v6: 'fd00:6::1',
   serverV6: 'fd00:6::2',
+  benchmarks: '198.18.0.0/15',
   uePool: '10.60.0.0/16',
   uePoolV6: 'fd00:60::/40',
 } as const;
@@ -121,6 +122,8 @@ export class Lab {
     const dn = this.namespace('dn');
     await ip('-n', dn, 'route', 'add', addresses.uePool, 'via', addresses.upfN6);
     await ip('-n', dn, '-6', 'route', 'add', addresses.uePoolV6, 'via', addresses.upfN6v6);
+    // Where a load goes by default: it ends here without an answer that would be counted.
+    await ip('-n', this.namespace('upf'), 'route', 'add', 'blackhole', addresses.benchmarks);
     for (const key of ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding']) {
       await this.run('upf', ['sysctl', '-qw', `${key}=1`]);
     }

@@ -7,8 +7,10 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Report, Session, UpdateSessionResponse } from '../../src/cli/api/messages.js';
+import { ueSessionOf } from '../../src/cli/gnb/ue-sessions.js';
 import { withoutOutputs } from '../../src/cli/session/flags.js';
 import { streamSessions } from '../../src/cli/session/stream.js';
+import type { PacketCounts } from '../../src/tools/packet-counts.js';
 import { addresses, Lab, type LabProcess } from './lab.js';
 import { losses, Upf } from './upf.js';
 
@@ -49,6 +51,14 @@ afterAll(async () => {
   upf?.client.close();
   await lab?.close();
 });
+
+/** What `gnb load --json` says. */
+interface LoadOutput {
+  readonly sessions: number;
+  readonly sent: { readonly packets: number; readonly bytes: number };
+  readonly not_sent: number;
+  readonly upf: PacketCounts;
+}
 
 /** iperf3 as a UE against a server of its own; the receiver's view of it. */
 async function iperf(ue: string, flags: readonly string[]) {
@@ -150,16 +160,19 @@ describe('QoS', () => {
   it('holds the MBR within 5 % under UDP at 3 and 10 times the rate, per direction', async () => {
     await upf.create({ name: SLOW, gnbTeid: '0x102', mbrUl: '5M', mbrDl: '10M' });
     await upf.gnb(SLOW);
-    const flags = ['-u', '-l', '1200', '-t', '4'];
-    for (const [direction, mbr, times] of [
-      [[], 5e6, 10],
-      [['-R'], 10e6, 3],
-    ] as const) {
-      const offered = ['-b', String(mbr * times)];
-      const received = await iperf(SLOW, [...flags, ...offered, ...direction]);
-      const rate = innerRate(received, 1200);
-      expect(rate / mbr, `direction ${direction.join('') || 'up'}`).toBeGreaterThan(0.95);
-      expect(rate / mbr, `direction ${direction.join('') || 'up'}`).toBeLessThan(1.05);
+    for (const { direction, mbr, times } of [
+      { direction: [], mbr: 5e6, times: 10 },
+      { direction: ['-R'], mbr: 10e6, times: 3 },
+    ]) {
+      const flags = ['-u', '-l', '1200', '-t', '4', '-b', String(mbr * times), ...direction];
+      let ratio = 0;
+      // A busy machine that stops the sender for longer than the bucket is deep costs rate that
+      // no policer gives back: too little is tried again, too much never happens.
+      for (let attempt = 0; attempt < 3 && ratio < 0.95; attempt++) {
+        ratio = innerRate(await iperf(SLOW, flags), 1200) / mbr;
+        expect(ratio, `${direction.join('') || 'up'}`).toBeLessThan(1.05);
+      }
+      expect(ratio, `${direction.join('') || 'up'}`).toBeGreaterThan(0.95);
     }
     await upf.remove(SLOW);
   });
@@ -189,9 +202,9 @@ describe('usage', () => {
     stream.on('error', () => {});
     stream.write({ names: ['meter'] });
     const load = ['gnb', 'load', '--session', 'meter', '--pps', '2000', '--size', '700'];
-    const sent = JSON.parse((await upf.sluice([...load, '--time', '1s', '--json'])).stdout) as {
-      sent: { packets: number; bytes: number };
-    };
+    const sent = JSON.parse(
+      (await upf.sluice([...load, '--time', '1s', '--json'])).stdout,
+    ) as LoadOutput;
     expect(sent.sent.packets).toBeGreaterThan(1000);
     const last = await upf.remove('meter');
     const final = (last.usage ?? []).reduce((sum, usage) => sum + Number(usage.uplink_bytes), 0);
@@ -201,6 +214,32 @@ describe('usage', () => {
     expect(usage().length).toBeGreaterThan(5);
     expect(usage().map((one) => one.sequence ?? 0)).toEqual(usage().map((_, i) => i));
     stream.end();
+  });
+});
+
+describe('quota', () => {
+  it('passes what it allows and drops the rest by name', async () => {
+    await upf.create({ name: 'quota', gnbTeid: '0x105', volumeQuota: '50k' });
+    const load = ['gnb', 'load', '--session', 'quota', '--pps', '1000', '--size', '1000'];
+    const { stdout } = await upf.sluice([...load, '--time', '100ms', '--json']);
+    const result = JSON.parse(stdout) as LoadOutput;
+    expect(result.sent.packets).toBe(100);
+    expect(result.upf.tx.n6).toBe(50);
+    expect(losses(result.upf.dropped)).toEqual({ quota_exhausted: 50 });
+    await upf.remove('quota');
+  });
+});
+
+describe('UE to UE', () => {
+  it('pings across two gNBs, through N6 and back', async () => {
+    await upf.gnb(UE1);
+    await upf.gnb(UE2);
+    const session = await upf.client.call<Session>('SessionService', 'GetSession', { name: UE2 });
+    const { ipv4, ipv6 } = ueSessionOf(session);
+    for (const target of [ipv4, ipv6]) {
+      const ping = ['ping', '-c', '3', '-i', '0.05', '-W', '2', target];
+      expect((await lab.run(`ue:${UE1}`, ping, false)).stdout).toContain('3 received');
+    }
   });
 });
 
@@ -225,11 +264,7 @@ describe('updates', () => {
       await upf.client.call<UpdateSessionResponse>('SessionService', 'UpdateSession', request);
       updates += 1;
     }
-    const result = JSON.parse((await command).stdout) as {
-      sent: { packets: number };
-      not_sent: number;
-      upf: { rx: number; tx: Record<string, number>; dropped: Record<string, number> };
-    };
+    const result = JSON.parse((await command).stdout) as LoadOutput;
     expect(updates).toBeGreaterThan(20);
     expect(result.not_sent).toBe(0);
     expect(losses(result.upf.dropped)).toEqual({});
@@ -240,11 +275,7 @@ describe('updates', () => {
   it('load from many sessions created and deleted in bulk reaches N6 whole', async () => {
     const load = ['gnb', 'load', '--sessions', '500', '--pps', '20k', '--time', '1s', '--json'];
     const { stdout } = await upf.sluice([...load, '--bind', addresses.gnb]);
-    const result = JSON.parse(stdout) as {
-      sessions: number;
-      sent: { packets: number };
-      upf: { tx: Record<string, number>; dropped: Record<string, number> };
-    };
+    const result = JSON.parse(stdout) as LoadOutput;
     expect(result.sessions).toBe(500);
     expect(losses(result.upf.dropped)).toEqual({});
     expect(result.upf.tx.n6).toBe(result.sent.packets);

@@ -15,6 +15,9 @@ import { parseInteger } from '../units.js';
 import { addGnbLoad } from './load-command.js';
 import { createDemo, lookUp } from './ue-sessions.js';
 
+/** As a shell says it: 128 + SIGINT. */
+const EXIT_INTERRUPTED = 130;
+
 interface GnbFlags extends ApiOptions {
   session?: string[];
   bind?: string;
@@ -98,24 +101,38 @@ async function execute(client: ApiClient, command: string[], options: GnbFlags):
   if (process.getuid?.() !== 0) {
     throw new ToolError('UEs live in network namespaces, which need root: run it with sudo');
   }
-  if (names.length === 1) return runAsUe(await lookUp(client, names), command, options);
+  const signals = holdSignals();
+  if (names.length === 1) return runAsUe(await lookUp(client, names), command, options, signals);
   const name = `gnb-demo-${process.pid}`;
   const demo = await createDemo(client, name, options.bind ?? DEFAULT_GNB_ADDRESS);
   try {
-    return await runAsUe([demo], command, options);
+    return await runAsUe([demo], command, options, signals);
   } finally {
     await client.call('SessionService', 'DeleteSession', { name });
   }
+}
+
+/** From here on Ctrl-C ends the process only after what was made has been taken down. */
+function holdSignals(): { received: boolean } {
+  const signals = { received: false };
+  const hold = (): void => {
+    signals.received = true;
+  };
+  process.on('SIGINT', hold);
+  process.on('SIGTERM', hold);
+  return signals;
 }
 
 async function runAsUe(
   sessions: readonly UeSession[],
   command: string[],
   options: GnbFlags,
+  signals: { readonly received: boolean },
 ): Promise<number> {
   const gnb = await Gnb.withUes(sessions, gnbOptions(options));
   try {
     if (!(await gnb.upfAnswers())) warnSilentUpf(sessions);
+    if (signals.received) return EXIT_INTERRUPTED;
     return await runInNamespace(gnb.namespaces[0]?.name ?? '', command);
   } finally {
     await gnb.stop();
