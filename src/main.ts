@@ -28,8 +28,8 @@ import { ToolError } from './tools/tool-error.js';
 const DRAIN_MS = 10_000;
 /** Packets on their way through the node. */
 const PACKETS_PER_WORKER = 16_384;
-/** After a shutdown, for whatever still holds the process. */
-const LINGER_MS = 2_000;
+/** After a shutdown, for connections whose clients don't close them. */
+const LINGER_MS = 100;
 const PROGRESS_LOG_MS = 1_000;
 
 /** What a test replaces. */
@@ -152,6 +152,7 @@ export class UpfNode {
 
   async #restore(engine: SessionEngine): Promise<void> {
     this.#phase = 'restoring';
+    this.#progress = `0 of ${this.#store?.recordCount() ?? 0}`;
     let logged = Date.now();
     await engine.restore(({ restored, total }) => {
       this.#progress = `${restored} of ${total}`;

@@ -17,6 +17,15 @@ export interface CallLimits {
 export const CALL_LIMITS: CallLimits = { unary: 4096, streams: 1024 };
 const SLOW_CALL_MS = 500;
 
+interface Refusal {
+  readonly code: number;
+  readonly details: string;
+}
+const SHUTTING_DOWN: Refusal = {
+  code: status.UNAVAILABLE,
+  details: 'the node is shutting down',
+};
+
 type Kind = 'unary' | 'stream';
 interface MethodDefinition {
   readonly path: string;
@@ -35,8 +44,10 @@ export class CallGuard {
   readonly #duration: Histogram<'method'>;
   readonly #inFlightGauge: Gauge<'kind'>;
   readonly #inFlight: Record<Kind, number> = { unary: 0, stream: 0 };
-  /** Calls that a shutdown waits for: not those of clients that merely look on. */
+  /** Calls that a shutdown waits for. */
   #working = 0;
+  /** Health watches and reflection: calls of clients that merely look on. */
+  readonly #lookers = new Set<ServerInterceptingCallInterface>();
   #whenIdle: (() => void) | undefined;
 
   constructor(
@@ -61,6 +72,11 @@ export class CallGuard {
     });
   }
 
+  /** Ends the calls that nothing waits for. */
+  endLookers(): void {
+    for (const call of this.#lookers) call.sendStatus({ ...SHUTTING_DOWN, metadata: null });
+  }
+
   /** Resolves when no call but health watches and reflection is under way. */
   idle(): Promise<void> {
     if (this.#working === 0) return Promise.resolve();
@@ -82,9 +98,7 @@ export class CallGuard {
   };
 
   #refusal(kind: Kind): Refusal | undefined {
-    if (this.draining) {
-      return { code: status.UNAVAILABLE, details: 'the node is shutting down' };
-    }
+    if (this.draining) return SHUTTING_DOWN;
     const limit = kind === 'unary' ? this.limits.unary : this.limits.streams;
     if (this.#inFlight[kind] < limit) return undefined;
     const what = kind === 'unary' ? 'calls' : 'streams';
@@ -100,15 +114,16 @@ export class CallGuard {
    */
   #watch(path: string, kind: Kind, call: ServerInterceptingCallInterface): ServerInterceptingCall {
     const started = performance.now();
-    const work = path.startsWith('/grpc.') ? 0 : 1;
-    this.#working += work;
+    const looksOn = path.startsWith('/grpc.');
+    if (looksOn) this.#lookers.add(call);
+    else this.#working++;
     let ended = false;
     const end = (code: number): void => {
       if (ended) return;
       ended = true;
       this.#inFlight[kind]--;
-      this.#working -= work;
-      if (this.#working === 0) this.#whenIdle?.();
+      if (looksOn) this.#lookers.delete(call);
+      else if (--this.#working === 0) this.#whenIdle?.();
       this.#record(path, kind, code, performance.now() - started, call);
     };
     const sendStatus = call.sendStatus.bind(call);
@@ -155,11 +170,6 @@ export class CallGuard {
       'slow call',
     );
   }
-}
-
-interface Refusal {
-  readonly code: number;
-  readonly details: string;
 }
 
 function refuse(call: ServerInterceptingCallInterface, refusal: Refusal): ServerInterceptingCall {

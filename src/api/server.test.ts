@@ -271,7 +271,10 @@ describe('health', () => {
     const next = streams.map((stream) => take(stream, 1));
     const stopped = server.stop(1000);
     for (const message of next) expect(await message).toEqual([{ status: 'NOT_SERVING' }]);
+    // Those who only look on don't hold the shutdown up, and their connections are closed.
+    const ends = streams.map(ending);
     await stopped;
+    for (const end of ends) expect((await end).code).not.toBe(grpc.status.OK);
   });
 });
 

@@ -114,8 +114,10 @@ export class ApiServer {
     const closed = new Promise<void>((resolve) => {
       this.#server.tryShutdown(() => resolve());
     });
-    const finished = this.#guard.idle().then(() => within(FLUSH_MS, closed));
-    await within(graceMs, Promise.race([closed, finished]));
+    await within(graceMs, this.#guard.idle());
+    // What is left only looks on; without it, clients that follow GOAWAY close by themselves.
+    this.#guard.endLookers();
+    await within(FLUSH_MS, closed);
     this.#server.forceShutdown();
     removeSocketFile(this.#listen);
   }
