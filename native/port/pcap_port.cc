@@ -118,7 +118,9 @@ class PcapQueue final : public PortQueue {
     const std::size_t room = kChunkBytes - (is_access ? kAccessDataOffset : kCoreDataOffset);
     if (reason == DropReason::None && found_.length > room) reason = DropReason::MtuExceeded;
     if (reason == DropReason::None) return true;
-    count(port_.skipped_[static_cast<std::size_t>(reason)], 1);
+    std::atomic<std::uint64_t>& skipped = port_.skipped_[static_cast<std::size_t>(reason)];
+    // Relaxed, without a locked addition: this thread alone writes; pairs with skipped().
+    skipped.store(skipped.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     count(counters_.rx_errors, 1);
     return false;
   }
@@ -208,12 +210,6 @@ std::map<std::string, std::string> PcapPort::capabilities() const {
   return {{"queues", std::to_string(queues_.size())},
           {"file", config_.file},
           {"output_file", config_.output_file}};
-}
-
-std::uint64_t PcapPort::skipped(DropReason reason) const noexcept {
-  auto& word = const_cast<std::uint64_t&>(skipped_[static_cast<std::size_t>(reason)]);
-  // Relaxed: pairs with PortQueue::count(); a figure, nothing is handed over by it.
-  return std::atomic_ref<std::uint64_t>(word).load(std::memory_order_relaxed);
 }
 
 Status PcapPort::input_status() const {

@@ -43,7 +43,10 @@ class PcapPort final : public Port {
   }
   /// Frames skipped: no IP in them (TruncatedPacket, UnknownEthertype, BadIpVersion), or
   /// larger than a packet buffer takes (MtuExceeded).
-  std::uint64_t skipped(DropReason reason) const noexcept;
+  std::uint64_t skipped(DropReason reason) const noexcept {
+    // Relaxed: pairs with the store in PcapQueue; a figure, nothing is handed over by it.
+    return skipped_[static_cast<std::size_t>(reason)].load(std::memory_order_relaxed);
+  }
   /// Ok, or where and why the input ended early. Meaningful once exhausted().
   Status input_status() const;
   /// Ok, or why the output could not be written. Thread: control, while no worker runs.
@@ -55,7 +58,7 @@ class PcapPort final : public Port {
 
   std::vector<std::unique_ptr<PcapQueue>> queues_;
   std::unique_ptr<CaptureReader> reader_;
-  std::array<std::uint64_t, kDropReasons> skipped_{};  ///< written by the first queue's worker
+  std::array<std::atomic<std::uint64_t>, kDropReasons> skipped_{};  ///< by the first worker alone
   std::atomic<Nanoseconds> next_time_{kNever};
   std::atomic<Nanoseconds> now_{0};
   std::atomic<bool> input_failed_{false};
