@@ -22,7 +22,7 @@ Result<gnb::UeTunnel> tunnel_of(const Napi::Object& from, std::uint16_t port) {
   return ue;
 }
 
-/// JavaScript's Gnb: new Gnb({bind, port, ues}), echo(), counters(), load({…}), stop().
+/// JavaScript's Gnb: new Gnb({bind, port, ues}), echo(), counters(), load({…}), stopLoad(), stop().
 class GnbObject : public Napi::ObjectWrap<GnbObject> {
  public:
   static Napi::Function define(Napi::Env env) {
@@ -101,6 +101,11 @@ class GnbObject : public Napi::ObjectWrap<GnbObject> {
     out.Set("loadRunning", Napi::Boolean::New(env, running));
     out.Set("loadSeconds", Napi::Number::New(env, running ? 0 : gnb_->load_seconds()));
     return out;
+  }
+
+  Napi::Value stop_load(const Napi::CallbackInfo& info) {
+    if (gnb_ != nullptr) gnb_->stop_load();
+    return info.Env().Undefined();
   }
 
   Napi::Value stop(const Napi::CallbackInfo& info) {

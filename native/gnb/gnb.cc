@@ -139,12 +139,11 @@ Status Gnb::start_thread() {
 Gnb::~Gnb() { stop(); }
 
 void Gnb::stop() noexcept {
-  stopping_.store(true, std::memory_order_relaxed);
+  stop_load();
   if (wake_ >= 0) {
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = write(wake_, &one, sizeof one);
   }
-  if (loader_.joinable()) loader_.join();
   if (mover_.joinable()) mover_.join();
   for (int* fd : {&socket_, &epoll_, &wake_}) {
     if (*fd >= 0) close(*fd);

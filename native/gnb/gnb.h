@@ -74,6 +74,8 @@ class Gnb {
 
   /// Starts a load; one at a time. An error names "to", "size", "pps" or "sessions".
   Status start_load(const LoadConfig& load);
+  /// Ends a load before its time and waits for it; nothing happens when none runs.
+  void stop_load() noexcept;
   bool load_running() const noexcept { return load_running_.load(std::memory_order_acquire); }
   /// Seconds that the last load took from its first packet to its last.
   double load_seconds() const noexcept { return load_seconds_; }
@@ -99,8 +101,8 @@ class Gnb {
   std::unordered_map<std::uint32_t, std::uint32_t> ue_by_teid_;  // read-only once started
   int socket_ = -1, epoll_ = -1, wake_ = -1;
   std::thread mover_, loader_;
-  std::atomic<bool> stopping_{false};      // set by stop(), read by the loader
-  std::atomic<bool> load_running_{false};  // release by the loader after load_seconds_
+  std::atomic<bool> load_stopping_{false};  // set by stop_load(), read by the loader
+  std::atomic<bool> load_running_{false};   // release by the loader after load_seconds_
   double load_seconds_ = 0;
   GnbCounters counters_;
 };

@@ -145,6 +145,21 @@ TEST_F(GnbTest, LoadSendsExactlyWhatItCounts) {
   EXPECT_EQ(gnb_->counters().send_failed, 0u);
 }
 
+TEST_F(GnbTest, StopsALoadBeforeItsTimeAndStartsAnother) {
+  open(false);
+  LoadConfig load;
+  load.seconds = 3600;
+  load.to = "203.0.113.1";
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(gnb_->start_load(load));
+    EXPECT_FALSE(gnb_->start_load(load));
+    ASSERT_FALSE(receive(upf_).empty());
+    gnb_->stop_load();
+    EXPECT_FALSE(gnb_->load_running());
+    EXPECT_GT(gnb_->load_seconds(), 0);
+  }
+}
+
 TEST_F(GnbTest, RefusesWithTheFieldThatIsWrong) {
   EXPECT_EQ(make_endpoint("10.0.0.300", 1, "ues[0].upf").error().field, "ues[0].upf");
   open(false);

@@ -146,10 +146,16 @@ Status Gnb::start_load(const LoadConfig& load) {
     return Error{"no session has an address of the destination's family", "sessions"};
   }
   if (load_running()) return Error{"a load is running already", ""};
-  if (loader_.joinable()) loader_.join();
+  stop_load();  // joins the thread of the load before
+  load_stopping_.store(false, std::memory_order_relaxed);
   load_running_.store(true, std::memory_order_relaxed);
   loader_ = std::thread([this, load] { run_load(load); });
   return Ok{};
+}
+
+void Gnb::stop_load() noexcept {
+  load_stopping_.store(true, std::memory_order_relaxed);
+  if (loader_.joinable()) loader_.join();
 }
 
 void Gnb::run_load(LoadConfig load) noexcept {
@@ -161,7 +167,7 @@ void Gnb::run_load(LoadConfig load) noexcept {
   const double start = now_s();
   std::uint64_t made = 0;
   std::size_t at = 0;
-  while (made < total && !stopping_.load(std::memory_order_relaxed)) {
+  while (made < total && !load_stopping_.load(std::memory_order_relaxed)) {
     const double elapsed = now_s() - start;
     // Past the end only the last batch still goes: a rate that is not reached shows as such.
     if (elapsed >= load.seconds && total - made > kBatch) break;

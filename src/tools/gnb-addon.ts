@@ -44,6 +44,8 @@ export interface NativeGnb {
   echo(): void;
   counters(): GnbCounters;
   load(load: NativeLoad): void;
+  /** Ends a load before its time; the counters then say how long it took. */
+  stopLoad(): void;
   stop(): void;
 }
 interface GnbAddon {

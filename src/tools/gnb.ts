@@ -77,6 +77,7 @@ export class Gnb {
   async load(load: NativeLoad, signal: AbortSignal): Promise<GnbCounters> {
     callNative(() => this.native.load(load));
     while (this.native.counters().loadRunning && !signal.aborted) await sleep(POLL_MS);
+    this.native.stopLoad();
     return this.native.counters();
   }
 
