@@ -22,14 +22,17 @@ Result<gnb::UeTunnel> tunnel_of(const Napi::Object& from, std::uint16_t port) {
   return ue;
 }
 
-/// JavaScript's Gnb: new Gnb({bind, port, ues}), echo(), counters(), load({…}), stopLoad(), stop().
+/// JavaScript's Gnb: new Gnb({bind, port, ues}), echo(), counters(), load({…}),
+/// stopLoad(), stop().
 class GnbObject : public Napi::ObjectWrap<GnbObject> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(
         env, "Gnb",
         {InstanceMethod<&GnbObject::echo>("echo"), InstanceMethod<&GnbObject::counters>("counters"),
-         InstanceMethod<&GnbObject::load>("load"), InstanceMethod<&GnbObject::stop>("stop")});
+         InstanceMethod<&GnbObject::load>("load"),
+         InstanceMethod<&GnbObject::stop_load>("stopLoad"),
+         InstanceMethod<&GnbObject::stop>("stop")});
   }
 
   explicit GnbObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<GnbObject>(info) {
