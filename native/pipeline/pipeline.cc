@@ -127,13 +127,6 @@ void Pipeline::drop(Packet* const* packets, unsigned count, DropReason reason) n
   pool_.free(packets, count);
 }
 
-unsigned Pipeline::held() const noexcept {
-  unsigned held = inside_;
-  for (const auto& list : outputs_) held += list.count;
-  for (unsigned w = 0; w < workers_; ++w) held += handoffs_[w].count;
-  return held;
-}
-
 bool Pipeline::hand_over(Burst& burst, unsigned i, SessionIndex session) noexcept {
   const unsigned owner = bucket_owner_[sessions_.scheme().bucket(session)];
   if (owner == worker_) return false;

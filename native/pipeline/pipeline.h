@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 
+#include "base/counter.h"
 #include "memory/packet_pool.h"
 #include "pipeline/burst.h"
 #include "session/sessions.h"
@@ -34,10 +35,10 @@ struct PacketList {
 
 /// Written by the worker alone, read by anyone (relaxed, word by word).
 struct alignas(kCacheLine) PipelineCounters {
-  std::uint64_t dropped[kDropReasons] = {};
-  std::uint64_t created = 0;
-  std::uint64_t handed_over = 0;
-  std::uint64_t taken_over = 0;
+  Counter dropped[kDropReasons];
+  Counter created;
+  Counter handed_over;
+  Counter taken_over;
 };
 
 struct PipelineConfig {
@@ -69,8 +70,9 @@ class Pipeline {
   /// Frees packets that nobody takes, under a reason.
   void drop(Packet* const* packets, unsigned count, DropReason reason) noexcept;
   const PipelineCounters& counters() const noexcept { return counters_; }
-  /// Packets inside the stages or waiting in the lists: what "held" has to count.
-  unsigned held() const noexcept;
+  /// Packets inside the stages: what "held" has to count between two turns of the loop, when
+  /// the lists are empty. Threads: any.
+  unsigned held() const noexcept { return inside_; }
 
  private:
   // The stages, one per file, in the order of a packet's life.
@@ -125,7 +127,7 @@ class Pipeline {
   std::unique_ptr<Burst[]> bursts_;
   Burst* parsed_ = nullptr;
   Burst* looked_up_ = nullptr;
-  unsigned inside_ = 0;
+  Figure<unsigned> inside_;
 
   PipelineCounters counters_;
   std::array<PacketList, kPortsMax> outputs_;

@@ -5,7 +5,6 @@
 // super-frames (GRO, TSO) are the driver's own affair, split at rx and joined at tx.
 #pragma once
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -13,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/counter.h"
 #include "base/types.h"
 #include "memory/packet.h"
 
@@ -52,14 +52,14 @@ struct PortConfig {
 
 /// Words that the queue's worker alone writes and anyone may read (relaxed).
 struct alignas(kCacheLine) PortCounters {
-  std::uint64_t rx_packets = 0;
-  std::uint64_t rx_bytes = 0;
-  std::uint64_t tx_packets = 0;
-  std::uint64_t tx_bytes = 0;
-  std::uint64_t tx_full = 0;       ///< packets that tx() did not take
-  std::uint64_t rx_no_buffer = 0;  ///< times rx stopped because the pool was empty
-  std::uint64_t rx_errors = 0;     ///< frames that no packet could be made of: too big, malformed
-  std::uint64_t tx_errors = 0;     ///< packets that tx() took and the kernel or device refused
+  Counter rx_packets;
+  Counter rx_bytes;
+  Counter tx_packets;
+  Counter tx_bytes;
+  Counter tx_full;       ///< packets that tx() did not take
+  Counter rx_no_buffer;  ///< times rx stopped because the pool was empty
+  Counter rx_errors;     ///< frames that no packet could be made of: too big, malformed
+  Counter tx_errors;     ///< packets that tx() took and the kernel or device refused
 };
 
 /// One worker's end of a port. Owner: that worker's thread; nothing here blocks or throws.
@@ -79,11 +79,7 @@ class PortQueue {
   const PortCounters& counters() const noexcept { return counters_; }
 
  protected:
-  /// Adds to a counter. Relaxed: pairs with whoever reads the counters, and wants figures only.
-  static void count(std::uint64_t& word, std::uint64_t n) noexcept {
-    const std::atomic_ref<std::uint64_t> atomic(word);
-    atomic.store(word + n, std::memory_order_relaxed);
-  }
+  static void count(Counter& counter, std::uint64_t n) noexcept { counter += n; }
 
   PortCounters counters_;
 };

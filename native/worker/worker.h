@@ -37,16 +37,16 @@ class Bell {
 
 /// Written by the worker, read by anyone (relaxed).
 struct alignas(kCacheLine) WorkerCounters {
-  std::uint64_t packets = 0;
-  std::uint64_t bursts = 0;
-  std::uint64_t busy_cycles = 0;
-  std::uint64_t loops = 0;
-  std::uint64_t longest_stall_ns = 0;
-  std::uint64_t events_full = 0;
+  Counter packets;
+  Counter bursts;
+  Counter busy_cycles;
+  Counter loops;
+  Counter longest_stall_ns;
+  Counter events_full;
   // Of the last whole window of about a second:
-  double cycles_per_packet = 0;
-  double burst_fill = 0;
-  double busy = 0;
+  Figure<double> cycles_per_packet;
+  Figure<double> burst_fill;
+  Figure<double> busy;
 };
 
 class Worker final : public EventSink {
