@@ -86,8 +86,6 @@ void Datapath::submit(unsigned w) {
     if (taken < n) break;
   }
   if (!sent) return;
-  // Pairs with the store in Worker::sleep(): either it sees the commands, or we see it asleep.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   workers_[w]->wake();
 }
 
