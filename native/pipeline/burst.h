@@ -43,7 +43,7 @@ struct alignas(kCacheLine) Burst {
   std::uint8_t qfi[kBurstMax];    ///< of the container, or kNoQfi
   unsigned count = 0;
   bool is_access = false;
-  std::uint8_t port = 0;  ///< of the first packet; all are of one role
+  std::uint8_t port = 0;  ///< that all packets came in by
   Nanoseconds now = 0;
 };
 

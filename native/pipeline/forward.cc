@@ -44,9 +44,14 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i) noexcept {
   const unsigned gtpu = static_cast<unsigned>(wire::gpdu_bytes(container));
   const unsigned udp = 8 + gtpu + inner;
   const unsigned ip = peer.is_v6 ? 40 : 20;
-  const unsigned offset = packet->offset + burst.inner_offset[i];
-  if (__builtin_expect(ip + 8 + gtpu > offset || udp + ip > 0xffff, 0))
-    return DropReason::MtuExceeded;
+  unsigned offset = packet->offset + burst.inner_offset[i];
+  if (__builtin_expect(ip + 8 + gtpu + sizeof(Packet) > offset, 0)) {
+    // From one tunnel into another with a longer header: the inner packet makes room.
+    if (inner > kPacketBytesMax) return DropReason::MtuExceeded;
+    auto* const chunk = reinterpret_cast<std::byte*>(packet);
+    std::memmove(chunk + kCoreDataOffset, chunk + offset, inner);
+    offset = kCoreDataOffset;
+  }
   packet->offset = static_cast<std::uint16_t>(offset - gtpu - 8 - ip);
   packet->length = static_cast<std::uint16_t>(udp + ip);
   std::byte* p = packet->data();

@@ -3,6 +3,8 @@
 // bursts wait one turn more, because a hash line has to come before the session line.
 #include "pipeline/pipeline.h"
 
+#include <bit>
+
 namespace sluice {
 
 Pipeline::Pipeline(const PipelineConfig& config)
@@ -43,23 +45,26 @@ void Pipeline::receive(std::uint8_t port, Packet* const* packets, unsigned count
 }
 
 void Pipeline::take_over(Packet* const* packets, unsigned count, Nanoseconds now) noexcept {
-  // A burst is of one role; the rings carry both, so they are sorted here.
-  for (const bool access : {true, false}) {
+  // A burst is of one port; the rings carry all, so they are sorted here.
+  unsigned arrived = 0;
+  for (unsigned i = 0; i < count; ++i) arrived |= 1u << packets[i]->port;
+  counters_.taken_over += count;
+  inside_ += count;
+  for (; arrived != 0; arrived &= arrived - 1) {
+    const auto port = static_cast<std::uint8_t>(std::countr_zero(arrived));
     Burst& burst = take_burst();
     burst.count = 0;
-    burst.is_access = access;
+    burst.port = port;
+    burst.is_access = ports_[port].is_access;
     burst.now = now;
     for (unsigned i = 0; i < count; ++i) {
-      if (ports_[packets[i]->port].is_access != access) continue;
+      if (packets[i]->port != port) continue;
       const unsigned at = burst.count++;
       burst.packets[at] = packets[i];
       burst.verdict[at] = DropReason::None;
       burst.flags[at] = kResolved;
-      burst.port = packets[i]->port;
     }
-    counters_.taken_over += burst.count;
-    inside_ += burst.count;
-    if (burst.count != 0) enter(burst);
+    enter(burst);
   }
 }
 

@@ -207,6 +207,8 @@ void Datapath::stop() {
     workers_[w]->discard();
   }
   running_ = false;
+  // Queues end with their ports; what they counted is kept.
+  final_statistics_ = collect_statistics();
   for (const auto& port : ports_) port->close();
 }
 
@@ -238,6 +240,10 @@ bool Datapath::step_captures() {
 }
 
 DatapathStatistics Datapath::statistics() const {
+  return stopped_ ? final_statistics_ : collect_statistics();
+}
+
+DatapathStatistics Datapath::collect_statistics() const {
   DatapathStatistics s;
   for (const auto& port : ports_) {
     DatapathStatistics::PortRow row{port->config().name, {}};

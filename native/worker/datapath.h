@@ -83,6 +83,7 @@ class Datapath {
   /// False: every port is exhausted (capture ports only).
   bool step();
 
+  /// Stays at its last value when the packet path has stopped.
   DatapathStatistics statistics() const;
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }
   std::size_t region_used() const noexcept;
@@ -99,6 +100,7 @@ class Datapath {
   Status make_memory();
   Status open_ports();
   Status make_workers();
+  DatapathStatistics collect_statistics() const;
   void submit(unsigned worker);
   void drain_inline(unsigned worker);
   bool step_captures();
@@ -154,6 +156,7 @@ class Datapath {
   QuietSink quiet_sink_;
   Nanoseconds replay_time_ = 0;  ///< of the last packet replayed from a capture
   Bell bell_;
+  DatapathStatistics final_statistics_;  ///< once stopped
   bool opened_ = false;
   bool running_ = false;
   bool stopped_ = false;

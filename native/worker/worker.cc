@@ -181,8 +181,6 @@ void Worker::hand_over() noexcept {
       pipeline_.drop(list.packets + sent, list.count - sent, DropReason::HandoffFull);
     }
     list.count = 0;
-    // Pairs with the store in sleep(): either it sees the packets, or we see it asleep.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
     if (sent != 0) others_[w]->wake();
   }
 }
@@ -290,8 +288,9 @@ bool Worker::has_work() const noexcept {
 }
 
 void Worker::sleep() noexcept {
-  sleeping_.store(true, std::memory_order_seq_cst);
-  // Pairs with wake(): whoever put something into a ring before the store is seen here.
+  sleeping_.exchange(1, std::memory_order_acq_rel);
+  // Pairs with wake(): both read and write the word in one step, so one of the two comes first
+  // and the other sees what was done before it.
   if (!has_work() && !stop_.load(std::memory_order_seq_cst)) {
     const Nanoseconds now = Clock::machine().now();
     const Nanoseconds limit = now + (must_poll_ ? 100'000 : kSecond / 10);
@@ -303,14 +302,15 @@ void Worker::sleep() noexcept {
     std::uint64_t rings;
     [[maybe_unused]] const auto n = read(wake_fd_, &rings, sizeof(rings));
   }
-  sleeping_.store(false, std::memory_order_relaxed);
+  sleeping_.store(0, std::memory_order_relaxed);
   last_loop_ = tsc();
   // Something woke us: look a few times before the next sleep, but not as long as after work.
   empty_loops_ = kSpinLoops + kPauseLoops - 32;
 }
 
 void Worker::wake() noexcept {
-  if (!sleeping_.load(std::memory_order_seq_cst)) return;
+  // Pairs with sleep(): whoever put something into a ring before this step is seen there.
+  if (sleeping_.fetch_add(0, std::memory_order_acq_rel) == 0) return;
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto n = write(wake_fd_, &one, sizeof(one));
 }
@@ -328,6 +328,9 @@ unsigned Worker::incoming() const noexcept {
 }
 
 void Worker::discard() noexcept {
+  // A worker without a thread may have stopped between two bursts.
+  pipeline_.flush();
+  transmit();
   for (PacketRing* ring : incoming_) {
     for (unsigned n; (n = ring->dequeue_burst(rx_, kRxBurst)) != 0;) {
       pipeline_.drop(rx_, n, DropReason::Stopping);

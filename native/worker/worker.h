@@ -93,7 +93,8 @@ class Worker final : public EventSink {
   /// Ends a sleep, if it sleeps. Threads: any.
   void wake() noexcept;
   void stop() noexcept;
-  /// Frees every packet that is still held, under reason Stopping. Control thread, after run().
+  /// Sends what is inside, and frees what waits for a worker, under reason Stopping. Control
+  /// thread, after run().
   void discard() noexcept;
 
   const WorkerCounters& counters() const noexcept { return counters_; }
@@ -143,7 +144,7 @@ class Worker final : public EventSink {
   int epoll_fd_ = -1;
   bool must_poll_ = false;  ///< a queue cannot wake us
   alignas(kCacheLine) std::atomic<std::uint64_t> completed_{0};
-  alignas(kCacheLine) std::atomic<bool> sleeping_{false};
+  alignas(kCacheLine) std::atomic<unsigned> sleeping_{0};
   std::atomic<bool> stop_{false};
 };
 
