@@ -152,7 +152,7 @@ class DatapathTest : public ::testing::Test {
 
   /// Prepares and applies one change; returns the status.
   PrepareStatus change(OperationKind kind, SessionIndex session, const SessionSpec* spec,
-                       std::vector<std::uint32_t> query = {}) {
+                       const std::vector<std::uint32_t>& query = {}) {
     Operation op{};
     op.kind = static_cast<std::uint32_t>(kind);
     op.session = session;
