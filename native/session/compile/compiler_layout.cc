@@ -152,7 +152,8 @@ PrepareError Compiler::build_tunnels(const RecordReader& record, std::uint32_t d
   ue_filters_.clear();
   for (unsigned d = 0; d < kDirections; ++d) {
     const auto direction = static_cast<Direction>(d);
-    for (std::uint8_t position = 0; position < sides_[d].order.size(); ++position) {
+    for (std::size_t at = 0; at < sides_[d].order.size(); ++at) {
+      const auto position = static_cast<std::uint8_t>(at);
       const unsigned index = sides_[d].order[position];
       const std::uint32_t* p = record.pdr(index);
       if ((p[pdr::FTeid] & pdr::kFTeidPresent) == 0) {
