@@ -102,6 +102,20 @@ bool addresses_of(const std::uint32_t* f, bool is_v6, Filter& out) {
   return true;
 }
 
+/// Which local addresses the F-TEID of a PDR is at.
+std::uint16_t local_mask_of(const NetworkMap& network, const std::uint32_t* p) {
+  std::uint16_t mask = 0;
+  for (unsigned i = 0; i < network.locals.size(); ++i) {
+    const LocalAddress& local = network.locals[i];
+    const bool mine =
+        local.is_v6 ? (p[pdr::FTeid] & pdr::kFTeidIpv6) &&
+                          std::equal(local.words, local.words + 4, p + pdr::LocalIpv6)
+                    : (p[pdr::FTeid] & pdr::kFTeidIpv4) && local.words[0] == p[pdr::LocalIpv4];
+    if (mine) mask = static_cast<std::uint16_t>(mask | 1u << i);
+  }
+  return mask;
+}
+
 }  // namespace
 
 void Compiler::add_filters(const RecordReader& record, const std::uint32_t* p,
@@ -160,15 +174,7 @@ PrepareError Compiler::build_tunnels(const RecordReader& record, std::uint32_t d
         if (direction == Direction::Downlink) add_filters(record, p, position, ue_filters_);
         continue;
       }
-      std::uint16_t mask = 0;
-      for (unsigned i = 0; i < network_.locals.size(); ++i) {
-        const LocalAddress& local = network_.locals[i];
-        const bool mine =
-            local.is_v6 ? (p[pdr::FTeid] & pdr::kFTeidIpv6) &&
-                              std::equal(local.words, local.words + 4, p + pdr::LocalIpv6)
-                        : (p[pdr::FTeid] & pdr::kFTeidIpv4) && local.words[0] == p[pdr::LocalIpv4];
-        if (mine) mask = static_cast<std::uint16_t>(mask | 1u << i);
-      }
+      const std::uint16_t mask = local_mask_of(network_, p);
       if (mask == 0 || p[pdr::Teid] == 0) return {PrepareStatus::LocalAddress, index};
       auto tunnel = std::find_if(tunnels_.begin(), tunnels_.end(), [&](const Tunnel& t) {
         return t.teid == p[pdr::Teid] && t.direction == direction && t.local_mask == mask;
@@ -356,13 +362,9 @@ PrepareError Compiler::keys(const RecordReader& record, std::uint32_t direct_tei
     if (!direction_of(p, d)) continue;
     const bool tunnel = (p[pdr::FTeid] & pdr::kFTeidPresent) != 0;
     if (tunnel && (p[pdr::Teid] != direct_teid || d != Direction::Uplink)) {
-      for (unsigned l = 0; l < network_.locals.size(); ++l) {
-        const LocalAddress& local = network_.locals[l];
-        const bool mine =
-            local.is_v6 ? (p[pdr::FTeid] & pdr::kFTeidIpv6) &&
-                              std::equal(local.words, local.words + 4, p + pdr::LocalIpv6)
-                        : (p[pdr::FTeid] & pdr::kFTeidIpv4) && local.words[0] == p[pdr::LocalIpv4];
-        if (mine) add(std::uint64_t{l} << 32 | p[pdr::Teid], TableKey::Kind::Teid, l, i);
+      for (unsigned m = local_mask_of(network_, p); m != 0; m &= m - 1) {
+        const auto l = static_cast<unsigned>(std::countr_zero(m));
+        add(std::uint64_t{l} << 32 | p[pdr::Teid], TableKey::Kind::Teid, l, i);
       }
     }
     if (!tunnel && d == Direction::Downlink) {
