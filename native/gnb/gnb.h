@@ -95,7 +95,8 @@ class Gnb {
   bool move_downlink(Buffers& buffers) noexcept;
   void take_datagram(const std::byte* bytes, std::size_t n, const Endpoint& from) noexcept;
   void take_gpdu(const std::byte* bytes, std::size_t n, Teid teid) noexcept;
-  void run_load(LoadConfig load) noexcept;
+  /// @param load  lives as long as the thread that runs this: std::thread keeps its copy.
+  void run_load(const LoadConfig& load) noexcept;
 
   GnbConfig config_;
   std::unordered_map<std::uint32_t, std::uint32_t> ue_by_teid_;  // read-only once started

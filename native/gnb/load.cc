@@ -158,7 +158,7 @@ void Gnb::stop_load() noexcept {
   if (loader_.joinable()) loader_.join();
 }
 
-void Gnb::run_load(LoadConfig load) noexcept {
+void Gnb::run_load(const LoadConfig& load) noexcept {
   Address to;
   parse_address(load.to, to);
   const std::vector<Source> sources = sources_of(config_.ues, to.is_v6);

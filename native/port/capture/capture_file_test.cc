@@ -138,7 +138,7 @@ TEST(CaptureReader, FaultsSayWhere) {
 }
 
 TEST(CaptureReader, NotACapture) {
-  const auto complaint = [](std::vector<int> bytes) {
+  const auto complaint = [](const std::vector<int>& bytes) {
     CaptureBytes file(false);
     for (const int byte : bytes) file.bytes.push_back(static_cast<std::byte>(byte));
     return read_all(file).error;
@@ -206,7 +206,7 @@ TEST(CaptureReader, PrefixesAndMutationsStayInside) {
 }
 
 TEST(LinkLayer, FindsThePacketBehindEveryHeader) {
-  const auto found = [](LinkType type, std::vector<int> header, std::size_t ip_bytes) {
+  const auto found = [](LinkType type, const std::vector<int>& header, std::size_t ip_bytes) {
     std::vector<std::byte> bytes;
     for (const int byte : header) bytes.push_back(static_cast<std::byte>(byte));
     const std::size_t offset = bytes.size();
@@ -239,7 +239,7 @@ TEST(LinkLayer, FindsThePacketBehindEveryHeader) {
 }
 
 TEST(LinkLayer, SaysWhyThereIsNone) {
-  const auto reason = [](LinkType type, std::vector<int> content) {
+  const auto reason = [](LinkType type, const std::vector<int>& content) {
     std::vector<std::byte> bytes;
     for (const int byte : content) bytes.push_back(static_cast<std::byte>(byte));
     CapturedPacket packet{};

@@ -127,7 +127,8 @@ void DatagramPlan::build(std::span<Packet* const> packets, std::span<const Local
                          std::uint16_t segment_max) noexcept {
   used_ = 0;
   refused_ = 0;
-  for (std::uint8_t i = 0; i < packets.size(); ++i) {
+  const auto count = static_cast<std::uint8_t>(packets.size());  // a burst at most
+  for (std::uint8_t i = 0; i < count; ++i) {
     Message& message = messages_[used_];
     next_[i] = kNone;
     if (!read_outer(*packets[i], sockets, i, message)) {

@@ -264,7 +264,8 @@ TEST(Join, RandomBurstsComeApartIntoTheSamePacketsPerFlow) {
   std::size_t joined = 0;
   for (unsigned round = 0; round < 3000; ++round) {
     std::vector<Spec> flows;
-    for (std::uint16_t i = 0; i < 1 + random() % 5; ++i) {
+    const auto flow_count = static_cast<std::uint16_t>(1 + random() % 5);
+    for (std::uint16_t i = 0; i < flow_count; ++i) {
       flows.push_back({.is_v6 = random() % 2 == 0,
                        .protocol = random() % 3 == 0 ? wire::kProtocolUdp : wire::kProtocolTcp,
                        .port = static_cast<std::uint16_t>(1000 + i),
