@@ -1,5 +1,6 @@
 #include "base/topology.h"
 
+#include <dirent.h>
 #include <hwloc.h>
 #include <pthread.h>
 #include <sched.h>
@@ -71,12 +72,25 @@ unsigned quota_cores() {
   return static_cast<unsigned>(std::max(1LL, quota / period));
 }
 
-// The NUMA node of any object: a CPU has it, a device's ancestor has it.
-unsigned node_of(hwloc_topology_t topology, hwloc_obj_t object) {
-  hwloc_obj_t place =
-      object->nodeset != nullptr ? object : hwloc_get_non_io_ancestor_obj(topology, object);
-  const int node = place == nullptr ? -1 : hwloc_bitmap_first(place->nodeset);
+unsigned node_of(hwloc_obj_t cpu) {
+  const int node = cpu->nodeset == nullptr ? -1 : hwloc_bitmap_first(cpu->nodeset);
   return node < 0 ? 0 : static_cast<unsigned>(node);
+}
+
+// From the kernel itself: hwloc would read the configuration space of every PCI device for
+// it, which takes seconds on some virtual machines.
+std::vector<Nic> network_devices() {
+  std::vector<Nic> nics;
+  DIR* folder = opendir("/sys/class/net");
+  if (folder == nullptr) return nics;
+  while (const dirent* entry = readdir(folder)) {
+    const std::string name = entry->d_name;
+    const std::string node = read_line(("/sys/class/net/" + name + "/device/numa_node").c_str());
+    if (node.empty()) continue;  // no hardware behind it
+    nics.push_back({name, static_cast<unsigned>(std::max(0, std::atoi(node.c_str())))});
+  }
+  closedir(folder);
+  return nics;
 }
 
 Topology read_topology(hwloc_topology_t topology) {
@@ -88,15 +102,10 @@ Topology read_topology(hwloc_topology_t topology) {
     if (physical == nullptr) physical = pu;
     Core core;
     core.os_index = pu->os_index;
-    core.numa_node = node_of(topology, pu);
+    core.numa_node = node_of(pu);
     core.physical_core = physical->logical_index;
     core.smt_index = threads_of[physical]++;
     result.cores.push_back(core);
-  }
-  hwloc_obj_t device = nullptr;
-  while ((device = hwloc_get_next_osdev(topology, device)) != nullptr) {
-    if (device->attr->osdev.type != HWLOC_OBJ_OSDEV_NETWORK || device->name == nullptr) continue;
-    result.nics.push_back({device->name, node_of(topology, device)});
   }
   std::sort(result.cores.begin(), result.cores.end(),
             [](const Core& a, const Core& b) { return a.os_index < b.os_index; });
@@ -112,7 +121,6 @@ Result<Hwloc> load(const std::string& synthetic) {
   if (!synthetic.empty() && hwloc_topology_set_synthetic(raw, synthetic.c_str()) != 0) {
     return Error{"'" + synthetic + "' is not a topology that hwloc understands", ""};
   }
-  hwloc_topology_set_io_types_filter(raw, HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
   if (hwloc_topology_load(raw) != 0) return Error{"hwloc can't read this machine's topology", ""};
   return topology;
 }
@@ -122,6 +130,7 @@ Result<Topology> discover_topology() {
   auto loaded = load("");
   if (!loaded) return loaded.error();
   Topology topology = read_topology(loaded.value().get());
+  topology.nics = network_devices();
   topology.quota_cores = quota_cores();
   const std::set<unsigned> isolated = isolated_cores();
   for (Core& core : topology.cores) core.isolated = isolated.count(core.os_index) != 0;
