@@ -7,7 +7,7 @@ import { ueSessionOf } from '../../src/cli/gnb/ue-sessions.js';
 import { sessionFromFlags } from '../../src/cli/session/flags.js';
 import { type StreamResult, streamSessions } from '../../src/cli/session/stream.js';
 import { addresses, Lab, type Place, sluiceCommand } from './lab.js';
-import { losses, Upf } from './upf.js';
+import { answersOf, losses, pingFor, Upf } from './upf.js';
 
 const SESSIONS = 10_000;
 const KILL_AFTER = 4_000;
@@ -85,8 +85,8 @@ describe('kill -9 in the middle of 10,000 creations', () => {
     expect(losses(result.upf.dropped)).toEqual({});
     expect(result.upf.tx.n6).toBe(result.sent.packets);
     await upf.gnb(some[0] ?? '');
-    const ping = ['ping', '-c', '2', '-i', '0.05', '-W', '2', addresses.server];
-    expect((await lab.run(`ue:${some[0]}`, ping, false)).stdout).toContain('2 received');
+    const ping = pingFor(2, addresses.server);
+    expect(answersOf(await lab.run(`ue:${some[0]}`, ping, false))).toBeGreaterThanOrEqual(2);
   });
 
   it('new sessions take no TEID or address of theirs', async () => {

@@ -102,6 +102,19 @@ export class Upf {
   }
 }
 
+/**
+ * Pings until `count` answers came, for at most 10 s. Without the deadline ping leaves two round
+ * trips after its last request, which on a busy machine is before the answers are there.
+ */
+export function pingFor(count: number, target: string): string[] {
+  return ['ping', '-c', String(count), '-i', '0.05', '-w', '10', target];
+}
+
+/** Answers that ping had, by what it printed at its end; -1 when it printed nothing such. */
+export function answersOf(ping: Finished): number {
+  return Number(/(\d+) received/.exec(ping.stdout)?.[1] ?? -1);
+}
+
 /** What N6 brings by itself: multicast of the kernel, and servers that answer a UE that left. */
 const STRAYS = ['multicast', 'unknown_ue'];
 
