@@ -2,6 +2,7 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 
@@ -80,7 +81,7 @@ inline Bytes gtpu(std::uint32_t teid, const Bytes& inner, int qfi = 9, std::uint
       {.source = kGnb, .destination = to, .total_length = static_cast<std::uint16_t>(b.size())});
   wire::write_udp(b.data() + 20, 2152, 2152, static_cast<std::uint16_t>(b.size() - 20));
   wire::write_gpdu(b.data() + 28, Teid{teid}, static_cast<std::uint16_t>(inner.size()), container);
-  std::memcpy(b.data() + 28 + header, inner.data(), inner.size());
+  std::copy(inner.begin(), inner.end(), b.begin() + static_cast<std::ptrdiff_t>(28 + header));
   return b;
 }
 
