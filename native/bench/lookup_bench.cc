@@ -1,0 +1,105 @@
+// Finding a session, in TSC cycles a lookup: bursts of 32, lines prefetched for the whole
+// burst before any is touched, keys drawn uniformly at random. "teid" is the direct TEID with
+// the comparison in the session's line, "ue4" and "ue6" are the tables by UE address.
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "base/clock.h"
+#include "bench/bench.h"
+#include "bench/packet_path.h"
+
+namespace {
+using namespace sluice;
+
+constexpr unsigned kBurst = 32;
+constexpr unsigned kDraws = 1u << 20;
+
+std::vector<std::uint32_t> draws(std::uint32_t below) {
+  std::vector<std::uint32_t> list(kDraws);
+  std::uint64_t seed = 88172645463325252ull;
+  for (auto& n : list) {
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    n = static_cast<std::uint32_t>(seed % below);
+  }
+  return list;
+}
+
+/// Cycles a lookup; negative when a key was not found.
+template <typename Prefetch, typename Find>
+double measure(const bench::Options& options, Prefetch&& prefetch, Find&& find) {
+  const std::uint64_t rounds = options.rounds(100'000);
+  std::uint64_t found = 0;
+  const std::uint64_t start = tsc();
+  for (std::uint64_t r = 0; r < rounds; ++r) {
+    const std::uint64_t first = r * kBurst % kDraws;
+    for (unsigned i = 0; i < kBurst; ++i) prefetch(first + i);
+    for (unsigned i = 0; i < kBurst; ++i) found += find(first + i) ? 1 : 0;
+  }
+  const std::uint64_t cycles = tsc() - start;
+  if (found != rounds * kBurst) return -1;
+  return static_cast<double>(cycles) / static_cast<double>(rounds * kBurst);
+}
+
+double teid(std::uint32_t sessions, const bench::Options& options) {
+  auto& path = bench::PacketPath::of(sessions, true);
+  std::vector<std::uint32_t> keys;
+  for (const std::uint32_t n : draws(sessions)) keys.push_back(path.keys[n].teid);
+  const TeidScheme scheme = path.datapath->sessions().scheme();
+  const Flow* flows = path.datapath->sessions().flows(Direction::Uplink);
+  return measure(
+      options,
+      [&](std::uint64_t i) { __builtin_prefetch(&flows[scheme.candidate(Teid{keys[i]})].state); },
+      [&](std::uint64_t i) { return flows[scheme.candidate(Teid{keys[i]})].state.key == keys[i]; });
+}
+
+double ue4(std::uint32_t sessions, const bench::Options& options) {
+  auto& path = bench::PacketPath::of(sessions, true);
+  std::vector<std::uint32_t> keys;
+  for (const std::uint32_t n : draws(sessions)) keys.push_back(path.keys[n].ue);
+  const Ipv4Table& table = path.datapath->sessions().ipv4();
+  SessionIndex session = 0;
+  return measure(
+      options, [&](std::uint64_t i) { table.prefetch(keys[i]); },
+      [&](std::uint64_t i) { return table.find(keys[i], 1, session); });
+}
+
+double ue6(std::uint32_t sessions, const bench::Options& options) {
+  // A table of its own: the sessions of the pipeline bench have IPv4 addresses.
+  std::vector<std::byte> memory(WideTable::bytes(sessions) + kCacheLine);
+  void* aligned = reinterpret_cast<void*>(
+      (reinterpret_cast<std::uintptr_t>(memory.data()) + kCacheLine - 1) & ~(kCacheLine - 1));
+  WideTable table(aligned, sessions, {0x9e3779b97f4a7c15, 0xff51afd7ed558ccd});
+  const auto prefix = [](std::uint64_t n) { return 0xfd00006000000000 | n; };
+  for (std::uint32_t n = 0; n < sessions; ++n) {
+    if (!table.insert(prefix(n), 1, n)) {
+      std::fprintf(stderr, "bench: the table took only %u of %u keys\n", n, sessions);
+      std::exit(1);
+    }
+  }
+  std::vector<std::uint64_t> keys;
+  for (const std::uint32_t n : draws(sessions)) keys.push_back(prefix(n));
+  SessionIndex session = 0;
+  return measure(
+      options, [&](std::uint64_t i) { table.prefetch(keys[i]); },
+      [&](std::uint64_t i) { return table.find(keys[i], 1, session); });
+}
+
+bool add_all() {
+  const std::pair<const char*, std::uint32_t> sizes[] = {
+      {"1k", 1000}, {"100k", 100'000}, {"1M", 1'000'000}};
+  for (const auto& [kind, run] : {std::pair{"teid", &teid}, {"ue4", &ue4}, {"ue6", &ue6}}) {
+    for (const auto& [label, sessions] : sizes) {
+      bench::Register(std::string("lookup/") + kind + "/" + label, "cycles/lookup",
+                      [run = run, sessions = sessions](const bench::Options& o) {
+                        return o.quick && sessions > 100'000 ? -1 : run(sessions, o);
+                      });
+    }
+  }
+  return true;
+}
+const bool kAdded = add_all();
+
+}  // namespace
