@@ -7,8 +7,8 @@
  * the machine the folder starts empty with a later recovery time stamp. sync: acknowledged
  * when flushed to disk. Owner: the control thread.
  */
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { SluiceError } from '../base/errors.js';
 import { bootId, FolderLock } from './folder-lock.js';
@@ -157,9 +157,16 @@ function flushDatabase(folder: string): void {
   flushFile(join(folder, DATABASE_FILE));
 }
 
+/** One level after the other: Node's own recursion never ends where the kernel takes none. */
+function makeFolders(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolders(dirname(folder));
+  mkdirSync(folder, { mode: 0o700 });
+}
+
 function makeFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolders(folder);
   } catch (error) {
     throw new SluiceError(
       'failed_precondition',

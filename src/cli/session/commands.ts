@@ -311,7 +311,9 @@ function watchReports(client: ApiClient, names: string[], options: WatchOptions)
     let done = false;
     const finish = (): void => {
       done = true;
-      stream.end();
+      // The server keeps a half-closed stream open to send more: once the last
+      // acknowledgement had time to leave, the call is ended from this side.
+      stream.end(() => setTimeout(() => stream.cancel(), 100));
     };
     process.once('SIGINT', finish);
     process.once('SIGTERM', finish);
