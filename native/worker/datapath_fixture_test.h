@@ -200,7 +200,7 @@ class DatapathTest : public ::testing::Test {
     packet->length = static_cast<std::uint16_t>(bytes.size());
     packet->flags = 0;
     packet->port = static_cast<std::uint8_t>(at);
-    std::memcpy(packet->data(), bytes.data(), bytes.size());
+    std::copy(bytes.begin(), bytes.end(), packet->data());
     if (port(at).inject(queue, &packet, 1) == 1) return true;
     cache.free(&packet, 1);
     return false;
