@@ -2,6 +2,9 @@
 // datapath_commands.cc.
 #include "worker/datapath.h"
 
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <cstring>
 #include <random>
 
@@ -100,6 +103,9 @@ Status Datapath::make_memory() {
   auto pool = PacketPool::create(*region_, config_.packets_max, caches);
   if (!pool) return pool.error();
   pool_ = std::move(pool).value();
+  // The pool is small and always in use: in large pages now, where the machine has them.
+  region_->populate(pool_->chunks(), std::size_t{config_.packets_max} * kChunkBytes);
+  sessions_start_ = region_->used();
   std::random_device random;
   config_.sessions.hash_secret = {std::uint64_t{random()} << 32 | random(),
                                   (std::uint64_t{random()} << 32 | random()) | 1};
@@ -272,6 +278,21 @@ DatapathStatistics Datapath::collect_statistics() const {
   return s;
 }
 
-std::size_t Datapath::region_used() const noexcept { return region_->used(); }
+std::size_t Datapath::region_used() const noexcept {
+  // Pages that are there, of what was allocated after the pool: sessions, tables, rings.
+  constexpr std::size_t kPage = 4096, kPagesPerCall = 16384;
+  std::byte* at = region_->base() + (sessions_start_ & ~(kPage - 1));
+  std::byte* const end = region_->base() + region_->used();
+  unsigned char present[kPagesPerCall];
+  std::size_t pages = 0;
+  while (at < end) {
+    const std::size_t bytes =
+        std::min<std::size_t>(kPagesPerCall * kPage, static_cast<std::size_t>(end - at));
+    if (mincore(at, bytes, present) != 0) return region_->used() - sessions_start_;
+    for (std::size_t i = 0; i < (bytes + kPage - 1) / kPage; ++i) pages += present[i] & 1;
+    at += bytes;
+  }
+  return pages * kPage;
+}
 
 }  // namespace sluice

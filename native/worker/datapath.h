@@ -86,6 +86,7 @@ class Datapath {
   /// Stays at its last value when the packet path has stopped.
   DatapathStatistics statistics() const;
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+  /// Bytes of memory that sessions, tables and rings take; the packet pool is not in it.
   std::size_t region_used() const noexcept;
   std::span<const std::unique_ptr<Port>> ports() const noexcept { return ports_; }
   std::span<const std::unique_ptr<Worker>> workers() const noexcept { return workers_; }
@@ -140,6 +141,7 @@ class Datapath {
   std::vector<WorkerPlace> places_;
   std::array<std::uint8_t, kBuckets> bucket_owner_{};
   std::unique_ptr<Region> region_;
+  std::size_t sessions_start_ = 0;  ///< offset in the region, behind the pool
   std::unique_ptr<PacketPool> pool_;
   std::unique_ptr<Sessions> sessions_;
   std::vector<std::unique_ptr<Port>> ports_;
