@@ -51,12 +51,15 @@ struct CompactLine {
           _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_srli_epi64(v, 24), wanted))));
     };
     unsigned mask = (mask_of(low) | mask_of(high) << 4) & 0x7f;
-    if (mask == 0) return false;
-    const unsigned i = static_cast<unsigned>(std::countr_zero(mask));
-    const std::uint64_t entry = entries[i].load(std::memory_order_acquire);
-    if (entry >> 24 != want || (entry & kSessionIndexMax) == 0) return false;
-    session = static_cast<SessionIndex>(entry & kSessionIndexMax) - 1;
-    return true;
+    // Usually one; a free entry looks like key 0 of qualifier 0.
+    for (; mask != 0; mask &= mask - 1) {
+      const auto i = static_cast<unsigned>(std::countr_zero(mask));
+      const std::uint64_t entry = entries[i].load(std::memory_order_acquire);
+      if (entry >> 24 != want || (entry & kSessionIndexMax) == 0) continue;
+      session = static_cast<SessionIndex>(entry & kSessionIndexMax) - 1;
+      return true;
+    }
+    return false;
 #else
     for (const auto& slot : entries) {
       // Pairs with the release in set(): the line's flows were initialised before.

@@ -1,0 +1,61 @@
+// The TEID scheme, exhaustively: the allocating side's permutation, and its inverse here.
+#include "session/teid.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <vector>
+
+namespace sluice {
+namespace {
+
+constexpr std::uint32_t kMask = 0xffffff;
+using Key = std::array<std::uint32_t, 4>;
+
+/// As the control plane allocates.
+std::uint32_t permute(std::uint32_t x, const Key& key) {
+  x = (x ^ key[0]) & kMask;
+  x = x * (key[1] | 1) & kMask;
+  x ^= x >> 12;
+  x = x * (key[2] | 1) & kMask;
+  x ^= x >> 12;
+  return x * (key[3] | 1) & kMask;
+}
+
+TEST(TeidScheme, TheCandidateInvertsABijection) {
+  std::mt19937 random(9);
+  std::vector<Key> keys{{0, 0, 0, 0}, {~0u, ~0u, ~0u, ~0u}};
+  for (unsigned i = 0; i < 3; ++i) {
+    keys.push_back({static_cast<std::uint32_t>(random()), static_cast<std::uint32_t>(random()),
+                    static_cast<std::uint32_t>(random()), static_cast<std::uint32_t>(random())});
+  }
+  unsigned bucket = 0;
+  for (const Key& key : keys) {
+    constexpr unsigned kSlotBits = 13;
+    constexpr std::uint32_t kSlots = 5000;
+    const TeidScheme scheme(key, kSlotBits, kSlots);
+    std::vector<bool> seen(kMask + 1);
+    for (std::uint32_t plain = 0; plain <= kMask; ++plain) {
+      const std::uint32_t permuted = permute(plain, key);
+      ASSERT_FALSE(seen[permuted]) << plain;
+      seen[permuted] = true;
+      const std::uint32_t slot = plain & ((1u << kSlotBits) - 1);
+      const SessionIndex wanted = slot < kSlots ? bucket * kSlots + slot : kNoSession;
+      ASSERT_EQ(scheme.candidate(Teid{bucket << 24 | permuted}), wanted) << plain;
+    }
+    bucket = (bucket * 2 + 63) % kBuckets;
+  }
+}
+
+TEST(TeidScheme, BucketIsADivision) {
+  for (const std::uint32_t slots : {1u, 3u, 7u, 64u, 1000u, 3915u, 40'001u, 65'535u}) {
+    const TeidScheme scheme({1, 2, 3, 4}, 16, slots);
+    ASSERT_EQ(scheme.sessions(), slots * kBuckets);
+    for (std::uint32_t index = 0; index <= kSessionIndexMax; ++index) {
+      ASSERT_EQ(scheme.bucket(index), index / slots) << slots;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice
