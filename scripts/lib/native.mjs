@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { findProgram, root, run } from './process.mjs';
 import { begin, StepError } from './progress.mjs';
 
-/** Folder, options and targets of each build. */
+/** Little optimization: it compiles in half the time, keeps assertions and honest stacks. */
+const instrumented = [
+  '-DCMAKE_BUILD_TYPE=RelWithDebInfo',
+  '-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g',
+];
+
+/** Folder and options of each build. */
 export const nativeBuilds = {
   addon: { folder: 'build', options: [] },
   test: { folder: 'build-test', options: ['-DSLUICE_ADDON=OFF', '-DSLUICE_TESTS=ON'] },
@@ -15,7 +21,7 @@ export const nativeBuilds = {
       '-DSLUICE_ADDON=OFF',
       '-DSLUICE_TESTS=ON',
       '-DSLUICE_SANITIZE=address',
-      '-DCMAKE_BUILD_TYPE=RelWithDebInfo',
+      ...instrumented,
     ],
   },
   tsan: {
@@ -24,7 +30,7 @@ export const nativeBuilds = {
       '-DSLUICE_ADDON=OFF',
       '-DSLUICE_TESTS=ON',
       '-DSLUICE_SANITIZE=thread',
-      '-DCMAKE_BUILD_TYPE=RelWithDebInfo',
+      ...instrumented,
     ],
   },
 };
