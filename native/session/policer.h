@@ -11,6 +11,8 @@ namespace sluice {
 inline constexpr std::uint64_t kMicrobitsPerByte = 8'000'000;
 inline constexpr std::uint64_t kBucketNanoseconds = 50'000'000;  ///< depth: 50 ms of the rate …
 inline constexpr std::uint64_t kBucketBytesMin = 2 * 1500;       ///< … and at least two packets
+/// Rates above are held to it: 536 Gbit/s.
+inline constexpr std::uint32_t kRateMaxKbps = (1u << 29) - 1;
 /// Above this span rate × time could leave 64 bits (2^34 ns × 2^29 kbit/s).
 inline constexpr std::uint64_t kRefillShortNanoseconds = 1ull << 34;
 

@@ -139,6 +139,17 @@ PrepareError Sessions::reserve_keys(const RecordReader& record, SessionIndex ses
   pending.inserted.clear();
   pending.obsolete.clear();
   const std::uint32_t direct = direct_teid(record, session);
+  if (direct != 0) {
+    // It is in no table itself, but somebody else's choice may be.
+    compiler_.keys(record, 0, keys_);
+    for (const TableKey& key : keys_) {
+      SessionIndex other = session;
+      if (key.kind == TableKey::Kind::Teid && static_cast<std::uint32_t>(key.key) == direct &&
+          teids_.find(key.key, key.qualifier, other) && other != session) {
+        return {PrepareStatus::TeidTaken, key.pdr};
+      }
+    }
+  }
   if (const auto error = compiler_.keys(record, direct, keys_); error.status != PrepareStatus::Ok) {
     return error;
   }

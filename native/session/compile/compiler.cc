@@ -39,6 +39,12 @@ bool direction_of(const std::uint32_t* p, Direction& out) noexcept {
   return true;
 }
 
+std::uint32_t bucket_rate_kbps(const std::uint32_t* q, Direction direction) noexcept {
+  std::uint64_t kbps = 0;
+  mbr(q, direction, kbps);
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(kbps, kRateMaxKbps));
+}
+
 int BucketList::find(const RecordReader& record, unsigned qer_index) const noexcept {
   for (unsigned i = 0; i < count; ++i) {
     if (same_bucket(record, qer[i], record, qer_index)) return static_cast<int>(i);

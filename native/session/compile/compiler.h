@@ -124,6 +124,8 @@ class Compiler {
 
 /// Direction of a PDR by its source interface; false for a value that has none.
 bool direction_of(const std::uint32_t* pdr, Direction& out) noexcept;
+/// What a bucket of this QER is refilled with.
+std::uint32_t bucket_rate_kbps(const std::uint32_t* qer, Direction direction) noexcept;
 /// Buckets of one direction of a record.
 bool list_buckets(const RecordReader& record, Direction direction, BucketList& out) noexcept;
 

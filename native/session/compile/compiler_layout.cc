@@ -131,6 +131,7 @@ void Compiler::add_filters(const RecordReader& record, const std::uint32_t* p,
   for (unsigned i = 0; i < std::max(filters, 1u); ++i) {
     const std::uint32_t* f = filters == 0 ? kAny : record.filter((p[pdr::Filters] & 0xffff) + i);
     for (unsigned v = 0; v < 2; ++v) {
+      if (out.size() > kFiltersMax) return;  // refused later, and no memory for more till then
       Filter made;
       if (!family[v] || !addresses_of(f, v == 1, made)) continue;
       const bool any =
@@ -237,7 +238,7 @@ void Compiler::lay_out_flow(const RecordReader& record, bool uplink, const Tunne
   if (uplink && (state.ue_ipv4 != 0 || state.ue_prefix != 0)) state.flags |= kFlowCheckSource;
   for (unsigned i = 0; i < std::min(side.buckets.count, kHotBuckets); ++i) {
     const std::uint32_t* q = record.qer(side.buckets.qer[i]);
-    state.rate_kbps[i] = q[uplink ? qer::UplinkMbrLow : qer::DownlinkMbrLow];
+    state.rate_kbps[i] = bucket_rate_kbps(q, uplink ? Direction::Uplink : Direction::Downlink);
   }
   flow.rules.incarnation = record.header(header::Incarnation);
   flow.rules.pdr_count = static_cast<std::uint8_t>(side.pdrs.size());
@@ -318,7 +319,7 @@ PrepareError Compiler::make_account(const RecordReader& record, const RecordRead
     for (unsigned i = 0; i < more[d]; ++i) {
       const std::uint32_t* q = record.qer(sides_[d].buckets.qer[kHotBuckets + i]);
       account->buckets(static_cast<Direction>(d))[i].rate_kbps =
-          q[d == 0 ? qer::UplinkMbrLow : qer::DownlinkMbrLow];
+          bucket_rate_kbps(q, static_cast<Direction>(d));
     }
   }
   for (unsigned i = 0; i < record.urrs(); ++i) {
