@@ -197,6 +197,7 @@ class AddressTable {
       for (unsigned i = 0; i < Line::kEntries; ++i) {
         if (line->free_at(i)) {
           line->set(i, key, qualifier, session);
+          ++size_;
           return true;
         }
       }
@@ -205,11 +206,16 @@ class AddressTable {
         if (depth == kChainMax || (link = take_spare()) == 0) return false;
         lines_[link].set(0, key, qualifier, session);
         set_line_link(*line, link);
+        ++size_;
         return true;
       }
       line = &lines_[link];
     }
   }
+
+  /// Keys that are in it. Control thread: it asks this first, because even a look into memory
+  /// that nothing was written to makes the kernel provide it.
+  std::uint32_t size() const noexcept { return size_; }
 
   /// Control thread. False when the key is not there.
   bool erase(std::uint64_t key, std::uint8_t qualifier) noexcept {
@@ -220,6 +226,7 @@ class AddressTable {
       const std::uint64_t link = line_link(*line);
       if (i >= 0) {
         line->clear(static_cast<unsigned>(i));
+        --size_;
         if (previous != nullptr && link == 0 && empty(*line)) {
           set_line_link(*previous, 0);
           give_spare(static_cast<std::uint64_t>(line - lines_));
@@ -261,6 +268,7 @@ class AddressTable {
   std::uint64_t next_spare_;
   std::uint64_t end_;
   std::uint64_t free_spare_ = 0;
+  std::uint32_t size_ = 0;
 };
 
 using Ipv4Table = AddressTable<CompactLine>;

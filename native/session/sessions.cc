@@ -110,7 +110,7 @@ bool Sessions::find_key(const TableKey& key, SessionIndex& session) const {
           return true;
         }
       }
-      return teids_.find(key.key, key.qualifier, session);
+      return teids_.size() != 0 && teids_.find(key.key, key.qualifier, session);
     }
     case TableKey::Kind::Ipv4:
       return ipv4_.find(key.key, key.qualifier, session);
@@ -145,7 +145,7 @@ PrepareError Sessions::reserve_keys(const RecordReader& record, SessionIndex ses
     for (const TableKey& key : keys_) {
       SessionIndex other = session;
       if (key.kind == TableKey::Kind::Teid && static_cast<std::uint32_t>(key.key) == direct &&
-          teids_.find(key.key, key.qualifier, other) && other != session) {
+          teids_.size() != 0 && teids_.find(key.key, key.qualifier, other) && other != session) {
         return {PrepareStatus::TeidTaken, key.pdr};
       }
     }
