@@ -45,6 +45,8 @@ static_assert(sizeof(Packet) == kAccessDataOffset);
 inline constexpr std::uint8_t kPacketOuterChecksumGood = 1;
 /// The inner transport checksum is still to be filled in (a partial checksum of the kernel).
 inline constexpr std::uint8_t kPacketInnerChecksumPartial = 2;
+/// It came out of the pipeline once and went in again: it does not do so twice.
+inline constexpr std::uint8_t kPacketReentered = 4;
 
 /// A packet's name across threads and processes: its offset in the region ÷ 64.
 using PacketHandle = std::uint32_t;

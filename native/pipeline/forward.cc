@@ -2,8 +2,8 @@
 // lengths, flow and marking patched in, written in front of the UE's packet.
 #include <cstring>
 
+#include "pipeline/outer.h"
 #include "pipeline/pipeline.h"
-#include "wire/checksum.h"
 #include "wire/gtpu.h"
 
 namespace sluice {
@@ -16,11 +16,6 @@ inline unsigned flow_hash(const Operand& operand) noexcept {
   std::memcpy(&b, operand.lanes + 4, 8);
   const std::uint64_t x = (a ^ b * 0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd;
   return static_cast<unsigned>(x >> 48);
-}
-
-inline std::uint16_t fold16(std::uint32_t sum) noexcept {
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>((sum & 0xffff) + (sum >> 16));
 }
 
 }  // namespace
@@ -58,27 +53,9 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i) noexcept {
   const std::uint16_t source_port =
       port.source_ports[flow_hash(burst.operand[i]) & port.source_port_mask];
   const unsigned tos = far.dscp & kDscpPresent ? (far.dscp & 0x3fu) << 2 : 0;
-  std::byte* u = p + ip;
-  if (__builtin_expect(!peer.is_v6, 1)) {
-    std::memcpy(p, peer.header, 28);
-    const auto total = static_cast<std::uint16_t>(udp + ip);
-    const std::uint32_t sum = peer.checksum_seed + total + tos;
-    wire::store8(p + 1, static_cast<std::uint8_t>(tos));
-    wire::store16(p + 2, total);
-    wire::store16(p + 10, static_cast<std::uint16_t>(~fold16(sum)));
-  } else {
-    std::memcpy(p, peer.header, 48);
-    wire::store32(p, 0x60000000 | tos << 20);
-    wire::store16(p + 4, static_cast<std::uint16_t>(udp));
-  }
-  wire::store16(u, source_port);
-  wire::store16(u + 4, static_cast<std::uint16_t>(udp));
-  wire::write_gpdu(u + 8, Teid{far.teid}, static_cast<std::uint16_t>(inner), container);
-  if (peer.is_v6 && !port.fills_udp_checksum) {
-    const std::uint32_t seed = peer.checksum_seed + udp;
-    const std::uint16_t sum = wire::fold(wire::checksum_partial(u, udp, seed));
-    wire::store16(u + 6, sum == 0 ? 0xffff : sum);
-  }
+  write_outer(p, peer, udp, tos, source_port);
+  wire::write_gpdu(p + ip + 8, Teid{far.teid}, static_cast<std::uint16_t>(inner), container);
+  if (!port.fills_udp_checksum) fill_outer_checksum(p, peer, udp);
   return DropReason::None;
 }
 

@@ -3,6 +3,7 @@
 // bursts wait one turn more, because a hash line has to come before the session line.
 #include "pipeline/pipeline.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace sluice {
@@ -27,6 +28,7 @@ Pipeline::Pipeline(const PipelineConfig& config)
 
 void Pipeline::receive(std::uint8_t port, Packet* const* packets, unsigned count,
                        Nanoseconds now) noexcept {
+  now_ = now;
   Burst& burst = take_burst();
   burst.count = count;
   burst.port = port;
@@ -45,11 +47,17 @@ void Pipeline::receive(std::uint8_t port, Packet* const* packets, unsigned count
 }
 
 void Pipeline::take_over(Packet* const* packets, unsigned count, Nanoseconds now) noexcept {
-  // A burst is of one port; the rings carry all, so they are sorted here.
-  unsigned arrived = 0;
-  for (unsigned i = 0; i < count; ++i) arrived |= 1u << packets[i]->port;
+  now_ = now;
   counters_.taken_over += count;
   inside_ += count;
+  enter_sorted(packets, count, kResolved, now);
+}
+
+/// A burst is of one port: packets of several are sorted into one for each.
+void Pipeline::enter_sorted(Packet* const* packets, unsigned count, std::uint8_t flags,
+                            Nanoseconds now) noexcept {
+  unsigned arrived = 0;
+  for (unsigned i = 0; i < count; ++i) arrived |= 1u << packets[i]->port;
   for (; arrived != 0; arrived &= arrived - 1) {
     const auto port = static_cast<std::uint8_t>(std::countr_zero(arrived));
     Burst& burst = take_burst();
@@ -62,10 +70,44 @@ void Pipeline::take_over(Packet* const* packets, unsigned count, Nanoseconds now
       const unsigned at = burst.count++;
       burst.packets[at] = packets[i];
       burst.verdict[at] = DropReason::None;
-      burst.flags[at] = kResolved;
+      burst.flags[at] = flags;
     }
     enter(burst);
   }
+}
+
+void Pipeline::reenter(std::uint8_t port, Packet* packet) noexcept {
+  if (packet->flags & kPacketReentered) return drop(&packet, 1, DropReason::NoRoute);
+  if (reentries_.count == PacketList::kMax) return drop(&packet, 1, DropReason::TxFull);
+  packet->port = port;
+  packet->flags |= kPacketReentered;
+  reentries_.packets[reentries_.count++] = packet;
+  ++inside_;
+}
+
+void Pipeline::reenter_waiting(Nanoseconds now) noexcept {
+  now_ = now;
+  // What these put aside again has no second turn, so the list only empties.
+  for (unsigned done = 0; done < reentries_.count;) {
+    const unsigned n = std::min(reentries_.count - done, kBurstMax);
+    Packet* burst[kBurstMax];
+    std::copy_n(reentries_.packets + done, n, burst);
+    done += n;
+    if (done == reentries_.count) done = reentries_.count = 0;
+    enter_sorted(burst, n, 0, now);
+    if (done == 0) break;
+  }
+}
+
+Packet* Pipeline::create(std::uint8_t port) noexcept {
+  Packet* packet = nullptr;
+  if (pool_.allocate(&packet, 1) == 0) return nullptr;
+  packet->offset = kCoreDataOffset;
+  packet->length = 0;
+  packet->port = port;
+  packet->flags = kPacketOuterChecksumGood;
+  ++counters_.created;
+  return packet;
 }
 
 /// The first that is free, so that the one used last, whose lines are near, is used again.
@@ -116,14 +158,18 @@ void Pipeline::finish(Burst& burst) noexcept {
 }
 
 void Pipeline::flush() noexcept {
-  if (looked_up_ != nullptr) finish(*looked_up_);
-  looked_up_ = nullptr;
-  if (parsed_ != nullptr) {
-    Burst& last = *parsed_;
-    parsed_ = nullptr;
-    advance(last);
+  for (;;) {
     if (looked_up_ != nullptr) finish(*looked_up_);
     looked_up_ = nullptr;
+    if (parsed_ != nullptr) {
+      Burst& last = *parsed_;
+      parsed_ = nullptr;
+      advance(last);
+      if (looked_up_ != nullptr) finish(*looked_up_);
+      looked_up_ = nullptr;
+    }
+    if (reentries_.count == 0) return;
+    reenter_waiting(now_);
   }
 }
 

@@ -61,7 +61,13 @@ class Pipeline {
   void receive(std::uint8_t port, Packet* const* packets, unsigned count, Nanoseconds now) noexcept;
   /// Takes packets that other workers found to be ours; packet->session is set.
   void take_over(Packet* const* packets, unsigned count, Nanoseconds now) noexcept;
-  /// Finishes what is inside.
+  /// Puts a packet that is inside a stage aside, to come in again as if `port` had received
+  /// it: a packet from UE to UE, an answer to the UE. A packet does so once; the second time,
+  /// or when there are too many, it is dropped. Its verdict is kTakenAway either way.
+  void reenter(std::uint8_t port, Packet* packet) noexcept;
+  /// Lets in what was put aside. Once a loop, and by flush().
+  void reenter_waiting(Nanoseconds now) noexcept;
+  /// Finishes what is inside, also what enters again by that.
   void flush() noexcept;
   bool idle() const noexcept { return inside_ == 0; }
 
@@ -104,6 +110,11 @@ class Pipeline {
     }
   }
 
+  /// A packet that is made here, counted as created, with its data at kCoreDataOffset and
+  /// nothing in it; null when the pool is empty.
+  Packet* create(std::uint8_t port) noexcept;
+  void enter_sorted(Packet* const* packets, unsigned count, std::uint8_t flags,
+                    Nanoseconds now) noexcept;
   void enter(Burst& burst) noexcept;
   void advance(Burst& burst) noexcept;
   void finish(Burst& burst) noexcept;
@@ -128,11 +139,13 @@ class Pipeline {
   Burst* parsed_ = nullptr;
   Burst* looked_up_ = nullptr;
   Figure<unsigned> inside_;
+  Nanoseconds now_ = 0;  ///< of what came in last
 
   PipelineCounters counters_;
   std::array<PacketList, kPortsMax> outputs_;
   std::unique_ptr<PacketList[]> handoffs_;
   PacketList dead_;
+  PacketList reentries_;
 };
 
 }  // namespace sluice

@@ -1,4 +1,5 @@
 // What a worker does with a prepared change, between two bursts.
+#include "session/session_timer.h"
 #include "session/sessions.h"
 
 namespace sluice {
@@ -76,11 +77,17 @@ void Sessions::apply(std::uint32_t ticket, Nanoseconds now, EventSink& sink) noe
     start_buckets(change, nullptr, now);
   } else {
     SessionView old = view(session);
+    if (old.account != nullptr) sink.cancel(old.account->timer);
     apply_new(change, now);
     carry_over(change, old, now, sink);
     start_buckets(change, &old, now);
   }
-  for (unsigned d = 0; d < kDirections; ++d) flows_[d][session] = change.compiled.flows[d];
+  for (unsigned d = 0; d < kDirections; ++d) {
+    FlowState& state = change.compiled.flows[d].state;
+    state.flags |= flows_[d][session].state.flags & kFlowSlow;
+    if (change.kind == OperationKind::Delete) state.flags = 0;
+    flows_[d][session] = change.compiled.flows[d];
+  }
   SessionView fresh = view(session);
   if (fresh.account == nullptr) return;
   for (std::uint64_t m = change.query; m != 0; m &= m - 1) {
@@ -90,6 +97,7 @@ void Sessions::apply(std::uint32_t ticket, Nanoseconds now, EventSink& sink) noe
     }
   }
   usage_grant(fresh);
+  session_timer(fresh, now, sink);
 }
 
 }  // namespace sluice

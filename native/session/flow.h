@@ -35,6 +35,11 @@ static_assert(sizeof(FlowState) == kCacheLine);
 
 inline constexpr std::uint16_t kFlowLive = 1;         ///< the session is installed
 inline constexpr std::uint16_t kFlowCheckSource = 2;  ///< inner source must be the UE's (uplink)
+inline constexpr std::uint16_t kFlowHold = 4;     ///< packets are held, or still drain, in order
+inline constexpr std::uint16_t kFlowCapture = 8;  ///< packets are copied to a capture
+/// What takes a packet off the common way, asked for in one test. Set and cleared by the owner;
+/// a change of rules leaves them as they are.
+inline constexpr std::uint16_t kFlowSlow = kFlowHold | kFlowCapture;
 
 /// What a matching PDR does, in 8 bytes.
 struct PdrEntry {

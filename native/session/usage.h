@@ -6,6 +6,7 @@
 #pragma once
 #include <cstdint>
 
+#include "base/timer_wheel.h"
 #include "session/event.h"
 #include "session/flow.h"
 #include "session/policer.h"
@@ -41,11 +42,13 @@ struct UsageSet {
 
 /// A session's mutable state beyond its two FlowStates.
 struct Account {
+  TimerNode timer;  ///< the session's one timer: set to whatever is due first
   std::uint32_t bytes;
+  SessionIndex session;
   std::uint8_t urr_count;
   std::uint8_t set_count[kDirections];
   std::uint8_t bucket_count[kDirections];  ///< beyond the hot ones
-  std::uint8_t reserved[7];
+  std::uint8_t reserved[3];
   // Then UsageSet sets[uplink…, downlink…]; UrrState urrs[]; Bucket buckets[uplink…, downlink…].
   UsageSet* sets(Direction d) noexcept {
     return reinterpret_cast<UsageSet*>(this + 1) + (d == Direction::Uplink ? 0 : set_count[0]);
@@ -63,7 +66,7 @@ struct Account {
                                       urrs * sizeof(UrrState) + buckets * sizeof(Bucket));
   }
 };
-static_assert(sizeof(Account) == 16);
+static_assert(sizeof(Account) == 32);
 
 /// A session as its worker sees it.
 struct SessionView {
@@ -82,6 +85,10 @@ class EventSink {
   virtual void remember(SessionView& session) noexcept = 0;
   /// To turn monotonic time into time since 1970.
   virtual std::uint64_t realtime_offset() const noexcept = 0;
+  /// Makes session_timer() be called for the account of this timer at `deadline`, and not
+  /// at any time set before.
+  virtual void schedule(TimerNode& timer, Nanoseconds deadline) noexcept = 0;
+  virtual void cancel(TimerNode& timer) noexcept = 0;
 };
 
 /// Moves what was spent into the URRs; credits are zero afterwards.

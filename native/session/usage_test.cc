@@ -21,6 +21,8 @@ struct Sink final : EventSink {
   }
   void remember(SessionView& session) noexcept override { remembered |= session.index == 7; }
   std::uint64_t realtime_offset() const noexcept override { return 1000; }
+  void schedule(TimerNode&, Nanoseconds) noexcept override {}
+  void cancel(TimerNode&) noexcept override {}
   bool refuses = false;
   bool remembered = false;
   std::vector<Event> events;

@@ -187,6 +187,7 @@ Status Datapath::start() {
     stop();
     return status;
   }
+  start_timers();
   running_ = true;
   for (unsigned w = 0; w < config_.workers; ++w) {
     threads_.emplace_back([this, w] {
@@ -198,6 +199,19 @@ Status Datapath::start() {
     });
   }
   return Ok{};
+}
+
+/// Timers of sessions that were there before the workers.
+void Datapath::start_timers() {
+  for (const SessionIndex session : quiet_sink_.timers) {
+    SessionView view = sessions_->view(session);
+    if (view.account == nullptr || view.account->timer.waiting()) continue;
+    const Nanoseconds deadline = view.account->timer.deadline;
+    if (deadline == 0) continue;
+    workers_[bucket_owner_[sessions_->scheme().bucket(session)]]->schedule(view.account->timer,
+                                                                           deadline);
+  }
+  quiet_sink_.timers = {};
 }
 
 void Datapath::stop() {

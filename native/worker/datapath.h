@@ -102,6 +102,7 @@ class Datapath {
   Status open_ports();
   Status make_workers();
   DatapathStatistics collect_statistics() const;
+  void start_timers();
   void submit(unsigned worker);
   void drain_inline(unsigned worker);
   bool step_captures();
@@ -120,7 +121,14 @@ class Datapath {
     std::uint64_t realtime_offset() const noexcept override {
       return Clock::machine().realtime_offset();
     }
+    // There is no wheel yet: the workers take these up when they start.
+    void schedule(TimerNode& timer, Nanoseconds deadline) noexcept override {
+      timer.deadline = deadline;
+      timers.push_back(reinterpret_cast<Account&>(timer).session);
+    }
+    void cancel(TimerNode& timer) noexcept override { timer.deadline = 0; }
     std::deque<Event> events;
+    std::vector<SessionIndex> timers;
   };
   /// Tickets on their way to a worker, in order.
   struct Lane {

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "session/session_timer.h"
+
 namespace sluice {
 namespace {
 
@@ -109,10 +111,13 @@ unsigned Worker::loop() noexcept {
   const std::uint64_t start = tsc();
   measure(start);
   const Nanoseconds now = Clock::machine().to_nanoseconds(start);
-  const unsigned commands = drain_commands(now);
+  unsigned commands = drain_commands(now);
+  // Relaxed: run_errand() reads it again, as the pair of post().
+  if (errand_.load(std::memory_order_relaxed) != nullptr) commands += run_errand(now);
   saturated_ = false;
   unsigned packets = receive(now);
   if (!incoming_.empty()) packets += take_over(now);
+  pipeline_.reenter_waiting(now);
   if (!saturated_) pipeline_.flush();
   transmit();
   if (config_.workers > 1) hand_over();
@@ -128,8 +133,14 @@ unsigned Worker::loop() noexcept {
 
 void Worker::expire_timers(Nanoseconds now) noexcept {
   wheel_.expire(now, kTimersPerLoop, [&](TimerNode& node) {
-    realtime_offset_ = Clock::machine().realtime_offset();
-    wheel_.schedule(node, now + kSecond);
+    if (&node == &timers_[1]) {
+      realtime_offset_ = Clock::machine().realtime_offset();
+      wheel_.schedule(node, now + kSecond);
+      return;
+    }
+    // The timer is an account's first member.
+    SessionView session = config_.pipeline.sessions->view(reinterpret_cast<Account&>(node).session);
+    session_timer(session, now, *this);
   });
   next_expiry_ = wheel_.next_deadline(now + kSecond);
 }
@@ -247,6 +258,26 @@ void Worker::retry_reports(Nanoseconds now) noexcept {
   }
 }
 
+bool Worker::post(Errand& errand) noexcept {
+  Errand* none = nullptr;
+  // Release: pairs with the acquire in run_errand(), which sees the errand whole.
+  if (!errand_.compare_exchange_strong(none, &errand, std::memory_order_release)) return false;
+  wake();
+  return true;
+}
+
+bool Worker::run_errand(Nanoseconds now) noexcept {
+  // Acquire: pairs with post().
+  Errand* errand = errand_.load(std::memory_order_acquire);
+  if (errand == nullptr) return false;
+  errand->run(*this, now);
+  // The place is free before the poster may see the end and give up the errand's memory.
+  errand_.store(nullptr, std::memory_order_relaxed);
+  errand->finish();
+  news_ = true;
+  return true;
+}
+
 unsigned Worker::submit(const std::uint32_t* tickets, unsigned count) noexcept {
   return commands_->enqueue_burst(tickets, count);
 }
@@ -281,6 +312,8 @@ void Worker::measure(std::uint64_t now) noexcept {
 
 bool Worker::has_work() const noexcept {
   if (commands_->size() != 0) return true;
+  // Relaxed: pairs with post(), ordered by the exchange in sleep() before this.
+  if (errand_.load(std::memory_order_relaxed) != nullptr) return true;
   for (const PacketRing* ring : incoming_) {
     if (ring->size() != 0) return true;
   }

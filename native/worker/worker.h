@@ -2,6 +2,7 @@
 // that run() is called on (or the control thread, for a worker that has no thread). The
 // control thread reaches it only through the rings and atomics below.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <vector>
@@ -19,6 +20,8 @@ inline constexpr unsigned kRxBurst = 32;
 inline constexpr std::uint32_t kCommandRing = 8192;
 inline constexpr std::uint32_t kEventRing = 8192;
 inline constexpr std::uint32_t kHandoffRing = 2048;
+
+class Worker;
 
 /// Wakes the control thread, once per arming however many workers have something to say.
 class Bell {
@@ -47,6 +50,22 @@ struct alignas(kCacheLine) WorkerCounters {
   Figure<double> cycles_per_packet;
   Figure<double> burst_fill;
   Figure<double> busy;
+};
+
+/// Work that the control thread has a worker do between two bursts, such as a look at what
+/// only the worker may touch. Everything that it needs is allocated before.
+class Errand {
+ public:
+  virtual ~Errand() = default;
+  /// Thread: the worker's, once.
+  virtual void run(Worker& worker, Nanoseconds now) noexcept = 0;
+  /// Acquire: pairs with finish(); what run() wrote is visible once this is true.
+  bool done() const noexcept { return done_.load(std::memory_order_acquire); }
+
+ private:
+  friend class Worker;
+  void finish() noexcept { done_.store(true, std::memory_order_release); }
+  std::atomic<bool> done_{false};
 };
 
 class Worker final : public EventSink {
@@ -80,6 +99,11 @@ class Worker final : public EventSink {
   bool push(const Event& event) noexcept override;
   void remember(SessionView& session) noexcept override;
   std::uint64_t realtime_offset() const noexcept override { return realtime_offset_; }
+  void schedule(TimerNode& timer, Nanoseconds deadline) noexcept override {
+    wheel_.schedule(timer, deadline);
+    next_expiry_ = std::min(next_expiry_, deadline);
+  }
+  void cancel(TimerNode& timer) noexcept override { wheel_.cancel(timer); }
 
   // ---- control thread ----
   /// How many of the tickets were taken; the rest has to be offered again.
@@ -90,6 +114,9 @@ class Worker final : public EventSink {
     return events_->dequeue_burst(out, max);
   }
   bool has_events() const noexcept { return events_->size() != 0; }
+  /// Gives the worker an errand, which has to stay until it is done(); the bell rings then.
+  /// False: it has one already.
+  bool post(Errand& errand) noexcept;
   /// Ends a sleep, if it sleeps. Threads: any.
   void wake() noexcept;
   void stop() noexcept;
@@ -111,6 +138,7 @@ class Worker final : public EventSink {
   void transmit() noexcept;
   void hand_over() noexcept;
   void retry_reports(Nanoseconds now) noexcept;
+  bool run_errand(Nanoseconds now) noexcept;
   void measure(std::uint64_t now) noexcept;
   void expire_timers(Nanoseconds now) noexcept;
   void sleep() noexcept;
@@ -146,6 +174,7 @@ class Worker final : public EventSink {
   alignas(kCacheLine) std::atomic<std::uint64_t> completed_{0};
   alignas(kCacheLine) std::atomic<unsigned> sleeping_{0};
   std::atomic<bool> stop_{false};
+  std::atomic<Errand*> errand_{nullptr};
 };
 
 }  // namespace sluice

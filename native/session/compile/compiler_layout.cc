@@ -306,6 +306,7 @@ PrepareError Compiler::make_account(const RecordReader& record, const RecordRead
   auto* account = arena_.at<Account>(out.account);
   std::memset(static_cast<void*>(account), 0, bytes);
   account->bytes = bytes;
+  account->session = record.header(header::SessionIndex);
   account->urr_count = static_cast<std::uint8_t>(record.urrs());
   account->set_count[0] = static_cast<std::uint8_t>(sets0);
   account->set_count[1] = static_cast<std::uint8_t>(sets1);

@@ -100,6 +100,8 @@ class CompilerTest : public ::testing::Test {
     bool push(const Event&) noexcept override { return true; }
     void remember(SessionView&) noexcept override {}
     std::uint64_t realtime_offset() const noexcept override { return 0; }
+    void schedule(TimerNode&, Nanoseconds) noexcept override {}
+    void cancel(TimerNode&) noexcept override {}
   };
   PrepareError change(OperationKind kind, SessionIndex session, const std::uint32_t* words,
                       std::size_t bytes) {
