@@ -8,7 +8,7 @@
 #include "memory/packet.h"
 #include "session/compile/filter_set.h"
 #include "session/flow.h"
-#include "session/network_map.h"
+#include "session/table/network_map.h"
 
 namespace sluice {
 

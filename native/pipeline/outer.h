@@ -3,7 +3,7 @@
 #pragma once
 #include <cstring>
 
-#include "session/peer_table.h"
+#include "session/table/peer_table.h"
 #include "wire/checksum.h"
 
 namespace sluice {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "memory/region.h"
-#include "session/address_table.h"
 #include "session/compile/compiler.h"
+#include "session/table/address_table.h"
 
 namespace sluice {
 

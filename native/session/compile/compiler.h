@@ -7,9 +7,9 @@
 
 #include "session/compile/filter_set.h"
 #include "session/compile/record_reader.h"
-#include "session/network_map.h"
-#include "session/peer_table.h"
 #include "session/rules_arena.h"
+#include "session/table/network_map.h"
+#include "session/table/peer_table.h"
 #include "session/usage.h"
 
 namespace sluice {

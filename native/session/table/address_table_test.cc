@@ -1,5 +1,5 @@
 // Tables by address against std::map, and readers that never miss a key nobody touches.
-#include "session/address_table.h"
+#include "session/table/address_table.h"
 
 #include <gtest/gtest.h>
 

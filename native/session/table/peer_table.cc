@@ -1,4 +1,4 @@
-#include "session/peer_table.h"
+#include "session/table/peer_table.h"
 
 #include <cstring>
 

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "session/network_map.h"
+#include "session/table/network_map.h"
 
 namespace sluice {
 
