@@ -188,6 +188,7 @@ export class UpfNode {
         sessions: () => engine.count,
         status: () => datapath.status(),
         statistics: () => datapath.statistics(),
+        watchTraffic: () => engine.watchTraffic(),
       },
     });
   }

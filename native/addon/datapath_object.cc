@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint32_t kOperationsMax = 1024;
 constexpr std::uint32_t kEventsMax = 512;
 constexpr std::uint32_t kQueriesMax = 4096;
+constexpr std::uint32_t kSamplesMax = 16384;
 
 /// Methods are those of the interface in src/datapath/datapath.ts; JavaScript's thread.
 class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
@@ -25,6 +26,8 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
          InstanceMethod<&O::start>("start"), InstanceMethod<&O::stop>("stop"),
          InstanceMethod<&O::step>("step"), InstanceMethod<&O::status>("status"),
          InstanceMethod<&O::statistics>("statistics"),
+         InstanceMethod<&O::set_sampling>("setSampling"),
+         InstanceMethod<&O::take_samples>("takeSamples"), InstanceAccessor<&O::samples>("samples"),
          InstanceAccessor<&O::operations>("operations"), InstanceAccessor<&O::events>("events"),
          InstanceAccessor<&O::queries>("queries")});
   }
@@ -48,6 +51,9 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
         Napi::Persistent(Napi::Uint32Array::New(env, kOperationsMax * sizeof(Operation) / 4));
     events_ = Napi::Persistent(Napi::Uint32Array::New(env, kEventsMax * sizeof(Event) / 4));
     queries_ = Napi::Persistent(Napi::Uint32Array::New(env, kQueriesMax));
+    samples_ =
+        Napi::Persistent(Napi::Uint32Array::New(env, kSamplesMax * sizeof(TrafficSample) / 4));
+    sample_words_ = samples_.Value().Data();
     operation_words_ = operations_.Value().Data();
     event_words_ = events_.Value().Data();
     query_words_ = queries_.Value().Data();
@@ -131,14 +137,24 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
   Napi::Value statistics(const Napi::CallbackInfo& info) {
     return statistics_to(info.Env(), datapath_->statistics());
   }
+  void set_sampling(const Napi::CallbackInfo& info) {
+    datapath_->set_sampling(info[0].As<Napi::Boolean>().Value());
+  }
+  Napi::Value take_samples(const Napi::CallbackInfo& info) {
+    const unsigned n =
+        datapath_->take_samples(reinterpret_cast<TrafficSample*>(sample_words_), kSamplesMax);
+    return Napi::Number::New(info.Env(), n);
+  }
+  Napi::Value samples(const Napi::CallbackInfo&) { return samples_.Value(); }
   Napi::Value operations(const Napi::CallbackInfo&) { return operations_.Value(); }
   Napi::Value events(const Napi::CallbackInfo&) { return events_.Value(); }
   Napi::Value queries(const Napi::CallbackInfo&) { return queries_.Value(); }
 
-  Napi::Reference<Napi::Uint32Array> operations_, events_, queries_;
+  Napi::Reference<Napi::Uint32Array> operations_, events_, queries_, samples_;
   std::uint32_t* operation_words_ = nullptr;
   std::uint32_t* event_words_ = nullptr;
   std::uint32_t* query_words_ = nullptr;
+  std::uint32_t* sample_words_ = nullptr;
   std::vector<Napi::ObjectReference> chunks_;
   Napi::ThreadSafeFunction wake_;
   std::atomic<bool> listening_{false};

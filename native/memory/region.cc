@@ -335,6 +335,13 @@ void Region::write_header() noexcept {
 
 std::size_t Region::used() const noexcept { return header()->used; }
 
+std::size_t Region::resident() const noexcept {
+  constexpr std::size_t kBlock = 512;  // the unit of st_blocks, whatever the page size
+  struct stat status{};
+  if (fstat(fd_, &status) != 0) return used();
+  return static_cast<std::size_t>(status.st_blocks) * kBlock;
+}
+
 std::byte* Region::allocate(std::size_t bytes, std::size_t alignment) noexcept {
   if (!writable_ || !std::has_single_bit(alignment)) return nullptr;
   Header* h = header();

@@ -58,6 +58,8 @@ class Region {
   std::size_t size() const noexcept { return size_; }
   /// Bytes allocated, header included.
   std::size_t used() const noexcept;
+  /// Bytes of pages that are there, whether used or not; one system call.
+  std::size_t resident() const noexcept;
 
   /// Takes a zeroed section; nullptr when the region is full. `alignment`: a power of two, at
   /// least 64 being what is given. Sections are never given back. Thread: control.

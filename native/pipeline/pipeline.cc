@@ -14,6 +14,7 @@ Pipeline::Pipeline(const PipelineConfig& config)
       downlink_(config.sessions->flows(Direction::Downlink)),
       pool_(*config.pool),
       events_(*config.events),
+      sampler_(*config.sampler),
       bucket_owner_(config.bucket_owner),
       worker_(config.worker),
       workers_(config.workers),
@@ -140,10 +141,12 @@ void Pipeline::advance(Burst& burst) noexcept {
 }
 
 void Pipeline::finish(Burst& burst) noexcept {
+  const unsigned sample = __builtin_expect(sampler_.wanted(), 0) ? sampler_.draw(burst) : kNoSample;
   match(burst);
   police(burst);
   account(burst);
   forward(burst);
+  if (__builtin_expect(sample != kNoSample, 0)) sampler_.note(burst, sample);
   unsigned dead = 0;
   for (unsigned i = 0; i < burst.count; ++i) {
     const DropReason verdict = burst.verdict[i];

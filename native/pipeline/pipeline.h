@@ -8,6 +8,7 @@
 #include "base/counter.h"
 #include "memory/packet_pool.h"
 #include "pipeline/burst.h"
+#include "pipeline/traffic_sampler.h"
 #include "session/sessions.h"
 
 namespace sluice {
@@ -50,6 +51,7 @@ struct PipelineConfig {
   unsigned workers = 1;
   PoolCache* pool = nullptr;
   EventSink* events = nullptr;
+  TrafficSampler* sampler = nullptr;
 };
 
 class Pipeline {
@@ -126,6 +128,7 @@ class Pipeline {
   Flow* const downlink_;
   PoolCache& pool_;
   EventSink& events_;
+  TrafficSampler& sampler_;
   const std::uint8_t* const bucket_owner_;
   const unsigned worker_;
   const unsigned workers_;

@@ -2,8 +2,6 @@
 // datapath_commands.cc.
 #include "worker/datapath.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstring>
 #include <random>
@@ -90,6 +88,7 @@ Status Datapath::make_memory() {
   const std::size_t rings =
       places_.size() *
       (SpscRing<Event>::bytes(kEventRing) + SpscRing<std::uint32_t>::bytes(kCommandRing) +
+       TrafficSampler::Ring::bytes(kSampleRing) +
        places_.size() * SpscRing<Packet*>::bytes(kHandoffRing));
   RegionOptions options;
   options.bytes = Sessions::bytes(config_.sessions) +
@@ -106,6 +105,7 @@ Status Datapath::make_memory() {
   // The pool is small and always in use: in large pages now, where the machine has them.
   region_->populate(pool_->chunks(), std::size_t{config_.packets_max} * kChunkBytes);
   sessions_start_ = region_->used();
+  pool_resident_ = std::min(region_->resident(), sessions_start_);
   std::random_device random;
   config_.sessions.hash_secret = {std::uint64_t{random()} << 32 | random(),
                                   (std::uint64_t{random()} << 32 | random()) | 1};
@@ -259,6 +259,24 @@ bool Datapath::step_captures() {
   return true;
 }
 
+void Datapath::set_sampling(bool on) {
+  for (const auto& worker : workers_) worker->sampler().want(on);
+  if (!on) return;
+  // What an earlier watcher left behind is of another time.
+  TrafficSample old[64];
+  while (take_samples(old, 64) == 64) continue;
+}
+
+unsigned Datapath::take_samples(TrafficSample* out, unsigned max) {
+  unsigned total = 0;
+  for (std::size_t i = 0; i < workers_.size() && total < max; ++i) {
+    // Each call begins with the next worker, so that none is left out when `max` is small.
+    sample_turn_ = (sample_turn_ + 1) % static_cast<unsigned>(workers_.size());
+    total += workers_[sample_turn_]->sampler().take(out + total, max - total);
+  }
+  return total;
+}
+
 DatapathStatistics Datapath::statistics() const {
   return stopped_ ? final_statistics_ : collect_statistics();
 }
@@ -293,20 +311,10 @@ DatapathStatistics Datapath::collect_statistics() const {
 }
 
 std::size_t Datapath::region_used() const noexcept {
-  // Pages that are there, of what was allocated after the pool: sessions, tables, rings.
-  constexpr std::size_t kPage = 4096, kPagesPerCall = 16384;
-  std::byte* at = region_->base() + (sessions_start_ & ~(kPage - 1));
-  std::byte* const end = region_->base() + region_->used();
-  unsigned char present[kPagesPerCall];
-  std::size_t pages = 0;
-  while (at < end) {
-    const std::size_t bytes =
-        std::min<std::size_t>(kPagesPerCall * kPage, static_cast<std::size_t>(end - at));
-    if (mincore(at, bytes, present) != 0) return region_->used() - sessions_start_;
-    for (std::size_t i = 0; i < (bytes + kPage - 1) / kPage; ++i) pages += present[i] & 1;
-    at += bytes;
-  }
-  return pages * kPage;
+  // The kernel counts the pages of the region's file. With huge pages all of them are there
+  // from the start, also those that nothing was allocated from.
+  const std::size_t resident = region_->resident();
+  return std::min(region_->used() - sessions_start_, resident - std::min(resident, pool_resident_));
 }
 
 }  // namespace sluice

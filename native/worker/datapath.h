@@ -83,6 +83,11 @@ class Datapath {
   /// False: every port is exhausted (capture ports only).
   bool step();
 
+  /// Has workers note one packet of each burst, or no more (traffic_sampler.h).
+  void set_sampling(bool on);
+  /// Moves up to `max` notes out; fewer than `max` means that there were no more.
+  unsigned take_samples(TrafficSample* out, unsigned max);
+
   /// Stays at its last value when the packet path has stopped.
   DatapathStatistics statistics() const;
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }
@@ -150,6 +155,7 @@ class Datapath {
   std::array<std::uint8_t, kBuckets> bucket_owner_{};
   std::unique_ptr<Region> region_;
   std::size_t sessions_start_ = 0;  ///< offset in the region, behind the pool
+  std::size_t pool_resident_ = 0;   ///< bytes that were there before sessions took any
   std::unique_ptr<PacketPool> pool_;
   std::unique_ptr<Sessions> sessions_;
   std::vector<std::unique_ptr<Port>> ports_;
@@ -162,6 +168,7 @@ class Datapath {
   std::uint64_t next_batch_ = 0;
   std::uint64_t completed_ = 0;
   unsigned poll_turn_ = 0;
+  unsigned sample_turn_ = 0;
   std::vector<std::uint64_t> reached_;
   QuietSink quiet_sink_;
   Nanoseconds replay_time_ = 0;  ///< of the last packet replayed from a capture

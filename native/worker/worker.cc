@@ -30,13 +30,14 @@ void relax() noexcept {
 }  // namespace
 
 Result<std::unique_ptr<Worker>> Worker::create(const Config& config) {
-  std::unique_ptr<Worker> worker(new Worker(config));
   Region& region = *config.region;
+  void* samples = region.allocate(TrafficSampler::Ring::bytes(kSampleRing));
   void* commands = region.allocate(SpscRing<std::uint32_t>::bytes(kCommandRing));
   void* events = region.allocate(SpscRing<Event>::bytes(kEventRing));
-  if (commands == nullptr || events == nullptr) {
+  if (samples == nullptr || commands == nullptr || events == nullptr) {
     return Error{"the memory region has no room for worker rings", "limits"};
   }
+  std::unique_ptr<Worker> worker(new Worker(config, samples));
   worker->commands_ = SpscRing<std::uint32_t>::create(commands, kCommandRing);
   worker->events_ = SpscRing<Event>::create(events, kEventRing);
   worker->wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -57,11 +58,13 @@ Result<std::unique_ptr<Worker>> Worker::create(const Config& config) {
   return worker;
 }
 
-Worker::Worker(const Config& config)
+Worker::Worker(const Config& config, void* sample_ring)
     : config_(config),
+      sampler_(TrafficSampler::Ring::create(sample_ring, kSampleRing)),
       pipeline_([&] {
         PipelineConfig c = config.pipeline;
         c.events = this;
+        c.sampler = &sampler_;
         c.worker = config.id;
         c.workers = config.workers;
         return c;

@@ -117,6 +117,7 @@ class Worker final : public EventSink {
   /// Gives the worker an errand, which has to stay until it is done(); the bell rings then.
   /// False: it has one already.
   bool post(Errand& errand) noexcept;
+  TrafficSampler& sampler() noexcept { return sampler_; }
   /// Ends a sleep, if it sleeps. Threads: any.
   void wake() noexcept;
   void stop() noexcept;
@@ -132,7 +133,7 @@ class Worker final : public EventSink {
 
  private:
   using PacketRing = SpscRing<Packet*>;
-  explicit Worker(const Config& config);
+  Worker(const Config& config, void* sample_ring);
   unsigned receive(Nanoseconds now) noexcept;
   unsigned take_over(Nanoseconds now) noexcept;
   void transmit() noexcept;
@@ -145,6 +146,7 @@ class Worker final : public EventSink {
   bool has_work() const noexcept;
 
   Config config_;
+  TrafficSampler sampler_;
   Pipeline pipeline_;
   SpscRing<std::uint32_t>* commands_ = nullptr;
   SpscRing<Event>* events_ = nullptr;

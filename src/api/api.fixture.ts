@@ -54,6 +54,7 @@ export async function startApi(options: Partial<ApiServerOptions> = {}): Promise
       sessions: () => engine.count,
       status: () => datapath.status(),
       statistics: () => datapath.statistics(),
+      watchTraffic: () => engine.watchTraffic(),
     },
     ...options,
   });

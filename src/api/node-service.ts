@@ -8,12 +8,14 @@ import { loadSync } from '@grpc/proto-loader';
 import { SluiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { DatapathStatus, Statistics } from '../datapath/datapath.js';
+import type { SessionTraffic, TrafficReader } from '../session/engine.js';
 import { PROTO_FILE, PROTO_FOLDER } from './proto-files.js';
 import { caughtToServiceError, toServiceError } from './status.js';
 
 const INTERVAL_DEFAULT_MS = 1000;
 const INTERVAL_MIN_MS = 100;
 const INTERVAL_MAX_MS = 3_600_000;
+const BUSIEST_MAX = 100;
 
 /** What the node says of itself; read anew for each call. */
 export interface NodeSource {
@@ -25,6 +27,7 @@ export interface NodeSource {
   sessions(): number;
   status(): DatapathStatus;
   statistics(): Statistics;
+  watchTraffic(): TrafficReader;
 }
 
 /** Stands for a request whose bytes are no message, so that the handler can answer it. */
@@ -33,6 +36,7 @@ type Request<T> = T | typeof MALFORMED;
 
 interface WatchStatsRequest {
   readonly interval: { readonly seconds: number; readonly nanos: number } | null;
+  readonly busiestSessions: number;
 }
 
 export function nodeServiceDefinition(): ServiceDefinition {
@@ -105,9 +109,11 @@ function watchStats(
       call.emit('error', caughtToServiceError(error, log));
     };
     let intervalMs: number;
+    let busiest: BusiestSessions | undefined;
     try {
       if (call.request === MALFORMED) throw malformed();
       intervalMs = intervalOf(call.request);
+      busiest = busiestOf(source, call.request);
     } catch (error) {
       fail(error);
       return;
@@ -117,7 +123,7 @@ function watchStats(
       // A slow reader misses samples; it doesn't make the node keep them.
       if (!writable) return;
       try {
-        writable = call.write(statsMessage(source));
+        writable = call.write({ ...statsMessage(source), busiest: busiest?.take() });
       } catch (error) {
         stop();
         fail(error);
@@ -130,6 +136,7 @@ function watchStats(
     };
     const stop = (): void => {
       clearInterval(timer);
+      busiest?.close();
       closing.removeEventListener('abort', close);
     };
     call.on('drain', () => {
@@ -148,6 +155,54 @@ function intervalOf({ interval }: WatchStatsRequest): number {
   throw new SluiceError('invalid_argument', 'must be from 100 ms to 1 hour', {
     field: 'interval',
   });
+}
+
+/** Rates of the busiest sessions between two messages of one stream. */
+class BusiestSessions {
+  #sinceMs = performance.now();
+
+  constructor(
+    private readonly reader: TrafficReader,
+    private readonly count: number,
+  ) {}
+
+  take(): object[] {
+    const nowMs = performance.now();
+    // The first message comes at once, when nothing has been sampled yet.
+    const seconds = Math.max(0.001, (nowMs - this.#sinceMs) / 1000);
+    this.#sinceMs = nowMs;
+    return this.reader.take(this.count).map((session) => trafficMessage(session, seconds));
+  }
+
+  close(): void {
+    this.reader.close();
+  }
+}
+
+function busiestOf(
+  source: NodeSource,
+  { busiestSessions }: WatchStatsRequest,
+): BusiestSessions | undefined {
+  if (busiestSessions === 0) return undefined;
+  if (busiestSessions > BUSIEST_MAX) {
+    throw new SluiceError('invalid_argument', `must be at most ${BUSIEST_MAX}`, {
+      field: 'busiest_sessions',
+    });
+  }
+  return new BusiestSessions(source.watchTraffic(), busiestSessions);
+}
+
+function trafficMessage(session: SessionTraffic, seconds: number): object {
+  return {
+    name: session.name,
+    seid: session.seid.toString(),
+    owner: session.owner,
+    uplinkPackets: session.uplinkPackets / seconds,
+    downlinkPackets: session.downlinkPackets / seconds,
+    uplinkBytes: session.uplinkBytes / seconds,
+    downlinkBytes: session.downlinkBytes / seconds,
+    droppedPackets: session.droppedPackets / seconds,
+  };
 }
 
 function timestamp(ms: number): { seconds: number; nanos: number } {

@@ -6,6 +6,8 @@ import { loadSync } from '@grpc/proto-loader';
 import { protoPath as healthProto } from 'grpc-health-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parseListen } from '../base/config/listen.js';
+import { SampleFlag } from '../datapath/datapath.js';
+import { HEADER_INCARNATION } from '../model/record-layout.js';
 import { sampleSession } from '../model/sample.fixture.js';
 import {
   type Api,
@@ -82,6 +84,7 @@ describe('the node service', () => {
         warnings: () => [],
         sessions: () => 4_000_000_000,
         status: () => ({ ports: [], workers: [], warnings: [], regionBytesUsed: 0 }),
+        watchTraffic: () => ({ take: () => [], close: () => undefined }),
         statistics: () => ({
           ports: [
             { name: 'n3', rxPackets: 2 ** 50, rxBytes: 1, txPackets: 0, txBytes: 0, txFull: 2 },
@@ -111,6 +114,62 @@ describe('the node service', () => {
     expect(await take(stream, 3)).toMatchObject([expected, expected, expected]);
     stream.cancel();
     expect(engine.count).toBe(0);
+  });
+
+  it('names the busiest sessions on request, and samples only while somebody looks', async () => {
+    const { address, datapath } = await start();
+    const client = connect(address);
+    for (const name of ['quiet', 'busy']) {
+      await client.call('SessionService/CreateSession', { session: sampleSession(name) });
+    }
+    const [quiet = 0, busy = 0] = [...datapath.sessions.keys()];
+    const incarnation = (index: number) => {
+      const session = datapath.sessions.get(index)!;
+      return session.words[session.start + HEADER_INCARNATION]!;
+    };
+    const stream = client.watch('NodeService/WatchStats', {
+      interval: { nanos: 100_000_000 },
+      busiest_sessions: 1,
+    });
+    const replies = take(stream, 2);
+    await until(() => datapath.sampling);
+    datapath.sample([quiet, incarnation(quiet), 100, 1]);
+    datapath.sample([busy, incarnation(busy), 1000, 20]);
+    datapath.sample([busy | SampleFlag.Downlink, incarnation(busy), 500, 4]);
+    datapath.sample([busy | SampleFlag.Dropped, incarnation(busy), 500, 2]);
+    const [first, second] = await replies;
+    expect(first).not.toHaveProperty('busiest');
+    const rows = (second?.busiest ?? []) as Message[];
+    expect(rows).toHaveLength(1);
+    const [row] = rows;
+    expect(row).toMatchObject({ name: 'busy', owner: 'grpc:local', seid: expect.any(String) });
+    const shown = await client.call('SessionService/GetSession', { name: 'busy' });
+    expect(row?.seid).toBe(shown.seid);
+    const { uplink_bytes: up, downlink_bytes: down } = row as Record<string, number>;
+    expect(up! / down!).toBeCloseTo(10);
+    stream.on('error', () => undefined);
+    stream.cancel();
+    await until(() => !datapath.sampling);
+  });
+
+  it('refuses more sessions than it names, and more watchers than it serves', async () => {
+    const { address } = await start();
+    const client = connect(address);
+    const many = client.watch('NodeService/WatchStats', { busiest_sessions: 101 });
+    expect(await ending(many)).toMatchObject({
+      code: grpc.status.INVALID_ARGUMENT,
+      details: 'busiest_sessions: must be at most 100',
+    });
+    const watchers = Array.from({ length: 16 }, () =>
+      client.watch('NodeService/WatchStats', { busiest_sessions: 5 }),
+    );
+    await Promise.all(watchers.map((stream) => take(stream, 1)));
+    const late = client.watch('NodeService/WatchStats', { busiest_sessions: 5 });
+    expect((await ending(late)).code).toBe(grpc.status.RESOURCE_EXHAUSTED);
+    for (const stream of watchers) {
+      stream.on('error', () => undefined);
+      stream.cancel();
+    }
   });
 
   it('refuses an interval that makes no sense', async () => {

@@ -113,6 +113,25 @@ export const enum EventWord {
   Address = 22,
 }
 
+/** Words per entry of {@link Datapath.samples}: one packet that stands for others. */
+export const SAMPLE_WORDS = 4;
+/** Entries that one takeSamples() moves at most. */
+export const SAMPLES_MAX = 16_384;
+export const enum SampleWord {
+  /** session index, with {@link SampleFlag} bits above it */
+  Session = 0,
+  /** the record's incarnation: tells a sample of an earlier session in that slot */
+  Incarnation = 1,
+  /** inner octets of the packet */
+  Bytes = 2,
+  /** how many packets it stands for */
+  Packets = 3,
+}
+export const enum SampleFlag {
+  Downlink = 1 << 24,
+  Dropped = 1 << 25,
+}
+
 export interface IpPrefixText {
   readonly text: string;
 }
@@ -227,4 +246,11 @@ export interface Datapath {
   step(): boolean;
   status(): DatapathStatus;
   statistics(): Statistics;
+
+  /** Shared with native code: SAMPLES_MAX entries of SAMPLE_WORDS, filled by takeSamples(). */
+  readonly samples: Uint32Array;
+  /** Has workers note one packet of each burst, beginning with nothing; or no more. */
+  setSampling(on: boolean): void;
+  /** Moves notes into `samples`; returns how many. SAMPLES_MAX means: there may be more. */
+  takeSamples(): number;
 }

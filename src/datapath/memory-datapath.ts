@@ -40,6 +40,8 @@ import {
   OperationKind,
   OperationWord,
   PrepareStatus,
+  SAMPLE_WORDS,
+  SAMPLES_MAX,
   type Statistics,
 } from './datapath.js';
 
@@ -69,6 +71,9 @@ export class MemoryDatapath implements Datapath {
   readonly operations = new Uint32Array(OPERATIONS_MAX * OPERATION_WORDS);
   readonly events = new Uint32Array(EVENTS_MAX * EVENT_WORDS);
   readonly queries = new Uint32Array(4 * OPERATIONS_MAX);
+  readonly samples = new Uint32Array(SAMPLE_WORDS * SAMPLES_MAX);
+  /** Whether somebody has asked for samples. */
+  sampling = false;
   /** Says that prepare() refuses an operation, and why. */
   refuse: ((kind: OperationKind, index: number) => PrepareStatus) | null = null;
   /** False: applied operations complete when {@link completeAll} is called. */
@@ -87,6 +92,7 @@ export class MemoryDatapath implements Datapath {
   #events: Uint32Array[] = [];
   /** Events that poll() has handed out. */
   #polled = 0;
+  #samples: (readonly number[])[] = [];
   #listener: (() => void) | null = null;
 
   /** Keys held: 0 when there is no session and nothing is prepared. */
@@ -170,6 +176,20 @@ export class MemoryDatapath implements Datapath {
   }
   statistics(): Statistics {
     return { ports: [], workers: [], dropped: {}, created: 0, held: 0 };
+  }
+
+  setSampling(on: boolean): void {
+    this.sampling = on;
+    if (on) this.#samples = [];
+  }
+  takeSamples(): number {
+    const taken = this.#samples.splice(0, SAMPLES_MAX);
+    for (const [i, sample] of taken.entries()) this.samples.set(sample, i * SAMPLE_WORDS);
+    return taken.length;
+  }
+  /** What a worker would note: words of SampleWord. */
+  sample(words: readonly [number, number, number, number]): void {
+    if (this.sampling) this.#samples.push(words);
   }
 
   /** Completes all that was applied, and wakes the owner. */

@@ -4,7 +4,7 @@
  */
 import { Refusal, SluiceError } from '../base/errors.js';
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, REPORTS_MAX } from '../base/limits.js';
-import { highWord, joinWords, lowWord } from '../base/units.js';
+import { highWord, lowWord } from '../base/units.js';
 import {
   type Datapath,
   EVENT_WORDS,
@@ -14,8 +14,6 @@ import {
   OperationKind,
   type PrepareStatus,
 } from '../datapath/datapath.js';
-import { refText } from '../model/record.js';
-import { HEADER_NAME, HEADER_SEID_HIGH, HEADER_SEID_LOW } from '../model/record-layout.js';
 import type { Store } from '../store/store.js';
 import { Admission } from './admission.js';
 import { Choices } from './allocators/choices.js';
@@ -34,19 +32,22 @@ import type {
   SessionKey,
   SessionPage,
   SessionResult,
+  TrafficReader,
   UpdateOptions,
 } from './engine.js';
 import { flushUsage } from './flush-usage.js';
 import { loadGenerations, putGenerations } from './identity.js';
 import { type BatchHost, Operations } from './operation-batch.js';
 import { prepareError } from './prepare-error.js';
-import { ReportLog, type ReportSubject } from './reports.js';
+import { ReportLog } from './reports.js';
 import { restoreSessions } from './restore.js';
 import { type Round, type RoundHost, Rounds } from './rounds.js';
 import { textWords } from './state/name-index.js';
 import { SessionState, SessionTable } from './state/session-table.js';
 import { Slab } from './state/slab.js';
+import { subjectOf } from './state/subject.js';
 import { Versions } from './state/versions.js';
+import { TrafficSampling } from './traffic/traffic-sampling.js';
 
 const BATCHES_IDLE_MAX = 256;
 const NO_OPTIONS: UpdateOptions = {};
@@ -57,6 +58,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
   readonly choices: Choices;
   readonly rounds: Rounds;
   readonly reports: ReportLog;
+  readonly #traffic: TrafficSampling;
   readonly #datapath: Datapath;
   readonly #store: Store;
   readonly #now: () => number;
@@ -86,6 +88,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
       options.sessionsMax,
       store.recordCount(),
     );
+    this.#traffic = new TrafficSampling(datapath, this.table);
     const permutation = new TeidPermutation(identity.teidKey, identity.slotBits);
     const networks = new Networks(options.ports);
     this.choices = new Choices(networks, this.table.slots, permutation, refusal);
@@ -160,6 +163,10 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
 
   watchReports(owner: string, cursor: string, names: readonly string[]): ReportReader {
     return this.reports.watch(owner, cursor, names);
+  }
+
+  watchTraffic(): TrafficReader {
+    return this.#traffic.open();
   }
 
   statistics(): EngineStatistics {
@@ -320,17 +327,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
         return;
       }
     }
-    this.reports.add(events, at, this.#subject(index));
-  }
-
-  #subject(index: number): ReportSubject {
-    const words = this.table.wordsOf(index);
-    const start = this.table.startOf(index);
-    return {
-      owner: this.table.owners.name(this.table.owner[index]!),
-      name: refText(words, start, words[start + HEADER_NAME]!),
-      seid: joinWords(words[start + HEADER_SEID_LOW]!, words[start + HEADER_SEID_HIGH]!),
-    };
+    this.reports.add(events, at, subjectOf(this.table, index));
   }
 
   #operationEnded(index: number): void {
@@ -375,7 +372,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
       index = this.table.findByName(id, text.words, 0, text.ref);
     }
     if (index < 0 || !this.table.isVisible(index)) return -1;
-    const same = text === null || this.#subject(index).name === key.name;
+    const same = text === null || subjectOf(this.table, index).name === key.name;
     return same ? index : -1;
   }
 

@@ -114,6 +114,26 @@ export interface ReportReader {
   close(): void;
 }
 
+/** What a session moved between two looks: estimates from samples (traffic/). */
+export interface SessionTraffic {
+  readonly name: string;
+  readonly owner: string;
+  readonly seid: bigint;
+  /** inner octets and packets that were sent on or are held */
+  readonly uplinkBytes: number;
+  readonly downlinkBytes: number;
+  readonly uplinkPackets: number;
+  readonly downlinkPackets: number;
+  readonly droppedPackets: number;
+}
+
+/** One watcher's view of what sessions do. */
+export interface TrafficReader {
+  /** The busiest sessions since the last call, or since the reader was opened. */
+  take(count: number): readonly SessionTraffic[];
+  close(): void;
+}
+
 export interface RestoreProgress {
   readonly restored: number;
   readonly total: number;
@@ -154,6 +174,12 @@ export interface SessionEngine {
 
   /** Reports behind `cursor`, or behind the last acknowledged one when it is ''. names: empty is all. */
   watchReports(owner: string, cursor: string, names: readonly string[]): ReportReader;
+
+  /**
+   * Samples traffic until the reader is closed.
+   * @throws SluiceError resource_exhausted when too many look already.
+   */
+  watchTraffic(): TrafficReader;
 
   statistics(): EngineStatistics;
   /**
