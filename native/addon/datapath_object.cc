@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "addon/convert.h"
+#include "worker/exchange.h"
 
 namespace sluice::addon {
 namespace {
@@ -24,7 +25,8 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
          InstanceMethod<&O::abort>("abort"), InstanceMethod<&O::poll>("poll"),
          InstanceMethod<&O::completed>("completed"), InstanceMethod<&O::on_wake>("onWake"),
          InstanceMethod<&O::start>("start"), InstanceMethod<&O::stop>("stop"),
-         InstanceMethod<&O::step>("step"), InstanceMethod<&O::status>("status"),
+         InstanceMethod<&O::step>("step"), InstanceMethod<&O::give_time>("giveTime"),
+         InstanceMethod<&O::exchange>("exchange"), InstanceMethod<&O::status>("status"),
          InstanceMethod<&O::statistics>("statistics"),
          InstanceMethod<&O::set_sampling>("setSampling"),
          InstanceMethod<&O::take_samples>("takeSamples"), InstanceAccessor<&O::samples>("samples"),
@@ -131,6 +133,24 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
   Napi::Value step(const Napi::CallbackInfo& info) {
     return Napi::Boolean::New(info.Env(), datapath_->step());
   }
+  void give_time(const Napi::CallbackInfo& info) {
+    datapath_->give_time(static_cast<Nanoseconds>(info[0].As<Napi::Number>().Int64Value()));
+  }
+  /// Arguments: words in, how many of them, words out.
+  Napi::Value exchange(const Napi::CallbackInfo& info) {
+    const auto in = info[0].As<Napi::Uint32Array>();
+    auto out = info[2].As<Napi::Uint32Array>();
+    const auto words =
+        std::min<std::size_t>(info[1].As<Napi::Number>().Uint32Value(), in.ElementLength());
+    if (!datapath_->stepped()) {
+      throw_error(info.Env(), {"a started packet path without threads is needed", "workers.count"});
+      return info.Env().Undefined();
+    }
+    if (!exchange_) exchange_ = std::make_unique<Exchange>(*datapath_);
+    auto written = exchange_->play({in.Data(), words}, {out.Data(), out.ElementLength()});
+    if (!written) throw_error(info.Env(), written.error());
+    return Napi::Number::New(info.Env(), written ? static_cast<double>(written.value()) : 0);
+  }
   Napi::Value status(const Napi::CallbackInfo& info) {
     return status_to(info.Env(), *datapath_, datapath_->running());
   }
@@ -159,6 +179,7 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
   Napi::ThreadSafeFunction wake_;
   std::atomic<bool> listening_{false};
   std::unique_ptr<Datapath> datapath_;
+  std::unique_ptr<Exchange> exchange_;
 };
 
 }  // namespace

@@ -156,6 +156,7 @@ Status Datapath::make_workers() {
     config.place = places_[w];
     config.region = region_.get();
     config.bell = &bell_;
+    config.given_time = given_time_;
     for (const auto& port : ports_) {
       config.ports.push_back(port->index());
       config.queues.push_back(&port->queue(w));
@@ -233,12 +234,19 @@ void Datapath::stop() {
 }
 
 bool Datapath::step() {
-  if (!running_ || !threads_.empty()) return false;
+  if (!stepped()) return false;
   for (const auto& port : ports_) {
     if (port->config().driver == "pcap") return step_captures();
   }
   workers_[0]->loop();
   return true;
+}
+
+void Datapath::run_at(Nanoseconds now) {
+  if (!stepped()) return;
+  given_time_ = std::max(given_time_, now);
+  while (workers_[0]->turn(given_time_) != 0 || workers_[0]->timers_left(given_time_)) {
+  }
 }
 
 bool Datapath::step_captures() {
@@ -251,11 +259,11 @@ bool Datapath::step_captures() {
     }
   }
   if (first == nullptr) return false;
-  replay_time_ = std::max(replay_time_, first->next_time());
+  given_time_ = std::max(given_time_, first->next_time());
   for (const auto& port : ports_) {
-    if (port->config().driver == "pcap") static_cast<PcapPort*>(port.get())->set_time(replay_time_);
+    if (port->config().driver == "pcap") static_cast<PcapPort*>(port.get())->set_time(given_time_);
   }
-  workers_[0]->replay_one(first->index(), replay_time_);
+  workers_[0]->replay_one(first->index(), given_time_);
   return true;
 }
 

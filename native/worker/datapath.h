@@ -79,9 +79,16 @@ class Datapath {
   /// Ends the threads, frees what is held, closes the ports. Idempotent.
   void stop();
   bool running() const noexcept { return running_; }
+  /// Running, and moved by step() and run_at() alone.
+  bool stepped() const noexcept { return running_ && threads_.empty(); }
   /// One loop without threads; with capture ports, one packet in the order of their times.
   /// False: every port is exhausted (capture ports only).
   bool step();
+  /// Without threads: from now on time is what it is said to be, in nanoseconds since 1970.
+  /// Before start(), and before sessions are restored.
+  void give_time(Nanoseconds now) noexcept { given_time_ = now; }
+  /// Without threads: turns of the loop at a given time until there is nothing left to do.
+  void run_at(Nanoseconds now);
 
   /// Has workers note one packet of each burst, or no more (traffic_sampler.h).
   void set_sampling(bool on);
@@ -111,6 +118,9 @@ class Datapath {
   void submit(unsigned worker);
   void drain_inline(unsigned worker);
   bool step_captures();
+  Nanoseconds now() const noexcept {
+    return given_time_ != 0 ? given_time_ : Clock::machine().now();
+  }
 
   struct Chunk {
     const std::byte* bytes;
@@ -171,7 +181,7 @@ class Datapath {
   unsigned sample_turn_ = 0;
   std::vector<std::uint64_t> reached_;
   QuietSink quiet_sink_;
-  Nanoseconds replay_time_ = 0;  ///< of the last packet replayed from a capture
+  Nanoseconds given_time_ = 0;  ///< by captures or give_time(); 0: the machine's
   Bell bell_;
   DatapathStatistics final_statistics_;  ///< once stopped
   bool opened_ = false;

@@ -48,9 +48,9 @@ void Datapath::abort(const std::uint32_t* tickets, unsigned count) {
 std::uint64_t Datapath::apply(const std::uint32_t* tickets, unsigned count) {
   const std::uint64_t number = ++next_batch_;
   if (!running_) {
-    const Nanoseconds now = Clock::machine().now();
+    const Nanoseconds time = now();
     for (unsigned i = 0; i < count; ++i) {
-      sessions_->apply(tickets[i], now, quiet_sink_);
+      sessions_->apply(tickets[i], time, quiet_sink_);
       sessions_->retire(tickets[i]);
     }
     if (quiet_sink_.events.empty()) completed_ = number;
@@ -90,8 +90,8 @@ void Datapath::submit(unsigned w) {
 }
 
 void Datapath::drain_inline(unsigned w) {
-  const Nanoseconds now = replay_time_ != 0 ? replay_time_ : Clock::machine().now();
-  while (workers_[w]->drain_commands(now) != 0) submit(w);
+  const Nanoseconds time = now();
+  while (workers_[w]->drain_commands(time) != 0) submit(w);
 }
 
 unsigned Datapath::poll(Event* out, unsigned max) {

@@ -58,6 +58,15 @@ Result<std::unique_ptr<Worker>> Worker::create(const Config& config) {
   return worker;
 }
 
+Nanoseconds Worker::start_of(const Config& config) noexcept {
+  return config.given_time != 0 ? config.given_time : Clock::machine().now();
+}
+
+/// Time that is given counts from 1970 already.
+std::uint64_t Worker::read_realtime_offset() const noexcept {
+  return config_.given_time != 0 ? 0 : Clock::machine().realtime_offset();
+}
+
 Worker::Worker(const Config& config, void* sample_ring)
     : config_(config),
       sampler_(TrafficSampler::Ring::create(sample_ring, kSampleRing)),
@@ -72,10 +81,10 @@ Worker::Worker(const Config& config, void* sample_ring)
       outgoing_(config.workers, nullptr),
       others_(config.workers, nullptr),
       timers_(config.region->allocate_array<TimerNode>(2)),
-      wheel_(config.region->base(), Clock::machine().now()),
-      realtime_offset_(Clock::machine().realtime_offset()),
+      wheel_(config.region->base(), start_of(config)),
+      realtime_offset_(read_realtime_offset()),
       window_start_(tsc()) {
-  wheel_.schedule(timers_[1], Clock::machine().now() + kSecond);
+  wheel_.schedule(timers_[1], start_of(config) + kSecond);
 }
 
 Worker::~Worker() {
@@ -113,7 +122,10 @@ unsigned Worker::loop() noexcept {
   // One look at the counter a loop: the end of one loop is the start of the next.
   const std::uint64_t start = tsc();
   measure(start);
-  const Nanoseconds now = Clock::machine().to_nanoseconds(start);
+  return turn(Clock::machine().to_nanoseconds(start));
+}
+
+unsigned Worker::turn(Nanoseconds now) noexcept {
   unsigned commands = drain_commands(now);
   // Relaxed: run_errand() reads it again, as the pair of post().
   if (errand_.load(std::memory_order_relaxed) != nullptr) commands += run_errand(now);
@@ -137,7 +149,7 @@ unsigned Worker::loop() noexcept {
 void Worker::expire_timers(Nanoseconds now) noexcept {
   wheel_.expire(now, kTimersPerLoop, [&](TimerNode& node) {
     if (&node == &timers_[1]) {
-      realtime_offset_ = Clock::machine().realtime_offset();
+      realtime_offset_ = read_realtime_offset();
       wheel_.schedule(node, now + kSecond);
       return;
     }

@@ -79,6 +79,8 @@ class Worker final : public EventSink {
     PipelineConfig pipeline;
     Region* region = nullptr;
     Bell* bell = nullptr;
+    /// Not 0: time is given, counts from 1970, and this is where it starts; for turn() only.
+    Nanoseconds given_time = 0;
   };
   /// Error: the region has no room for its rings.
   static Result<std::unique_ptr<Worker>> create(const Config& config);
@@ -91,6 +93,10 @@ class Worker final : public EventSink {
   void run() noexcept;
   /// One turn of the loop; returns packets and commands handled.
   unsigned loop() noexcept;
+  /// The same at a given time.
+  unsigned turn(Nanoseconds now) noexcept;
+  /// A limit left timers over that are due.
+  bool timers_left(Nanoseconds now) const noexcept { return now >= next_expiry_; }
   /// One packet of one queue at a given time, through to transmit (replay). False: none there.
   bool replay_one(unsigned queue, Nanoseconds now) noexcept;
   /// Applies waiting commands; for the control thread only while run() does not run.
@@ -142,6 +148,8 @@ class Worker final : public EventSink {
   bool run_errand(Nanoseconds now) noexcept;
   void measure(std::uint64_t now) noexcept;
   void expire_timers(Nanoseconds now) noexcept;
+  static Nanoseconds start_of(const Config& config) noexcept;
+  std::uint64_t read_realtime_offset() const noexcept;
   void sleep() noexcept;
   bool has_work() const noexcept;
 

@@ -6,9 +6,10 @@
 
 import { loadAddon } from './addon.js';
 import type { Datapath, DatapathConfig } from './datapath.js';
+import type { SteppedDatapath } from './packet-exchange.js';
 
 interface Addon {
-  readonly Datapath: new (config: DatapathConfig) => Datapath;
+  readonly Datapath: new (config: DatapathConfig) => SteppedDatapath;
   /** Ticks a second of the counter behind all cycle figures. */
   readonly tscHz: number;
 }
@@ -37,6 +38,15 @@ function withField<T>(call: () => T): T {
 
 /** Makes the packet path; ports are opened by start(). Throws {@link DatapathError}. */
 export function createNativeDatapath(config: DatapathConfig): Datapath {
+  return create(config);
+}
+
+/** The same without threads, moved by its owner. Throws {@link DatapathError}. */
+export function createSteppedDatapath(config: Omit<DatapathConfig, 'workers'>): SteppedDatapath {
+  return create({ ...config, workers: { count: 0, cores: 'auto', poll: 'auto' } });
+}
+
+function create(config: DatapathConfig): SteppedDatapath {
   const addon = loadAddon() as Addon;
   const datapath = withField(() => new addon.Datapath(config));
   const start = datapath.start.bind(datapath);

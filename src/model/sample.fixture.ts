@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 
-const types = loadSync(protoFile(), {
+/** Descriptors of the proto file. */
+export const protoTypes = loadSync(protoFile(), {
   keepCase: true,
   longs: String,
   enums: String,
@@ -31,7 +32,7 @@ function protoFile(): string {
 }
 
 function codec(type: string): MessageTypeDefinition<Message, Message> {
-  return types[`sluice.v1.${type}`] as MessageTypeDefinition<Message, Message>;
+  return protoTypes[`sluice.v1.${type}`] as MessageTypeDefinition<Message, Message>;
 }
 
 const FLOWS = [

@@ -1,0 +1,234 @@
+/** IPv4 and IPv6 packets with the transport headers that rules look at. */
+import type { Address } from './address.js';
+import { checksum, pseudoHeaderSum } from './checksum.js';
+
+export const TCP = 6;
+export const UDP = 17;
+export const ICMP = 1;
+export const ICMPV6 = 58;
+export const ESP = 50;
+export const SCTP = 132;
+const FRAGMENT_HEADER = 44;
+const PROTOCOLS_WITH_PORTS = new Set([TCP, UDP, SCTP, 33, 136]);
+const HEADER_BYTES: Readonly<Record<number, number>> = {
+  [TCP]: 20,
+  [UDP]: 8,
+  [ICMP]: 8,
+  [ICMPV6]: 8,
+  [ESP]: 8,
+  [SCTP]: 12,
+};
+
+export interface IpPacket {
+  readonly source: Address;
+  readonly destination: Address;
+  readonly protocol: number;
+  /** Of the whole packet. */
+  readonly bytes: number;
+  readonly sourcePort?: number;
+  readonly destinationPort?: number;
+  /** ESP's. */
+  readonly spi?: number;
+  /** ICMP's type and code. */
+  readonly type?: number;
+  readonly code?: number;
+  readonly tos?: number;
+  readonly ttl?: number;
+  readonly flowLabel?: number;
+  readonly identification?: number;
+  readonly dontFragment?: boolean;
+  /** In bytes; absent: not a fragment. */
+  readonly fragmentOffset?: number;
+  readonly moreFragments?: boolean;
+  /** Behind the transport header; absent: {@link patternByte}. */
+  readonly payload?: Uint8Array;
+  /** Only read: which checksums are wrong. */
+  readonly wrong?: readonly string[];
+}
+
+/** What a payload holds when nothing else is said, by its place in the packet. */
+export function patternByte(at: number): number {
+  return at & 0xff;
+}
+
+export function hasPorts(protocol: number): boolean {
+  return PROTOCOLS_WITH_PORTS.has(protocol);
+}
+
+export function buildIp(packet: IpPacket): Uint8Array {
+  const bytes = new Uint8Array(packet.bytes);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = patternByte(i);
+  const isV6 = packet.source.length === 16;
+  const upper = isV6 ? writeIpv6(bytes, packet) : writeIpv4(bytes, packet);
+  const payloadAt = upper + writeTransport(bytes, upper, packet);
+  if (packet.payload !== undefined) bytes.set(packet.payload, payloadAt);
+  fillTransportChecksum(bytes, upper, packet);
+  return bytes;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function writeIpv4(bytes: Uint8Array, packet: IpPacket): number {
+  const view = viewOf(bytes);
+  const flags = (packet.dontFragment === true ? 0x4000 : 0) | (packet.moreFragments ? 0x2000 : 0);
+  bytes[0] = 0x45;
+  bytes[1] = packet.tos ?? 0;
+  view.setUint16(2, packet.bytes);
+  view.setUint16(4, packet.identification ?? 0);
+  view.setUint16(6, flags | ((packet.fragmentOffset ?? 0) >>> 3));
+  bytes[8] = packet.ttl ?? 64;
+  bytes[9] = packet.protocol;
+  view.setUint16(10, 0);
+  bytes.set(packet.source, 12);
+  bytes.set(packet.destination, 16);
+  view.setUint16(10, checksum(bytes, 0, 20));
+  return 20;
+}
+
+function writeIpv6(bytes: Uint8Array, packet: IpPacket): number {
+  const view = viewOf(bytes);
+  const fragment = packet.fragmentOffset !== undefined;
+  view.setUint32(0, (0x6000_0000 | ((packet.tos ?? 0) << 20) | (packet.flowLabel ?? 0)) >>> 0);
+  view.setUint16(4, packet.bytes - 40);
+  bytes[6] = fragment ? FRAGMENT_HEADER : packet.protocol;
+  bytes[7] = packet.ttl ?? 64;
+  bytes.set(packet.source, 8);
+  bytes.set(packet.destination, 24);
+  if (!fragment) return 40;
+  bytes[40] = packet.protocol;
+  bytes[41] = 0;
+  view.setUint16(42, (packet.fragmentOffset ?? 0) | (packet.moreFragments === true ? 1 : 0));
+  view.setUint32(44, packet.identification ?? 0);
+  return 48;
+}
+
+/** Returns the length of the transport header; a later fragment has none. */
+function writeTransport(bytes: Uint8Array, at: number, packet: IpPacket): number {
+  const length = HEADER_BYTES[packet.protocol] ?? 0;
+  if (length === 0 || (packet.fragmentOffset ?? 0) !== 0 || at + length > bytes.length) return 0;
+  const view = viewOf(bytes);
+  bytes.fill(0, at, at + length);
+  if (hasPorts(packet.protocol)) {
+    view.setUint16(at, packet.sourcePort ?? 0);
+    view.setUint16(at + 2, packet.destinationPort ?? 0);
+  }
+  if (packet.protocol === UDP) view.setUint16(at + 4, bytes.length - at);
+  if (packet.protocol === TCP) view.setUint16(at + 12, 0x5010);
+  if (packet.protocol === ESP) view.setUint32(at, packet.spi ?? 0);
+  if (packet.protocol === ICMP || packet.protocol === ICMPV6) {
+    bytes[at] = packet.type ?? (packet.protocol === ICMP ? 8 : 128);
+    bytes[at + 1] = packet.code ?? 0;
+  }
+  return length;
+}
+
+const CHECKSUM_AT: Readonly<Record<number, number>> = {
+  [TCP]: 16,
+  [UDP]: 6,
+  [ICMP]: 2,
+  [ICMPV6]: 2,
+};
+
+function fillTransportChecksum(bytes: Uint8Array, at: number, packet: IpPacket): void {
+  const place = CHECKSUM_AT[packet.protocol];
+  const fragmented = packet.fragmentOffset !== undefined || packet.moreFragments === true;
+  if (place === undefined || fragmented || at + place + 2 > bytes.length) return;
+  const sum = transportChecksum(bytes, at, packet);
+  viewOf(bytes).setUint16(at + place, sum === 0 && packet.protocol === UDP ? 0xffff : sum);
+}
+
+function transportChecksum(bytes: Uint8Array, at: number, packet: IpPacket): number {
+  const start =
+    packet.protocol === ICMP
+      ? 0
+      : pseudoHeaderSum(packet.source, packet.destination, packet.protocol, bytes.length - at);
+  return checksum(bytes, at, bytes.length, start);
+}
+
+/** Reads a well-formed packet; throws on anything else. */
+export function parseIp(bytes: Uint8Array): IpPacket {
+  const view = viewOf(bytes);
+  const isV6 = bytes[0]! >>> 4 === 6;
+  const total = isV6 ? 40 + view.getUint16(4) : view.getUint16(2);
+  if (total !== bytes.length) throw new Error(`an IP packet says ${total} and has ${bytes.length}`);
+  const header = isV6 ? readIpv6(bytes) : readIpv4(bytes);
+  const upper = header.upper;
+  const packet = { ...header.packet, ...readTransport(bytes, upper, header.packet) };
+  const later = (packet.fragmentOffset ?? 0) !== 0;
+  const payloadAt = upper + (later ? 0 : (HEADER_BYTES[packet.protocol] ?? 0));
+  const wrong = header.wrong;
+  if (isTransportChecksumWrong(bytes, upper, packet)) wrong.push('transport checksum');
+  return { ...packet, payload: bytes.subarray(payloadAt), wrong };
+}
+
+interface Header {
+  readonly packet: IpPacket;
+  readonly upper: number;
+  readonly wrong: string[];
+}
+
+function readIpv4(bytes: Uint8Array): Header {
+  const view = viewOf(bytes);
+  const upper = (bytes[0]! & 15) * 4;
+  const flags = view.getUint16(6);
+  const isFragment = (flags & 0x3fff) !== 0;
+  const packet: IpPacket = {
+    source: bytes.subarray(12, 16),
+    destination: bytes.subarray(16, 20),
+    protocol: bytes[9]!,
+    bytes: bytes.length,
+    tos: bytes[1]!,
+    ttl: bytes[8]!,
+    identification: view.getUint16(4),
+    dontFragment: (flags & 0x4000) !== 0,
+    ...(isFragment ? { fragmentOffset: (flags & 0x1fff) * 8 } : {}),
+    moreFragments: (flags & 0x2000) !== 0,
+  };
+  return { packet, upper, wrong: checksum(bytes, 0, upper) === 0 ? [] : ['IP checksum'] };
+}
+
+function readIpv6(bytes: Uint8Array): Header {
+  const view = viewOf(bytes);
+  const first = view.getUint32(0);
+  const fragment = bytes[6] === FRAGMENT_HEADER;
+  const packet: IpPacket = {
+    source: bytes.subarray(8, 24),
+    destination: bytes.subarray(24, 40),
+    protocol: fragment ? bytes[40]! : bytes[6]!,
+    bytes: bytes.length,
+    tos: (first >>> 20) & 0xff,
+    flowLabel: first & 0xfffff,
+    ttl: bytes[7]!,
+    ...(fragment
+      ? {
+          fragmentOffset: view.getUint16(42) & 0xfff8,
+          moreFragments: (bytes[43]! & 1) !== 0,
+          identification: view.getUint32(44),
+        }
+      : {}),
+  };
+  return { packet, upper: fragment ? 48 : 40, wrong: [] };
+}
+
+function readTransport(bytes: Uint8Array, at: number, packet: IpPacket): Partial<IpPacket> {
+  const length = HEADER_BYTES[packet.protocol] ?? 0;
+  if ((packet.fragmentOffset ?? 0) !== 0 || length === 0 || at + length > bytes.length) return {};
+  const view = viewOf(bytes);
+  if (hasPorts(packet.protocol)) {
+    return { sourcePort: view.getUint16(at), destinationPort: view.getUint16(at + 2) };
+  }
+  if (packet.protocol === ESP) return { spi: view.getUint32(at) };
+  return { type: bytes[at]!, code: bytes[at + 1]! };
+}
+
+function isTransportChecksumWrong(bytes: Uint8Array, at: number, packet: IpPacket): boolean {
+  const place = CHECKSUM_AT[packet.protocol];
+  if (place === undefined || packet.fragmentOffset !== undefined) return false;
+  const field = at + place;
+  if (field + 2 > bytes.length) return false;
+  if (packet.protocol === UDP && packet.source.length === 4 && viewOf(bytes).getUint16(field) === 0)
+    return false;
+  return transportChecksum(bytes, at, packet) !== 0;
+}
