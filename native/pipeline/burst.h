@@ -23,6 +23,13 @@ inline constexpr std::uint8_t kInnerNoPorts = 2;
 inline constexpr std::uint8_t kResolved = 4;  ///< the session was found by the worker before
 inline constexpr std::uint8_t kHasContainer = 8;
 
+/// What match found for one packet. Valid until the rules change, that is within the burst.
+struct Hit {
+  const PdrEntry* pdr;
+  const FarEntry* far;
+  unsigned position;  ///< of the PDR in its direction's list
+};
+
 struct alignas(kCacheLine) Burst {
   Operand operand[kBurstMax];
   Packet* packets[kBurstMax];
@@ -31,13 +38,10 @@ struct alignas(kCacheLine) Burst {
   std::uint32_t key[kBurstMax];     ///< TEID, or UE IPv4 address
   SessionIndex session[kBurstMax];
   ArenaRef filter_set[kBurstMax];
-  PdrEntry pdr[kBurstMax];
-  FarEntry far[kBurstMax];
   std::uint16_t inner_offset[kBurstMax];  ///< from the packet's data
   std::uint16_t inner_length[kBurstMax];  ///< octets that QERs and URRs count
   DropReason verdict[kBurstMax];
   Direction direction[kBurstMax];
-  std::uint8_t pdr_position[kBurstMax];
   std::uint8_t flags[kBurstMax];
   std::uint8_t local[kBurstMax];  ///< index of the local address that the tunnel packet came to
   std::uint8_t qfi[kBurstMax];    ///< of the container, or kNoQfi

@@ -6,6 +6,11 @@
 #include <algorithm>
 #include <bit>
 
+#include "pipeline/account.h"
+#include "pipeline/forward.h"
+#include "pipeline/match.h"
+#include "pipeline/police.h"
+
 namespace sluice {
 
 Pipeline::Pipeline(const PipelineConfig& config)
@@ -140,21 +145,46 @@ void Pipeline::advance(Burst& burst) noexcept {
   }
 }
 
+/// The way of a packet that has its session. None: it is on its way out.
+[[gnu::always_inline]] inline DropReason Pipeline::match_to_forward(Burst& burst,
+                                                                    unsigned i) noexcept {
+  Hit hit;
+  DropReason verdict = match(burst, i, hit);
+  if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
+  verdict = police(burst, i, hit);
+  if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
+  verdict = account(burst, i, hit);
+  if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
+  return forward(burst, i, hit);
+}
+
+DropReason Pipeline::not_forwarded(FarAction action) noexcept {
+  switch (action) {
+    case FarAction::Buffer:
+      return DropReason::FarBuffer;
+    case FarAction::NoTunnel:
+      return DropReason::NoTunnel;
+    default:
+      return DropReason::FarDrop;
+  }
+}
+
 void Pipeline::finish(Burst& burst) noexcept {
   const unsigned sample = __builtin_expect(sampler_.wanted(), 0) ? sampler_.draw(burst) : kNoSample;
-  match(burst);
-  police(burst);
-  account(burst);
-  forward(burst);
-  if (__builtin_expect(sample != kNoSample, 0)) sampler_.note(burst, sample);
   unsigned dead = 0;
-  for (unsigned i = 0; i < burst.count; ++i) {
-    const DropReason verdict = burst.verdict[i];
-    if (__builtin_expect(verdict != DropReason::None && verdict != kTakenAway, 0)) {
-      ++counters_.dropped[static_cast<unsigned>(verdict)];
-      dead_.packets[dead++] = burst.packets[i];
+  const unsigned count = burst.count;
+  for (unsigned i = 0; i < count; ++i) {
+    DropReason verdict = burst.verdict[i];
+    if (__builtin_expect(verdict == DropReason::None, 1)) {
+      verdict = match_to_forward(burst, i);
+      if (__builtin_expect(verdict == DropReason::None, 1)) continue;
+      burst.verdict[i] = verdict;
     }
+    if (verdict == kTakenAway) continue;
+    ++counters_.dropped[static_cast<unsigned>(verdict)];
+    dead_.packets[dead++] = burst.packets[i];
   }
+  if (__builtin_expect(sample != kNoSample, 0)) sampler_.note(burst, sample);
   if (dead != 0) pool_.free(dead_.packets, dead);
   inside_ -= burst.count;
   burst.count = 0;

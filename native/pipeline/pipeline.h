@@ -88,10 +88,12 @@ class Pipeline {
   void parse_core(Burst& burst) noexcept;
   void lookup_access(Burst& burst) noexcept;
   void lookup_core(Burst& burst) noexcept;
-  void match(Burst& burst) noexcept;
-  void police(Burst& burst) noexcept;
-  void account(Burst& burst) noexcept;
-  void forward(Burst& burst) noexcept;
+  // From here on packet by packet, so that what one stage found stays in registers.
+  DropReason match(Burst& burst, unsigned i, Hit& hit) noexcept;
+  DropReason police(Burst& burst, unsigned i, const Hit& hit) noexcept;
+  DropReason account(Burst& burst, unsigned i, const Hit& hit) noexcept;
+  DropReason forward(Burst& burst, unsigned i, const Hit& hit) noexcept;
+  DropReason match_to_forward(Burst& burst, unsigned i) noexcept;
 
   DropReason parse_access_slow(Burst& burst, unsigned i) noexcept;
   DropReason parse_outer_slow(Burst& burst, unsigned i) noexcept;
@@ -100,9 +102,10 @@ class Pipeline {
   DropReason set_inner(Burst& burst, unsigned i, bool uplink) noexcept;
   bool hand_over(Burst& burst, unsigned i, SessionIndex session) noexcept;
   DropReason find_tunnel(Burst& burst, unsigned i) noexcept;
-  DropReason match_one(Burst& burst, unsigned i) noexcept;
-  bool police_more(Burst& burst, unsigned i) noexcept;
-  DropReason to_tunnel(Burst& burst, unsigned i) noexcept;
+  bool police_more(Burst& burst, unsigned i, const Hit& hit) noexcept;
+  DropReason to_plain_tunnel(Burst& burst, unsigned i, const Hit& hit) noexcept;
+  DropReason to_tunnel(Burst& burst, unsigned i, const Hit& hit) noexcept;
+  static DropReason not_forwarded(FarAction action) noexcept;
   void emit(unsigned port, Packet* packet) noexcept {
     PacketList& list = outputs_[port];
     if (__builtin_expect(list.count == PacketList::kMax, 0)) {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "wire/bytes.h"
+#include "wire/gtpu.h"
 
 namespace sluice {
 namespace {
@@ -24,6 +25,8 @@ void write_header(Peer& peer, const LocalAddress& source, const std::uint32_t (&
     wire::store32(h + 12, source.words[0]);
     wire::store32(h + 16, destination[0]);
     wire::store32(h + 20, udp_port);
+    wire::PscFields container;
+    wire::write_gpdu(h + 28, Teid{0}, 0, &container);
   }
 }
 

@@ -11,9 +11,12 @@
 
 namespace sluice {
 
+/// Bytes of the common outer header: IPv4, UDP, GTP-U, a PDU Session Container with a QFI.
+inline constexpr unsigned kPlainOuterBytes = 44;
+
 /// Outer IP and UDP header without lengths, flow label, source port and DSCP.
 struct alignas(64) Peer {
-  std::uint8_t header[48];      ///< IPv4: 20 + 8 bytes, IPv6: 40 + 8
+  std::uint8_t header[48];      ///< IPv4: 20 + 8 bytes, then GTP-U and container; IPv6: 40 + 8
   std::uint32_t checksum_seed;  ///< one's complement sum of the constant words (IPv4 header; IPv6
                                 ///< pseudo header)
   std::uint8_t port;            ///< outgoing port

@@ -1,12 +1,14 @@
 // match: the first PDR, by precedence, whose every part fits; before it, that the packet
 // is the session's at all (UE address, spoofed sources).
+// Part of pipeline.cc, as a header so that the compiler sees a packet's whole way at once.
+#pragma once
 #include "pipeline/pipeline.h"
 #include "wire/inner.h"
 
 namespace sluice {
-namespace {
+namespace stage {
 
-constexpr unsigned kIpv6SourceOffset = 8, kIpv6DestinationOffset = 24;
+inline constexpr unsigned kIpv6SourceOffset = 8, kIpv6DestinationOffset = 24;
 
 /// Conditions that few filters have; the headers are read again for them.
 struct ExtraCheck {
@@ -24,11 +26,13 @@ struct ExtraCheck {
   }
 };
 
-bool is_link_local(std::uint64_t prefix) noexcept { return prefix >> 54 == 0xfe80 >> 6; }
+inline bool is_link_local(std::uint64_t prefix) noexcept { return prefix >> 54 == 0xfe80 >> 6; }
 
-}  // namespace
+}  // namespace stage
 
-[[gnu::always_inline]] inline DropReason Pipeline::match_one(Burst& burst, unsigned i) noexcept {
+[[gnu::always_inline]] inline DropReason Pipeline::match(Burst& burst, unsigned i,
+                                                         Hit& hit) noexcept {
+  using namespace stage;
   const Flow& flow = *burst.flow[i];
   const FlowState& state = flow.state;
   const std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];
@@ -58,7 +62,7 @@ bool is_link_local(std::uint64_t prefix) noexcept { return prefix >> 54 == 0xfe8
     }
     burst.filter_set[i] = flow.rules.filter_set;
   }
-  if (burst.filter_set[i] == 0) return DropReason::NoPdr;
+  if (__builtin_expect(burst.filter_set[i] == 0, 0)) return DropReason::NoPdr;
   const auto& set = *sessions_.rule<FilterSet>(burst.filter_set[i]);
   const ExtraCheck accepts{inner, burst.inner_length[i], (burst.flags[i] & kInnerNoPorts) != 0};
   const unsigned position =
@@ -68,24 +72,16 @@ bool is_link_local(std::uint64_t prefix) noexcept { return prefix >> 54 == 0xfe8
           : match_ipv4(set, operand, accepts);
   if (position == kNoPdr) return DropReason::NoPdr;
   const FlowRules& rules = flow.rules;
-  burst.pdr_position[i] = static_cast<std::uint8_t>(position);
+  hit.position = position;
   if (__builtin_expect(rules.extension == 0, 1)) {
-    burst.pdr[i] = rules.pdrs[position];
-    burst.far[i] = rules.fars[burst.pdr[i].far];
+    hit.pdr = &rules.pdrs[position];
+    hit.far = &rules.fars[hit.pdr->far];
   } else {
     RulesExtension* extension = sessions_.extension(rules.extension);
-    burst.pdr[i] = extension->pdrs()[position];
-    burst.far[i] = extension->fars()[burst.pdr[i].far];
+    hit.pdr = &extension->pdrs()[position];
+    hit.far = &extension->fars()[hit.pdr->far];
   }
   return DropReason::None;
-}
-
-void Pipeline::match(Burst& burst) noexcept {
-  for (unsigned i = 0; i < burst.count; ++i) {
-    if (__builtin_expect(burst.verdict[i] == DropReason::None, 1)) {
-      burst.verdict[i] = match_one(burst, i);
-    }
-  }
 }
 
 }  // namespace sluice
