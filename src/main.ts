@@ -13,6 +13,7 @@ import { ApiServer } from './api/server.js';
 import type { Config, PortConfig } from './base/config/config.js';
 import { isLoopback, type ListenAddress, listenText, parseListen } from './base/config/listen.js';
 import { SluiceError } from './base/errors.js';
+import { PACKETS_PER_WORKER } from './base/limits.js';
 import { createLog, type Log } from './base/log.js';
 import { Metrics } from './base/metrics.js';
 import type { Datapath, DatapathConfig } from './datapath/datapath.js';
@@ -26,8 +27,6 @@ import { ToolError } from './tools/tool-error.js';
 
 /** How long calls under way may take when the node shuts down. */
 const DRAIN_MS = 10_000;
-/** Packets on their way through the node. */
-const PACKETS_PER_WORKER = 16_384;
 /** After a shutdown, for connections whose clients don't close them. */
 const LINGER_MS = 100;
 const PROGRESS_LOG_MS = 1_000;

@@ -5,6 +5,7 @@
 // Start at datapath_object.h.
 #include <napi.h>
 
+#include "addon/convert.h"
 #include "addon/datapath_object.h"
 #include "addon/gnb.h"
 #include "base/clock.h"
@@ -22,6 +23,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Datapath", sluice::addon::define_datapath(env));
   exports.Set("tscHz",
               Napi::Number::New(env, static_cast<double>(sluice::Clock::machine().tsc_hz())));
+  exports.Set("packetMemoryBytes", Napi::Function::New(env, sluice::addon::packet_memory));
   sluice::addon::init_gnb(env, exports);
   return exports;
 }

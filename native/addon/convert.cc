@@ -96,6 +96,16 @@ void throw_error(Napi::Env env, const Error& error) {
   thrown.ThrowAsJavaScriptException();
 }
 
+Napi::Value packet_memory(const Napi::CallbackInfo& info) {
+  const Napi::Object object = info[0].ToObject();
+  DatapathConfig config;
+  config.packets_max = static_cast<std::uint32_t>(number_of(object, "packetsMax"));
+  config.workers = static_cast<unsigned>(number_of(object, "workers"));
+  config.sessions.slots_per_bucket =
+      static_cast<std::uint32_t>(number_of(object, "slotsPerBucket"));
+  return count_to(info.Env(), packet_memory_bytes(config));
+}
+
 Result<DatapathConfig> config_of(const Napi::Object& object) {
   DatapathConfig config;
   config.packets_max = static_cast<std::uint32_t>(number_of(object, "packetsMax"));

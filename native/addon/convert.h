@@ -17,6 +17,8 @@ bool flag_of(const Napi::Object& object, const char* key);
 Result<DatapathConfig> config_of(const Napi::Object& object);
 Napi::Object status_to(Napi::Env env, const Datapath& datapath, bool running);
 Napi::Object statistics_to(Napi::Env env, const DatapathStatistics& statistics);
+/// packetMemoryBytes(config) of native.ts.
+Napi::Value packet_memory(const Napi::CallbackInfo& info);
 void throw_error(Napi::Env env, const Error& error);
 
 }  // namespace sluice::addon

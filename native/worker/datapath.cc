@@ -82,17 +82,22 @@ Status Datapath::make_network() {
   return Ok{};
 }
 
+std::size_t packet_memory_bytes(const DatapathConfig& config) noexcept {
+  const unsigned workers = std::max(config.workers, 1u);
+  const std::size_t rings =
+      workers *
+      (SpscRing<Event>::bytes(kEventRing) + SpscRing<std::uint32_t>::bytes(kCommandRing) +
+       TrafficSampler::Ring::bytes(kSampleRing) +
+       workers * SpscRing<Packet*>::bytes(kHandoffRing));
+  return Sessions::bytes(config.sessions) + PacketPool::bytes(config.packets_max, workers + 1) +
+         rings + kRegionSlack;
+}
+
 Status Datapath::make_memory() {
   const auto caches =
       static_cast<unsigned>(places_.size()) + 1;  // the last is the control thread's
-  const std::size_t rings =
-      places_.size() *
-      (SpscRing<Event>::bytes(kEventRing) + SpscRing<std::uint32_t>::bytes(kCommandRing) +
-       TrafficSampler::Ring::bytes(kSampleRing) +
-       places_.size() * SpscRing<Packet*>::bytes(kHandoffRing));
   RegionOptions options;
-  options.bytes = Sessions::bytes(config_.sessions) +
-                  PacketPool::bytes(config_.packets_max, caches) + rings + kRegionSlack;
+  options.bytes = packet_memory_bytes(config_);
   options.pages = config_.hugepages;
   options.numa_node = config_.workers == 0 ? -1 : static_cast<int>(places_[0].numa_node);
   auto region = Region::create(options);

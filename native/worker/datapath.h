@@ -39,6 +39,10 @@ struct Operation {
 inline constexpr std::uint32_t kOperationEndMarkers = 1, kOperationDropBuffered = 2,
                                kOperationQuery = 4;
 
+/// Bytes of the one region that such a packet path takes; of the configuration only the
+/// number of workers, packets and slots counts.
+std::size_t packet_memory_bytes(const DatapathConfig& config) noexcept;
+
 struct DatapathStatistics {
   struct PortRow {
     std::string name;

@@ -15,6 +15,8 @@ export const SLAB_PAGE_BYTES = 256 * 1024;
 /** Records start at multiples of this. */
 export const SLAB_UNIT_BYTES = 64;
 
+/** Packets on their way through the node. */
+export const PACKETS_PER_WORKER = 16_384;
 /** Operations that travel through prepare, store and apply together. */
 export const ROUND_OPERATIONS_MAX = 1024;
 /** Reports kept for watchers before usage of one URR is merged. */

@@ -8,11 +8,13 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { EXIT_FAILED, EXIT_USAGE, ToolError } from '../tools/tool-error.js';
 import { DEFAULT_API_ADDRESS, packageRoot } from './api/client.js';
+import { addDoctorCommand } from './doctor-command.js';
 import { addGnbCommands } from './gnb/commands.js';
 import { addNodeCommands } from './node-commands.js';
 import { addReplayCommand } from './replay-command.js';
 import { addServeCommands } from './serve-commands.js';
 import { addSessionCommands } from './session/commands.js';
+import { addTopCommand } from './top/command.js';
 
 function version(): string {
   const text = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
@@ -49,6 +51,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   addServeCommands(sluice);
   addSessionCommands(sluice);
   addNodeCommands(sluice);
+  addTopCommand(sluice);
+  addDoctorCommand(sluice);
   addGnbCommands(sluice);
   addReplayCommand(sluice);
   return sluice;

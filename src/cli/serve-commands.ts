@@ -1,6 +1,7 @@
 /** `sluice serve` and `sluice config`: the door to the server, and its configuration. */
 import type { Command } from 'commander';
 import {
+  type Config,
   ConfigError,
   type ConfigOverrides,
   effectiveConfig,
@@ -10,7 +11,7 @@ import { EXIT_FAILED, ToolError } from '../tools/tool-error.js';
 import { printJson } from './print.js';
 import { parseInteger } from './units.js';
 
-interface ServeFlags {
+export interface ServeFlags {
   config?: string;
   api?: string;
   http?: string;
@@ -19,7 +20,8 @@ interface ServeFlags {
   json?: boolean;
 }
 
-function withConfigFlags(command: Command): Command {
+/** The flags that name a configuration and change single keys of it. */
+export function withConfigFlags(command: Command): Command {
   return command
     .option('-c, --config <file>', 'configuration file (default: every key has its default)')
     .option('--http <address>', 'overrides http.listen')
@@ -44,20 +46,21 @@ Examples:
     .action(async (_: unknown, own: Command) => {
       const flags = own.optsWithGlobals<ServeFlags>();
       const { serve } = await import('../main.js');
-      await serve(load(flags));
+      await serve(loadConfigOf(flags));
     });
   withConfigFlags(program.command('config'))
     .description('print the effective configuration: the file, the flags and every default')
     .addHelpText('after', '\nExamples:\n  sluice config\n  sluice config -c sluice.yaml --json')
     .action((_: unknown, own: Command) => {
       const flags = own.optsWithGlobals<ServeFlags>();
-      const config = load(flags);
+      const config = loadConfigOf(flags);
       if (flags.json === true) printJson(config);
       else process.stdout.write(effectiveConfig(config));
     });
 }
 
-function load(flags: ServeFlags) {
+/** The configuration that the flags name; a ToolError tells what is wrong with it. */
+export function loadConfigOf(flags: ServeFlags): Config {
   try {
     return loadConfig(flags.config, overridesOf(flags));
   } catch (error) {

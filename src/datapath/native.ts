@@ -12,6 +12,14 @@ interface Addon {
   readonly Datapath: new (config: DatapathConfig) => SteppedDatapath;
   /** Ticks a second of the counter behind all cycle figures. */
   readonly tscHz: number;
+  packetMemoryBytes(config: PacketMemoryConfig): number;
+}
+
+/** What the size of packet memory depends on. */
+export interface PacketMemoryConfig {
+  readonly packetsMax: number;
+  readonly workers: number;
+  readonly slotsPerBucket: number;
 }
 
 /** A refusal of the packet path, with the configuration field that it is about ('' if none). */
@@ -58,4 +66,9 @@ function create(config: DatapathConfig): SteppedDatapath {
 /** Frequency of the time stamp counter in Hz. */
 export function tscHz(): number {
   return (loadAddon() as Addon).tscHz;
+}
+
+/** Bytes of the region that a packet path of this size takes. */
+export function packetMemoryBytes(config: PacketMemoryConfig): number {
+  return (loadAddon() as Addon).packetMemoryBytes(config);
 }

@@ -25,10 +25,15 @@ const SLOT_BITS_MAX = 16;
 const SPARE = 9 / 8;
 const SLOTS_MIN = 64;
 
+/** Slots that a new store gets per bucket for so many sessions. */
+export function slotsFor(sessionsMax: number): number {
+  const perBucket = Math.max(SLOTS_MIN, Math.ceil((sessionsMax * SPARE) / BUCKETS));
+  return Math.min(SESSION_INDEX_MAX / BUCKETS, perBucket);
+}
+
 /** Reads the store's identity, or gives it one; before the packet path is configured. */
 export async function loadIdentity(store: Store, sessionsMax: number): Promise<StoreIdentity> {
-  const perBucket = Math.max(SLOTS_MIN, Math.ceil((sessionsMax * SPARE) / BUCKETS));
-  const wanted = Math.min(SESSION_INDEX_MAX / BUCKETS, perBucket);
+  const wanted = slotsFor(sessionsMax);
   const stored = store.getMeta(IDENTITY);
   const found = stored === undefined ? undefined : parse(stored);
   if (found !== undefined && found.slotsPerBucket >= wanted) return found;

@@ -170,6 +170,16 @@ export interface WorkerStats {
   longest_stall_ns?: Uint64;
   busy?: number;
 }
+export interface SessionTraffic {
+  name?: string;
+  seid?: Uint64;
+  owner?: string;
+  uplink_packets?: number;
+  downlink_packets?: number;
+  uplink_bytes?: number;
+  downlink_bytes?: number;
+  dropped_packets?: number;
+}
 export interface Stats {
   time?: Timestamp;
   sessions?: Uint64;
@@ -178,4 +188,5 @@ export interface Stats {
   dropped?: Record<string, Uint64>;
   created?: Uint64;
   held?: Uint64;
+  busiest?: SessionTraffic[];
 }

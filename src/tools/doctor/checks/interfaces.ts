@@ -1,0 +1,136 @@
+import { isIPv6 } from 'node:net';
+import { type Finding, Findings } from '../finding.js';
+import { edit, type Machine, type Probe, readNumber } from '../probe.js';
+
+const NET = '/sys/class/net';
+/** Outer IP, UDP and GTP-U with a PDU Session Container. */
+const TUNNEL_BYTES = { ipv4: 44, ipv6: 64 } as const;
+
+/** The interface that has an address, undefined: none. The loopback one has all of 127/8. */
+export function deviceOf(probe: Probe, address: string): string | undefined {
+  if (address.startsWith('127.')) return 'lo';
+  return probe.addresses().find((row) => row.address === address)?.device;
+}
+
+/** Each port's interface: is it there and up, what drives it, has it room for a tunnel packet. */
+export function checkInterfaces(machine: Machine): Finding[] {
+  const findings = new Findings('interfaces');
+  for (const port of machine.config.ports) {
+    if (port.driver === 'socket') {
+      for (const address of port.addresses) addressFinding(findings, machine, port, address);
+    } else if (port.driver === 'tun') {
+      tunFinding(findings, machine, port);
+    }
+  }
+  return findings.all;
+}
+
+type Port = Machine['config']['ports'][number];
+
+function addressFinding(findings: Findings, machine: Machine, port: Port, address: string): void {
+  const { probe } = machine;
+  const device = deviceOf(probe, address);
+  if (device === undefined) {
+    const nic = probe.list(NET).find((name) => probe.exists(`${NET}/${name}/device`)) ?? 'eth0';
+    findings.error(
+      `port ${port.name}: no interface has the address ${address}`,
+      'the node refuses to start',
+      `ip address add ${address}/${isIPv6(address) ? 64 : 24} dev ${nic}   # the prefix and interface of your N3 network`,
+    );
+    return;
+  }
+  if (device === 'lo') {
+    findings.note(
+      `port ${port.name}: ${address} is a loopback address`,
+      'only a gNB on this machine reaches it, such as that of "sluice gnb"',
+      edit(machine, `ports: ${port.name}: addresses: [the N3 address of this machine]`),
+    );
+    return;
+  }
+  const state = probe.read(`${NET}/${device}/operstate`)?.trim() ?? 'unknown';
+  if (state === 'down') {
+    findings.error(
+      `port ${port.name}: ${device} (${address}) is down`,
+      'no packet comes or leaves',
+      `ip link set ${device} up`,
+    );
+  } else {
+    findings.ok(`port ${port.name}: ${address} on ${nicText(probe, device)}, ${state}`);
+  }
+  mtuFinding(findings, machine, port, device, address);
+  queueFinding(findings, machine, port, device);
+}
+
+/** "eth0 (ixgbe, 8 queues, node 1, MTU 1500)" */
+function nicText(probe: Probe, device: string): string {
+  const folder = `${NET}/${device}`;
+  const driver = probe.link(`${folder}/device/driver`)?.split('/').at(-1) ?? 'no driver (virtual)';
+  const queues = queuesOf(probe, device);
+  const node = readNumber(probe, `${folder}/device/numa_node`);
+  const parts = [
+    driver,
+    `${queues} receive ${queues === 1 ? 'queue' : 'queues'}`,
+    ...(node === undefined || node < 0 ? [] : [`node ${node}`]),
+    `MTU ${readNumber(probe, `${folder}/mtu`) ?? 'unknown'}`,
+  ];
+  return `${device} (${parts.join(', ')})`;
+}
+
+function queuesOf(probe: Probe, device: string): number {
+  return probe.list(`${NET}/${device}/queues`).filter((name) => name.startsWith('rx-')).length;
+}
+
+function mtuFinding(
+  findings: Findings,
+  { probe, config }: Machine,
+  port: Port,
+  device: string,
+  address: string,
+): void {
+  const mtu = readNumber(probe, `${NET}/${device}/mtu`);
+  const core = config.ports.filter(({ role }) => role === 'core').map((one) => one.mtu);
+  if (mtu === undefined || core.length === 0) return;
+  const needed = Math.max(...core) + (isIPv6(address) ? TUNNEL_BYTES.ipv6 : TUNNEL_BYTES.ipv4);
+  if (mtu >= needed) return;
+  findings.warning(
+    `port ${port.name}: MTU ${mtu} of ${device} has no room for a full packet of N6 in a tunnel (${needed})`,
+    'large downlink packets travel as two fragments, which costs both ends dearly',
+    `ip link set dev ${device} mtu ${Math.max(needed, 1600)}   # and on the switches and gNBs of N3`,
+  );
+}
+
+function queueFinding(
+  findings: Findings,
+  { probe, config }: Machine,
+  port: Port,
+  device: string,
+): void {
+  const queues = queuesOf(probe, device);
+  if (queues === 0 || queues >= config.workers.count) return;
+  const most = /Pre-set maximums:[\s\S]*?Combined:\s*(\d+)/.exec(
+    probe.run('ethtool', '-l', device) ?? '',
+  );
+  const can = Number(most?.[1] ?? queues);
+  findings.note(
+    `port ${port.name}: ${device} has ${queues} receive queues for ${config.workers.count} workers`,
+    'the kernel receives on fewer cores than the node works on',
+    can > queues
+      ? `ethtool -L ${device} combined ${Math.min(can, config.workers.count)}`
+      : `echo ffffffff > ${NET}/${device}/queues/rx-0/rps_cpus`,
+  );
+}
+
+function tunFinding(findings: Findings, machine: Machine, port: Port): void {
+  const { probe, runningPid } = machine;
+  const there = probe.exists(`${NET}/${port.device}`);
+  if (!there) findings.ok(`port ${port.name}: the name ${port.device} is free`);
+  else if (runningPid !== undefined) {
+    findings.ok(`port ${port.name}: ${port.device} is there (process ${runningPid} runs the node)`);
+  } else {
+    findings.error(
+      `port ${port.name}: a device ${port.device} exists already`,
+      'the node refuses to start',
+      `ip link delete ${port.device}`,
+    );
+  }
+}

@@ -1,0 +1,104 @@
+import { type Finding, Findings } from '../finding.js';
+import { edit, listText, type Machine, type Probe, parseList, readNumber } from '../probe.js';
+import { deviceOf } from './interfaces.js';
+
+const NODES = '/sys/devices/system/node';
+
+/** NUMA: where cores, memory and NICs are, and whether a packet has to cross between nodes. */
+export function checkNuma(machine: Machine): Finding[] {
+  const { probe, config } = machine;
+  const findings = new Findings('numa');
+  const nodes = nodesOf(probe);
+  if (nodes.length < 2) {
+    findings.ok('one NUMA node: memory is equally near to all cores');
+    return findings.all;
+  }
+  findings.ok(nodes.map((node) => `node ${node.id}: cores ${listText(node.cores)}`).join('; '));
+  const { cores } = config.workers;
+  const nodeOf = (core: number) => nodes.find((node) => node.cores.includes(core))?.id;
+  const used =
+    cores === 'auto' ? [] : [...new Set(cores.map(nodeOf))].filter((id) => id !== undefined);
+  if (used.length > 1) {
+    findings.warning(
+      `workers are on nodes ${used.join(' and ')}`,
+      'packet memory is on the node of the first worker; the others reach over to it',
+      edit(machine, coresSetting(nodes[0]!.cores, config.workers.count)),
+    );
+  }
+  for (const port of config.ports.filter(({ driver }) => driver === 'socket')) {
+    nicFinding(findings, machine, port, used[0], nodes);
+  }
+  if (used.length > 0) pagesFinding(findings, machine, used[0]!);
+  return findings.all;
+}
+
+interface NumaNode {
+  readonly id: number;
+  readonly cores: readonly number[];
+}
+
+function nodesOf(probe: Probe): NumaNode[] {
+  return probe
+    .list(NODES)
+    .map((name) => /^node(\d+)$/.exec(name)?.[1])
+    .filter((id) => id !== undefined)
+    .map((id) => ({ id: Number(id), cores: parseList(probe.read(`${NODES}/node${id}/cpulist`)) }))
+    .filter((node) => node.cores.length > 0)
+    .sort((a, b) => a.id - b.id);
+}
+
+/** The last cores of a node: interrupts and the system are mostly on its first. */
+function coresSetting(cores: readonly number[], count: number): string {
+  return `workers.cores: [${cores.slice(-count).join(', ')}]`;
+}
+
+function nicFinding(
+  findings: Findings,
+  machine: Machine,
+  port: Machine['config']['ports'][number],
+  workerNode: number | undefined,
+  nodes: readonly NumaNode[],
+): void {
+  const { probe, config } = machine;
+  for (const device of new Set(port.addresses.map((address) => deviceOf(probe, address)))) {
+    if (device === undefined) continue;
+    const nic = readNumber(probe, `/sys/class/net/${device}/device/numa_node`);
+    if (nic === undefined || nic < 0) continue;
+    const near = nodes.find((node) => node.id === nic)?.cores ?? [];
+    if (workerNode === undefined) {
+      findings.note(
+        `port ${port.name}: ${device} hangs on node ${nic}, and workers.cores is auto`,
+        'workers may end up on another node than the NIC',
+        edit(machine, coresSetting(near, config.workers.count)),
+      );
+    } else if (nic === workerNode) {
+      findings.ok(`port ${port.name}: ${device} hangs on node ${nic}, as the workers do`);
+    } else {
+      findings.warning(
+        `port ${port.name}: ${device} hangs on node ${nic}, the workers on node ${workerNode}`,
+        'each packet crosses between the sockets',
+        edit(machine, coresSetting(near, config.workers.count)),
+      );
+    }
+  }
+}
+
+/** Free pages may all be on the other node. */
+function pagesFinding(
+  findings: Findings,
+  { probe, config, runningPid }: Machine,
+  id: number,
+): void {
+  const needed = probe.packetMemoryBytes(config);
+  const file = `${NODES}/node${id}/hugepages/hugepages-2048kB`;
+  const free = readNumber(probe, `${file}/free_hugepages`);
+  const all = readNumber(probe, '/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages') ?? 0;
+  if (needed === undefined || free === undefined || runningPid !== undefined) return;
+  const pages = Math.ceil(needed / 2 ** 21);
+  if (config.workers.hugepages === 'off' || all < pages || free >= pages) return;
+  findings.warning(
+    `${free} of the ${all} free 2M pages are on node ${id}, where the workers are; ${pages} are needed`,
+    'packet memory comes from the other node',
+    `echo ${pages} > ${file}/nr_hugepages`,
+  );
+}
