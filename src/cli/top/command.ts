@@ -189,8 +189,8 @@ class LiveTop {
       );
     } catch (error) {
       const since = this.#snapshot?.time.slice(11, 19);
-      const when = since === undefined ? '' : ` since ${since} UTC`;
-      this.#notice = `no figures${when}: ${shortly(error as ToolError)}; trying again; q quits`;
+      const when = since === undefined ? '' : ` since ${since}`;
+      this.#notice = `no figures${when} (${shortly(error as ToolError)}), trying again; q quits`;
       this.#draw();
     }
     await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
@@ -211,7 +211,7 @@ function waiting(rows: number, notice: string): Line[] {
   return [line, ...Array.from({ length: Math.max(0, rows - 1) }, (): Line => [])];
 }
 
-/** The part of an error that fits a line. */
+/** The cause in an error that tells it in brackets, or its first words: what fits a line. */
 function shortly({ message }: ToolError): string {
-  return message.split(';')[0] ?? message;
+  return /\(([^)]+)\)/.exec(message)?.[1] ?? message.split(';')[0]!.slice(0, 40);
 }
