@@ -10,18 +10,21 @@ import { EXIT_FAILED, EXIT_USAGE, ToolError } from '../tools/tool-error.js';
 import { DEFAULT_API_ADDRESS, packageRoot } from './api/client.js';
 import { addDoctorCommand } from './doctor-command.js';
 import { addGnbCommands } from './gnb/commands.js';
+import { addHelpCommands } from './help/commands.js';
+import { addCommonSections } from './help/sections.js';
 import { addNodeCommands } from './node-commands.js';
 import { addReplayCommand } from './replay-command.js';
 import { addServeCommands } from './serve-commands.js';
 import { addSessionCommands } from './session/commands.js';
 import { addTopCommand } from './top/command.js';
 
-function version(): string {
+export function version(): string {
   const text = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
 }
 
-function program(): Command {
+/** The whole command line; nothing happens before it is parsed. */
+export function program(): Command {
   const sluice = new Command('sluice')
     .description('Sluice, a 5G User Plane Function for bare-metal nodes')
     .version(version())
@@ -44,9 +47,10 @@ Examples:
   sluice session create --name ue1 --ue-ip auto --mbr-dl 50M
   sluice gnb exec --session ue1 -- ping -c 3 10.60.0.1
   sluice stats --watch
+  sluice top
+  sluice doctor -c sluice.yaml
   sluice replay capture.pcap --sessions sessions.yaml --out result.pcapng
-
-Exit codes: 0 done, 1 failed, 2 wrong usage.`,
+  sluice help session create`,
     );
   addServeCommands(sluice);
   addSessionCommands(sluice);
@@ -55,6 +59,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   addDoctorCommand(sluice);
   addGnbCommands(sluice);
   addReplayCommand(sluice);
+  addHelpCommands(sluice);
+  addCommonSections(sluice);
   return sluice;
 }
 

@@ -35,7 +35,11 @@ export function addGnbCommands(program: Command): void {
 A UE is a network namespace "sluice-ue-NAME" with a TUN device that holds the session's
 addresses and the default route; the gNB puts its packets into GTP-U (PDU Session
 Container, QFI of the session), takes the answers out, and answers Echo. Sessions are
-looked up over gRPC. Namespaces need root; "load" does not.`,
+looked up over gRPC. Namespaces need root; "load" does not.
+
+Examples:
+  sluice gnb exec -- ping -c 3 10.60.0.1
+  sluice gnb load --sessions 100 --pps 20k`,
     );
   addUp(gnb);
   addExec(gnb);
@@ -76,6 +80,8 @@ function addExec(parent: Command): void {
       'after',
       `
 Without --session, a session is created for the command and deleted after it.
+
+Exit codes: that of the command; 1 when the UE could not be set up, 2 wrong usage.
 
 Examples:
   sluice gnb exec -- ping -c 3 10.60.0.1

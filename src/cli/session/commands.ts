@@ -45,7 +45,13 @@ function addRuleFlags(command: Command): Command {
 }
 
 export function addSessionCommands(program: Command): void {
-  const session = program.command('session').description('create, read, change and watch sessions');
+  const session = program
+    .command('session')
+    .description('create, read, change and watch sessions')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  sluice session create --name ue1\n  sluice session list\n  sluice help session watch',
+    );
   addCreate(session);
   addGet(session);
   addList(session);
