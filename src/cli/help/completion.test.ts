@@ -123,7 +123,7 @@ describe('bash', () => {
     await shows('sluice session ');
     child.stdin.write('crea\t');
     await shows('sluice session create ');
-    child.stdin.write('\x03exit\n');
+    child.stdin.write('\x15exit\n');
     await new Promise((resolve) => child.on('close', resolve));
   });
 });
