@@ -31,7 +31,10 @@ function collectNode(metrics: Metrics, sources: CollectorSources): void {
     .gauge('sluice_node_info', 'Always 1; the labels say which node this is', ['node', 'version'])
     .set({ node: sources.node, version: sources.version }, 1);
   const ready = metrics.gauge('sluice_ready', '1 when the node serves, 0 before and after');
-  const region = metrics.gauge('sluice_region_used_bytes', 'Used memory of the packet path');
+  const region = metrics.gauge(
+    'sluice_region_used_bytes',
+    'Memory of sessions, tables and rings in the packet path',
+  );
   const warnings = metrics.gauge('sluice_warnings', 'Warnings in the status of the packet path');
   metrics.onScrape(() => {
     ready.set(sources.ready() ? 1 : 0);
@@ -81,10 +84,19 @@ function collectPorts(metrics: Metrics, read: CollectorSources['statistics']): v
 function collectWorkers(metrics: Metrics, read: CollectorSources['statistics']): void {
   const gauge = (name: string, help: string) =>
     metrics.gauge(`sluice_worker_${name}`, help, ['worker']);
-  const cycles = gauge('cycles_per_packet', 'TSC cycles per packet');
-  const fill = gauge('burst_fill_packets', 'Packets per burst that was not empty');
-  const stall = gauge('longest_stall_seconds', 'Longest time between two loops');
-  const busy = gauge('busy_ratio', 'Share of loops that had packets');
+  const cycles = gauge(
+    'cycles_per_packet',
+    'Cycles of the time stamp counter per packet, of the last second',
+  );
+  const fill = gauge(
+    'burst_fill_packets',
+    'Packets per burst that was not empty, of the last second; 32 is full',
+  );
+  const stall = gauge(
+    'longest_stall_seconds',
+    'Longest time between two turns of the loop since the start',
+  );
+  const busy = gauge('busy_ratio', 'Share of time spent on packets, of the last second');
   metrics.onScrape(() => {
     for (const one of read()?.workers ?? []) {
       const worker = String(one.id);
