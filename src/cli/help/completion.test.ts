@@ -1,6 +1,14 @@
 /** Completion as a shell does it: a bash that has read the script, asked at many places. */
 import { execFile, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,7 +16,7 @@ import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { packageRoot } from '../api/client.js';
-import { program } from '../program.js';
+import { program, run as runSluice } from '../program.js';
 import { treeOf } from './command-tree.js';
 import { completionScript, SHELLS } from './completion.js';
 
@@ -21,9 +29,16 @@ let api: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sluice-completion-'));
   writeFileSync(join(folder, 'sluice.bash'), completionScript('bash', treeOf(program())));
-  const start = `exec ${process.execPath} --import ${join(root, 'node_modules/tsx/dist/esm/index.mjs')}`;
+  // Stands for the command, as fast as a shell: names as the real one prints them, below.
   mkdirSync(join(folder, 'bin'));
-  writeFileSync(join(folder, 'bin/sluice'), `#!/bin/sh\n${start} ${root}/src/cli/main.ts "$@"\n`);
+  writeFileSync(
+    join(folder, 'bin/sluice'),
+    `#!/bin/sh
+[ "$1" = session-names ] || exit 2
+echo "$@" >> '${folder}/asked'
+case "$*" in *127.0.0.1:1*) ;; *) printf '%s\\n' ue1 ue2 imsi:001 imsi:002 ;; esac
+`,
+  );
   chmodSync(join(folder, 'bin/sluice'), 0o755);
   writeFileSync(join(folder, 'upf.yaml'), '');
   mkdirSync(join(folder, 'upper'));
@@ -51,7 +66,7 @@ afterAll(() => {
 async function offered(line: string): Promise<string[]> {
   const script = `source ./sluice.bash; COMP_LINE=$1; COMP_POINT=\${#1}; _sluice
     printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const env = { PATH: `${folder}/bin:${process.env.PATH}`, SLUICE_API: api };
+  const env = { PATH: `${folder}/bin:${process.env.PATH}` };
   const { stdout } = await run('bash', ['-c', script, 'bash', line], { cwd: folder, env });
   return stdout.split('\n').filter((word) => word !== '');
 }
@@ -99,6 +114,29 @@ describe('bash', () => {
     expect(await offered(`sluice --api ${api} session get ue2`)).toEqual(['ue2']);
     expect(await offered('sluice --api 127.0.0.1:1 session get u')).toEqual([]);
     expect(await offered('sluice --api=127.0.0.1:1 session get u')).toEqual([]);
+  });
+
+  it('asks the node that the command line names', async () => {
+    writeFileSync(join(folder, 'asked'), '');
+    await offered('sluice session get u');
+    await offered('sluice --api unix:/run/a.sock --tls-ca ca.pem session get u');
+    await offered('sluice session get --api=host:1 u');
+    expect(readFileSync(join(folder, 'asked'), 'utf8')).toBe(
+      'session-names\nsession-names --api unix:/run/a.sock --tls-ca ca.pem\n' +
+        'session-names --api=host:1\n',
+    );
+    let out = '';
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      out += String(text);
+      return true;
+    });
+    try {
+      expect(await runSluice(['session-names', '--api', api])).toBe(0);
+      expect(await runSluice(['session-names', '--api', '127.0.0.1:1'])).toBe(0);
+    } finally {
+      vi.restoreAllMocks();
+    }
+    expect(out).toBe('ue1\nue2\nimsi:001\nimsi:002\n');
   });
 
   it('works at a prompt, with the Tab key', async () => {
