@@ -16,8 +16,11 @@ constexpr Nanoseconds kSecond = 1'000'000'000;
 constexpr unsigned kCommandsPerLoop = 64;
 constexpr unsigned kReportsPerLoop = 16;
 constexpr unsigned kTimersPerLoop = 64;
-constexpr unsigned kSpinLoops = 512;    // then the loop pauses between looks …
-constexpr unsigned kPauseLoops = 1024;  // … and then it sleeps
+constexpr unsigned kSpinLoops = 512;         // then the loop pauses between looks …
+constexpr unsigned kPauseLoops = 1024;       // … and then it sleeps
+constexpr unsigned kWokenLoops = 32;         // looks between two sleeps that brought no packet
+constexpr Nanoseconds kLookMin = 100'000;    // sleep beside a queue that cannot wake us: doubles
+constexpr Nanoseconds kLookMax = 6'400'000;  // up to this while no packet comes
 
 void relax() noexcept {
 #if defined(__x86_64__)
@@ -104,11 +107,17 @@ void Worker::connect(Worker& other) {
 void Worker::run() noexcept {
   name_this_thread("sluice-w" + std::to_string(config_.id));
   last_loop_ = tsc();
+  look_interval_ = kLookMin;
   while (!stop_.load(std::memory_order_relaxed)) {
-    if (loop() != 0) {
+    const unsigned handled = loop();
+    if (loop_packets_ != 0) {
       empty_loops_ = 0;
+      look_interval_ = kLookMin;
       continue;
     }
+    // Packets come in trains, commands don't: looking on after one would only take time from
+    // the thread that sends them, which may share the core.
+    if (handled != 0) continue;
     ++empty_loops_;
     if (config_.place.poll == PollMode::Busy || empty_loops_ < kSpinLoops) continue;
     relax();
@@ -341,7 +350,8 @@ void Worker::sleep() noexcept {
   // and the other sees what was done before it.
   if (!has_work() && !stop_.load(std::memory_order_seq_cst)) {
     const Nanoseconds now = Clock::machine().now();
-    const Nanoseconds limit = now + (must_poll_ ? 100'000 : kSecond / 10);
+    const Nanoseconds limit = now + (must_poll_ ? look_interval_ : kSecond / 10);
+    look_interval_ = std::min(look_interval_ * 2, kLookMax);
     const Nanoseconds until = pending_head_ != 0 ? now + 1'000'000 : wheel_.next_deadline(limit);
     const Nanoseconds span = until > now ? until - now : 0;
     const timespec timeout{0, static_cast<long>(std::min(span, kSecond - 1))};
@@ -353,7 +363,7 @@ void Worker::sleep() noexcept {
   sleeping_.store(0, std::memory_order_relaxed);
   last_loop_ = tsc();
   // Something woke us: look a few times before the next sleep, but not as long as after work.
-  empty_loops_ = kSpinLoops + kPauseLoops - 32;
+  empty_loops_ = kSpinLoops + kPauseLoops - kWokenLoops;
 }
 
 void Worker::wake() noexcept {

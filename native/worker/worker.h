@@ -170,8 +170,9 @@ class Worker final : public EventSink {
   std::uint32_t pending_head_ = 0;  ///< session + 1, 0: none
   std::uint64_t realtime_offset_;
   bool saturated_ = false;
-  bool news_ = false;  ///< something for the control thread since the last bell
-  unsigned empty_loops_ = 0;
+  bool news_ = false;              ///< something for the control thread since the last bell
+  unsigned empty_loops_ = 0;       ///< since the last packet or sleep
+  Nanoseconds look_interval_ = 0;  ///< of the next sleep, when must_poll_
   std::uint64_t window_start_, window_busy_ = 0, window_packets_ = 0, window_bursts_ = 0;
   std::uint64_t last_loop_ = 0;
   std::uint64_t longest_stall_cycles_ = 0;
