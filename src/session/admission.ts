@@ -23,7 +23,7 @@ import type { UpdateOptions } from './engine.js';
 import type { Operations } from './operation-batch.js';
 import { copyRecord, writeIdentity, writeRevision } from './record-writer.js';
 import type { Rounds } from './rounds.js';
-import { type TextWords, textWords } from './state/name-index.js';
+import type { TextWords } from './state/name-index.js';
 import { SessionState, type SessionTable } from './state/session-table.js';
 import type { Slab } from './state/slab.js';
 
@@ -35,7 +35,8 @@ interface Waiting {
   /** Its record, privately in the slab; 0 for a deletion. */
   readonly handle: number;
   readonly options: UpdateOptions | undefined;
-  readonly name: string;
+  /** Of a deletion by name. */
+  readonly name: TextWords | null;
   readonly seidLow: number;
   readonly seidHigh: number;
 }
@@ -85,7 +86,7 @@ export class Admission {
     const there = this.table.findByName(batch.owner, words, start, ref);
     if (there < 0) this.#createNew(batch, position, words, start, own);
     else if (this.#isBusy(there)) {
-      this.#wait(there, OperationKind.Create, batch, position, words, start, own, NO_OPTIONS, '');
+      this.#wait(there, OperationKind.Create, batch, position, words, start, own, NO_OPTIONS);
     } else this.#createAgain(batch, position, words, start, own, there);
   }
 
@@ -101,7 +102,7 @@ export class Admission {
     if (index < 0) {
       this.#refuse(batch, position, own, new SluiceError('not_found'));
     } else if (this.#isBusy(index)) {
-      this.#wait(index, OperationKind.Update, batch, position, words, start, own, options, '');
+      this.#wait(index, OperationKind.Update, batch, position, words, start, own, options);
     } else if (this.table.state[index] === SessionState.Detached) {
       this.#refuse(batch, position, own, detachedError());
     } else {
@@ -109,8 +110,18 @@ export class Admission {
     }
   }
 
-  delete(batch: Operations, position: number, name: string, low: number, high: number): void {
-    const index = name === '' ? this.#ownBySeid(batch, low, high) : this.#byText(batch, name);
+  /** @param name  null: by SEID; else good during the call only. */
+  delete(
+    batch: Operations,
+    position: number,
+    name: TextWords | null,
+    low: number,
+    high: number,
+  ): void {
+    const index =
+      name === null
+        ? this.#ownBySeid(batch, low, high)
+        : this.table.findByName(batch.owner, name.words, 0, name.ref);
     if (index < 0) {
       batch.fail(position, new SluiceError('not_found'));
       return;
@@ -122,7 +133,7 @@ export class Admission {
         position,
         handle: 0,
         options: undefined,
-        name,
+        name: name === null ? null : { words: name.words.slice(), ref: name.ref },
         seidLow: low,
         seidHigh: high,
       });
@@ -303,11 +314,6 @@ export class Admission {
     return index >= 0 && this.table.owner[index] === batch.owner ? index : -1;
   }
 
-  #byText(batch: Operations, name: string): number {
-    const text = textWords(name);
-    return this.table.findByName(batch.owner, text.words, 0, text.ref);
-  }
-
   #isBusy(index: number): boolean {
     return this.table.operation[index] !== 0 || this.#waiting.has(index);
   }
@@ -321,14 +327,14 @@ export class Admission {
     start: number,
     own: number,
     options: UpdateOptions,
-    name: string,
   ): void {
     const handle = own || copyRecord(this.slab, words, start, this.#owner(batch), null);
     if (handle === 0) {
       batch.fail(position, noMemoryError());
       return;
     }
-    this.#push(index, { kind, batch, position, handle, options, name, seidLow: 0, seidHigh: 0 });
+    const waiting = { kind, batch, position, handle, options, name: null, seidLow: 0, seidHigh: 0 };
+    this.#push(index, waiting);
   }
 
   #push(index: number, one: Waiting): void {

@@ -42,7 +42,7 @@ import { prepareError } from './prepare-error.js';
 import { ReportLog } from './reports.js';
 import { restoreSessions } from './restore.js';
 import { type Round, type RoundHost, Rounds } from './rounds.js';
-import { textWords } from './state/name-index.js';
+import { type TextWords, textWords } from './state/name-index.js';
 import { SessionState, SessionTable } from './state/session-table.js';
 import { Slab } from './state/slab.js';
 import { subjectOf } from './state/subject.js';
@@ -206,7 +206,13 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
   ): void {
     this.#admission.update(batch, position, record.words, 0, 0, options ?? NO_OPTIONS);
   }
-  admitDelete(batch: Operations, position: number, name: string, low: number, high: number): void {
+  admitDelete(
+    batch: Operations,
+    position: number,
+    name: TextWords | null,
+    low: number,
+    high: number,
+  ): void {
     this.#admission.delete(batch, position, name, low, high);
   }
 
@@ -353,8 +359,9 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     return new Promise((resolve, reject) => {
       const batch = this.openBatch(owner, (done) => {
         const error = done.error(0);
-        if (error === undefined) resolve({ record: done.record(0).slice(), usage: done.usage(0) });
-        else reject(error);
+        if (error === undefined) {
+          resolve({ record: done.record(0).slice(), usage: done.usage(0).slice() });
+        } else reject(error);
       });
       operate(batch);
       batch.submit();

@@ -38,6 +38,12 @@ export interface RecordWords {
   readonly words: Uint32Array;
 }
 
+/** Where a record lies in words that hold others, too. */
+export interface RecordPlace {
+  readonly words: Uint32Array;
+  readonly start: number;
+}
+
 export interface UpdateOptions {
   /** 0: any revision; else the operation is refused with ABORTED when it differs. */
   readonly expectedRevision?: bigint;
@@ -63,6 +69,8 @@ export interface OperationBatch {
   /** The record names its session by name, or by SEID (its header words) when the name is absent. */
   update(record: RecordWords, options?: UpdateOptions): void;
   deleteByName(name: string): void;
+  /** The same with the name's UTF-8 where it lies: no string is made of it. */
+  deleteByNameAt(bytes: Uint8Array, start: number, length: number): void;
   deleteBySeid(seidLow: number, seidHigh: number): void;
   /** Takes the place of an operation that could not even be decoded. */
   refuse(error: SluiceError): void;
@@ -73,6 +81,8 @@ export interface OperationBatch {
   error(position: number): SluiceError | undefined;
   /** The session as it is after the operation (create, update) or was before it (delete). */
   record(position: number): Uint32Array;
+  /** The same in place: valid until the next call. */
+  recordAt(position: number): RecordPlace;
   /** Usage reports: entries of EVENT_WORDS words, see EventWord; length 0 when there are none. */
   usage(position: number): Uint32Array;
 }

@@ -5,7 +5,8 @@
  */
 import type { SluiceError } from '../base/errors.js';
 import { EVENT_WORDS } from '../datapath/datapath.js';
-import type { OperationBatch, RecordWords, UpdateOptions } from './engine.js';
+import type { OperationBatch, RecordPlace, RecordWords, UpdateOptions } from './engine.js';
+import { NameText, type TextWords, textWords } from './state/name-index.js';
 import type { Slab } from './state/slab.js';
 
 /** What a batch hands its operations to. */
@@ -18,7 +19,14 @@ export interface BatchHost {
     record: RecordWords,
     options: UpdateOptions | undefined,
   ): void;
-  admitDelete(batch: Operations, position: number, name: string, low: number, high: number): void;
+  /** @param name  null: by SEID; else good during the call only. */
+  admitDelete(
+    batch: Operations,
+    position: number,
+    name: TextWords | null,
+    low: number,
+    high: number,
+  ): void;
   /** The last result is in: calls `done` from a later turn. */
   settle(batch: Operations): void;
 }
@@ -41,6 +49,8 @@ export class Operations implements OperationBatch {
   #usageNext: number[] = [];
   #usageFirst: number[] = [];
   #usageCount = 0;
+  readonly #name = new NameText();
+  readonly #place: { words: Uint32Array; start: number } = { words: NO_WORDS, start: 0 };
 
   constructor(private readonly host: BatchHost) {}
 
@@ -64,10 +74,14 @@ export class Operations implements OperationBatch {
     this.host.admitUpdate(this, this.#next(), record, options);
   }
   deleteByName(name: string): void {
-    this.host.admitDelete(this, this.#next(), name, 0, 0);
+    this.host.admitDelete(this, this.#next(), textWords(name), 0, 0);
+  }
+  deleteByNameAt(bytes: Uint8Array, start: number, length: number): void {
+    this.#name.set(bytes, start, length);
+    this.host.admitDelete(this, this.#next(), this.#name, 0, 0);
   }
   deleteBySeid(seidLow: number, seidHigh: number): void {
-    this.host.admitDelete(this, this.#next(), '', seidLow, seidHigh);
+    this.host.admitDelete(this, this.#next(), null, seidLow, seidHigh);
   }
   refuse(error: SluiceError): void {
     this.fail(this.#next(), error);
@@ -85,9 +99,19 @@ export class Operations implements OperationBatch {
     const handle = position < this.count ? this.#handles[position]! : 0;
     return handle === 0 ? NO_WORDS : this.host.slab.view(handle);
   }
+  recordAt(position: number): RecordPlace {
+    const handle = position < this.count ? this.#handles[position]! : 0;
+    this.#place.words = handle === 0 ? NO_WORDS : this.host.slab.words(handle);
+    this.#place.start = handle === 0 ? 0 : this.host.slab.start(handle);
+    return this.#place;
+  }
   usage(position: number): Uint32Array {
     let next = this.#usageFirst[position] ?? 0;
     if (next === 0) return NO_WORDS;
+    if (this.#usageNext[next - 1] === 0) {
+      // One report, as mostly: in place, since results are read before the batch is used again.
+      return this.#usageWords.subarray((next - 1) * EVENT_WORDS, next * EVENT_WORDS);
+    }
     const entries: number[] = [];
     for (; next !== 0; next = this.#usageNext[next - 1]!) entries.push(next - 1);
     const words = new Uint32Array(entries.length * EVENT_WORDS);

@@ -6,8 +6,9 @@
  *   write:  prepare → store commit → apply → completed → written()
  *   delete: prepare → apply → completed → store commit → deleted()
  *
- * Several rounds are under way at once. Owner: the control thread; nothing here blocks, and
- * no timer runs while nothing is under way.
+ * Two rounds are under way at once; what comes meanwhile gathers for the next, so that rounds
+ * grow with the load, and what a round costs is shared by more. Owner: the control thread;
+ * nothing here blocks, and no timer runs while nothing is under way.
  */
 import { SluiceError } from '../base/errors.js';
 import { ROUND_OPERATIONS_MAX } from '../base/limits.js';
@@ -28,6 +29,8 @@ import type { Slab } from './state/slab.js';
 /** Turns of the event loop that look for completions before a timer takes over. */
 const SPIN_TURNS = 64;
 const POLL_INTERVAL_MS = 1;
+/** Rounds under way before operations gather: one commits while the next is being made. */
+const UNDER_WAY_MAX = 2;
 const NO_URRS: readonly number[] = [];
 const QUERY_END = 0xffff_ffff;
 
@@ -91,6 +94,8 @@ export class Rounds {
   readonly #closed: Round[] = [];
   #flushing = false;
   #flushScheduled = false;
+  /** What gathers goes when a round is done. */
+  #flushWaits = false;
   #pollScheduled = false;
   #spins = 0;
   #idleListeners: (() => void)[] = [];
@@ -184,11 +189,20 @@ export class Rounds {
     this.#flushScheduled = true;
     setImmediate(() => {
       this.#flushScheduled = false;
+      if (this.#underWay >= UNDER_WAY_MAX) {
+        this.#flushWaits = true;
+        this.host.turnEnded();
+        return;
+      }
       // Deletes first: what they give back may be free when the writes are prepared.
       if (this.#deletes !== null) this.#close(this.#deletes);
       if (this.#writes !== null) this.#close(this.#writes);
       this.host.turnEnded();
     });
+  }
+
+  get #underWay(): number {
+    return this.#busy - (this.#deletes === null ? 0 : 1) - (this.#writes === null ? 0 : 1);
   }
 
   /** The round takes no more operations and goes its way. */
@@ -364,6 +378,10 @@ export class Rounds {
     round.batch.length = 0;
     (round.deletes ? this.#idle.deletes : this.#idle.writes).push(round);
     this.#busy--;
+    if (this.#flushWaits) {
+      this.#flushWaits = false;
+      this.#scheduleFlush();
+    }
     if (this.#busy > 0) return;
     const listeners = this.#idleListeners;
     this.#idleListeners = [];

@@ -82,7 +82,7 @@ export class EmbeddedStore implements Store {
   }
 
   put(key: number, chunk: Uint8Array, offset: number, length: number): void {
-    this.#gather(this.records.put(key, chunk.subarray(offset, offset + length)));
+    this.#gather(this.records.put(key, span(chunk, offset, length)));
   }
   remove(key: number): void {
     this.#gather(this.records.remove(key));
@@ -197,6 +197,20 @@ function openRoot(folder: string, sync: boolean): RootDatabase {
   return sync
     ? open({ ...common, overlappingSync: true, separateFlushed: true })
     : open({ ...common, noSync: true, overlappingSync: false });
+}
+
+/** What lmdb's put() takes in place of a view: bytes from start to end, read during the call. */
+interface Span extends Uint8Array {
+  start?: number;
+  end?: number;
+}
+
+/** Marks a part of a chunk. A view for each put would cost more than the rest of it here. */
+function span(chunk: Uint8Array, offset: number, length: number): Span {
+  const marked = chunk as Span;
+  marked.start = offset;
+  marked.end = offset + length;
+  return marked;
 }
 
 /** Keys of 8 bytes, most significant first; values as they are, and seen in place. */

@@ -1,5 +1,5 @@
 import { IpTextReader } from '../../base/ip-text.js';
-import { pdrCount, pdrsAt } from '../../model/record.js';
+import { pdrCount, pdrsAt, recordWords } from '../../model/record.js';
 import {
   F_TEID_IPV4,
   F_TEID_IPV6,
@@ -8,6 +8,7 @@ import {
   PDR_LOCAL_IPV6,
   PDR_WORDS,
 } from '../../model/record-layout.js';
+import type { RecordPlace } from '../../session/engine.js';
 
 /** What is needed of a port; `advertise` is empty or has one address for each of `addresses`. */
 export interface AdvertisingPort {
@@ -47,6 +48,16 @@ export class AdvertisedAddresses {
     const copy = record.slice();
     replace(copy, this.#advertised);
     return copy;
+  }
+
+  /** As {@link shown} of a record that lies in words that hold others, too. */
+  shownAt(place: RecordPlace): RecordPlace {
+    if (this.#advertised.size === 0 || place.words.length === 0) return place;
+    const { words, start } = place;
+    return {
+      words: this.shown(words.subarray(start, start + recordWords(words, start))),
+      start: 0,
+    };
   }
 }
 

@@ -74,9 +74,10 @@ export class AnswerEncoder {
         addFailure(writer, error.grpcStatus, error.message, error.field);
         continue;
       }
-      const record = batch.record(position);
-      const shown = this.addresses.shown(record);
-      addResult(writer, shown, 0, this.#worker(record), brief, batch.usage(position));
+      const usage = batch.usage(position);
+      const { words, start } = this.addresses.shownAt(batch.recordAt(position));
+      const worker = this.workerOf(words[start + HEADER_SESSION_INDEX]!);
+      addResult(writer, words, start, worker, brief, usage);
     }
     finishBatch(writer, idLow, idHigh);
     return writer.take();

@@ -56,7 +56,7 @@ function updateOptions(decoder: RequestDecoder): UpdateOptions {
 function addDelete(batch: OperationBatch, decoder: RequestDecoder, bytes: Buffer): void {
   const { seidLow, seidHigh, nameStart, nameLength } = decoder;
   if ((seidLow | seidHigh) === 0) {
-    batch.deleteByName(bytes.toString('utf8', nameStart, nameStart + nameLength));
+    batch.deleteByNameAt(bytes, nameStart, nameLength);
   } else if (nameLength === 0) batch.deleteBySeid(seidLow, seidHigh);
   else {
     const message = 'must be given alone: a name and a SEID may be those of two sessions';

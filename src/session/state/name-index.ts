@@ -8,6 +8,7 @@
  */
 import { sameText } from '../../model/record.js';
 import { HEADER_NAME } from '../../model/record-layout.js';
+import { NAME_MAX } from '../../model/validate.js';
 import { randomWord } from '../allocators/random.js';
 
 const seed = randomWord();
@@ -39,6 +40,20 @@ export function textWords(text: string): TextWords {
   const words = new Uint32Array((bytes.length + 3) >>> 2);
   new Uint8Array(words.buffer).set(bytes);
   return { words, ref: bytes.length };
+}
+
+/** A name of a request, in words that are used again; admission copies it where it has to wait. */
+export class NameText implements TextWords {
+  readonly words = new Uint32Array((NAME_MAX + 3) >>> 2);
+  ref = 0;
+  readonly #bytes = new Uint8Array(this.words.buffer);
+
+  /** Takes UTF-8 in. One that is longer than a name can be becomes '', which names no session. */
+  set(bytes: Uint8Array, start: number, length: number): void {
+    this.ref = length <= NAME_MAX ? length : 0;
+    this.words.fill(0, 0, (this.ref + 3) >>> 2);
+    for (let at = 0; at < this.ref; at++) this.#bytes[at] = bytes[start + at]!;
+  }
 }
 
 /** Where the index looks at records and owners: the session table. */
