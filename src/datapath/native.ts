@@ -60,6 +60,10 @@ function create(config: DatapathConfig): SteppedDatapath {
   const start = datapath.start.bind(datapath);
   // Methods of a native class are read-only on its prototype; an own property is not.
   Object.defineProperty(datapath, 'start', { value: () => withField(start) });
+  // The shared arrays stay the same for life; an accessor of a native class is a call each time.
+  for (const name of ['operations', 'events', 'queries'] as const) {
+    Object.defineProperty(datapath, name, { value: datapath[name] });
+  }
   return datapath;
 }
 
