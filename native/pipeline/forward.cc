@@ -6,6 +6,7 @@
 
 #include "pipeline/outer.h"
 #include "wire/gtpu.h"
+#include "wire/ipv6.h"
 
 namespace sluice {
 
@@ -16,11 +17,9 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, const Hit& hit) noexcep
   const Peer& peer = sessions_.peers()[far.peer];
   const PipelinePort& port = ports_[far.port];
   const unsigned inner = burst.inner_length[i];
-  const bool uplink = burst.direction[i] == Direction::Uplink;
   wire::PscFields psc;
-  psc.type = uplink ? wire::kPscUplink : wire::kPscDownlink;
-  // The QER's QFI; without one, a packet that came with a container keeps its own.
-  psc.qfi = pdr.qfi != 0 ? pdr.qfi : (burst.qfi[i] != kNoQfi ? burst.qfi[i] : 0);
+  psc.type = far.container;
+  psc.qfi = stage::qfi_of(pdr, burst.qfi[i]);
   psc.rqi = (pdr.flags & kPdrRqi) != 0;
   psc.has_ppi = pdr.ppi != 0;
   psc.ppi = static_cast<std::uint8_t>(pdr.ppi - 1);
@@ -46,6 +45,25 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, const Hit& hit) noexcep
   wire::write_gpdu(p + ip + 8, Teid{far.teid}, static_cast<std::uint16_t>(inner), container);
   if (!port.fills_udp_checksum) fill_outer_checksum(p, peer, udp);
   return DropReason::None;
+}
+
+/// What goes on is the packet with its outer headers, but for padding behind them.
+DropReason Pipeline::forward_whole(Burst& burst, unsigned i, const Hit& hit) noexcept {
+  Packet* packet = burst.packets[i];
+  const std::byte* p = packet->data();
+  const bool is_v6 = wire::load8(p) >> 4 == 6;
+  burst.inner_offset[i] = 0;
+  burst.inner_length[i] = static_cast<std::uint16_t>(is_v6 ? wire::load16(p + 4) + wire::kIpv6Bytes
+                                                           : wire::load16(p + 2));
+  DropReason reason = DropReason::None;
+  if (hit.far->action == FarAction::WholeToTunnel) {
+    reason = to_tunnel(burst, i, hit);
+  } else {
+    packet->length = burst.inner_length[i];
+    if (packet->length > ports_[hit.far->port].mtu) reason = DropReason::MtuExceeded;
+  }
+  if (reason == DropReason::None) emit(hit.far->port, packet);
+  return reason;
 }
 
 }  // namespace sluice

@@ -20,6 +20,13 @@ inline unsigned flow_hash(const Operand& operand) noexcept {
   return static_cast<unsigned>(x >> 48);
 }
 
+/// The QER's QFI; without one, a packet that came with a container keeps its own, and the
+/// session's stands in for others. 0: none.
+inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
+  const bool keeps = (packets != kNoQfi) & ((pdr.qfi == 0) | ((pdr.flags & kPdrDefaultQfi) != 0));
+  return keeps ? packets : pdr.qfi;
+}
+
 }  // namespace stage
 
 /// The common tunnel: IPv4, a container with a QFI and nothing more, room before the packet.
@@ -29,8 +36,7 @@ inline unsigned flow_hash(const Operand& operand) noexcept {
   Packet* packet = burst.packets[i];
   const FarEntry& far = *hit.far;
   const Peer& peer = sessions_.peers()[far.peer];
-  const unsigned qfi =
-      hit.pdr->qfi != 0 ? hit.pdr->qfi : (burst.qfi[i] != kNoQfi ? burst.qfi[i] : 0);
+  const unsigned qfi = stage::qfi_of(*hit.pdr, burst.qfi[i]);
   const unsigned offset = packet->offset + burst.inner_offset[i];
   const bool plain = !peer.is_v6 & (qfi != 0) & (hit.pdr->ppi == 0) &
                      (offset >= sizeof(Packet) + kPlainOuterBytes);
@@ -42,7 +48,7 @@ inline unsigned flow_hash(const Operand& operand) noexcept {
   std::byte* p = packet->data();
   const unsigned tos = far.dscp & kDscpPresent ? (far.dscp & 0x3fu) << 2 : 0;
   const unsigned total = inner + kPlainOuterBytes;
-  const unsigned container = burst.direction[i] == Direction::Uplink
+  const unsigned container = far.container == wire::kPscUplink
                                  ? wire::kPscUplink << 12 | qfi
                                  : qfi | (hit.pdr->flags & kPdrRqi ? 0x40u : 0u);
   std::memcpy(p, peer.header, 32);
@@ -71,7 +77,7 @@ inline unsigned flow_hash(const Operand& operand) noexcept {
     packet->length = burst.inner_length[i];
     if (__builtin_expect(packet->length > ports_[far.port].mtu, 0)) return DropReason::MtuExceeded;
   } else {
-    return not_forwarded(far.action);
+    return forward_rarely(burst, i, hit);
   }
   emit(far.port, packet);
   return DropReason::None;

@@ -71,7 +71,7 @@ void Pipeline::lookup_core(Burst& burst) noexcept {
       const bool found = (burst.flags[i] & kInnerV6)
                              ? sessions_.ipv6().find(burst.prefix[i], port, session)
                              : sessions_.ipv4().find(burst.key[i], port, session);
-      if (__builtin_expect(!found, 0)) {
+      if (__builtin_expect(!found, 0) && !find_route(burst, i, session)) {
         const bool multicast =
             (burst.flags[i] & kInnerV6) ? burst.prefix[i] >> 56 == 0xff : burst.key[i] >> 28 == 14;
         burst.verdict[i] = multicast ? DropReason::Multicast : DropReason::UnknownUe;

@@ -1,5 +1,5 @@
 // match: the first PDR, by precedence, whose every part fits; before it, that the packet
-// is the session's at all (UE address, spoofed sources).
+// is the session's at all (UE address; what else may be on the UE's side: ip/ue_side.cc).
 // Part of pipeline.cc, as a header so that the compiler sees a packet's whole way at once.
 #pragma once
 #include "pipeline/pipeline.h"
@@ -26,42 +26,17 @@ struct ExtraCheck {
   }
 };
 
-inline bool is_link_local(std::uint64_t prefix) noexcept { return prefix >> 54 == 0xfe80 >> 6; }
-
 }  // namespace stage
 
-[[gnu::always_inline]] inline DropReason Pipeline::match(Burst& burst, unsigned i,
-                                                         Hit& hit) noexcept {
+/// The rules of the session, first to last.
+[[gnu::always_inline]] inline DropReason Pipeline::match_rules(Burst& burst, unsigned i,
+                                                               Hit& hit) noexcept {
   using namespace stage;
   const Flow& flow = *burst.flow[i];
-  const FlowState& state = flow.state;
   const std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];
   const bool is_v6 = (burst.flags[i] & kInnerV6) != 0;
   const bool uplink = burst.direction[i] == Direction::Uplink;
   const Operand& operand = burst.operand[i];
-  if (uplink) {
-    if (state.flags & kFlowCheckSource) {
-      if (is_v6) {
-        const std::uint64_t source = wire::load64(inner + kIpv6SourceOffset);
-        if (state.ue_prefix == 0 || (source != state.ue_prefix && !is_link_local(source))) {
-          return DropReason::SpoofedSource;
-        }
-      } else {
-        const std::uint32_t source =
-            std::uint32_t{operand.lanes[kLocalHigh]} << 16 | operand.lanes[kLocalLow];
-        if (__builtin_expect(source != state.ue_ipv4, 0)) return DropReason::SpoofedSource;
-      }
-    }
-  } else if (!burst.is_access) {
-    // The table may be a moment ahead of or behind the session: the session itself decides.
-    const bool mine = is_v6 ? state.ue_prefix == burst.prefix[i] : state.ue_ipv4 == burst.key[i];
-    if (__builtin_expect(!mine || (state.flags & kFlowLive) == 0 ||
-                             (flow.rules.port_mask >> burst.packets[i]->port & 1) == 0,
-                         0)) {
-      return DropReason::UnknownUe;
-    }
-    burst.filter_set[i] = flow.rules.filter_set;
-  }
   if (__builtin_expect(burst.filter_set[i] == 0, 0)) return DropReason::NoPdr;
   const auto& set = *sessions_.rule<FilterSet>(burst.filter_set[i]);
   const ExtraCheck accepts{inner, burst.inner_length[i], (burst.flags[i] & kInnerNoPorts) != 0};
@@ -82,6 +57,35 @@ inline bool is_link_local(std::uint64_t prefix) noexcept { return prefix >> 54 =
     hit.far = &extension->fars()[hit.pdr->far];
   }
   return DropReason::None;
+}
+
+[[gnu::always_inline]] inline DropReason Pipeline::match(Burst& burst, unsigned i,
+                                                         Hit& hit) noexcept {
+  const Flow& flow = *burst.flow[i];
+  const FlowState& state = flow.state;
+  const bool is_v6 = (burst.flags[i] & kInnerV6) != 0;
+  if (burst.direction[i] == Direction::Uplink) {
+    if (state.flags & kFlowCheckSource) {
+      const Operand& operand = burst.operand[i];
+      const std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];
+      const bool mine =
+          is_v6 ? state.ue_prefix != 0 &&
+                      wire::load64(inner + stage::kIpv6SourceOffset) == state.ue_prefix
+                : (std::uint32_t{operand.lanes[kLocalHigh]} << 16 | operand.lanes[kLocalLow]) ==
+                      state.ue_ipv4;
+      if (__builtin_expect(!mine, 0)) return match_other_source(burst, i, hit);
+    }
+  } else if (!burst.is_access) {
+    // The table may be a moment ahead of or behind the session: the session itself decides.
+    const bool mine = is_v6 ? state.ue_prefix == burst.prefix[i] : state.ue_ipv4 == burst.key[i];
+    if (__builtin_expect((!mine && !is_for_ue(burst, i)) || (state.flags & kFlowLive) == 0 ||
+                             (flow.rules.port_mask >> burst.packets[i]->port & 1) == 0,
+                         0)) {
+      return DropReason::UnknownUe;
+    }
+    burst.filter_set[i] = flow.rules.filter_set;
+  }
+  return match_rules(burst, i, hit);
 }
 
 }  // namespace sluice

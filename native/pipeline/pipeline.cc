@@ -158,8 +158,11 @@ void Pipeline::advance(Burst& burst) noexcept {
   return forward(burst, i, hit);
 }
 
-DropReason Pipeline::not_forwarded(FarAction action) noexcept {
-  switch (action) {
+DropReason Pipeline::forward_rarely(Burst& burst, unsigned i, const Hit& hit) noexcept {
+  switch (hit.far->action) {
+    case FarAction::WholeToCore:
+    case FarAction::WholeToTunnel:
+      return forward_whole(burst, i, hit);
     case FarAction::Buffer:
       return DropReason::FarBuffer;
     case FarAction::NoTunnel:

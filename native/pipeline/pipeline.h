@@ -34,6 +34,12 @@ struct PacketList {
   unsigned count = 0;
 };
 
+/// An address out of a UE's packet; words as in a record.
+struct UeAddress {
+  std::uint32_t words[4] = {};
+  bool is_v6 = false;
+};
+
 /// Written by the worker alone, read by anyone (relaxed, word by word).
 struct alignas(kCacheLine) PipelineCounters {
   Counter dropped[kDropReasons];
@@ -102,10 +108,18 @@ class Pipeline {
   DropReason set_inner(Burst& burst, unsigned i, bool uplink) noexcept;
   bool hand_over(Burst& burst, unsigned i, SessionIndex session) noexcept;
   DropReason find_tunnel(Burst& burst, unsigned i) noexcept;
+  DropReason match_rules(Burst& burst, unsigned i, Hit& hit) noexcept;
   bool police_more(Burst& burst, unsigned i, const Hit& hit) noexcept;
   DropReason to_plain_tunnel(Burst& burst, unsigned i, const Hit& hit) noexcept;
   DropReason to_tunnel(Burst& burst, unsigned i, const Hit& hit) noexcept;
-  static DropReason not_forwarded(FarAction action) noexcept;
+  DropReason forward_rarely(Burst& burst, unsigned i, const Hit& hit) noexcept;
+  DropReason forward_whole(Burst& burst, unsigned i, const Hit& hit) noexcept;
+  // ip/ue_side.cc
+  DropReason match_other_source(Burst& burst, unsigned i, Hit& hit) noexcept;
+  bool find_route(const Burst& burst, unsigned i, SessionIndex& session) noexcept;
+  bool has_address(const Burst& burst, unsigned i, const UeAddress& address) noexcept;
+  bool may_send(const Burst& burst, unsigned i) noexcept;
+  bool is_for_ue(const Burst& burst, unsigned i) noexcept;
   void emit(unsigned port, Packet* packet) noexcept {
     PacketList& list = outputs_[port];
     if (__builtin_expect(list.count == PacketList::kMax, 0)) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/types.h"
+#include "session/table/route.h"
 #include "session/teid.h"
 
 namespace sluice {
@@ -54,16 +55,18 @@ struct PdrEntry {
 static_assert(sizeof(PdrEntry) == 8);
 inline constexpr std::uint8_t kMoreBuckets = 0x80;
 inline constexpr std::uint8_t kPdrGateClosed = 1;
-inline constexpr std::uint8_t kPdrKeepOuter = 2;  ///< no outer header removal
 inline constexpr std::uint8_t kPdrRqi = 4;
-inline constexpr std::uint8_t kPdrRemovesNothing = 8;
+inline constexpr std::uint8_t kPdrDefaultQfi = 16;  ///< the packet's own QFI comes first
 
 enum class FarAction : std::uint8_t {
   Drop = 0,
   ToCore = 1,
   ToTunnel = 2,
   Buffer = 3,
-  NoTunnel = 4
+  NoTunnel = 4,
+  // With the outer header that it came in (OUTER_HEADER_REMOVAL_NONE).
+  WholeToCore = 5,
+  WholeToTunnel = 6
 };
 
 struct FarEntry {
@@ -73,7 +76,10 @@ struct FarEntry {
   std::uint8_t dscp;    ///< kDscpPresent | value
   std::uint8_t port;    ///< outgoing port
   std::uint8_t id_low;  ///< low octet of the FAR ID, for traces
-  std::uint16_t reserved;
+  /// Type of the PDU Session Container: who is on the other side decides, not where the
+  /// packet came from (0: downlink, towards a gNB; 1: uplink).
+  std::uint8_t container;
+  std::uint8_t reserved;
 };
 static_assert(sizeof(FarEntry) == 12);
 inline constexpr std::uint8_t kDscpPresent = 0x40;
@@ -117,12 +123,13 @@ struct RulesExtension {
   std::uint8_t pdr_count;
   std::uint8_t far_count;
   std::uint8_t tunnel_count;  ///< uplink extension only: tunnels 1…n of both directions
-  std::uint8_t reserved;
+  std::uint8_t route_count;   ///< framed routes of the session, in the extensions of both
   // Then, each 8-byte aligned: uint64_t bucket_masks[pdr_count]; PdrEntry pdrs[pdr_count];
-  // FarEntry fars[far_count]; TunnelEntry tunnels[tunnel_count].
-  static std::uint32_t size(unsigned pdrs, unsigned fars, unsigned tunnels) noexcept {
+  // FarEntry fars[far_count]; TunnelEntry tunnels[tunnel_count]; Route routes[route_count].
+  static std::uint32_t size(unsigned pdrs, unsigned fars, unsigned tunnels,
+                            unsigned routes) noexcept {
     return static_cast<std::uint32_t>(8 + pdrs * 16 + ((fars * sizeof(FarEntry) + 7) & ~7u) +
-                                      tunnels * sizeof(TunnelEntry));
+                                      tunnels * sizeof(TunnelEntry) + routes * sizeof(Route));
   }
   std::uint64_t* bucket_masks() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
   PdrEntry* pdrs() noexcept { return reinterpret_cast<PdrEntry*>(bucket_masks() + pdr_count); }
@@ -130,6 +137,14 @@ struct RulesExtension {
   TunnelEntry* tunnels() noexcept {
     return reinterpret_cast<TunnelEntry*>(reinterpret_cast<std::byte*>(fars()) +
                                           ((far_count * sizeof(FarEntry) + 7) & ~7u));
+  }
+  Route* routes() noexcept { return reinterpret_cast<Route*>(tunnels() + tunnel_count); }
+  /// Whether an address lies behind the UE.
+  bool has_route_to(const std::uint32_t (&address)[4], bool is_v6) noexcept {
+    for (unsigned i = 0; i < route_count; ++i) {
+      if (routes()[i].contains(address, is_v6)) return true;
+    }
+    return false;
   }
 };
 static_assert(sizeof(RulesExtension) == 8);

@@ -71,6 +71,8 @@ inline constexpr std::uint32_t kPdrUeIpv4 = 1, kPdrUeIpv6 = 2, kPdrUeIpv4Auto = 
                                kPdrUeIpv6Auto = 8;
 }  // namespace pdr
 
+inline constexpr unsigned kRouteWords = 6;
+
 inline constexpr unsigned kFarWords = 12;
 namespace far {
 enum Word : unsigned {

@@ -17,7 +17,7 @@ struct Sessions::Memory {
   Prepared* prepared;
   std::byte* arena;
   std::size_t arena_bytes;
-  std::byte *teids, *ipv4, *ipv6;
+  std::byte *teids, *ipv4, *ipv6, *routes;
   Peer* peers;
 };
 
@@ -26,8 +26,8 @@ std::size_t Sessions::bytes(const SessionsConfig& config) noexcept {
   return sessions * (2 * sizeof(Flow) + 4 + config.arena_bytes_per_session) +
          (std::size_t{4} << 20) + kPreparedMax * sizeof(Prepared) +
          Ipv4Table::bytes(static_cast<std::uint32_t>(sessions)) +
-         2 * WideTable::bytes(static_cast<std::uint32_t>(sessions)) + kPeersMax * sizeof(Peer) +
-         65536;
+         2 * WideTable::bytes(static_cast<std::uint32_t>(sessions)) +
+         RouteTable::bytes(static_cast<std::uint32_t>(sessions)) + kPeersMax * sizeof(Peer) + 65536;
 }
 
 Result<std::unique_ptr<Sessions>> Sessions::create(Region& region, const SessionsConfig& config,
@@ -45,9 +45,10 @@ Result<std::unique_ptr<Sessions>> Sessions::create(Region& region, const Session
   m.ipv4 = region.allocate(Ipv4Table::bytes(sessions));
   m.teids = region.allocate(WideTable::bytes(sessions));
   m.ipv6 = region.allocate(WideTable::bytes(sessions));
+  m.routes = region.allocate(RouteTable::bytes(sessions));
   m.arena_bytes = std::size_t{sessions} * config.arena_bytes_per_session + (std::size_t{4} << 20);
   m.arena = region.allocate(m.arena_bytes);
-  if (m.arena == nullptr || m.ipv6 == nullptr || m.prepared == nullptr) {
+  if (m.arena == nullptr || m.routes == nullptr || m.prepared == nullptr) {
     return Error{"the memory region is too small for " + std::to_string(sessions) + " sessions",
                  "limits.sessions"};
   }
@@ -64,6 +65,7 @@ Sessions::Sessions(Region& region, const SessionsConfig& config, const NetworkMa
       teids_(memory.teids, scheme_.sessions(), config.hash_secret),
       ipv4_(memory.ipv4, scheme_.sessions(), config.hash_secret),
       ipv6_(memory.ipv6, scheme_.sessions(), config.hash_secret),
+      routes_(memory.routes, scheme_.sessions(), config.hash_secret),
       peers_({memory.peers, kPeersMax}),
       filter_sets_(arena_),
       compiler_(arena_, filter_sets_, peers_, network),
@@ -93,6 +95,8 @@ bool Sessions::insert_key(const TableKey& key, SessionIndex session) {
       return ipv4_.insert(key.key, key.qualifier, session);
     case TableKey::Kind::Ipv6:
       return ipv6_.insert(key.key, key.qualifier, session);
+    case TableKey::Kind::Route:
+      return routes_.insert(key.route, key.qualifier, session);
   }
   return false;
 }
@@ -116,6 +120,8 @@ bool Sessions::find_key(const TableKey& key, SessionIndex& session) const {
       return ipv4_.find(key.key, key.qualifier, session);
     case TableKey::Kind::Ipv6:
       return ipv6_.find(key.key, key.qualifier, session);
+    case TableKey::Kind::Route:
+      return routes_.find_exact(key.key, key.qualifier, session);
   }
   return false;
 }
@@ -130,6 +136,9 @@ void Sessions::erase_key(const TableKey& key) {
       break;
     case TableKey::Kind::Ipv6:
       ipv6_.erase(key.key, key.qualifier);
+      break;
+    case TableKey::Kind::Route:
+      routes_.erase(key.route, key.qualifier);
       break;
   }
 }

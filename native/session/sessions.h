@@ -8,6 +8,7 @@
 #include "memory/region.h"
 #include "session/compile/compiler.h"
 #include "session/table/address_table.h"
+#include "session/table/route_table.h"
 
 namespace sluice {
 
@@ -71,6 +72,7 @@ class Sessions {
   const WideTable& teids() const noexcept { return teids_; }
   const Ipv4Table& ipv4() const noexcept { return ipv4_; }
   const WideTable& ipv6() const noexcept { return ipv6_; }
+  const RouteTable& routes() const noexcept { return routes_; }
   const Peer* peers() const noexcept { return peers_.data(); }
   template <typename T>
   const T* rule(ArenaRef ref) const noexcept {
@@ -117,6 +119,7 @@ class Sessions {
   WideTable teids_;
   Ipv4Table ipv4_;
   WideTable ipv6_;
+  RouteTable routes_;
   PeerTable peers_;
   FilterSets filter_sets_;
   Compiler compiler_;

@@ -46,7 +46,10 @@ export const enum PrepareStatus {
   Malformed = 1,
   /** Another session owns this TEID at this address. Detail: PDR index. */
   TeidTaken = 2,
-  /** Another session owns this UE address in this instance. Detail: PDR index. */
+  /**
+   * Another session owns this UE address or framed route in this instance.
+   * Detail: PDR index | (position of the route + 1, or 0: the UE address) << 8.
+   */
   UeAddressTaken = 3,
   /** Native memory or tables are full. */
   Resources = 4,
@@ -60,8 +63,6 @@ export const enum PrepareStatus {
 
 /** What a record may say and the packet path refuses by name (native/session/compile/support.h). */
 export const enum UnsupportedFeature {
-  FramedRoutes = 1,
-  KeepOuterHeader = 2,
   Buffer = 3,
   Duplicates = 4,
   MeasureBeforePolicing = 5,

@@ -15,9 +15,7 @@ export function prepareError(record: RecordAt, status: PrepareStatus, detail: nu
         field: `${pdi}.local_f_teid.teid`,
       });
     case PrepareStatus.UeAddressTaken:
-      return new SluiceError('already_exists', 'another session has this UE address', {
-        field: `${pdi}.ue_address.${addressField(record, detail)}`,
-      });
+      return addressTaken(record, detail & 0xff, detail >>> 8);
     case PrepareStatus.Resources:
       return new SluiceError('resource_exhausted', 'the packet path has no memory left for it');
     case PrepareStatus.Instance:
@@ -46,10 +44,6 @@ export function prepareError(record: RecordAt, status: PrepareStatus, detail: nu
 /** Field path of a feature; index is the position of the rule. */
 function unsupportedField(feature: UnsupportedFeature, index: number): string {
   switch (feature) {
-    case UnsupportedFeature.FramedRoutes:
-      return `session.pdrs[${index}].pdi.framed_routes`;
-    case UnsupportedFeature.KeepOuterHeader:
-      return `session.pdrs[${index}].outer_header_removal`;
     case UnsupportedFeature.Buffer:
       return `session.fars[${index}].buffer`;
     case UnsupportedFeature.Duplicates:
@@ -75,7 +69,17 @@ function unsupportedField(feature: UnsupportedFeature, index: number): string {
   }
 }
 
-function addressField(record: RecordAt, pdr: number): string {
+/** `route` is the position of the framed route from 1; 0: the UE address. */
+function addressTaken(record: RecordAt, pdr: number, route: number): SluiceError {
+  const pdi = `session.pdrs[${pdr}].pdi`;
+  if (route !== 0) {
+    return new SluiceError('already_exists', 'another session has this address or framed route', {
+      field: `${pdi}.framed_routes[${route - 1}]`,
+    });
+  }
   const lists = record.words[record.start + HEADER_WORDS + pdr * PDR_WORDS + PDR_LISTS] ?? 0;
-  return ((lists >>> 16) & PDR_UE_IPV4) !== 0 ? 'ipv4' : 'ipv6_prefix';
+  const family = ((lists >>> 16) & PDR_UE_IPV4) !== 0 ? 'ipv4' : 'ipv6_prefix';
+  return new SluiceError('already_exists', 'another session has this UE address', {
+    field: `${pdi}.ue_address.${family}`,
+  });
 }

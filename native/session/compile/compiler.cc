@@ -7,6 +7,8 @@ namespace sluice {
 using namespace record;
 namespace {
 constexpr unsigned kInterfaceAccess = 1, kInterfaceCpFunction = 4;
+constexpr unsigned kRemovalNone = 2;
+constexpr std::uint16_t kKeepsOuter = 256;  ///< beside a FAR's index: its entry for such PDRs
 
 std::uint64_t word64(const std::uint32_t* low) noexcept {
   return low[0] | std::uint64_t{low[1]} << 32;
@@ -112,6 +114,8 @@ PrepareError Compiler::resolve_forward(const RecordReader& record, unsigned far_
   }
   if (source == nullptr) return {PrepareStatus::Instance, 256 + far_index};
   out.action = FarAction::ToTunnel;
+  // The gNB gets the downlink container also from another gNB (indirect forwarding).
+  out.container = destination == kInterfaceAccess ? 0 : 1;
   out.teid = f[far::Teid];
   out.port = source->port;
   std::uint32_t address[4] = {f[far::Ipv4], 0, 0, 0};
@@ -123,11 +127,12 @@ PrepareError Compiler::resolve_forward(const RecordReader& record, unsigned far_
   return {};
 }
 
-PrepareError Compiler::compile_far(const RecordReader& record, unsigned far_index,
+PrepareError Compiler::compile_far(const RecordReader& record, unsigned far_index, bool keeps_outer,
                                    Direction direction, std::uint8_t& out) {
   Side& side = sides_[static_cast<unsigned>(direction)];
+  const auto name = static_cast<std::uint16_t>(far_index | (keeps_outer ? kKeepsOuter : 0u));
   for (unsigned i = 0; i < side.far_index.size(); ++i) {
-    if (side.far_index[i] == far_index) {
+    if (side.far_index[i] == name) {
       out = static_cast<std::uint8_t>(i);
       return {};
     }
@@ -144,9 +149,11 @@ PrepareError Compiler::compile_far(const RecordReader& record, unsigned far_inde
       return error;
     }
   }
+  if (keeps_outer && entry.action == FarAction::ToCore) entry.action = FarAction::WholeToCore;
+  if (keeps_outer && entry.action == FarAction::ToTunnel) entry.action = FarAction::WholeToTunnel;
   out = static_cast<std::uint8_t>(side.fars.size());
   side.fars.push_back(entry);
-  side.far_index.push_back(static_cast<std::uint8_t>(far_index));
+  side.far_index.push_back(name);
   return {};
 }
 
@@ -162,11 +169,14 @@ PrepareError Compiler::compile_pdrs(const RecordReader& record, Direction direct
     const std::uint32_t* p = record.pdr(i);
     PdrEntry entry{};
     entry.id = static_cast<std::uint16_t>(p[pdr::Id]);
-    if (const auto error = compile_far(record, p[pdr::FTeid] >> 16 & 0xff, direction, entry.far);
+    // Without a tunnel there is no outer header that could stay.
+    const bool keeps_outer =
+        (p[pdr::FTeid] & pdr::kFTeidPresent) != 0 && p[pdr::Id] >> 24 == kRemovalNone;
+    if (const auto error =
+            compile_far(record, p[pdr::FTeid] >> 16 & 0xff, keeps_outer, direction, entry.far);
         error.status != PrepareStatus::Ok) {
       return error;
     }
-    if ((p[pdr::Id] >> 24) == 2) entry.flags |= kPdrKeepOuter;
     std::uint64_t mask = 0;
     for (const std::uint8_t q : record.qer_indices(p)) {
       const std::uint32_t* words = record.qer(q);
@@ -180,7 +190,10 @@ PrepareError Compiler::compile_pdrs(const RecordReader& record, Direction direct
         }
       }
     }
-    if (entry.qfi == 0 && direction == Direction::Downlink) entry.qfi = default_qfi_;
+    if (entry.qfi == 0 && direction == Direction::Downlink) {
+      entry.qfi = default_qfi_;
+      entry.flags |= kPdrDefaultQfi;
+    }
     entry.buckets = static_cast<std::uint8_t>(mask & 3);
     if (mask >> kHotBuckets != 0) entry.buckets |= kMoreBuckets;
     std::uint64_t urrs = 0;
@@ -208,7 +221,9 @@ PrepareError Compiler::compile(const RecordReader& record, const RecordReader& b
   }
   sort_pdrs(record);
   out = Compiled{};
-  PrepareError error = compile_pdrs(record, Direction::Uplink);
+  PrepareError error = collect_routes(record);
+  if (error.status != PrepareStatus::Ok) return error;
+  error = compile_pdrs(record, Direction::Uplink);
   if (error.status == PrepareStatus::Ok)
     error = compile_pdrs(record, Direction::Downlink);
   else

@@ -31,19 +31,22 @@ struct PrepareError {
   std::uint32_t detail = 0;
 };
 
-/// Address under which packets reach a session; which table is a matter of kind.
+/// Address under which packets reach a session; which table is a matter of kind. A route of
+/// the length of a UE address is a UE address, so that no two sessions have it.
 struct TableKey {
-  enum class Kind : std::uint8_t { Teid, Ipv4, Ipv6 };
-  std::uint64_t key;
+  enum class Kind : std::uint8_t { Teid, Ipv4, Ipv6, Route };
+  std::uint64_t key;  ///< of a route: folded
   Kind kind;
-  std::uint8_t qualifier;  ///< local address (TEID) or port (UE addresses)
-  std::uint16_t pdr;       ///< for the error
+  std::uint8_t qualifier;  ///< local address (TEID) or port (UE addresses, routes)
+  std::uint16_t pdr;       ///< for the error: index | (position of the route + 1) << 8
+  Route route{};           ///< Kind::Route
   bool same_place(const TableKey& o) const noexcept {
     return key == o.key && kind == o.kind && qualifier == o.qualifier;
   }
 };
 
-inline constexpr unsigned kBucketsMax = 64;  ///< a direction of a session
+inline constexpr unsigned kBucketsMax = 64;    ///< a direction of a session
+inline constexpr unsigned kFiltersMax = 4096;  ///< boxes of one kind of arrival
 
 /// Which QERs meter a direction, in the order of its buckets; and the names that QERs share.
 struct BucketList {
@@ -89,18 +92,22 @@ class Compiler {
     std::vector<PdrEntry> pdrs;
     std::vector<std::uint64_t> masks;
     std::vector<FarEntry> fars;
-    std::vector<std::uint8_t> far_index;
-    std::vector<std::uint64_t> sets;  ///< URR masks
+    std::vector<std::uint16_t> far_index;  ///< as in the record | kKeepsOuter
+    std::vector<std::uint64_t> sets;       ///< URR masks
     BucketList buckets;
   };
 
   void sort_pdrs(const RecordReader& record);
   PrepareError compile_pdrs(const RecordReader& record, Direction direction);
-  PrepareError compile_far(const RecordReader& record, unsigned far_index, Direction direction,
-                           std::uint8_t& out);
+  PrepareError compile_far(const RecordReader& record, unsigned far_index, bool keeps_outer,
+                           Direction direction, std::uint8_t& out);
   PrepareError resolve_forward(const RecordReader& record, unsigned far_index, FarEntry& out);
-  void add_filters(const RecordReader& record, const std::uint32_t* pdr, std::uint8_t position,
-                   std::vector<Filter>& out) const;
+  PrepareError collect_routes(const RecordReader& record);
+  void list_locals(const RecordReader& record, const std::uint32_t* pdr, Direction direction);
+  void add_boxes(const RecordReader& record, const std::uint32_t* pdr, const std::uint32_t* filter,
+                 Filter& made, std::vector<Filter>& out) const;
+  void add_filters(const RecordReader& record, unsigned pdr, Direction direction,
+                   std::uint8_t position, std::vector<Filter>& out);
   PrepareError build_tunnels(const RecordReader& record, std::uint32_t direct_teid);
   bool acquire_tunnel_filters(std::size_t first);
   void lay_out_flow(const RecordReader& record, bool uplink, const Tunnel* direct, Flow& flow);
@@ -118,6 +125,9 @@ class Compiler {
   Side sides_[kDirections];
   std::vector<Tunnel> tunnels_;
   std::vector<Filter> ue_filters_;
+  std::vector<Route> routes_;         ///< framed routes of the session, each once
+  bool is_routed_[kDirections] = {};  ///< some PDR of the direction has framed routes
+  std::vector<Route> locals_;         ///< what is on the UE's side, for one PDR; empty: anything
   std::uint8_t default_qfi_ = 0;
   std::vector<TunnelEntry> tunnel_entries_;
 };
@@ -126,6 +136,21 @@ class Compiler {
 bool direction_of(const std::uint32_t* pdr, Direction& out) noexcept;
 /// What a bucket of this QER is refilled with.
 std::uint32_t bucket_rate_kbps(const std::uint32_t* qer, Direction direction) noexcept;
+/// Which local addresses the F-TEID of a PDR is at: bits of FlowState::local_mask.
+std::uint16_t local_mask_of(const NetworkMap& network, const std::uint32_t* pdr) noexcept;
+/// Calls f(Route) for each framed route of a PDR.
+template <typename F>
+void for_each_route(const RecordReader& record, const std::uint32_t* pdr, F&& f) {
+  const auto words = record.routes(pdr);
+  for (std::size_t at = 0; at < words.size(); at += record::kRouteWords) {
+    Route route{{words[at + 2], words[at + 3], words[at + 4], words[at + 5]},
+                static_cast<std::uint8_t>(words[at + 1]),
+                words[at] != 0,
+                0};
+    for (unsigned i = 0; i < 4; ++i) route.words[i] &= route.mask(i);
+    f(route);
+  }
+}
 /// Buckets of one direction of a record.
 bool list_buckets(const RecordReader& record, Direction direction, BucketList& out) noexcept;
 

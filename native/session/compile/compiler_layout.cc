@@ -1,167 +1,12 @@
-// The second half of the compiler: filters to boxes, sides to lines and extensions, URRs
-// to the account.
+// The second half of the compiler: sides to lines and extensions, URRs to the account.
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
 #include "session/compile/compiler.h"
-#include "wire/bytes.h"
 
 namespace sluice {
 using namespace record;
-namespace {
-
-constexpr std::uint32_t kFiltersMax = 4096;
-
-struct Ports {
-  std::uint16_t low = 0, high = 0xffff;
-};
-
-void prefix_ranges(std::uint32_t address, unsigned length, std::uint16_t* low,
-                   std::uint16_t* high) {
-  const std::uint32_t mask = length == 0 ? 0 : ~0u << (32 - length);
-  const std::uint32_t first = address & mask, last = first | ~mask;
-  low[0] = static_cast<std::uint16_t>(first >> 16);
-  high[0] = static_cast<std::uint16_t>(last >> 16);
-  // Below /16 the low half runs over all values; above, the high half is one value.
-  low[1] = length <= 16 ? 0 : static_cast<std::uint16_t>(first);
-  high[1] = length <= 16 ? 0xffff : static_cast<std::uint16_t>(last);
-}
-
-void prefix_mask(const std::uint32_t* words, unsigned length, std::uint8_t* value,
-                 std::uint8_t* mask) {
-  std::memset(mask, 0, 16);
-  for (unsigned bit = 0; bit < length && bit < 128; bit += 8) {
-    mask[bit / 8] =
-        static_cast<std::uint8_t>(length - bit >= 8 ? 0xff : 0xff << (8 - (length - bit)));
-  }
-  for (unsigned i = 0; i < 4; ++i) {
-    wire::store32(reinterpret_cast<std::byte*>(value) + 4 * i, words[i]);
-  }
-  for (unsigned i = 0; i < 16; ++i) value[i] &= mask[i];
-}
-
-/// Ranges of one side; none written means all ports.
-template <typename F>
-bool for_each_range(const RecordReader& record, std::uint32_t word, F&& f) {
-  const auto ranges = record.word_list(word & 0xffff, word >> 16);
-  if (ranges.empty()) return f(Ports{}, false);
-  for (const std::uint32_t r : ranges) {
-    if (!f(Ports{static_cast<std::uint16_t>(r), static_cast<std::uint16_t>(r >> 16)}, true))
-      return false;
-  }
-  return true;
-}
-
-FilterExtra extra_of(const std::uint32_t* f, std::uint8_t position) {
-  FilterExtra extra{};
-  extra.pdr = position;
-  const std::uint32_t flags = f[filter::Flags];
-  if (flags & filter::kTos) {
-    extra.flags |= kExtraTos;
-    extra.tos_mask = static_cast<std::uint8_t>(f[filter::Tos] >> 8);
-    extra.tos = static_cast<std::uint8_t>(f[filter::Tos] & extra.tos_mask);
-  }
-  if (flags & filter::kSpi) {
-    extra.flags |= kExtraSpi;
-    extra.spi = f[filter::Spi];
-  }
-  if (flags & filter::kFlowLabel) {
-    extra.flags |= kExtraFlowLabel;
-    extra.flow_label = f[filter::FlowLabel] & 0xfffff;
-  }
-  return extra;
-}
-
-/// The address part of one SDF filter for one IP version; false when it cannot match there.
-bool addresses_of(const std::uint32_t* f, bool is_v6, Filter& out) {
-  const std::uint32_t flags = f[filter::Flags];
-  const std::uint32_t other = is_v6 ? filter::kSourceIpv4 | filter::kDestinationIpv4
-                                    : filter::kSourceIpv6 | filter::kDestinationIpv6;
-  if (flags & other) return false;
-  if (!is_v6 && (flags & filter::kFlowLabel)) return false;
-  const unsigned source_length = f[filter::Protocol] >> 8 & 0xff;
-  const unsigned destination_length = f[filter::Protocol] >> 16 & 0xff;
-  out.is_v6 = is_v6;
-  const unsigned bits = is_v6 ? 128 : 32;
-  const bool source = (flags & (filter::kSourceIpv4 | filter::kSourceIpv6)) != 0;
-  const bool destination = (flags & (filter::kDestinationIpv4 | filter::kDestinationIpv6)) != 0;
-  const unsigned remote = source ? std::min(source_length, bits) : 0;
-  const unsigned local = destination ? std::min(destination_length, bits) : 0;
-  if (is_v6) {
-    prefix_mask(f + filter::Source, remote, out.remote, out.remote_mask);
-    prefix_mask(f + filter::Destination, local, out.local, out.local_mask);
-    for (unsigned lane = 0; lane < kProtocol; ++lane) {
-      out.low[lane] = 0;
-      out.high[lane] = 0xffff;
-    }
-  } else {
-    prefix_ranges(f[filter::Source], remote, out.low + kRemoteHigh, out.high + kRemoteHigh);
-    prefix_ranges(f[filter::Destination], local, out.low + kLocalHigh, out.high + kLocalHigh);
-  }
-  return true;
-}
-
-/// Which local addresses the F-TEID of a PDR is at.
-std::uint16_t local_mask_of(const NetworkMap& network, const std::uint32_t* p) {
-  std::uint16_t mask = 0;
-  for (unsigned i = 0; i < network.locals.size(); ++i) {
-    const LocalAddress& local = network.locals[i];
-    const bool mine =
-        local.is_v6 ? (p[pdr::FTeid] & pdr::kFTeidIpv6) &&
-                          std::equal(local.words, local.words + 4, p + pdr::LocalIpv6)
-                    : (p[pdr::FTeid] & pdr::kFTeidIpv4) && local.words[0] == p[pdr::LocalIpv4];
-    if (mine) mask = static_cast<std::uint16_t>(mask | 1u << i);
-  }
-  return mask;
-}
-
-}  // namespace
-
-void Compiler::add_filters(const RecordReader& record, const std::uint32_t* p,
-                           std::uint8_t position, std::vector<Filter>& out) const {
-  // One wildcard stands for "no SDF filter".
-  static constexpr std::uint32_t kAny[kFilterWords] = {filter::kFlow | filter::kAnyProtocol};
-  const std::uint32_t ue = p[pdr::Lists] >> 16 & 0xff;
-  const bool any_family = (ue & 0xf) == 0;
-  const bool family[2] = {any_family || (ue & (pdr::kPdrUeIpv4 | pdr::kPdrUeIpv4Auto)) != 0,
-                          any_family || (ue & (pdr::kPdrUeIpv6 | pdr::kPdrUeIpv6Auto)) != 0};
-  const unsigned filters = p[pdr::Filters] >> 16 & 0xff;
-  const std::uint64_t qfis = p[pdr::QfisLow] | std::uint64_t{p[pdr::QfisHigh]} << 32;
-  for (unsigned i = 0; i < std::max(filters, 1u); ++i) {
-    const std::uint32_t* f = filters == 0 ? kAny : record.filter((p[pdr::Filters] & 0xffff) + i);
-    for (unsigned v = 0; v < 2; ++v) {
-      if (out.size() > kFiltersMax) return;  // refused later, and no memory for more till then
-      Filter made;
-      if (!family[v] || !addresses_of(f, v == 1, made)) continue;
-      const bool any =
-          (f[filter::Flags] & filter::kAnyProtocol) != 0 || !(f[filter::Flags] & filter::kFlow);
-      made.low[kProtocol] = any ? 0 : static_cast<std::uint16_t>(f[filter::Protocol] & 0xff);
-      made.high[kProtocol] = any ? 0xffff : made.low[kProtocol];
-      made.extra = extra_of(f, position);
-      for_each_range(record, f[filter::SourcePorts], [&](Ports remote, bool has_remote) {
-        return for_each_range(record, f[filter::DestinationPorts],
-                              [&](Ports local, bool has_local) {
-                                made.low[kRemotePort] = remote.low;
-                                made.high[kRemotePort] = remote.high;
-                                made.low[kLocalPort] = local.low;
-                                made.high[kLocalPort] = local.high;
-                                made.extra.flags &= static_cast<std::uint8_t>(~kExtraPorts);
-                                if (has_remote || has_local) made.extra.flags |= kExtraPorts;
-                                for (unsigned qfi = 0; qfi < 64; ++qfi) {
-                                  if (qfis != 0 && (qfis >> qfi & 1) == 0) continue;
-                                  made.low[kQfi] = qfis ? static_cast<std::uint16_t>(qfi) : 0;
-                                  made.high[kQfi] = qfis ? static_cast<std::uint16_t>(qfi) : 0xffff;
-                                  out.push_back(made);
-                                  if (qfis == 0) break;
-                                }
-                                return out.size() <= kFiltersMax;
-                              });
-      });
-    }
-  }
-}
-
 PrepareError Compiler::build_tunnels(const RecordReader& record, std::uint32_t direct_teid) {
   tunnels_.clear();
   ue_filters_.clear();
@@ -172,7 +17,8 @@ PrepareError Compiler::build_tunnels(const RecordReader& record, std::uint32_t d
       const unsigned index = sides_[d].order[position];
       const std::uint32_t* p = record.pdr(index);
       if ((p[pdr::FTeid] & pdr::kFTeidPresent) == 0) {
-        if (direction == Direction::Downlink) add_filters(record, p, position, ue_filters_);
+        if (direction == Direction::Downlink)
+          add_filters(record, index, direction, position, ue_filters_);
         continue;
       }
       const std::uint16_t mask = local_mask_of(network_, p);
@@ -186,7 +32,7 @@ PrepareError Compiler::build_tunnels(const RecordReader& record, std::uint32_t d
         tunnel = tunnels_.insert(first ? tunnels_.begin() : tunnels_.end(),
                                  Tunnel{p[pdr::Teid], mask, direction, {}});
       }
-      add_filters(record, p, position, tunnel->filters);
+      add_filters(record, index, direction, position, tunnel->filters);
     }
   }
   for (const Tunnel& t : tunnels_) {
@@ -199,17 +45,19 @@ ArenaRef Compiler::lay_out_extension(Direction direction, std::vector<TunnelEntr
   const Side& side = sides_[static_cast<unsigned>(direction)];
   const auto pdrs = static_cast<unsigned>(side.pdrs.size()),
              fars = static_cast<unsigned>(side.fars.size());
-  const std::uint32_t bytes =
-      RulesExtension::size(pdrs, fars, static_cast<unsigned>(tunnels.size()));
+  const std::uint32_t bytes = RulesExtension::size(
+      pdrs, fars, static_cast<unsigned>(tunnels.size()), static_cast<unsigned>(routes_.size()));
   const ArenaRef ref = arena_.allocate(bytes);
   if (ref == 0) return 0;
   auto* extension = arena_.at<RulesExtension>(ref);
   *extension = {bytes, static_cast<std::uint8_t>(pdrs), static_cast<std::uint8_t>(fars),
-                static_cast<std::uint8_t>(tunnels.size()), 0};
+                static_cast<std::uint8_t>(tunnels.size()),
+                static_cast<std::uint8_t>(routes_.size())};
   std::copy(side.masks.begin(), side.masks.end(), extension->bucket_masks());
   std::copy(side.pdrs.begin(), side.pdrs.end(), extension->pdrs());
   std::copy(side.fars.begin(), side.fars.end(), extension->fars());
   std::copy(tunnels.begin(), tunnels.end(), extension->tunnels());
+  std::copy(routes_.begin(), routes_.end(), extension->routes());
   return ref;
 }
 
@@ -258,7 +106,7 @@ PrepareError Compiler::lay_out(const RecordReader& record, Compiled& out) {
     const bool uplink = d == 0;
     lay_out_flow(record, uplink, direct, out.flows[d]);
     const bool inline_fits = side.pdrs.size() <= kInlinePdrs && side.fars.size() <= kInlineFars &&
-                             side.buckets.count <= kHotBuckets &&
+                             side.buckets.count <= kHotBuckets && routes_.empty() &&
                              (!uplink || tunnel_entries_.empty());
     if (inline_fits) {
       std::copy(side.pdrs.begin(), side.pdrs.end(), rules.pdrs);
@@ -340,51 +188,6 @@ PrepareError Compiler::make_account(const RecordReader& record, const RecordRead
       // The last two words are places of lists, not content; lists are compared by the engine.
       if (std::equal(u, u + urr::Linked, before.urr(k)))
         out.urr_from[i] = static_cast<std::uint8_t>(k + 1);
-    }
-  }
-  return {};
-}
-
-PrepareError Compiler::keys(const RecordReader& record, std::uint32_t direct_teid,
-                            std::vector<TableKey>& out) const {
-  out.clear();
-  const auto add = [&](std::uint64_t key, TableKey::Kind kind, unsigned qualifier, unsigned pdr) {
-    const TableKey made{key, kind, static_cast<std::uint8_t>(qualifier),
-                        static_cast<std::uint16_t>(pdr)};
-    for (const auto& there : out) {
-      if (there.same_place(made)) return;
-    }
-    out.push_back(made);
-  };
-  std::uint8_t ue_ports = 0;
-  unsigned ue_pdr = 0;
-  for (unsigned i = 0; i < record.pdrs(); ++i) {
-    const std::uint32_t* p = record.pdr(i);
-    Direction d;
-    if (!direction_of(p, d)) continue;
-    const bool tunnel = (p[pdr::FTeid] & pdr::kFTeidPresent) != 0;
-    if (tunnel && (p[pdr::Teid] != direct_teid || d != Direction::Uplink)) {
-      for (unsigned m = local_mask_of(network_, p); m != 0; m &= m - 1) {
-        const auto l = static_cast<unsigned>(std::countr_zero(m));
-        add(std::uint64_t{l} << 32 | p[pdr::Teid], TableKey::Kind::Teid, l, i);
-      }
-    }
-    if (!tunnel && d == Direction::Downlink) {
-      const std::uint8_t mask = network_.mask(false, record.text(p[pdr::Instance]));
-      if (mask == 0) return {PrepareStatus::Instance, i};
-      ue_ports |= mask;
-      ue_pdr = i;
-    }
-  }
-  const std::uint32_t flags = record.header(header::Flags);
-  for (unsigned m = ue_ports; m != 0; m &= m - 1) {
-    const auto port = static_cast<unsigned>(std::countr_zero(m));
-    if (flags & header::kUeIpv4)
-      add(record.header(header::UeIpv4), TableKey::Kind::Ipv4, port, ue_pdr);
-    if (flags & header::kUeIpv6) {
-      add(std::uint64_t{record.header(header::UePrefixHigh)} << 32 |
-              record.header(header::UePrefixLow),
-          TableKey::Kind::Ipv6, port, ue_pdr);
     }
   }
   return {};

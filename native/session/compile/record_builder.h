@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "session/record.h"
+#include "session/table/route.h"
 
 namespace sluice {
 
@@ -13,6 +14,8 @@ struct FilterSpec {
   int protocol = -1;  ///< -1: any
   std::uint32_t remote = 0;
   unsigned remote_length = 0;  ///< 0: any
+  std::uint32_t local = 0;
+  unsigned local_length = 0;  ///< 0: assigned
   std::vector<std::pair<std::uint16_t, std::uint16_t>> remote_ports, local_ports;
   int tos = -1, tos_mask = 0xff;
   std::uint32_t remote6[4] = {};
@@ -28,6 +31,8 @@ struct PdrSpec {
   std::vector<std::uint8_t> qers, urrs;
   std::vector<FilterSpec> filters;
   std::uint32_t ue = 0;  ///< record::pdr::kPdrUe… bits
+  std::vector<Route> routes;
+  unsigned removal = 1;  ///< of the outer header; 2: none
   std::string instance;
 };
 struct FarSpec {
@@ -116,9 +121,15 @@ class RecordBuilder {
     std::vector<std::uint8_t> lists = p.qers;
     lists.insert(lists.end(), p.urrs.begin(), p.urrs.end());
     const std::uint32_t list = bytes(lists.data(), lists.size());
+    std::vector<std::uint32_t> words;
+    for (const Route& r : p.routes) {
+      words.insert(words.end(),
+                   {r.is_v6, r.length, r.words[0], r.words[1], r.words[2], r.words[3]});
+    }
+    const std::uint32_t routes = bytes(words.data(), words.size() * 4);
     bool v6 = false;
     for (const std::uint32_t word : p.local_ipv6) v6 |= word != 0;
-    w_[at + pdr::Id] = p.id | p.source << 16 | 1u << 24;
+    w_[at + pdr::Id] = p.id | p.source << 16 | p.removal << 24;
     w_[at + pdr::Precedence] = p.precedence;
     w_[at + pdr::Instance] = instance;
     w_[at + pdr::Teid] = p.teid;
@@ -131,7 +142,8 @@ class RecordBuilder {
     w_[at + pdr::QfisHigh] = static_cast<std::uint32_t>(p.qfis >> 32);
     w_[at + pdr::Filters] = filter | static_cast<std::uint32_t>(p.filters.size()) << 16 |
                             static_cast<std::uint32_t>(p.urrs.size()) << 24;
-    w_[at + pdr::Lists] = list | p.ue << 16;
+    w_[at + pdr::Lists] = list | p.ue << 16 | static_cast<std::uint32_t>(p.routes.size()) << 24;
+    w_[at + pdr::FramedRoutes] = routes;
   }
   std::uint32_t ranges(const std::vector<std::pair<std::uint16_t, std::uint16_t>>& list) {
     std::vector<std::uint32_t> words;
@@ -142,7 +154,8 @@ class RecordBuilder {
   void sdf(unsigned at, const FilterSpec& f) {
     using namespace record;
     const std::uint32_t remote = ranges(f.remote_ports), local = ranges(f.local_ports);
-    std::uint32_t flags = filter::kFlow | filter::kDestinationAssigned;
+    std::uint32_t flags =
+        filter::kFlow | (f.local_length ? filter::kDestinationIpv4 : filter::kDestinationAssigned);
     if (f.protocol < 0) flags |= filter::kAnyProtocol;
     if (f.remote_length) flags |= filter::kSourceIpv4;
     if (f.remote6_length) flags |= filter::kSourceIpv6;
@@ -151,7 +164,9 @@ class RecordBuilder {
     if (f.flow_label >= 0) flags |= filter::kFlowLabel;
     w_[at + filter::Flags] = flags;
     w_[at + filter::Protocol] = static_cast<std::uint32_t>(f.protocol < 0 ? 0 : f.protocol) |
-                                (f.remote6_length ? f.remote6_length : f.remote_length) << 8;
+                                (f.remote6_length ? f.remote6_length : f.remote_length) << 8 |
+                                f.local_length << 16;
+    w_[at + filter::Destination] = f.local;
     w_[at + filter::Source] = f.remote;
     if (f.remote6_length) std::memcpy(&w_[at + filter::Source], f.remote6, 16);
     w_[at + filter::SourcePorts] = remote;

@@ -30,6 +30,12 @@ bool RecordReader::pdr_in_range(const std::uint32_t* p) const noexcept {
   for (unsigned i = 0; i < indices.size(); ++i) {
     if (indices[i] >= (i < qer_count ? qers() : urrs())) return false;
   }
+  const std::size_t route_words = std::size_t{p[pdr::Lists] >> 24} * kRouteWords;
+  const auto route_list = routes(p);
+  if (route_list.size() != route_words) return false;
+  for (std::size_t at = 0; at < route_words; at += kRouteWords) {
+    if (route_list[at + 1] > (route_list[at] != 0 ? 128u : 32u)) return false;
+  }
   return (p[pdr::FTeid] >> 16 & 0xff) < fars() &&
          (p[pdr::Filters] & 0xffff) + (p[pdr::Filters] >> 16 & 0xff) <= filters();
 }
@@ -69,6 +75,10 @@ std::span<const std::uint8_t> RecordReader::qer_indices(const std::uint32_t* p) 
 std::span<const std::uint8_t> RecordReader::urr_indices(const std::uint32_t* p) const noexcept {
   return list(p[pdr::Lists] & 0xffff, (p[pdr::FTeid] >> 24) + (p[pdr::Filters] >> 24))
       .subspan(p[pdr::FTeid] >> 24);
+}
+
+std::span<const std::uint32_t> RecordReader::routes(const std::uint32_t* p) const noexcept {
+  return word_list(p[pdr::FramedRoutes], (p[pdr::Lists] >> 24) * kRouteWords);
 }
 
 }  // namespace sluice

@@ -47,6 +47,8 @@ class RecordReader {
   // The lists of a PDR, every index in range (checked by the constructor).
   std::span<const std::uint8_t> qer_indices(const std::uint32_t* pdr) const noexcept;
   std::span<const std::uint8_t> urr_indices(const std::uint32_t* pdr) const noexcept;
+  /// Framed routes, record::kRouteWords each.
+  std::span<const std::uint32_t> routes(const std::uint32_t* pdr) const noexcept;
 
  private:
   unsigned count1(unsigned shift) const noexcept {

@@ -28,13 +28,6 @@ PrepareError check_urr(const std::uint32_t* u, unsigned i) noexcept {
 }  // namespace
 
 PrepareError check_support(const RecordReader& record) noexcept {
-  for (unsigned i = 0; i < record.pdrs(); ++i) {
-    const std::uint32_t* p = record.pdr(i);
-    if (p[pdr::Lists] >> 24 != 0) return refuse(Unsupported::FramedRoutes, i);
-    // "None" says nothing new where there is no outer header to remove.
-    const bool tunnel = (p[pdr::FTeid] & pdr::kFTeidPresent) != 0;
-    if (tunnel && p[pdr::Id] >> 24 == 2) return refuse(Unsupported::KeepOuterHeader, i);
-  }
   for (unsigned i = 0; i < record.fars(); ++i) {
     const std::uint32_t* f = record.far(i);
     if ((f[far::Action] & 0xff) == far::kBuffer) return refuse(Unsupported::Buffer, i);

@@ -7,8 +7,6 @@ namespace sluice {
 
 /// The values of UnsupportedFeature in src/datapath/datapath.ts; detail = feature << 16 | index.
 enum class Unsupported : std::uint32_t {
-  FramedRoutes = 1,
-  KeepOuterHeader = 2,
   Buffer = 3,
   Duplicates = 4,
   MeasureBeforePolicing = 5,

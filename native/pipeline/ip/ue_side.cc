@@ -1,0 +1,81 @@
+// The IP rules that few packets meet: members of Pipeline that the stages call when a common
+// comparison has failed, and what they keep. All of it runs on the worker's thread. Start here.
+//
+// What, besides the UE's own address, is on the UE's side of a session: framed routes, and
+// link-local sources.
+#include "pipeline/match.h"
+#include "wire/gtpu.h"
+#include "wire/inner.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::uint16_t kDhcpv6Server = 547;
+
+/// Address at an offset of the packet's IP header.
+UeAddress load_address(const std::byte* inner, bool is_v6, bool source) noexcept {
+  UeAddress address{{}, is_v6};
+  const unsigned at = is_v6 ? (source ? 8 : 24) : (source ? 12 : 16);
+  for (unsigned i = 0; i < (is_v6 ? 4u : 1u); ++i) {
+    address.words[i] = wire::load32(inner + at + 4 * i);
+  }
+  return address;
+}
+
+UeAddress address_of(const Burst& burst, unsigned i, bool source) noexcept {
+  return load_address(burst.packets[i]->data() + burst.inner_offset[i],
+                      (burst.flags[i] & kInnerV6) != 0, source);
+}
+
+}  // namespace
+
+/// The session with the longest framed route to a packet from N6.
+bool Pipeline::find_route(const Burst& burst, unsigned i, SessionIndex& session) noexcept {
+  const UeAddress to = address_of(burst, i, false);
+  return sessions_.routes().find(to.words, to.is_v6, burst.packets[i]->port, session);
+}
+
+/// Whether the address is the UE's or in one of its framed routes.
+bool Pipeline::has_address(const Burst& burst, unsigned i, const UeAddress& address) noexcept {
+  const Flow& flow = *burst.flow[i];
+  const bool own = address.is_v6
+                       ? flow.state.ue_prefix != 0 && (std::uint64_t{address.words[0]} << 32 |
+                                                       address.words[1]) == flow.state.ue_prefix
+                       : flow.state.ue_ipv4 != 0 && address.words[0] == flow.state.ue_ipv4;
+  if (own) return true;
+  return flow.rules.extension != 0 &&
+         sessions_.extension(flow.rules.extension)->has_route_to(address.words, address.is_v6);
+}
+
+/// Whether an uplink packet may have the source that it has. The interface identifier that a
+/// link-local source should have is not known here, so such sources are good for what a UE has
+/// to send from them: ICMPv6 (router solicitations, neighbours, MLD) and DHCPv6.
+bool Pipeline::may_send(const Burst& burst, unsigned i) noexcept {
+  const UeAddress source = address_of(burst, i, true);
+  if (source.is_v6 && source.words[0] >> 22 == 0xfe80 >> 6) {
+    const auto& lanes = burst.operand[i].lanes;
+    return burst.flow[i]->state.ue_prefix != 0 &&
+           (lanes[kProtocol] == wire::kProtocolIcmpv6 ||
+            (lanes[kProtocol] == wire::kProtocolUdp && lanes[kRemotePort] == kDhcpv6Server));
+  }
+  return has_address(burst, i, source);
+}
+
+/// An uplink packet from another address than the UE's.
+DropReason Pipeline::match_other_source(Burst& burst, unsigned i, Hit& hit) noexcept {
+  if (may_send(burst, i)) return match_rules(burst, i, hit);
+  // Indirect forwarding: what the old gNB sends back was meant for the UE, and goes on to it.
+  if (!is_for_ue(burst, i)) return DropReason::SpoofedSource;
+  const DropReason reason = match_rules(burst, i, hit);
+  if (reason == DropReason::None &&
+      !(hit.far->action == FarAction::ToTunnel && hit.far->container == wire::kPscDownlink)) {
+    return DropReason::SpoofedSource;
+  }
+  return reason;
+}
+
+bool Pipeline::is_for_ue(const Burst& burst, unsigned i) noexcept {
+  return has_address(burst, i, address_of(burst, i, false));
+}
+
+}  // namespace sluice
