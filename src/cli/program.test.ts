@@ -107,7 +107,10 @@ beforeAll(async () => {
     ...(methods as grpc.UntypedServiceImplementation),
     watchReports: watchReports as grpc.UntypedHandleCall,
   });
-  server.addService(definitions['sluice.v1.NodeService'] as grpc.ServiceDefinition, { getStats });
+  server.addService(definitions['sluice.v1.NodeService'] as grpc.ServiceDefinition, {
+    getStats,
+    getNode: ((_, callback) => callback(null, {})) as Unary,
+  });
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
       error === null ? resolve(bound) : reject(error),

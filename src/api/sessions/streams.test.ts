@@ -235,6 +235,29 @@ describe('WatchReports', () => {
     stream.cancel();
   });
 
+  it('shows every report to every watcher; what one acknowledges is done with for later ones', async () => {
+    for (const name of ['a', 'b']) {
+      await client.call('SessionService/CreateSession', { session: sampleSession(name) });
+    }
+    const streams = [watch({}), watch({}), watch({ names: ['b'] })];
+    const replies = Promise.all([take(streams[0]!, 2), take(streams[1]!, 2), take(streams[2]!, 1)]);
+    for (const index of api.datapath.sessions.keys()) api.datapath.report(index, 1, 1 << 1);
+    const [first, second, third] = await replies;
+    expect(second).toEqual(first);
+    expect(third).toEqual(first.filter((report) => report.session_name === 'b'));
+    // The watcher of "b" speaks of b's reports alone, whatever came before them.
+    streams[2]!.write({ acknowledge: first[1]?.cursor });
+    await until(() => {
+      const reader = api.engine.watchReports('', '', []);
+      const offered = reader.read(10).length;
+      reader.close();
+      return offered === 1;
+    });
+    const late = watch({});
+    expect(await take(late, 1)).toMatchObject([{ session_name: 'a' }]);
+    for (const stream of [...streams, late]) stream.cancel();
+  });
+
   it('refuses a second beginning', async () => {
     const stream = client.stream('SessionService/WatchReports');
     const ended = ending(stream);

@@ -20,6 +20,9 @@ export interface ApiOptions {
   readonly tlsKey?: string;
 }
 
+/** No node answers; another attempt may go well. */
+export class NodeUnavailable extends ToolError {}
+
 type Service = 'SessionService' | 'NodeService';
 type Methods = Record<string, (...args: unknown[]) => unknown>;
 
@@ -101,13 +104,13 @@ export class ApiClient {
   /** What a failed call means, in one sentence, with one line for each field at fault. */
   toToolError(error: grpc.ServiceError, request: object = {}): ToolError {
     if (error.code === grpc.status.UNAVAILABLE) {
-      return new ToolError(
+      return new NodeUnavailable(
         `no answer from the API at ${this.address} (${unavailableCause(error.details)}); ` +
           'start the UPF with "sluice serve", or name another address with --api',
       );
     }
     if (error.code === grpc.status.DEADLINE_EXCEEDED) {
-      return new ToolError(`the API at ${this.address} did not answer in time`);
+      return new NodeUnavailable(`the API at ${this.address} did not answer in time`);
     }
     if (error.code === grpc.status.NOT_FOUND) {
       const { name, seid } = request as { name?: string; seid?: string };

@@ -1,11 +1,10 @@
 /** `sluice session …`: sessions of the UPF over gRPC. */
 import { type Command, Option } from 'commander';
-import { ToolError, usageError } from '../../tools/tool-error.js';
+import { usageError } from '../../tools/tool-error.js';
 import type { ApiClient, ApiOptions } from '../api/client.js';
 import type {
   DeleteSessionResponse,
   ListSessionsResponse,
-  Report,
   Session,
   UpdateSessionResponse,
 } from '../api/messages.js';
@@ -14,7 +13,8 @@ import { printJson, printLine, table } from '../print.js';
 import { parseInteger } from '../units.js';
 import { readSessionFile } from './file.js';
 import { applyRuleFlags, type SessionFlags, sessionFromFlags, withoutOutputs } from './flags.js';
-import { LIST_HEAD, listRow, reportLine, sessionText, usageTable } from './view.js';
+import { LIST_HEAD, listRow, sessionText, usageTable } from './view.js';
+import { addWatch } from './watch-command.js';
 
 interface Output extends ApiOptions {
   json?: boolean;
@@ -283,61 +283,4 @@ async function deleteSession(client: ApiClient, request: object, json: boolean):
   }
   printLine(`deleted ${Object.values(request).join('')}`);
   if ((reply.usage ?? []).length > 0) printLine(usageTable(reply.usage ?? []));
-}
-
-function addWatch(parent: Command): void {
-  parent
-    .command('watch [names...]')
-    .description('print reports (usage, downlink data, errors) as they come, and acknowledge them')
-    .option('--cursor <cursor>', 'begin after this report; by default with the oldest kept')
-    .option('--count <n>', 'end after this many reports')
-    .option('--no-acknowledge', 'only look: the reports are offered again to the next watcher')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  sluice session watch\n  sluice session watch ue1 --json --count 1',
-    )
-    .action(async (names: string[], _: unknown, own: Command) => {
-      const options = own.optsWithGlobals<WatchOptions>();
-      await withClient(options, (client) => watchReports(client, names, options));
-    });
-}
-
-interface WatchOptions extends Output {
-  cursor?: string;
-  count?: string;
-  acknowledge: boolean;
-}
-
-function watchReports(client: ApiClient, names: string[], options: WatchOptions): Promise<void> {
-  let left =
-    options.count === undefined ? Infinity : parseInteger(options.count, '--count', 1, 1e9);
-  const stream = client.duplex('SessionService', 'WatchReports');
-  stream.write({ cursor: options.cursor ?? '', names });
-  return new Promise((resolve, reject) => {
-    let done = false;
-    const finish = (): void => {
-      done = true;
-      // The server keeps a half-closed stream open to send more: once the last
-      // acknowledgement had time to leave, the call is ended from this side.
-      stream.end(() => setTimeout(() => stream.cancel(), 100));
-    };
-    process.once('SIGINT', finish);
-    process.once('SIGTERM', finish);
-    stream.on('data', (report: Report) => {
-      if (done) return;
-      if (options.json === true) printLine(JSON.stringify(client.json.toJson('Report', report)));
-      else printLine(reportLine(report));
-      if (options.acknowledge) stream.write({ acknowledge: report.cursor ?? '' });
-      left -= 1;
-      if (left === 0) finish();
-    });
-    stream.on('end', () => {
-      if (done) resolve();
-      else reject(new ToolError('the server ended the stream of reports'));
-    });
-    stream.on('error', (error) => {
-      if (done) resolve();
-      else reject(client.toToolError(error as never));
-    });
-  });
 }
