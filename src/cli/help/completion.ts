@@ -178,7 +178,8 @@ _sluice() {
     command) _command_names ;;
   esac
 }
-compdef _sluice sluice
+# Loaded as a function of its name, the file is the function's first call.
+if [ "$funcstack[1]" = _sluice ]; then _sluice "$@"; else compdef _sluice sluice; fi
 `;
 
 function fishScript(root: CommandNode): string {
@@ -226,7 +227,10 @@ function fishFlag({ names, description, value }: Flag): string {
   const words = names.map((name) =>
     name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`,
   );
-  const needs = value === undefined ? [] : ['-r', fishValue(value)].filter((part) => part !== '');
+  const needs =
+    value === undefined
+      ? []
+      : [value.kind === 'file' ? '-r' : '-x', fishValue(value)].filter((part) => part !== '');
   return [...words, ...needs, `-d ${quoted(shortly(description))}`].join(' ');
 }
 
