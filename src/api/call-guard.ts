@@ -7,6 +7,7 @@ import {
 import type { Counter, Gauge, Histogram } from 'prom-client';
 import type { Log } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
+import { openSendWindow } from './send-window.js';
 import { codeName } from './status.js';
 
 /** Calls under way at one time; what comes beyond is answered RESOURCE_EXHAUSTED. */
@@ -126,6 +127,7 @@ export class CallGuard {
       else if (--this.#working === 0) this.#whenIdle?.();
       this.#record(path, kind, code, performance.now() - started, call);
     };
+    if (kind === 'stream') openSendWindow(call);
     const sendStatus = call.sendStatus.bind(call);
     call.sendStatus = (answer) => {
       end(answer.code ?? status.UNKNOWN);

@@ -1,4 +1,5 @@
 /** `sluice serve` and `sluice config`: the door to the server, and its configuration. */
+import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import {
   type Config,
@@ -19,6 +20,12 @@ export interface ServeFlags {
   workers?: string;
   json?: boolean;
 }
+
+/**
+ * Bytecode that the compiler takes into one function. Decoders and encoders are loops over many
+ * small methods, and the default of 920 is used up in the middle of a PDR.
+ */
+const INLINED_BYTECODE_MAX = 3000;
 
 /** The flags that name a configuration and change single keys of it. */
 export function withConfigFlags(command: Command): Command {
@@ -45,6 +52,7 @@ Examples:
     )
     .action(async (_: unknown, own: Command) => {
       const flags = own.optsWithGlobals<ServeFlags>();
+      setFlagsFromString(`--max-inlined-bytecode-size-cumulative=${INLINED_BYTECODE_MAX}`);
       const { serve } = await import('../main.js');
       await serve(loadConfigOf(flags));
     });
