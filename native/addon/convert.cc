@@ -129,6 +129,11 @@ Result<DatapathConfig> config_of(const Napi::Object& object) {
   for_each(object, "teidKey", [&](std::uint32_t i, Napi::Value value) {
     if (i < 4) config.sessions.teid_key[i] = value.ToNumber().Uint32Value();
   });
+  const Napi::Value survival = object.Get("survival");
+  if (survival.IsObject()) {
+    config.survival.name = text_of(survival.As<Napi::Object>(), "name");
+    config.survival.snapshot = text_of(survival.As<Napi::Object>(), "snapshot");
+  }
   Status status = Ok{};
   for_each(object, "ports", [&](std::uint32_t i, Napi::Value value) {
     PortConfig port;

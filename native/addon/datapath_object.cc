@@ -18,20 +18,30 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
  public:
   static Napi::Function define(Napi::Env env) {
     using O = DatapathObject;
-    return DefineClass(
-        env, "Datapath",
-        {InstanceMethod<&O::register_chunk>("registerSlabChunk"),
-         InstanceMethod<&O::prepare>("prepare"), InstanceMethod<&O::apply>("apply"),
-         InstanceMethod<&O::abort>("abort"), InstanceMethod<&O::poll>("poll"),
-         InstanceMethod<&O::completed>("completed"), InstanceMethod<&O::on_wake>("onWake"),
-         InstanceMethod<&O::start>("start"), InstanceMethod<&O::stop>("stop"),
-         InstanceMethod<&O::step>("step"), InstanceMethod<&O::give_time>("giveTime"),
-         InstanceMethod<&O::exchange>("exchange"), InstanceMethod<&O::status>("status"),
-         InstanceMethod<&O::statistics>("statistics"),
-         InstanceMethod<&O::set_sampling>("setSampling"),
-         InstanceMethod<&O::take_samples>("takeSamples"), InstanceAccessor<&O::samples>("samples"),
-         InstanceAccessor<&O::operations>("operations"), InstanceAccessor<&O::events>("events"),
-         InstanceAccessor<&O::queries>("queries")});
+    return DefineClass(env, "Datapath",
+                       {InstanceMethod<&O::register_chunk>("registerSlabChunk"),
+                        InstanceMethod<&O::prepare>("prepare"),
+                        InstanceMethod<&O::apply>("apply"),
+                        InstanceMethod<&O::abort>("abort"),
+                        InstanceMethod<&O::poll>("poll"),
+                        InstanceMethod<&O::release>("release"),
+                        InstanceMethod<&O::already_written>("alreadyWritten"),
+                        InstanceMethod<&O::end_restore>("endRestore"),
+                        InstanceMethod<&O::completed>("completed"),
+                        InstanceMethod<&O::on_wake>("onWake"),
+                        InstanceMethod<&O::start>("start"),
+                        InstanceMethod<&O::stop>("stop"),
+                        InstanceMethod<&O::step>("step"),
+                        InstanceMethod<&O::give_time>("giveTime"),
+                        InstanceMethod<&O::exchange>("exchange"),
+                        InstanceMethod<&O::status>("status"),
+                        InstanceMethod<&O::statistics>("statistics"),
+                        InstanceMethod<&O::set_sampling>("setSampling"),
+                        InstanceMethod<&O::take_samples>("takeSamples"),
+                        InstanceAccessor<&O::samples>("samples"),
+                        InstanceAccessor<&O::operations>("operations"),
+                        InstanceAccessor<&O::events>("events"),
+                        InstanceAccessor<&O::queries>("queries")});
   }
 
   explicit DatapathObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DatapathObject>(info) {
@@ -102,6 +112,17 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
     const unsigned n = datapath_->poll(reinterpret_cast<Event*>(event_words_), kEventsMax);
     if (listening_ && n < kEventsMax) datapath_->arm();
     return Napi::Number::New(info.Env(), n);
+  }
+
+  void release(const Napi::CallbackInfo& info) {
+    datapath_->release(info[0].As<Napi::Number>().Uint32Value());
+  }
+  void already_written(const Napi::CallbackInfo& info) {
+    const std::uint32_t count = std::min(info[0].As<Napi::Number>().Uint32Value(), kEventsMax);
+    datapath_->already_written(reinterpret_cast<const Event*>(event_words_), count);
+  }
+  void end_restore(const Napi::CallbackInfo& info) {
+    if (Status status = datapath_->end_restore(); !status) throw_error(info.Env(), status.error());
   }
 
   Napi::Value completed(const Napi::CallbackInfo& info) {

@@ -15,6 +15,8 @@
 #include <cstring>
 #include <new>
 
+#include "memory/region_place.h"
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -49,23 +51,6 @@ std::string read_line(const char* path) {
     std::fclose(file);
   }
   return line;
-}
-
-// The kernel puts the choice in force in brackets: "always [madvise] never".
-bool has_choice(const std::string& line, const char* choice) {
-  return line.find(choice) != std::string::npos;
-}
-
-// True when the kernel gives 2 MB pages at first touch to shared memory that asks by madvise.
-bool kernel_gives_transparent_pages() {
-  const std::string own =
-      read_line("/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/shmem_enabled");
-  const std::string all = read_line("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
-  if (has_choice(all, "[deny]")) return false;
-  if (has_choice(all, "[force]")) return true;
-  const std::string& line = own.empty() || has_choice(own, "[inherit]") ? all : own;
-  return has_choice(line, "[always]") || has_choice(line, "[within_size]") ||
-         has_choice(line, "[advise]");
 }
 
 std::string system_error(const std::string& what) { return what + ": " + std::strerror(errno); }
@@ -216,20 +201,20 @@ Status Region::open_memory(const RegionOptions& options) {
   }
   // Nobody whom the descriptor is given to may shrink the file: that would be a SIGBUS here.
   fcntl(fd_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-  if (options.pages != PagePolicy::Off) warn_of_small_pages(options.bytes);
+  if (options.pages != PagePolicy::Off) warn_of_small_pages(options.bytes, false);
   return Ok{};
 }
 
-void Region::warn_of_small_pages(std::size_t bytes) {
+void Region::warn_of_small_pages(std::size_t bytes, bool on_tmpfs) {
   const std::string pages = std::to_string(round_up(bytes, k2MBytes) / k2MBytes);
   std::string text = "packet memory is on ";
   text += pages_ == PageKind::Transparent ? "transparent huge pages" : "4 kB pages";
   text += ", which costs a few cycles a packet: the kernel has not " + pages +
           " free 2 MB pages; reserve them with `sysctl vm.nr_hugepages=" + pages + "`";
   if (pages_ == PageKind::Small) {
-    text +=
-        ", or allow transparent ones with `echo advise > "
-        "/sys/kernel/mm/transparent_hugepage/shmem_enabled`";
+    text += on_tmpfs ? ", or allow transparent ones with `mount -o remount,huge=advise /dev/shm`"
+                     : ", or allow transparent ones with `echo advise > "
+                       "/sys/kernel/mm/transparent_hugepage/shmem_enabled`";
   }
   warning_ = warning_.empty() ? text : text + "; " + warning_;
 }
@@ -254,12 +239,20 @@ Status Region::open_file(const RegionOptions& options) {
     }
   } else if (known && type == kTmpfsMagic) {
     pages_ = PageKind::Small;
+    if (options.pages != PagePolicy::Off &&
+        tmpfs_gives_huge_pages(machine_mounts(), options.path)) {
+      pages_ = PageKind::Transparent;
+    }
     const std::size_t bytes = round_up(options.bytes, system_page_bytes());
-    // A tmpfs has a size limit that memfd has not: what is not taken now may be SIGBUS later.
-    if (ftruncate(fd_, static_cast<off_t>(bytes)) != 0 ||
-        posix_fallocate(fd_, 0, static_cast<off_t>(bytes)) != 0 ||
+    // A tmpfs has a size limit that a memfd has not: what is not there now may be SIGBUS later.
+    // It is not taken at once all the same, since most of a region is never touched.
+    const auto room =
+        static_cast<std::uint64_t>(system.f_bavail) * static_cast<std::uint64_t>(system.f_bsize);
+    if ((system.f_blocks != 0 && room < bytes) ||
         !map(bytes, system_page_bytes(), options.numa_node)) {
-      result = Error{"no room for " + std::to_string(bytes) + " bytes at " + options.path, ""};
+      result = Error{"no room for " + std::to_string(bytes >> 20) + " MB at " + options.path, ""};
+    } else if (options.pages != PagePolicy::Off) {
+      warn_of_small_pages(options.bytes, true);
     }
   } else {
     result = Error{options.path + " is neither on hugetlbfs nor on tmpfs (such as /dev/shm)", ""};

@@ -104,7 +104,7 @@ class Region {
   bool map(std::size_t bytes, std::size_t page_bytes, int numa_node) noexcept;
   bool map_aligned(std::size_t bytes) noexcept;
   bool take_huge_pages() noexcept;
-  void warn_of_small_pages(std::size_t bytes);
+  void warn_of_small_pages(std::size_t bytes, bool on_tmpfs);
   void unmap() noexcept;
   void write_header() noexcept;
 

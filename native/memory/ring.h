@@ -54,6 +54,11 @@ class alignas(kCacheLine) SingleEnd {
     return done_.load(std::memory_order_acquire);
   }
   void start(std::uint64_t limit) noexcept { limit_seen_ = limit; }
+  void advance(std::uint64_t position) noexcept {
+    limit_seen_ = position;
+    // Release: pairs with the acquire in done(): the slots were read before.
+    done_.store(position, std::memory_order_release);
+  }
 
  private:
   std::atomic<std::uint64_t> done_{0};
@@ -181,6 +186,19 @@ class BasicRing {
   [[gnu::always_inline]] bool dequeue_bulk(T* objects, unsigned n) noexcept {
     return take(objects, n, true) == n;
   }
+  // Taking in two steps: objects are looked at where they lie, and given up later, so that a
+  // process that dies in between leaves them in the ring. For a single consumer.
+  /// Position behind the last object that was put in. Threads: any.
+  std::uint64_t produced() const noexcept { return producer_.done(); }
+  /// Position of the first object that was not given up. Threads: any.
+  std::uint64_t consumed() const noexcept { return consumer_.done(); }
+  /// The object at a position between the two. Threads: consumer.
+  const T& at(std::uint64_t position) const noexcept {
+    return reinterpret_cast<const T*>(this + 1)[position & mask_];
+  }
+  /// Gives up everything before `position`. Threads: consumer.
+  void release(std::uint64_t position) noexcept { consumer_.advance(position); }
+
   /// Objects inside; exact when both sides rest, else a moment's view. Threads: any.
   std::uint32_t size() const noexcept {
     const std::uint64_t taken = consumer_.done();

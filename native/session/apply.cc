@@ -72,6 +72,7 @@ void Sessions::carry_over(Prepared& change, SessionView& old, Nanoseconds now,
 void Sessions::apply(std::uint32_t ticket, Nanoseconds now, EventSink& sink) noexcept {
   Prepared& change = prepared_[ticket];
   const SessionIndex session = change.session;
+  const UsageStep step(view(session), sink);
   if (change.kind == OperationKind::Create) {
     apply_new(change, now);
     start_buckets(change, nullptr, now);

@@ -43,7 +43,12 @@ struct Event {
   std::uint32_t ticket;  ///< ticket + 1 of the operation that asked, 0: unasked
   std::uint32_t qfi;
   std::uint32_t address[4];
-  std::uint32_t reserved[6];
+  /// Which event it is, for a restart that finds it both here and in the store: the run that
+  /// made it, its worker, and its position in that worker's ring.
+  std::uint32_t run;
+  std::uint32_t worker;
+  std::uint64_t position;
+  std::uint32_t reserved[2];
 };
 static_assert(sizeof(Event) == 128);
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "session/record.h"
+
 namespace sluice {
 namespace {
 
@@ -49,6 +51,13 @@ bool quota_used_up(const UrrState& urr) noexcept {
 }
 
 }  // namespace
+
+std::uint32_t urr_definition(const std::uint32_t* urr) noexcept {
+  // The words behind are places of lists, which another version of the record moves.
+  std::uint32_t hash = 0x811c9dc5;
+  for (unsigned i = 0; i < record::urr::Linked; ++i) hash = (hash ^ urr[i]) * 0x01000193;
+  return hash;
+}
 
 void usage_fold(SessionView& session) noexcept {
   Account& account = *session.account;
@@ -130,6 +139,7 @@ bool usage_report(SessionView& session, UrrState& urr, std::uint32_t triggers, s
 
 bool usage_count_slow(SessionView& session, Direction direction, unsigned set_index,
                       std::uint32_t bytes, Nanoseconds now, EventSink& sink) noexcept {
+  const UsageStep step(session, sink);
   Account& account = *session.account;
   const auto d = static_cast<unsigned>(direction);
   UsageSet& set = account.sets(direction)[set_index - 1];
@@ -170,6 +180,7 @@ bool usage_count_slow(SessionView& session, Direction direction, unsigned set_in
 
 bool usage_retry(SessionView& session, Nanoseconds now, EventSink& sink) noexcept {
   if (session.account == nullptr) return true;
+  const UsageStep step(session, sink);
   Account& account = *session.account;
   usage_fold(session);
   bool sent = true;

@@ -21,8 +21,10 @@ enum Volume : unsigned { kTotal = 0, kUplink = 1, kDownlink = 2 };
 struct UrrState {
   std::uint32_t id;
   std::uint32_t sequence;
-  std::uint32_t flags;    ///< kUrr…
-  std::uint32_t pending;  ///< triggers of a report that the event ring had no room for
+  std::uint32_t flags;       ///< kUrr…
+  std::uint32_t pending;     ///< triggers of a report that the event ring had no room for
+  std::uint32_t definition;  ///< of what the control plane asked for; see urr_definition()
+  std::uint32_t reserved;
   std::uint64_t bytes[kDirections];
   std::uint64_t packets[kDirections];
   std::uint64_t threshold[3];   ///< by Volume; kUnlimited: none
@@ -89,7 +91,29 @@ class EventSink {
   /// at any time set before.
   virtual void schedule(TimerNode& timer, Nanoseconds deadline) noexcept = 0;
   virtual void cancel(TimerNode& timer) noexcept = 0;
+  /// See UsageStep.
+  virtual void begin_step(const SessionView&) noexcept {}
+  virtual void end_step() noexcept {}
 };
+
+/// While it lives, what happens to the usage of a session is one step for whoever reads the
+/// region after a crash: all of it happened, or nothing did and no report of it was seen.
+/// Everything that changes an Account opens one; an inner one belongs to the outer.
+class UsageStep {
+ public:
+  UsageStep(const SessionView& session, EventSink& sink) noexcept : sink_(sink) {
+    sink.begin_step(session);
+  }
+  ~UsageStep() { sink_.end_step(); }
+  UsageStep(const UsageStep&) = delete;
+  UsageStep& operator=(const UsageStep&) = delete;
+
+ private:
+  EventSink& sink_;
+};
+
+/// Tells a URR from one of the same ID that asks for something else. `urr`: its record words.
+std::uint32_t urr_definition(const std::uint32_t* urr) noexcept;
 
 /// Moves what was spent into the URRs; credits are zero afterwards.
 void usage_fold(SessionView& session) noexcept;

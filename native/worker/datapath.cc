@@ -30,7 +30,8 @@ Datapath::~Datapath() { stop(); }
 
 Result<std::unique_ptr<Datapath>> Datapath::create(DatapathConfig config) {
   std::unique_ptr<Datapath> datapath(new Datapath(std::move(config)));
-  for (const auto step : {&Datapath::plan, &Datapath::make_network, &Datapath::make_memory}) {
+  for (const auto step : {&Datapath::plan, &Datapath::make_network, &Datapath::take_over_usage,
+                          &Datapath::make_memory, &Datapath::make_usage_directory}) {
     if (Status status = (datapath.get()->*step)(); !status) return status.error();
   }
   return datapath;
@@ -100,7 +101,7 @@ Status Datapath::make_memory() {
   options.bytes = packet_memory_bytes(config_);
   options.pages = config_.hugepages;
   options.numa_node = config_.workers == 0 ? -1 : static_cast<int>(places_[0].numa_node);
-  auto region = Region::create(options);
+  auto region = make_region(options);
   if (!region) return region.error();
   region_ = std::move(region).value();
   if (!region_->warning().empty()) warnings_.push_back(region_->warning());
@@ -174,6 +175,7 @@ Status Datapath::make_workers() {
     auto worker = Worker::create(config);
     if (!worker) return worker.error();
     workers_.push_back(std::move(worker).value());
+    enter_worker(w);
   }
   for (const auto& from : workers_) {
     for (const auto& to : workers_) {
@@ -233,6 +235,7 @@ void Datapath::stop() {
     workers_[w]->discard();
   }
   running_ = false;
+  keep_usage();
   // Queues end with their ports; what they counted is kept.
   final_statistics_ = collect_statistics();
   for (const auto& port : ports_) port->close();

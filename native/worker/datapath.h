@@ -9,9 +9,16 @@
 #include <thread>
 #include <vector>
 
+#include "session/survival/salvage.h"
 #include "worker/worker.h"
 
 namespace sluice {
+
+/// How usage outlives the process.
+struct SurvivalConfig {
+  std::string name;      ///< of the region's file, the data folder's own; empty: nothing survives
+  std::string snapshot;  ///< path in the data folder for usage between two runs
+};
 
 struct DatapathConfig {
   std::uint32_t packets_max = 16384;
@@ -21,6 +28,7 @@ struct DatapathConfig {
   PollMode poll = PollMode::Auto;
   SessionsConfig sessions;
   std::vector<PortConfig> ports;
+  SurvivalConfig survival;
   /// Called on a worker's thread when poll() has something and was armed.
   std::function<void()> wake = [] {};
 };
@@ -72,8 +80,16 @@ class Datapath {
   /// @return the number that completed() reaches when all of these are in force.
   std::uint64_t apply(const std::uint32_t* tickets, unsigned count);
   void abort(const std::uint32_t* tickets, unsigned count);
-  /// Copies up to `max` events; fewer than `max` means that there are no more.
+  /// Copies up to `max` events; fewer than `max` means that there are no more. They stay where
+  /// a restart finds them until release().
   unsigned poll(Event* out, unsigned max);
+  /// The next `count` events, in the order of poll(), are kept elsewhere now.
+  void release(unsigned count);
+  /// Events of earlier runs that the store has. Before any session is restored.
+  void already_written(const Event* events, unsigned count);
+  /// All sessions are back and all that poll() gave is in the store: what the earlier run left
+  /// is given up. Once, before start().
+  Status end_restore();
   std::uint64_t completed() const noexcept { return completed_; }
   /// Asks for one wake() call when there is something to poll.
   void arm() noexcept;
@@ -115,6 +131,14 @@ class Datapath {
   Status plan();
   Status make_network();
   Status make_memory();
+  Status read_leftover(const std::string& path, bool wanted);
+  Status take_over_usage();
+  Result<std::unique_ptr<Region>> make_region(RegionOptions options);
+  Status make_usage_directory();
+  void enter_worker(unsigned worker);
+  void send_salvaged_events();
+  void carry_on(SessionIndex session, Nanoseconds now);
+  void keep_usage();
   Status open_ports();
   Status make_workers();
   DatapathStatistics collect_statistics() const;
@@ -185,6 +209,20 @@ class Datapath {
   unsigned sample_turn_ = 0;
   std::vector<std::uint64_t> reached_;
   QuietSink quiet_sink_;
+  /// Events that were polled and not released, in order; kQuiet: of the quiet sink.
+  struct Polled {
+    unsigned worker;
+    unsigned count;
+  };
+  static constexpr unsigned kQuiet = ~0u;
+  unsigned poll_events(Event* out, unsigned max);
+  void note_polled(unsigned worker, unsigned count);
+  std::deque<Polled> polled_;
+  std::unique_ptr<Salvage> salvage_;  ///< until end_restore()
+  bool salvage_sent_ = false;
+  UsageDirectory* directory_ = nullptr;
+  std::string region_path_;     ///< empty: a memfd
+  bool survives_ = false;       ///< the region's usage is the truth
   Nanoseconds given_time_ = 0;  ///< by captures or give_time(); 0: the machine's
   Bell bell_;
   DatapathStatistics final_statistics_;  ///< once stopped

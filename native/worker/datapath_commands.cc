@@ -51,6 +51,7 @@ std::uint64_t Datapath::apply(const std::uint32_t* tickets, unsigned count) {
     const Nanoseconds time = now();
     for (unsigned i = 0; i < count; ++i) {
       sessions_->apply(tickets[i], time, quiet_sink_);
+      carry_on(sessions_->session_of(tickets[i]), time);
       sessions_->retire(tickets[i]);
     }
     if (quiet_sink_.events.empty()) completed_ = number;
@@ -95,11 +96,20 @@ void Datapath::drain_inline(unsigned w) {
 }
 
 unsigned Datapath::poll(Event* out, unsigned max) {
+  const unsigned total = poll_events(out, max);
+  // Where nothing survives, there is nothing to keep them for.
+  if (config_.survival.name.empty()) release(total);
+  return total;
+}
+
+unsigned Datapath::poll_events(Event* out, unsigned max) {
   unsigned total = 0;
+  send_salvaged_events();
   while (total < max && !quiet_sink_.events.empty()) {
     out[total++] = quiet_sink_.events.front();
     quiet_sink_.events.pop_front();
   }
+  note_polled(kQuiet, total);
   if (quiet_sink_.events.empty() && batches_.empty() && !running_) completed_ = next_batch_;
   if (workers_.empty()) return total;
   // Completions first, then the events that were pushed before them.
@@ -110,6 +120,8 @@ unsigned Datapath::poll(Event* out, unsigned max) {
     poll_turn_ = (poll_turn_ + 1) % static_cast<unsigned>(workers_.size());
     for (unsigned n = 1; n != 0 && total < max; total += n) {
       n = workers_[poll_turn_]->take_events(out + total, max - total);
+      for (unsigned e = 0; e < n; ++e) out[total + e].run = directory_->run;
+      note_polled(poll_turn_, n);
     }
   }
   if (total == max) return total;
@@ -130,6 +142,23 @@ unsigned Datapath::poll(Event* out, unsigned max) {
     batches_.pop_front();
   }
   return total;
+}
+
+void Datapath::note_polled(unsigned worker, unsigned count) {
+  if (count == 0) return;
+  if (polled_.empty() || polled_.back().worker != worker) polled_.push_back({worker, 0});
+  polled_.back().count += count;
+}
+
+void Datapath::release(unsigned count) {
+  while (count != 0 && !polled_.empty()) {
+    Polled& next = polled_.front();
+    const unsigned n = std::min(count, next.count);
+    if (next.worker != kQuiet) workers_[next.worker]->release_events(n);
+    count -= n;
+    next.count -= n;
+    if (next.count == 0) polled_.pop_front();
+  }
 }
 
 void Datapath::arm() noexcept {

@@ -109,12 +109,21 @@ inline SessionSpec plain_session(std::uint32_t teid, std::uint32_t ue = kUe) {
 class DatapathTest : public ::testing::Test {
  protected:
   virtual unsigned workers() const { return 0; }
+  virtual SurvivalConfig survival() const { return {}; }
   void SetUp() override {
+    open();
+    if (HasFatalFailure()) return;
+    Status started = path_->start();
+    ASSERT_TRUE(started) << started.error().message;
+  }
+  /// A packet path that has not started, in place of the one before.
+  void open() {
     DatapathConfig config;
+    config.survival = survival();
     config.packets_max = 4096;
     config.hugepages = PagePolicy::Off;
     config.workers = workers();
-    config.sessions.slots_per_bucket = 64;
+    config.sessions.slots_per_bucket = slots_per_bucket_;
     config.sessions.slot_bits = kSlotBits;
     config.sessions.teid_key = kKey;
     PortConfig n3, n6;
@@ -129,8 +138,7 @@ class DatapathTest : public ::testing::Test {
     auto made = Datapath::create(std::move(config));
     ASSERT_TRUE(made) << made.error().message;
     path_ = std::move(made).value();
-    Status started = path_->start();
-    ASSERT_TRUE(started) << started.error().message;
+    chunks_ = 0;
   }
   void TearDown() override {
     path_->stop();
@@ -159,6 +167,7 @@ class DatapathTest : public ::testing::Test {
     op.session = session;
     if (spec != nullptr) {
       records_.push_back(RecordBuilder().build(*spec));
+      records_.back()[record::header::SessionIndex] = session;
       op.chunk = chunks_++;
       path_->register_chunk(reinterpret_cast<const std::byte*>(records_.back().data()),
                             records_.back().size() * 4);
@@ -243,6 +252,7 @@ class DatapathTest : public ::testing::Test {
     EXPECT_EQ(in, out);
   }
 
+  std::uint32_t slots_per_bucket_ = 64;
   std::unique_ptr<Datapath> path_;
   std::deque<std::vector<std::uint32_t>> records_;
   std::uint32_t chunks_ = 0;

@@ -24,12 +24,14 @@ Result<std::unique_ptr<Worker>> Worker::create(const Config& config) {
   void* samples = region.allocate(TrafficSampler::Ring::bytes(kSampleRing));
   void* commands = region.allocate(SpscRing<std::uint32_t>::bytes(kCommandRing));
   void* events = region.allocate(SpscRing<Event>::bytes(kEventRing));
-  if (samples == nullptr || commands == nullptr || events == nullptr) {
+  void* journal = region.allocate(sizeof(UsageJournal));
+  if (samples == nullptr || commands == nullptr || events == nullptr || journal == nullptr) {
     return Error{"the memory region has no room for worker rings", "limits"};
   }
   std::unique_ptr<Worker> worker(new Worker(config, samples));
   worker->commands_ = SpscRing<std::uint32_t>::create(commands, kCommandRing);
   worker->events_ = SpscRing<Event>::create(events, kEventRing);
+  worker->journal_ = new (journal) UsageJournal;
   worker->wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   worker->epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
   if (worker->wake_fd_ < 0 || worker->epoll_fd_ < 0) {
@@ -128,6 +130,7 @@ void Worker::expire_timers(Nanoseconds now) noexcept {
     }
     // The timer is an account's first member.
     SessionView session = config_.pipeline.sessions->view(reinterpret_cast<Account&>(node).session);
+    const UsageStep step(session, *this);
     session_timer(session, now, *this);
   });
   next_expiry_ = wheel_.next_deadline(now + kSecond);
@@ -216,15 +219,6 @@ unsigned Worker::drain_commands(Nanoseconds now) noexcept {
     news_ = true;
   }
   return applied;
-}
-
-bool Worker::push(const Event& event) noexcept {
-  if (events_->enqueue_burst(&event, 1) == 0) {
-    ++counters_.events_full;
-    return false;
-  }
-  news_ = true;
-  return true;
 }
 
 void Worker::remember(SessionView& session) noexcept {

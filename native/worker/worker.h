@@ -13,6 +13,7 @@
 #include "memory/ring.h"
 #include "pipeline/pipeline.h"
 #include "port/port.h"
+#include "session/survival/usage_directory.h"
 
 namespace sluice {
 
@@ -102,7 +103,14 @@ class Worker final : public EventSink {
   /// Applies waiting commands; for the control thread only while run() does not run.
   unsigned drain_commands(Nanoseconds now) noexcept;
 
-  bool push(const Event& event) noexcept override;
+  bool push(const Event& event) noexcept override {
+    if (events_->enqueue_burst(&event, 1) == 0) {
+      ++counters_.events_full;
+      return false;
+    }
+    news_ = true;
+    return true;
+  }
   void remember(SessionView& session) noexcept override;
   std::uint64_t realtime_offset() const noexcept override { return realtime_offset_; }
   void schedule(TimerNode& timer, Nanoseconds deadline) noexcept override {
@@ -110,16 +118,34 @@ class Worker final : public EventSink {
     next_expiry_ = std::min(next_expiry_, deadline);
   }
   void cancel(TimerNode& timer) noexcept override { wheel_.cancel(timer); }
+  void begin_step(const SessionView& session) noexcept override {
+    if (step_depth_++ == 0) journal_->open(session, events_->produced());
+  }
+  void end_step() noexcept override {
+    if (--step_depth_ == 0) journal_->close();
+  }
 
   // ---- control thread ----
   /// How many of the tickets were taken; the rest has to be offered again.
   unsigned submit(const std::uint32_t* tickets, unsigned count) noexcept;
   /// Commands applied since the start. Acquire: pairs with the release in drain_commands().
   std::uint64_t completed() const noexcept { return completed_.load(std::memory_order_acquire); }
+  /// Copies events after those already taken; they stay in the ring until they are released.
   unsigned take_events(Event* out, unsigned max) noexcept {
-    return events_->dequeue_burst(out, max);
+    const std::uint64_t end = visible_events();
+    unsigned n = 0;
+    for (; n < max && events_taken_ != end; ++n, ++events_taken_) {
+      out[n] = events_->at(events_taken_);
+      out[n].worker = config_.id;
+      out[n].position = events_taken_;
+    }
+    return n;
   }
-  bool has_events() const noexcept { return events_->size() != 0; }
+  void release_events(unsigned count) noexcept { events_->release(events_->consumed() + count); }
+  bool has_events() const noexcept { return visible_events() != events_taken_; }
+  /// For the region's directory.
+  const SpscRing<Event>* events() const noexcept { return events_; }
+  const UsageJournal* journal() const noexcept { return journal_; }
   /// Gives the worker an errand, which has to stay until it is done(); the bell rings then.
   /// False: it has one already.
   bool post(Errand& errand) noexcept;
@@ -152,12 +178,15 @@ class Worker final : public EventSink {
   std::uint64_t read_realtime_offset() const noexcept;
   void sleep() noexcept;
   bool has_work() const noexcept;
+  std::uint64_t visible_events() const noexcept { return journal_->visible(events_->produced()); }
 
   Config config_;
   TrafficSampler sampler_;
   Pipeline pipeline_;
   SpscRing<std::uint32_t>* commands_ = nullptr;
   SpscRing<Event>* events_ = nullptr;
+  UsageJournal* journal_ = nullptr;
+  unsigned step_depth_ = 0;
   std::vector<PacketRing*> incoming_;  ///< one per other worker
   std::vector<PacketRing*> outgoing_;  ///< by worker; null for itself
   std::vector<Worker*> others_;        ///< by worker
@@ -181,7 +210,8 @@ class Worker final : public EventSink {
   WorkerCounters counters_;
   int wake_fd_ = -1;
   int epoll_fd_ = -1;
-  bool must_poll_ = false;  ///< a queue cannot wake us
+  bool must_poll_ = false;                              ///< a queue cannot wake us
+  alignas(kCacheLine) std::uint64_t events_taken_ = 0;  ///< the control thread's
   alignas(kCacheLine) std::atomic<std::uint64_t> completed_{0};
   alignas(kCacheLine) std::atomic<unsigned> sleeping_{0};
   std::atomic<bool> stop_{false};

@@ -175,6 +175,7 @@ PrepareError Compiler::make_account(const RecordReader& record, const RecordRead
     const std::uint32_t* u = record.urr(i);
     UrrState& state = account->urrs()[i];
     state.id = u[urr::Id];
+    state.definition = urr_definition(u);
     for (unsigned v = 0; v < 3; ++v) {
       const auto value = [&](unsigned word, std::uint32_t flag) {
         return u[urr::Flags] & (flag << v)

@@ -1,0 +1,274 @@
+#include "session/survival/salvage.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/clock.h"
+
+namespace sluice {
+namespace {
+
+/// "Worker" of the reports that carry_on() makes; their position is the URR's.
+constexpr std::uint32_t kCarriedWorker = 0xffff;
+
+/// What is carried of a URR, there and back.
+CarriedUrr keep(const UrrState& u, std::uint64_t realtime_offset) {
+  CarriedUrr c{};
+  c.id = u.id;
+  c.definition = u.definition;
+  c.sequence = u.sequence;
+  c.flags = u.flags;
+  c.pending = u.pending;
+  std::copy(std::begin(u.bytes), std::end(u.bytes), c.bytes);
+  std::copy(std::begin(u.packets), std::end(u.packets), c.packets);
+  std::copy(std::begin(u.quota_left), std::end(u.quota_left), c.quota_left);
+  c.since_time = u.since + realtime_offset;
+  return c;
+}
+
+void restore_to(UrrState& u, const CarriedUrr& c, std::uint64_t realtime_offset, Nanoseconds now) {
+  u.sequence = c.sequence;
+  u.flags = c.flags;
+  u.pending = c.pending;
+  std::copy(std::begin(c.bytes), std::end(c.bytes), u.bytes);
+  std::copy(std::begin(c.packets), std::end(c.packets), u.packets);
+  std::copy(std::begin(c.quota_left), std::end(c.quota_left), u.quota_left);
+  // A machine that was started anew has a younger monotonic clock: then the start is its own.
+  u.since = c.since_time > realtime_offset ? std::min(c.since_time - realtime_offset, now) : 0;
+}
+
+bool inside(const Region& region, std::uint64_t offset, std::uint64_t bytes) {
+  return offset != 0 && offset % 8 == 0 && offset <= region.size() &&
+         bytes <= region.size() - offset;
+}
+
+std::uint32_t place_of(SessionIndex session, std::uint32_t slots_per_bucket) {
+  return session / slots_per_bucket << 16 | session % slots_per_bucket;
+}
+
+}  // namespace
+
+struct Salvage::Source {
+  Region& region;
+  const UsageDirectory& directory;
+  std::uint64_t realtime_offset;
+  /// The journals of workers that ended inside a step, by worker.
+  std::vector<const UsageJournal*> open;
+};
+
+Status Salvage::read(Region& region) {
+  const auto section = region.find(RegionSection::Usage);
+  if (section.size() < sizeof(UsageDirectory)) return Error{"it names no usage", ""};
+  const auto& directory = *reinterpret_cast<const UsageDirectory*>(section.data());
+  if (directory.layout != usage_layout()) {
+    return Error{"another version of the program wrote it", ""};
+  }
+  const std::uint64_t sessions = std::uint64_t{directory.slots_per_bucket} * kBuckets;
+  bool whole =
+      sessions != 0 && sessions <= kSessionIndexMax + 1ull && directory.workers <= kUsageWorkersMax;
+  for (const std::uint64_t flows : directory.flows) {
+    whole = whole && inside(region, flows, sessions * sizeof(Flow));
+  }
+  for (unsigned w = 0; whole && w < directory.workers; ++w) {
+    whole = inside(region, directory.worker[w].events, sizeof(SpscRing<Event>)) &&
+            inside(region, directory.worker[w].journal, sizeof(UsageJournal));
+  }
+  if (!whole) return Error{"it is damaged", ""};
+  *this = {};
+  run_ = directory.run;
+  started_ = directory.started;
+  Source source{region, directory, Clock::machine().realtime_offset(), {}};
+  for (unsigned w = 0; w < directory.workers; ++w) {
+    const auto& journal =
+        *reinterpret_cast<const UsageJournal*>(region.at(directory.worker[w].journal));
+    if (journal.open_from.load(std::memory_order_acquire) != UsageJournal::kClosed) {
+      source.open.push_back(&journal);
+    }
+    take_events(source, w);
+  }
+  for (SessionIndex index = 0; index < sessions; ++index) take_session(source, index);
+  index();
+  return Ok{};
+}
+
+void Salvage::take_events(const Source& source, unsigned worker) {
+  const UsageDirectory::Worker& at = source.directory.worker[worker];
+  const auto& ring = *reinterpret_cast<const SpscRing<Event>*>(source.region.at(at.events));
+  const auto& journal = *reinterpret_cast<const UsageJournal*>(source.region.at(at.journal));
+  const std::uint64_t end = journal.visible(ring.produced());
+  std::uint64_t position = ring.consumed();
+  if (end < position || end - position > ring.capacity() ||
+      !inside(source.region, at.events, SpscRing<Event>::bytes(ring.capacity()))) {
+    ++unreadable_;
+    return;
+  }
+  for (; position < end; ++position) {
+    Event event = ring.at(position);
+    event.session = place_of(event.session, source.directory.slots_per_bucket);
+    event.ticket = 0;  // nobody waits for it any more
+    event.run = run_;
+    event.worker = worker;
+    event.position = position;
+    events_.push_back(event);
+  }
+}
+
+void Salvage::take_session(const Source& source, SessionIndex session) {
+  Flow flows[kDirections];
+  for (unsigned d = 0; d < kDirections; ++d) {
+    const std::byte* at = source.region.at(source.directory.flows[d]) + session * sizeof(Flow);
+    std::memcpy(static_cast<void*>(&flows[d]), at, sizeof(Flow));
+  }
+  const std::byte* account = nullptr;
+  std::uint32_t bytes = 0;
+  const UsageJournal* step = nullptr;
+  for (const UsageJournal* open : source.open) {
+    if (open->session == session) step = open;
+  }
+  if (step != nullptr) {
+    account = step->account;
+    bytes = std::min<std::uint32_t>(step->account_bytes, UsageJournal::kAccountBytesMax);
+    for (unsigned d = 0; d < kDirections; ++d) {
+      flows[d].rules.incarnation = step->incarnation;
+      flows[d].state.usage_left = step->usage_left[d];
+      flows[d].state.usage_packets = step->usage_packets[d];
+    }
+    if (bytes == 0) return;  // it was on its way in
+  } else {
+    if ((flows[0].state.flags & kFlowLive) == 0 || flows[0].state.account == 0) return;
+    const std::uint64_t offset = std::uint64_t{flows[0].state.account} * 8;
+    if (inside(source.region, offset, sizeof(Account))) {
+      account = source.region.at(offset);
+      bytes = reinterpret_cast<const Account*>(account)->bytes;
+      if (!inside(source.region, offset, bytes)) account = nullptr;
+    }
+  }
+  const auto* head = reinterpret_cast<const Account*>(account);
+  if (head == nullptr || bytes < sizeof(Account) || head->session != session ||
+      head->urr_count > kUrrsMax || bytes > UsageJournal::kAccountBytesMax ||
+      Account::size(head->set_count[0] + head->set_count[1], head->urr_count, 0) > bytes) {
+    ++unreadable_;
+    return;
+  }
+  alignas(Account) std::byte copy[UsageJournal::kAccountBytesMax];
+  std::memcpy(copy, account, bytes);
+  SessionView view{session, {&flows[0], &flows[1]}, reinterpret_cast<Account*>(copy)};
+  usage_fold(view);
+  const Entry entry{place_of(session, source.directory.slots_per_bucket),
+                    flows[0].rules.incarnation, static_cast<std::uint32_t>(urrs_.size()),
+                    head->urr_count};
+  for (unsigned i = 0; i < entry.count; ++i) {
+    urrs_.push_back(keep(view.account->urrs()[i], source.realtime_offset));
+  }
+  if (entry.count != 0) sessions_.push_back(entry);
+}
+
+void Salvage::index() {
+  slots_ = 1;
+  for (const Entry& e : sessions_) slots_ = std::max(slots_, (e.place & 0xffff) + 1);
+  by_place_.assign(std::size_t{slots_} * kBuckets, 0);
+  for (std::uint32_t i = 0; i < sessions_.size(); ++i) {
+    const std::uint32_t place = sessions_[i].place;
+    by_place_[std::size_t{place >> 16 & 0xff} * slots_ + (place & 0xffff)] = i + 1;
+  }
+}
+
+const Salvage::Entry* Salvage::find(std::uint32_t place, std::uint32_t incarnation) const noexcept {
+  if ((place & 0xffff) >= slots_) return nullptr;
+  const std::uint32_t at = by_place_[std::size_t{place >> 16} * slots_ + (place & 0xffff)];
+  if (at == 0 || sessions_[at - 1].incarnation != incarnation) return nullptr;
+  return &sessions_[at - 1];
+}
+
+void Salvage::written(const Event& event) {
+  if (event.run == 0) return;
+  written_.insert({event.run, event.worker, event.position});
+  std::uint64_t& next = ring_next_[{event.run, event.worker}];
+  next = std::max(next, event.position + 1);
+  if (event.kind != EventKind::Usage) return;
+  std::uint32_t& sequence = sequences_[{event.session, event.incarnation, event.id}];
+  sequence = std::max(sequence, event.sequence + 1);
+}
+
+bool Salvage::is_written(const Event& event) const {
+  if (event.worker == kCarriedWorker) {
+    return written_.contains({event.run, event.worker, event.position});
+  }
+  // Events of a ring were written in their order.
+  const auto next = ring_next_.find({event.run, event.worker});
+  return next != ring_next_.end() && event.position < next->second;
+}
+
+void Salvage::send_events(std::uint32_t slots_per_bucket, EventSink& sink) {
+  for (Event event : events_) {
+    const std::uint32_t slot = event.session & 0xffff;
+    if (slot >= slots_per_bucket) continue;
+    event.session = (event.session >> 16) * slots_per_bucket + slot;
+    if (is_written(event)) continue;
+    sink.push(event);
+    written(event);
+  }
+}
+
+void Salvage::report(const SessionView& session, std::size_t urr, std::uint32_t triggers,
+                     Nanoseconds now, EventSink& sink) const {
+  const CarriedUrr& c = urrs_[urr];
+  Event event{};
+  event.kind = EventKind::Usage;
+  event.session = session.index;
+  event.incarnation = session.flows[0]->rules.incarnation;
+  event.id = c.id;
+  event.sequence = c.sequence;
+  event.triggers = triggers | c.pending;
+  for (unsigned d = 0; d < kDirections; ++d) {
+    event.bytes[d] = c.bytes[d];
+    event.packets[d] = c.packets[d];
+  }
+  event.start_time = c.since_time;
+  event.end_time = std::max(now + sink.realtime_offset(), c.since_time);
+  event.duration_ns = event.end_time - event.start_time;
+  event.run = run_;
+  event.worker = kCarriedWorker;
+  event.position = urr;
+  if (!is_written(event)) sink.push(event);
+}
+
+void Salvage::carry_on(SessionView& session, std::uint32_t slots_per_bucket, Nanoseconds now,
+                       EventSink& sink) {
+  const std::uint32_t incarnation = session.flows[0]->rules.incarnation;
+  const Entry* entry = find(place_of(session.index, slots_per_bucket), incarnation);
+  const std::uint64_t offset = sink.realtime_offset();
+  const unsigned count = session.account == nullptr ? 0 : session.account->urr_count;
+  std::uint64_t taken = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    UrrState& state = session.account->urrs()[i];
+    const CarriedUrr* from = nullptr;
+    for (std::uint32_t k = 0; entry != nullptr && k < entry->count; ++k) {
+      const CarriedUrr& c = urrs_[entry->first + k];
+      if (c.id != state.id || c.definition != state.definition) continue;
+      from = &c;
+      taken |= 1ull << k;
+    }
+    if (from != nullptr) {
+      restore_to(state, *from, offset, now);
+      if (state.pending != 0) {
+        report(session, static_cast<std::size_t>(from - urrs_.data()), 0, now, sink);
+        state.bytes[0] = state.bytes[1] = state.packets[0] = state.packets[1] = 0;
+        state.pending = 0;
+        state.since = now;
+        ++state.sequence;
+      }
+    } else if (entry == nullptr) {
+      // Its deletion was carried out and reported, and never stored.
+      const auto reported = sequences_.find({session.index, incarnation, state.id});
+      if (reported != sequences_.end()) state.sequence = reported->second;
+    }
+  }
+  for (std::uint32_t k = 0; entry != nullptr && k < entry->count; ++k) {
+    if ((taken >> k & 1) == 0) report(session, entry->first + k, kTriggerTermination, now, sink);
+  }
+  if (entry != nullptr) ++carried_;
+  if (taken != 0) usage_grant(session);
+}
+
+}  // namespace sluice
