@@ -13,6 +13,7 @@ import { type Database, open, type RootDatabase } from 'lmdb';
 import { SluiceError } from '../base/errors.js';
 import { bootId, FolderLock } from './folder-lock.js';
 import { flushFile, readState, STORE_FORMAT, writeState } from './folder-state.js';
+import { LmdbRecords, openRecords } from './lmdb-records.js';
 import type { RecordVisitor, Store } from './store.js';
 
 export interface EmbeddedStoreOptions {
@@ -23,17 +24,12 @@ export interface EmbeddedStoreOptions {
 }
 
 const DATABASE_FILE = 'data.mdb';
-const WORD = 2 ** 32;
 
 /** A promise of lmdb: settled when committed; `flushed` when on disk. */
 type Committed = Promise<boolean> & { readonly flushed?: Promise<unknown> };
-/** Where lmdb leaves a value while scanning: valid until it moves on. */
-interface Sight {
-  bytes: Uint8Array;
-  length: number;
-}
-
 export class EmbeddedStore implements Store {
+  readonly reports: LmdbRecords;
+  readonly #sessions: LmdbRecords;
   #pending: Committed | null = null;
   #last: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | null = null;
@@ -43,11 +39,14 @@ export class EmbeddedStore implements Store {
     private readonly sync: boolean,
     private readonly lock: FolderLock,
     private readonly root: RootDatabase,
-    private readonly records: Database<unknown, number>,
     private readonly meta: Database<Buffer, string>,
     readonly recoveryTimeStamp: number,
     readonly lost: string,
-  ) {}
+  ) {
+    const gather = (promise: Promise<boolean>) => this.#gather(promise);
+    this.#sessions = new LmdbRecords(openRecords(root, 'records'), gather);
+    this.reports = new LmdbRecords(openRecords(root, 'reports'), gather);
+  }
 
   /** Opens or makes the folder; a SluiceError says what is wrong with it. */
   static open(options: EmbeddedStoreOptions): EmbeddedStore {
@@ -67,9 +66,8 @@ export class EmbeddedStore implements Store {
       // From here on until close() an async folder may hold what is not on disk.
       writeState(folder, state(sync, stamp));
       const root = openRoot(folder, sync);
-      const records = root.openDB<unknown, number>({ name: 'records', ...recordOptions() });
       const meta = root.openDB<Buffer, string>({ name: 'meta', encoding: 'binary' });
-      return new EmbeddedStore(folder, sync, lock, root, records, meta, stamp, lost);
+      return new EmbeddedStore(folder, sync, lock, root, meta, stamp, lost);
     } catch (error) {
       lock.release();
       if (error instanceof SluiceError) throw error;
@@ -82,10 +80,10 @@ export class EmbeddedStore implements Store {
   }
 
   put(key: number, chunk: Uint8Array, offset: number, length: number): void {
-    this.#gather(this.records.put(key, span(chunk, offset, length)));
+    this.#sessions.put(key, chunk, offset, length);
   }
   remove(key: number): void {
-    this.#gather(this.records.remove(key));
+    this.#sessions.remove(key);
   }
   putMeta(name: string, value: Uint8Array): void {
     this.#gather(this.meta.put(name, Buffer.from(value)));
@@ -104,18 +102,13 @@ export class EmbeddedStore implements Store {
     return this.meta.get(name);
   }
   recordCount(): number {
-    return (this.records.getStats() as { entryCount: number }).entryCount;
+    return this.#sessions.recordCount();
   }
   lastKey(): number {
-    for (const key of this.records.getKeys({ reverse: true, limit: 1 })) return key;
-    return -1;
+    return this.#sessions.lastKey();
   }
-
   scan(after: number, visit: RecordVisitor): void {
-    for (const { key, value } of this.records.getRange({ start: after + 1 })) {
-      const { bytes, length } = value as Sight;
-      if (!visit(key, bytes, length)) return;
-    }
+    this.#sessions.scan(after, visit);
   }
 
   close(): Promise<void> {
@@ -197,58 +190,6 @@ function openRoot(folder: string, sync: boolean): RootDatabase {
   return sync
     ? open({ ...common, overlappingSync: true, separateFlushed: true })
     : open({ ...common, noSync: true, overlappingSync: false });
-}
-
-/** What lmdb's put() takes in place of a view: bytes from start to end, read during the call. */
-interface Span extends Uint8Array {
-  start?: number;
-  end?: number;
-}
-
-/** Marks a part of a chunk. A view for each put would cost more than the rest of it here. */
-function span(chunk: Uint8Array, offset: number, length: number): Span {
-  const marked = chunk as Span;
-  marked.start = offset;
-  marked.end = offset + length;
-  return marked;
-}
-
-/** Keys of 8 bytes, most significant first; values as they are, and seen in place. */
-function recordOptions() {
-  const sight: Sight = { bytes: new Uint8Array(0), length: 0 };
-  return {
-    keyEncoder: { writeKey, readKey },
-    encoder: {
-      encode: (value: unknown) => value,
-      decode: (bytes: Uint8Array, length: number) => {
-        sight.bytes = bytes;
-        sight.length = length;
-        return sight;
-      },
-    },
-  };
-}
-
-function writeKey(key: number, target: Uint8Array, start: number): number {
-  let high = Math.floor(key / WORD);
-  let low = key >>> 0;
-  for (let i = 3; i >= 0; i--) {
-    target[start + i] = high & 0xff;
-    high >>>= 8;
-    target[start + 4 + i] = low & 0xff;
-    low >>>= 8;
-  }
-  return start + 8;
-}
-
-function readKey(source: Uint8Array, start: number): number {
-  let high = 0;
-  let low = 0;
-  for (let i = 0; i < 4; i++) {
-    high = high * 256 + source[start + i]!;
-    low = low * 256 + source[start + 4 + i]!;
-  }
-  return high * WORD + low;
 }
 
 async function reason(error: unknown): Promise<string> {

@@ -1,6 +1,6 @@
 /** What every store promises; each implementation's test runs this suite. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Store } from './store.js';
+import type { NumberedRecords, Store } from './store.js';
 
 export interface StoreUnderTest {
   /** Opens the same contents again; the store before was closed. */
@@ -10,7 +10,7 @@ export interface StoreUnderTest {
 
 const chunk = new Uint8Array(4096).map((_, i) => i & 0xff);
 
-function all(store: Store, after = -1): [number, number[]][] {
+function all(store: NumberedRecords, after = -1): [number, number[]][] {
   const found: [number, number[]][] = [];
   store.scan(after, (key, bytes, length) => {
     found.push([key, [...bytes.subarray(0, length)]]);
@@ -37,73 +37,99 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       under.cleanUp();
     });
 
-    it('starts empty', () => {
-      expect(store.recordCount()).toBe(0);
-      expect(store.lastKey()).toBe(-1);
-      expect(all(store)).toEqual([]);
+    it('starts with no values', () => {
       expect(store.getMeta('a')).toBeUndefined();
       expect(store.lost).toBe('');
     });
 
-    it('shows what was committed, in ascending order of keys', async () => {
-      const keys = [0, 1, 255, 256, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 7];
-      for (const key of [...keys].reverse()) store.put(key, chunk, key % 97, 16);
-      await store.commit();
-      expect(all(store)).toEqual(keys.map((key) => [key, part(key % 97, 16)]));
-      expect(store.recordCount()).toBe(keys.length);
-      expect(store.lastKey()).toBe(2 ** 40 + 7);
+    describe.each(['sessions', 'reports'] as const)('%s', (which) => {
+      const records = (): NumberedRecords => (which === 'sessions' ? store : store.reports);
+
+      it('starts empty', () => {
+        expect(records().recordCount()).toBe(0);
+        expect(records().lastKey()).toBe(-1);
+        expect(all(records())).toEqual([]);
+      });
+
+      it('shows what was committed, in ascending order of keys', async () => {
+        const keys = [0, 1, 255, 256, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 7];
+        for (const key of [...keys].reverse()) records().put(key, chunk, key % 97, 16);
+        await store.commit();
+        expect(all(records())).toEqual(keys.map((key) => [key, part(key % 97, 16)]));
+        expect(records().recordCount()).toBe(keys.length);
+        expect(records().lastKey()).toBe(2 ** 40 + 7);
+      });
+
+      it('shows nothing of what was gathered before the commit is done', async () => {
+        records().put(1, chunk, 0, 8);
+        const done = store.commit();
+        expect(all(records())).toEqual([]);
+        await done;
+        expect(all(records())).toHaveLength(1);
+      });
+
+      it('replaces and removes', async () => {
+        records().put(1, chunk, 0, 8);
+        records().put(2, chunk, 8, 8);
+        await store.commit();
+        records().put(1, chunk, 100, 12);
+        records().remove(2);
+        records().remove(77);
+        await store.commit();
+        expect(all(records())).toEqual([[1, part(100, 12)]]);
+      });
+
+      it('keeps the order of commits that are under way together', async () => {
+        const commits: Promise<void>[] = [];
+        for (let i = 0; i < 50; i++) {
+          records().put(7, chunk, i, 8);
+          if (i % 2 === 1) records().remove(6);
+          else records().put(6, chunk, i, 8);
+          commits.push(store.commit());
+        }
+        await Promise.all(commits);
+        expect(all(records())).toEqual([[7, part(49, 8)]]);
+      });
+
+      it('scans from behind a key and stops when told to', async () => {
+        for (let key = 0; key < 10; key++) records().put(key * 10, chunk, key, 8);
+        await store.commit();
+        expect(all(records(), 40).map(([key]) => key)).toEqual([50, 60, 70, 80, 90]);
+        const seen: number[] = [];
+        records().scan(-1, (key) => seen.push(key) < 3);
+        expect(seen).toEqual([0, 10, 20]);
+      });
+
+      it('keeps records of every size', async () => {
+        const large = new Uint8Array(256 * 1024).map((_, i) => (i * 31) & 0xff);
+        records().put(1, large, 0, large.length);
+        records().put(2, large, 5, 1);
+        records().put(3, large, 1, 100_001);
+        await store.commit();
+        await reopen();
+        const sizes = all(records()).map(([, bytes]) => bytes.length);
+        expect(sizes).toEqual([large.length, 1, 100_001]);
+        expect(all(records())[2]![1]).toEqual([...large.subarray(1, 100_002)]);
+      });
     });
 
-    it('shows nothing of what was gathered before the commit is done', async () => {
-      store.put(1, chunk, 0, 8);
+    it('keeps sessions and reports apart, and commits them together', async () => {
+      store.put(5, chunk, 0, 8);
+      store.reports.put(5, chunk, 16, 8);
+      store.reports.put(9, chunk, 24, 8);
       const done = store.commit();
-      expect(all(store)).toEqual([]);
+      expect([all(store), all(store.reports)]).toEqual([[], []]);
       await done;
-      expect(all(store)).toHaveLength(1);
-    });
-
-    it('replaces and removes', async () => {
-      store.put(1, chunk, 0, 8);
-      store.put(2, chunk, 8, 8);
-      await store.commit();
-      store.put(1, chunk, 100, 12);
-      store.remove(2);
-      store.remove(77);
-      await store.commit();
-      expect(all(store)).toEqual([[1, part(100, 12)]]);
-    });
-
-    it('keeps the order of commits that are under way together', async () => {
-      const commits: Promise<void>[] = [];
-      for (let i = 0; i < 50; i++) {
-        store.put(7, chunk, i, 8);
-        if (i % 2 === 1) store.remove(6);
-        else store.put(6, chunk, i, 8);
-        commits.push(store.commit());
-      }
-      await Promise.all(commits);
-      expect(all(store)).toEqual([[7, part(49, 8)]]);
-    });
-
-    it('scans from behind a key and stops when told to', async () => {
-      for (let key = 0; key < 10; key++) store.put(key * 10, chunk, key, 8);
-      await store.commit();
-      expect(all(store, 40).map(([key]) => key)).toEqual([50, 60, 70, 80, 90]);
-      const seen: number[] = [];
-      store.scan(-1, (key) => seen.push(key) < 3);
-      expect(seen).toEqual([0, 10, 20]);
-    });
-
-    it('keeps records of every size', async () => {
-      const large = new Uint8Array(256 * 1024).map((_, i) => (i * 31) & 0xff);
-      store.put(1, large, 0, large.length);
-      store.put(2, large, 5, 1);
-      store.put(3, large, 1, 100_001);
+      store.remove(5);
+      store.reports.put(10, chunk, 32, 8);
       await store.commit();
       await reopen();
-      const sizes = all(store).map(([, bytes]) => bytes.length);
-      expect(sizes).toEqual([large.length, 1, 100_001]);
-      expect(all(store)[2]![1]).toEqual([...large.subarray(1, 100_002)]);
+      expect(all(store)).toEqual([]);
+      expect(all(store.reports)).toEqual([
+        [5, part(16, 8)],
+        [9, part(24, 8)],
+        [10, part(32, 8)],
+      ]);
     });
 
     it('copies named values when they are given', async () => {
