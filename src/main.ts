@@ -20,7 +20,7 @@ import type { Datapath, DatapathConfig } from './datapath/datapath.js';
 import { createNativeDatapath, DatapathError } from './datapath/native.js';
 import { tunObstacle } from './datapath/tun-access.js';
 import { createEngine, type SessionEngine } from './session/engine.js';
-import { loadIdentity, type StoreIdentity } from './session/identity.js';
+import { loadIdentity, loadRegionName, type StoreIdentity } from './session/identity.js';
 import { EmbeddedStore } from './store/embedded.js';
 import type { Store } from './store/store.js';
 import { ToolError } from './tools/tool-error.js';
@@ -30,6 +30,8 @@ const DRAIN_MS = 10_000;
 /** After a shutdown, for connections whose clients don't close them. */
 const LINGER_MS = 100;
 const PROGRESS_LOG_MS = 1_000;
+/** In the data folder: usage of sessions between two runs. */
+const USAGE_FILE = 'usage.snapshot';
 
 /** What a test replaces. */
 export interface NodeParts {
@@ -141,6 +143,10 @@ export class UpfNode {
       hugepages: config.workers.hugepages,
       workers: config.workers,
       ports,
+      survival: {
+        name: await loadRegionName(store),
+        snapshot: path.join(config.store.path, USAGE_FILE),
+      },
       ...identity,
     });
     this.#datapath = datapath;

@@ -112,6 +112,8 @@ export const enum EventWord {
   Qfi = 21,
   /** error indication: peer address, 4 words as in a record */
   Address = 22,
+  /** The packet path's own: which event it is, for {@link Datapath.alreadyWritten}. 0: no such thing. */
+  Run = 26,
 }
 
 /** Words per entry of {@link Datapath.samples}: one packet that stands for others. */
@@ -168,6 +170,13 @@ export interface DatapathConfig {
   readonly slotBits: number;
   readonly slotsPerBucket: number;
   readonly ports: readonly DatapathPortConfig[];
+  /** Absent: usage ends with the process. */
+  readonly survival?: {
+    /** Of the file that the packet path's memory is: the data folder's own. */
+    readonly name: string;
+    /** Path in the data folder: usage between two runs. */
+    readonly snapshot: string;
+  };
 }
 
 export interface DatapathPortStatus {
@@ -233,8 +242,23 @@ export interface Datapath {
   apply(tickets: Uint32Array, count: number): number;
   /** Gives back what prepare() reserved. */
   abort(tickets: Uint32Array, count: number): void;
-  /** Copies waiting events into `events`; returns how many. A full batch means: call again. */
+  /**
+   * Copies waiting events into `events`; returns how many. A full batch means: call again.
+   * Each is given once, and stays where a restart finds it until {@link release}.
+   */
   poll(): number;
+  /** The next `count` events, in the order of poll(), are in the store or done with. */
+  release(count: number): void;
+  /**
+   * The first `count` entries of `events` are events of earlier runs that the store has: they
+   * are not given again. Before any session is restored; the session index is one of this run.
+   */
+  alreadyWritten(count: number): void;
+  /**
+   * Every session is back, and what poll() gave is in the store: what the earlier run left is
+   * given up. Once, before start(). Throws when it can't be.
+   */
+  endRestore(): void;
   /** Every apply() numbered up to this one has taken effect, and its events were polled. */
   completed(): number;
   /** One coalesced call when completions or events wait and poll() has not been called since. */

@@ -3,27 +3,12 @@
  * (unique TEIDs and UE addresses, reservations, numbered completions, usage by URR) for tests
  * of what stands above it, and fails where it is told to. Start at {@link MemoryDatapath}.
  */
-import { pdrCount, pdrsAt, refText, sameWords, urrCount, urrsAt } from '../model/record.js';
+import { pdrCount, sameWords, urrCount, urrsAt } from '../model/record.js';
 import {
-  F_TEID_IPV4,
-  F_TEID_IPV6,
-  F_TEID_PRESENT,
-  HEADER_FLAGS,
   HEADER_INCARNATION,
   HEADER_MAGIC,
   HEADER_SESSION_INDEX,
-  HEADER_UE_INSTANCE,
-  HEADER_UE_IPV4,
-  HEADER_UE_PREFIX_HIGH,
-  HEADER_UE_PREFIX_LOW,
-  PDR_F_TEID,
-  PDR_LOCAL_IPV4,
-  PDR_LOCAL_IPV6,
-  PDR_TEID,
-  PDR_WORDS,
   RECORD_MAGIC,
-  UE_IPV4,
-  UE_IPV6,
   URR_ID,
   URR_WORDS,
 } from '../model/record-layout.js';
@@ -44,10 +29,13 @@ import {
   SAMPLES_MAX,
   type Statistics,
 } from './datapath.js';
+import { RecordKeys } from './record-keys.js';
 
 const QUERY_END = 0xffff_ffff;
 const TRIGGER_IMMEDIATE = 1 << 6;
 const TRIGGER_TERMINATION = 1 << 7;
+
+let runs = 1;
 
 interface Usage {
   uplinkBytes: number;
@@ -82,7 +70,7 @@ export class MemoryDatapath implements Datapath {
   readonly #chunks: Uint32Array[] = [];
   /** Who has a TEID at an address, or a UE address in an instance. */
   readonly #keys = new Map<string | number, number>();
-  readonly #addresses = new Map<string, number>();
+  readonly #names = new RecordKeys();
   readonly #prepared = new Map<number, Prepared>();
   #nextTicket = 1;
   #sequence = 0;
@@ -90,8 +78,30 @@ export class MemoryDatapath implements Datapath {
   #started = false;
   #applied: { sequence: number; prepared: Prepared; ticket: number }[] = [];
   #events: Uint32Array[] = [];
-  /** Events that poll() has handed out. */
+  /** Of these, events that poll() has handed out and nobody has released. */
   #polled = 0;
+  /** What an earlier run left, by incarnation. */
+  readonly #salvaged = new Map<number, Map<number, Usage>>();
+  readonly #written = new Set<string>();
+  readonly #run = runs++;
+  #position = 0;
+  /** endRestore() was called. */
+  restored = false;
+
+  /** @param killed  the packet path of the process before this one, which is gone. */
+  constructor(killed?: MemoryDatapath) {
+    if (killed === undefined) return;
+    for (const { words, start, usage } of killed.sessions.values()) {
+      this.#salvaged.set(words[start + HEADER_INCARNATION]!, usage);
+    }
+    if (!killed.restored)
+      for (const [key, usage] of killed.#salvaged) this.#salvaged.set(key, usage);
+    for (const event of killed.#events) {
+      const kept = event.slice();
+      kept[EventWord.Ticket] = 0;
+      this.#events.push(kept);
+    }
+  }
   #samples: (readonly number[])[] = [];
   #listener: (() => void) | null = null;
 
@@ -150,11 +160,19 @@ export class MemoryDatapath implements Datapath {
       this.events.set(this.#events[this.#polled + i]!, i * EVENT_WORDS);
     }
     this.#polled += count;
-    if (this.#polled === this.#events.length) {
-      this.#events = [];
-      this.#polled = 0;
-    }
     return count;
+  }
+  release(count: number): void {
+    if (count > this.#polled) throw new Error(`release of ${count} events of ${this.#polled}`);
+    this.#events.splice(0, count);
+    this.#polled -= count;
+  }
+  alreadyWritten(count: number): void {
+    for (let i = 0; i < count; i++) this.#written.add(eventKey(this.events, i * EVENT_WORDS));
+    this.#events = this.#events.filter((event) => !this.#written.has(eventKey(event, 0)));
+  }
+  endRestore(): void {
+    this.restored = true;
   }
   completed(): number {
     return this.#completed;
@@ -258,7 +276,7 @@ export class MemoryDatapath implements Datapath {
       this.operations[at + OperationWord.Detail] = detail;
       return status;
     };
-    for (const { key, pdr } of this.#keysOf(words, start)) {
+    for (const { key, pdr } of this.#names.of(words, start)) {
       const owner = this.#keys.get(key);
       if (owner === index) continue;
       if (owner !== undefined) {
@@ -273,49 +291,11 @@ export class MemoryDatapath implements Datapath {
 
   /** Gives back the keys of a version that `keeper` does not have. */
   #release(version: { words: Uint32Array; start: number }, keeper: LiveSession | null): void {
-    const kept = keeper === null ? [] : this.#keysOf(keeper.words, keeper.start);
+    const kept = keeper === null ? [] : this.#names.of(keeper.words, keeper.start);
     const keys = new Set(kept.map((one) => one.key));
-    for (const { key } of this.#keysOf(version.words, version.start)) {
+    for (const { key } of this.#names.of(version.words, version.start)) {
       if (!keys.has(key)) this.#keys.delete(key);
     }
-  }
-
-  /** Keys of a record; those of UE addresses have a PDR index behind the last PDR. */
-  #keysOf(words: Uint32Array, start: number): { key: string | number; pdr: number }[] {
-    const keys: { key: string | number; pdr: number }[] = [];
-    const count = pdrCount(words, start);
-    for (let pdr = 0, at = pdrsAt(start); pdr < count; pdr++, at += PDR_WORDS) {
-      const flags = words[at + PDR_F_TEID]!;
-      const teid = words[at + PDR_TEID]!;
-      if ((flags & F_TEID_PRESENT) === 0) continue;
-      if ((flags & F_TEID_IPV4) !== 0) {
-        keys.push({ key: teid * 2 ** 20 + this.#addressId(`${words[at + PDR_LOCAL_IPV4]}`), pdr });
-      }
-      if ((flags & F_TEID_IPV6) !== 0) {
-        const text = words.slice(at + PDR_LOCAL_IPV6, at + PDR_LOCAL_IPV6 + 4).join(':');
-        keys.push({ key: teid * 2 ** 20 + this.#addressId(text), pdr });
-      }
-    }
-    const instance = refText(words, start, words[start + HEADER_UE_INSTANCE]!);
-    const flags = words[start + HEADER_FLAGS]!;
-    if ((flags & UE_IPV4) !== 0) {
-      keys.push({ key: `${instance}/${words[start + HEADER_UE_IPV4]}`, pdr: count });
-    }
-    if ((flags & UE_IPV6) !== 0) {
-      const high = words[start + HEADER_UE_PREFIX_HIGH];
-      const low = words[start + HEADER_UE_PREFIX_LOW];
-      keys.push({ key: `${instance}/${high}:${low}`, pdr: count });
-    }
-    return keys;
-  }
-
-  #addressId(text: string): number {
-    let id = this.#addresses.get(text);
-    if (id === undefined) {
-      id = this.#addresses.size;
-      this.#addresses.set(text, id);
-    }
-    return id;
   }
 
   #complete(sequence: number): void {
@@ -358,7 +338,8 @@ export class MemoryDatapath implements Datapath {
       const old = live === null ? -1 : urrAt(live, id);
       const same =
         old >= 0 && sameWords(live!.words, old, next.words, at + i * URR_WORDS, URR_WORDS);
-      const fresh = { uplinkBytes: 0, downlinkBytes: 0, sequence: 0 };
+      const salvaged = this.#salvaged.get(next.words[next.start + HEADER_INCARNATION]!)?.get(id);
+      const fresh = { uplinkBytes: 0, downlinkBytes: 0, sequence: 0, ...salvaged };
       next.usage.set(id, same ? live!.usage.get(id)! : fresh);
       if (same) kept.add(id);
     }
@@ -381,10 +362,16 @@ export class MemoryDatapath implements Datapath {
     event[EventWord.DownlinkBytes] = usage.downlinkBytes % 2 ** 32;
     event[EventWord.DownlinkBytes + 1] = Math.floor(usage.downlinkBytes / 2 ** 32);
     event[EventWord.Ticket] = ticket;
+    event[EventWord.Run] = this.#run;
+    event[EventWord.Run + 2] = this.#position++;
     usage.uplinkBytes = 0;
     usage.downlinkBytes = 0;
     this.#events.push(event);
   }
+}
+
+function eventKey(words: Uint32Array, at: number): string {
+  return `${words[at + EventWord.Run]}.${words[at + EventWord.Run + 2]}`;
 }
 
 /** Index of the URR's first word, -1: none. */

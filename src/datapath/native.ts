@@ -57,9 +57,11 @@ export function createSteppedDatapath(config: Omit<DatapathConfig, 'workers'>): 
 function create(config: DatapathConfig): SteppedDatapath {
   const addon = loadAddon() as Addon;
   const datapath = withField(() => new addon.Datapath(config));
-  const start = datapath.start.bind(datapath);
-  // Methods of a native class are read-only on its prototype; an own property is not.
-  Object.defineProperty(datapath, 'start', { value: () => withField(start) });
+  for (const name of ['start', 'endRestore'] as const) {
+    const method = datapath[name].bind(datapath);
+    // Methods of a native class are read-only on its prototype; an own property is not.
+    Object.defineProperty(datapath, name, { value: () => withField(method) });
+  }
   // The shared arrays stay the same for life; an accessor of a native class is a call each time.
   for (const name of ['operations', 'events', 'queries'] as const) {
     Object.defineProperty(datapath, name, { value: datapath[name] });

@@ -158,6 +158,8 @@ describe('reports', () => {
     const reader = bench.engine.watchReports(OWNER, '', []);
     bench.datapath.count(index, 1, 5_000_000_000, 7);
     bench.datapath.report(index, 1, 1 << 2);
+    expect(reader.read(10)).toEqual([]);
+    await bench.engine.reports.whenWritten();
     const [report] = reader.read(10);
     expect(report).toMatchObject({ sessionName: 'ue-1', owner: OWNER, seid: seidOf(record) });
     const stale = report!.event.slice();

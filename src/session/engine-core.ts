@@ -5,20 +5,11 @@
 import { Refusal, SluiceError } from '../base/errors.js';
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, REPORTS_MAX } from '../base/limits.js';
 import { highWord, lowWord } from '../base/units.js';
-import {
-  type Datapath,
-  EVENT_WORDS,
-  EVENTS_MAX,
-  EventKind,
-  EventWord,
-  OperationKind,
-  type PrepareStatus,
-} from '../datapath/datapath.js';
+import { type Datapath, OperationKind, type PrepareStatus } from '../datapath/datapath.js';
 import type { Store } from '../store/store.js';
 import { Admission } from './admission.js';
 import { Choices } from './allocators/choices.js';
 import { Networks } from './allocators/networks.js';
-import { randomWord } from './allocators/random.js';
 import { TeidPermutation } from './allocators/teid.js';
 import type { RecordAt } from './allocators/ue-addresses.js';
 import type {
@@ -39,7 +30,8 @@ import { flushUsage } from './flush-usage.js';
 import { loadGenerations, putGenerations } from './identity.js';
 import { type BatchHost, Operations } from './operation-batch.js';
 import { prepareError } from './prepare-error.js';
-import { ReportLog } from './reports.js';
+import { EventIntake } from './reports/event-intake.js';
+import { ReportLog } from './reports/report-log.js';
 import { restoreSessions } from './restore.js';
 import { type Round, type RoundHost, Rounds } from './rounds.js';
 import { type TextWords, textWords } from './state/name-index.js';
@@ -64,6 +56,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
   readonly #now: () => number;
   readonly #versions: Versions;
   readonly #admission: Admission;
+  readonly #intake: EventIntake;
   readonly #idleBatches: Operations[] = [];
   readonly #settled: Operations[] = [];
   #settledHead = 0;
@@ -96,8 +89,8 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     this.rounds = new Rounds(datapath, store, this.slab, this.table, this);
     const { slab, table, choices, rounds } = this;
     this.#admission = new Admission(slab, table, choices, rounds, refusal, this.#now);
-    const run = randomWord().toString(16);
-    this.reports = new ReportLog(run, options.reportsMax ?? REPORTS_MAX, this.#now);
+    this.reports = new ReportLog(store, datapath, options.reportsMax ?? REPORTS_MAX, this.#now);
+    this.#intake = new EventIntake(datapath, table, rounds, this.reports);
     const generations = loadGenerations(store);
     if (generations !== undefined) table.slots.restoreCeiling(generations);
   }
@@ -109,8 +102,14 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     return this.#store.recoveryTimeStamp;
   }
 
-  restore(progress?: (progress: RestoreProgress) => void): Promise<void> {
-    return restoreSessions(this, this.#datapath, this.#store, progress);
+  async restore(progress?: (progress: RestoreProgress) => void): Promise<void> {
+    this.reports.load(this.table.slots.slotsPerBucket);
+    await restoreSessions(this, this.#datapath, this.#store, progress);
+    // What the last run had not brought into the store is there before its memory is given up.
+    this.drainEvents();
+    await this.reports.whenWritten();
+    this.#datapath.endRestore();
+    this.reports.endRestore();
   }
 
   openBatch(owner: string, done: (batch: OperationBatch) => void): OperationBatch {
@@ -190,9 +189,11 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
       });
     }
     await this.rounds.whenIdle();
-    // Reports that nobody watches for would end with the process.
-    if (!this.reports.isWatched) return;
-    await flushUsage(this.#datapath, this.table, () => this.drainEvents());
+    // What nobody watches for stays in the packet path's memory, as after a crash.
+    if (this.reports.isWatched) {
+      await flushUsage(this.#datapath, this.table, () => this.drainEvents());
+    }
+    await this.reports.close();
   }
 
   admitCreate(batch: Operations, position: number, record: RecordWords): void {
@@ -308,32 +309,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
   }
 
   drainEvents(): void {
-    for (;;) {
-      const count = this.#datapath.poll();
-      for (let i = 0; i < count; i++) this.#takeEvent(i * EVENT_WORDS);
-      if (count < EVENTS_MAX) return;
-    }
-  }
-
-  #takeEvent(at: number): void {
-    const { events } = this.#datapath;
-    const { table } = this;
-    const index = events[at + EventWord.SessionIndex]!;
-    if (table.incarnation(index) !== events[at + EventWord.Incarnation]) {
-      this.reports.stale++;
-      return;
-    }
-    const operation = table.operation[index]!;
-    const ticket = events[at + EventWord.Ticket]!;
-    if (operation !== 0 && ticket !== 0 && events[at + EventWord.Kind] === EventKind.Usage) {
-      const round = this.rounds.byId[(operation - 1) >>> 10]!;
-      const place = (operation - 1) & 1023;
-      if (round.ticket[place] === ticket - 1) {
-        round.batch[place]!.addUsage(round.position[place]!, events, at);
-        return;
-      }
-    }
-    this.reports.add(events, at, subjectOf(this.table, index));
+    this.#intake.drain();
   }
 
   #operationEnded(index: number): void {
@@ -342,9 +318,12 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
   }
 
   #handOut(batch: Operations): void {
+    let handedOut = false;
     try {
       batch.done?.(batch);
+      handedOut = true;
     } finally {
+      batch.settleUsage(this.reports, handedOut);
       this.table.owners.release(batch.owner);
       this.#versions.close(batch.serial);
       if (this.#idleBatches.length < BATCHES_IDLE_MAX) this.#idleBatches.push(batch);

@@ -45,10 +45,16 @@ export interface Bench {
 /** An engine on what a store holds; the one before on the same contents is to be gone. */
 export async function startEngine(
   contents = new MemoryStoreContents(),
-  options: { sessionsMax?: number; ports?: readonly EnginePort[]; reportsMax?: number } = {},
+  options: {
+    sessionsMax?: number;
+    ports?: readonly EnginePort[];
+    reportsMax?: number;
+    /** The packet path of the engine before, whose process was killed. */
+    killed?: MemoryDatapath;
+  } = {},
 ): Promise<Bench> {
   const store = new MemoryStore(contents);
-  const datapath = new MemoryDatapath();
+  const datapath = new MemoryDatapath(options.killed);
   const sessionsMax = options.sessionsMax ?? 10_000;
   const engine = new EngineCore({
     datapath,

@@ -16,6 +16,7 @@ export interface StoreIdentity {
 }
 
 const IDENTITY = 'identity';
+const REGION = 'region';
 const GENERATIONS = 'generations';
 const IDENTITY_BYTES = 24;
 /** Room for 2 million sessions, so that a limit may be raised without a new store. */
@@ -50,6 +51,16 @@ export async function loadIdentity(store: Store, sessionsMax: number): Promise<S
   store.putMeta(IDENTITY, format(identity));
   await store.commit();
   return identity;
+}
+
+/** Name of the file that the packet path's memory is: this store's own, written once. */
+export async function loadRegionName(store: Store): Promise<string> {
+  const stored = store.getMeta(REGION);
+  if (stored !== undefined) return Buffer.from(stored).toString('latin1');
+  const name = `sluice-${randomBytes(8).toString('hex')}`;
+  store.putMeta(REGION, Buffer.from(name, 'latin1'));
+  await store.commit();
+  return name;
 }
 
 /** Highest generation used, by bucket; undefined for a new store. */

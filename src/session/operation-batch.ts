@@ -31,6 +31,12 @@ export interface BatchHost {
   settle(batch: Operations): void;
 }
 
+/** Where usage is kept until its answer went out. */
+export interface UsageLog {
+  answered(number: number): void;
+  unanswered(number: number): void;
+}
+
 const NO_WORDS = new Uint32Array(0);
 const CAPACITY_MIN = 64;
 
@@ -49,6 +55,9 @@ export class Operations implements OperationBatch {
   #usageNext: number[] = [];
   #usageFirst: number[] = [];
   #usageCount = 0;
+  /** Of each usage report: its operation, and its number in the log. */
+  #usagePosition: number[] = [];
+  #usageNumber: number[] = [];
   readonly #name = new NameText();
   readonly #place: { words: Uint32Array; start: number } = { words: NO_WORDS, start: 0 };
 
@@ -133,9 +142,11 @@ export class Operations implements OperationBatch {
     this.#settleOne();
   }
 
-  /** Keeps a usage report of an operation that is not complete yet. */
-  addUsage(position: number, events: Uint32Array, at: number): void {
+  /** Keeps a usage report, `number` in the log, of an operation that is not complete yet. */
+  addUsage(position: number, events: Uint32Array, at: number, number: number): void {
     const entry = this.#usageCount++;
+    this.#usagePosition[entry] = position;
+    this.#usageNumber[entry] = number;
     if (this.#usageCount * EVENT_WORDS > this.#usageWords.length) {
       const grown = new Uint32Array(Math.max(4, this.#usageCount * 2) * EVENT_WORDS);
       grown.set(this.#usageWords);
@@ -145,6 +156,16 @@ export class Operations implements OperationBatch {
     for (let i = 0; i < EVENT_WORDS; i++) this.#usageWords[to + i] = events[at + i]!;
     this.#usageNext[entry] = this.#usageFirst[position] ?? 0;
     this.#usageFirst[position] = entry + 1;
+  }
+
+  /** Tells the log which usage went out with its answer; the rest becomes reports. */
+  settleUsage(log: UsageLog, handedOut: boolean): void {
+    for (let entry = 0; entry < this.#usageCount; entry++) {
+      const number = this.#usageNumber[entry]!;
+      const answered = handedOut && this.#errors[this.#usagePosition[entry]!] === undefined;
+      if (answered) log.answered(number);
+      else log.unanswered(number);
+    }
   }
 
   #next(): number {

@@ -1,8 +1,13 @@
 /** Who a session is to the outside, read from its record. Owner: the control thread. */
 import { joinWords } from '../../base/units.js';
 import { refText } from '../../model/record.js';
-import { HEADER_NAME, HEADER_SEID_HIGH, HEADER_SEID_LOW } from '../../model/record-layout.js';
-import type { ReportSubject } from '../reports.js';
+import {
+  HEADER_NAME,
+  HEADER_PLACE,
+  HEADER_SEID_HIGH,
+  HEADER_SEID_LOW,
+} from '../../model/record-layout.js';
+import type { ReportSubject } from '../reports/report-record.js';
 import type { SessionTable } from './session-table.js';
 
 /** The session at an index that is in use. */
@@ -13,5 +18,6 @@ export function subjectOf(table: SessionTable, index: number): ReportSubject {
     owner: table.owners.name(table.owner[index]!),
     name: refText(words, start, words[start + HEADER_NAME]!),
     seid: joinWords(words[start + HEADER_SEID_LOW]!, words[start + HEADER_SEID_HIGH]!),
+    place: words[start + HEADER_PLACE]!,
   };
 }
