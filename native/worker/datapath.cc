@@ -88,8 +88,7 @@ std::size_t packet_memory_bytes(const DatapathConfig& config) noexcept {
   const std::size_t rings =
       workers *
       (SpscRing<Event>::bytes(kEventRing) + SpscRing<std::uint32_t>::bytes(kCommandRing) +
-       TrafficSampler::Ring::bytes(kSampleRing) +
-       workers * SpscRing<Packet*>::bytes(kHandoffRing));
+       TrafficSampler::Ring::bytes(kSampleRing) + workers * SpscRing<Packet*>::bytes(kHandoffRing));
   return Sessions::bytes(config.sessions) + PacketPool::bytes(config.packets_max, workers + 1) +
          rings + kRegionSlack;
 }
