@@ -10,8 +10,8 @@ namespace sluice {
                                                            const Hit& hit) noexcept {
   const unsigned set = hit.pdr->usage_set;
   if (set == 0) return DropReason::None;
-  FlowState& state = burst.flow[i]->state;
-  const std::uint32_t bytes = burst.inner_length[i];
+  FlowState& state = hit.flow->state;
+  const std::uint32_t bytes = hit.length;
   std::int32_t left;
   if (__builtin_expect(set == 1, 1)) {
     left = state.usage_left -= static_cast<std::int32_t>(bytes);

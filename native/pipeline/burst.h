@@ -23,8 +23,12 @@ inline constexpr std::uint8_t kInnerNoPorts = 2;
 inline constexpr std::uint8_t kResolved = 4;  ///< the session was found by the worker before
 inline constexpr std::uint8_t kHasContainer = 8;
 
-/// What match found for one packet. Valid until the rules change, that is within the burst.
+/// What match found for one packet, and what later stages read again and again. Valid until
+/// the rules change, that is within the burst.
 struct Hit {
+  Packet* packet;
+  Flow* flow;
+  unsigned length;  ///< inner octets
   const PdrEntry* pdr;
   const FarEntry* far;
   unsigned position;  ///< of the PDR in its direction's list

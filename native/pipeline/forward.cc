@@ -10,7 +10,7 @@
 
 namespace sluice {
 
-DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, const Hit& hit) noexcept {
+DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
   Packet* packet = burst.packets[i];
   const FarEntry& far = *hit.far;
   const PdrEntry& pdr = *hit.pdr;
@@ -48,7 +48,7 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, const Hit& hit) noexcep
 }
 
 /// What goes on is the packet with its outer headers, but for padding behind them.
-DropReason Pipeline::forward_whole(Burst& burst, unsigned i, const Hit& hit) noexcept {
+DropReason Pipeline::forward_whole(Burst& burst, unsigned i, Hit hit) noexcept {
   Packet* packet = burst.packets[i];
   const std::byte* p = packet->data();
   const bool is_v6 = wire::load8(p) >> 4 == 6;

@@ -26,27 +26,35 @@ struct ExtraCheck {
   }
 };
 
+inline bool is_own_source4(const FlowState& state, const Operand& operand) noexcept {
+  std::uint32_t halves;  // the high half comes first
+  std::memcpy(&halves, operand.lanes + kLocalHigh, sizeof(halves));
+  return (halves << 16 | halves >> 16) == state.ue_ipv4;
+}
+inline bool is_own_source6(const FlowState& state, const std::byte* inner) noexcept {
+  return state.ue_prefix != 0 && wire::load64(inner + kIpv6SourceOffset) == state.ue_prefix;
+}
+
 }  // namespace stage
 
-/// The rules of the session, first to last.
-[[gnu::always_inline]] inline DropReason Pipeline::match_rules(Burst& burst, unsigned i,
-                                                               Hit& hit) noexcept {
+/// The rules of the session, first to last. What the hit says of the packet is filled in.
+[[gnu::always_inline]] inline DropReason Pipeline::match_rules(Burst& burst, unsigned i, Hit& hit,
+                                                               ArenaRef filters,
+                                                               bool uplink) noexcept {
   using namespace stage;
-  const Flow& flow = *burst.flow[i];
-  const std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];
-  const bool is_v6 = (burst.flags[i] & kInnerV6) != 0;
-  const bool uplink = burst.direction[i] == Direction::Uplink;
+  if (__builtin_expect(filters == 0, 0)) return DropReason::NoPdr;
+  const unsigned flags = burst.flags[i];
+  const std::byte* const inner = hit.packet->data() + burst.inner_offset[i];
   const Operand& operand = burst.operand[i];
-  if (__builtin_expect(burst.filter_set[i] == 0, 0)) return DropReason::NoPdr;
-  const auto& set = *sessions_.rule<FilterSet>(burst.filter_set[i]);
-  const ExtraCheck accepts{inner, burst.inner_length[i], (burst.flags[i] & kInnerNoPorts) != 0};
+  const auto& set = *rule<FilterSet>(filters);
+  const ExtraCheck accepts{inner, hit.length, (flags & kInnerNoPorts) != 0};
   const unsigned position =
-      is_v6
+      __builtin_expect(flags & kInnerV6, 0)
           ? match_ipv6(set, operand, inner + (uplink ? kIpv6DestinationOffset : kIpv6SourceOffset),
                        inner + (uplink ? kIpv6SourceOffset : kIpv6DestinationOffset), accepts)
-          : match_ipv4(set, operand, accepts);
-  if (position == kNoPdr) return DropReason::NoPdr;
-  const FlowRules& rules = flow.rules;
+          : match_ipv4(set, operand, flags & kInnerNoPorts ? 0 : kExtraPorts, accepts);
+  if (__builtin_expect(position == kNoPdr, 0)) return DropReason::NoPdr;
+  const FlowRules& rules = hit.flow->rules;
   hit.position = position;
   if (__builtin_expect(rules.extension == 0, 1)) {
     hit.pdr = &rules.pdrs[position];
@@ -59,33 +67,40 @@ struct ExtraCheck {
   return DropReason::None;
 }
 
+template <bool kAccess>
 [[gnu::always_inline]] inline DropReason Pipeline::match(Burst& burst, unsigned i,
                                                          Hit& hit) noexcept {
-  const Flow& flow = *burst.flow[i];
-  const FlowState& state = flow.state;
+  using namespace stage;
+  hit.packet = burst.packets[i];
+  hit.flow = burst.flow[i];
+  hit.length = burst.inner_length[i];
+  const FlowState& state = hit.flow->state;
+  const FlowRules& rules = hit.flow->rules;
   const bool is_v6 = (burst.flags[i] & kInnerV6) != 0;
-  if (burst.direction[i] == Direction::Uplink) {
-    if (state.flags & kFlowCheckSource) {
-      const Operand& operand = burst.operand[i];
-      const std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];
-      const bool mine =
-          is_v6 ? state.ue_prefix != 0 &&
-                      wire::load64(inner + stage::kIpv6SourceOffset) == state.ue_prefix
-                : (std::uint32_t{operand.lanes[kLocalHigh]} << 16 | operand.lanes[kLocalLow]) ==
-                      state.ue_ipv4;
-      if (__builtin_expect(!mine, 0)) return match_other_source(burst, i, hit);
-    }
-  } else if (!burst.is_access) {
+  const bool uplink = kAccess && burst.direction[i] == Direction::Uplink;
+  if constexpr (!kAccess) {
     // The table may be a moment ahead of or behind the session: the session itself decides.
     const bool mine = is_v6 ? state.ue_prefix == burst.prefix[i] : state.ue_ipv4 == burst.key[i];
     if (__builtin_expect((!mine && !is_for_ue(burst, i)) || (state.flags & kFlowLive) == 0 ||
-                             (flow.rules.port_mask >> burst.packets[i]->port & 1) == 0,
+                             (rules.port_mask >> burst.port & 1) == 0,
                          0)) {
       return DropReason::UnknownUe;
     }
-    burst.filter_set[i] = flow.rules.filter_set;
+    return match_rules(burst, i, hit, rules.filter_set, false);
   }
-  return match_rules(burst, i, hit);
+  if (uplink && (state.flags & kFlowCheckSource)) {
+    const std::byte* inner = hit.packet->data() + burst.inner_offset[i];
+    const bool mine =
+        is_v6 ? is_own_source6(state, inner) : is_own_source4(state, burst.operand[i]);
+    if (__builtin_expect(!mine, 0)) {
+      // A copy, so that the hit itself needs no address and stays in registers.
+      Hit other = hit;
+      const DropReason reason = match_other_source(burst, i, other);
+      hit = other;
+      return reason;
+    }
+  }
+  return match_rules(burst, i, hit, burst.filter_set[i], uplink);
 }
 
 }  // namespace sluice

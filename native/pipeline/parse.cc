@@ -17,18 +17,15 @@ namespace {
 
 constexpr unsigned kPlainOuter = 28;  // IPv4 without options, UDP
 
-/// Sum of an IPv4 header without options; 0xffff when its checksum is right.
-inline std::uint32_t header_sum(const std::byte* h) noexcept {
+/// Whether the checksum of an IPv4 header without options is right: the one's complement sum is
+/// 0xffff, which is to say that the plain sum is a multiple of it.
+inline bool header_sum_good(const std::byte* h) noexcept {
   std::uint64_t a, b;
   std::uint32_t c;
   std::memcpy(&a, h, 8);
   std::memcpy(&b, h + 8, 8);
   std::memcpy(&c, h + 16, 4);
-  // Five 32-bit words cannot leave 64 bits; then the carries come back in twice.
-  std::uint64_t sum = (a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32) + c;
-  sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint32_t>((sum & 0xffff) + (sum >> 16));
+  return ((a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32) + c) % 0xffff == 0;
 }
 
 /// The plain outer packet: IPv4 without options or fragments, UDP to our port without a
@@ -96,31 +93,44 @@ inline void set_operand(Operand& operand, std::uint64_t addresses, unsigned prot
   std::memcpy(operand.lanes + 4, &rest, 8);
 }
 
-/// The common UE packet: IPv4 without options, not a later fragment. False: look closer.
+/// The lanes of the operand out of bytes 8 to 23 of an IPv4 header without options and what
+/// follows it, ports included; the QFI's lane is left 0.
+template <bool kUplink>
+[[gnu::always_inline]] inline void operand_of(const std::byte* inner, Operand& out) noexcept {
+#if defined(__SSSE3__)
+  // Source is at 12 - 8, destination at 16 - 8, the ports behind; each lane low byte first.
+  constexpr char z = -128;
+  const __m128i order = kUplink
+                            ? _mm_setr_epi8(9, 8, 11, 10, 5, 4, 7, 6, 1, z, 15, 14, 13, 12, z, z)
+                            : _mm_setr_epi8(5, 4, 7, 6, 9, 8, 11, 10, 1, z, 13, 12, 15, 14, z, z);
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(inner + 8));
+  _mm_store_si128(reinterpret_cast<__m128i*>(out.lanes), _mm_shuffle_epi8(bytes, order));
+#else
+  const std::uint32_t source = wire::load32(inner + 12), destination = wire::load32(inner + 16);
+  const unsigned from = wire::load16(inner + 20), to = wire::load16(inner + 22);
+  set_operand(out, kUplink ? halves(destination, source) : halves(source, destination),
+              wire::load8(inner + 9), kUplink ? to : from, kUplink ? from : to, 0);
+#endif
+}
+
+/// The common UE packet: IPv4 without options, not a fragment. False: look closer.
+template <bool kUplink>
 [[gnu::always_inline]] inline bool set_plain_inner(Burst& burst, unsigned i, const std::byte* inner,
-                                                   unsigned n, unsigned flags, unsigned qfi,
-                                                   bool uplink) noexcept {
+                                                   unsigned n, unsigned flags,
+                                                   unsigned qfi) noexcept {
   if (__builtin_expect(n < 24, 0)) return false;
-  // Three loads have all of it: lengths and flags, protocol and source, destination and ports.
-  const std::uint64_t first = wire::load64(inner), second = wire::load64(inner + 8),
-                      third = wire::load64(inner + 16);
-  const unsigned total = first >> 32 & 0xffff, protocol = second >> 48 & 0xff;
-  const unsigned odd = static_cast<unsigned>((first >> 56 ^ 0x45) | (first & 0x3fff)) |
-                       (total < 24 ? 1u : 0u) | (total > n ? 1u : 0u);
-  if (__builtin_expect(odd != 0, 0)) return false;
-  const bool has_ports = wire::protocol_has_ports(static_cast<std::uint8_t>(protocol));
-  const auto source = static_cast<std::uint32_t>(second);
-  const auto destination = static_cast<std::uint32_t>(third >> 32);
-  const std::uint32_t ports = has_ports ? static_cast<std::uint32_t>(third) : 0;
-  const std::uint64_t addresses =
-      uplink ? halves(destination, source) : halves(source, destination);
-  // Towards the network the remote port is the destination's, the low half.
-  const std::uint64_t ordered = uplink ? ports : (ports << 16 | ports >> 16);
-  const std::uint64_t rest = protocol | ordered << 16 | std::uint64_t{qfi} << 48;
-  burst.flags[i] = static_cast<std::uint8_t>(flags | (has_ports ? 0 : kInnerNoPorts));
+  const unsigned total = wire::load16(inner + 2);
+  const unsigned odd = (wire::load8(inner) ^ 0x45u) | (wire::load16(inner + 6) & 0x3fffu);
+  if (__builtin_expect((odd != 0) | (total - 24 > n - 24), 0)) return false;
+  Operand& operand = burst.operand[i];
+  operand_of<kUplink>(inner, operand);
+  if (__builtin_expect(!wire::protocol_has_ports(wire::load8(inner + 9)), 0)) {
+    flags |= kInnerNoPorts;
+    operand.lanes[kRemotePort] = operand.lanes[kLocalPort] = 0;
+  }
+  operand.lanes[kQfi] = static_cast<std::uint16_t>(qfi);
+  burst.flags[i] = static_cast<std::uint8_t>(flags);
   burst.inner_length[i] = static_cast<std::uint16_t>(total);
-  std::memcpy(burst.operand[i].lanes, &addresses, 8);
-  std::memcpy(burst.operand[i].lanes + 4, &rest, 8);
   return true;
 }
 
@@ -160,7 +170,7 @@ void Pipeline::parse_access(Burst& burst) noexcept {
       const unsigned total = wire::load16(p + 2), udp = wire::load16(p + 24);
       const unsigned odd =
           ((udp + 20) ^ total) | ((wire::load16(p + 30) + 16u) ^ udp) | (total > n ? 1u : 0u);
-      const bool summed = (packet->flags & kPacketOuterChecksumGood) || header_sum(p) == 0xffff;
+      const bool summed = (packet->flags & kPacketOuterChecksumGood) || header_sum_good(p);
       const std::uint32_t to = wire::load32(p + 16);
       unsigned local = 0;
       while (local < local_count_ && local_ipv4_[local] != to) ++local;
@@ -181,7 +191,7 @@ void Pipeline::parse_access(Burst& burst) noexcept {
         flags |= kHasContainer;
         const unsigned room = total - kPlainOuter - 16;
         if (__builtin_expect(
-                !set_plain_inner(burst, i, p + kPlainOuter + 16, room, flags, qfi, true), 0)) {
+                !set_plain_inner<true>(burst, i, p + kPlainOuter + 16, room, flags, qfi), 0)) {
           burst.flags[i] = static_cast<std::uint8_t>(flags);
           burst.inner_length[i] = static_cast<std::uint16_t>(room);
           burst.verdict[i] = set_inner(burst, i, true);
@@ -286,7 +296,10 @@ DropReason Pipeline::gtpu_message(Burst& burst, unsigned i, unsigned gtpu, unsig
 }
 
 void Pipeline::parse_core(Burst& burst) noexcept {
-  for (unsigned i = 0; i < burst.count; ++i) {
+  // Copies, since a store into the burst might otherwise change the tables for all that is known.
+  const Ipv4Table ipv4 = sessions_.ipv4();
+  const unsigned count = burst.count;
+  for (unsigned i = 0; i < count; ++i) {
     Packet* packet = burst.packets[i];
     burst.inner_offset[i] = 0;
     burst.inner_length[i] = packet->length;
@@ -294,7 +307,7 @@ void Pipeline::parse_core(Burst& burst) noexcept {
     burst.session[i] = (burst.flags[i] & kResolved) ? packet->session : kNoSession;
     const std::byte* p = packet->data();
     if (__builtin_expect(
-            !set_plain_inner(burst, i, p, packet->length, burst.flags[i], kNoQfi, false), 0)) {
+            !set_plain_inner<false>(burst, i, p, packet->length, burst.flags[i], kNoQfi), 0)) {
       const DropReason reason = set_inner(burst, i, false);
       burst.verdict[i] = reason == DropReason::EmptyPayload ? DropReason::TruncatedPacket : reason;
       if (reason != DropReason::None) continue;
@@ -304,7 +317,7 @@ void Pipeline::parse_core(Burst& burst) noexcept {
       sessions_.ipv6().prefetch(burst.prefix[i]);
     } else {
       burst.key[i] = wire::load32(p + 16);
-      sessions_.ipv4().prefetch(burst.key[i]);
+      ipv4.prefetch(burst.key[i]);
     }
   }
 }

@@ -15,6 +15,8 @@ namespace sluice {
 
 Pipeline::Pipeline(const PipelineConfig& config)
     : sessions_(*config.sessions),
+      rules_base_(config.sessions->rule<std::byte>(0)),
+      peers_(config.sessions->peers()),
       uplink_(config.sessions->flows(Direction::Uplink)),
       downlink_(config.sessions->flows(Direction::Downlink)),
       pool_(*config.pool),
@@ -146,10 +148,11 @@ void Pipeline::advance(Burst& burst) noexcept {
 }
 
 /// The way of a packet that has its session. None: it is on its way out.
+template <bool kAccess>
 [[gnu::always_inline]] inline DropReason Pipeline::match_to_forward(Burst& burst,
                                                                     unsigned i) noexcept {
   Hit hit;
-  DropReason verdict = match(burst, i, hit);
+  DropReason verdict = match<kAccess>(burst, i, hit);
   if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
   verdict = police(burst, i, hit);
   if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
@@ -158,7 +161,7 @@ void Pipeline::advance(Burst& burst) noexcept {
   return forward(burst, i, hit);
 }
 
-DropReason Pipeline::forward_rarely(Burst& burst, unsigned i, const Hit& hit) noexcept {
+DropReason Pipeline::forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept {
   switch (hit.far->action) {
     case FarAction::WholeToCore:
     case FarAction::WholeToTunnel:
@@ -172,14 +175,15 @@ DropReason Pipeline::forward_rarely(Burst& burst, unsigned i, const Hit& hit) no
   }
 }
 
-void Pipeline::finish(Burst& burst) noexcept {
-  const unsigned sample = __builtin_expect(sampler_.wanted(), 0) ? sampler_.draw(burst) : kNoSample;
+/// Returns how many died.
+template <bool kAccess>
+unsigned Pipeline::finish_packets(Burst& burst) noexcept {
   unsigned dead = 0;
   const unsigned count = burst.count;
   for (unsigned i = 0; i < count; ++i) {
     DropReason verdict = burst.verdict[i];
     if (__builtin_expect(verdict == DropReason::None, 1)) {
-      verdict = match_to_forward(burst, i);
+      verdict = match_to_forward<kAccess>(burst, i);
       if (__builtin_expect(verdict == DropReason::None, 1)) continue;
       burst.verdict[i] = verdict;
     }
@@ -187,6 +191,13 @@ void Pipeline::finish(Burst& burst) noexcept {
     ++counters_.dropped[static_cast<unsigned>(verdict)];
     dead_.packets[dead++] = burst.packets[i];
   }
+  return dead;
+}
+
+void Pipeline::finish(Burst& burst) noexcept {
+  const unsigned sample = __builtin_expect(sampler_.wanted(), 0) ? sampler_.draw(burst) : kNoSample;
+  const unsigned dead =
+      burst.is_access ? finish_packets<true>(burst) : finish_packets<false>(burst);
   if (__builtin_expect(sample != kNoSample, 0)) sampler_.note(burst, sample);
   if (dead != 0) pool_.free(dead_.packets, dead);
   inside_ -= burst.count;

@@ -16,7 +16,7 @@ namespace sluice {
 inline constexpr unsigned kWorkersMax = 64;
 
 /// What the pipeline knows of a port.
-struct PipelinePort {
+struct alignas(kCacheLine) PipelinePort {
   bool is_access = false;
   bool fills_udp_checksum = false;  ///< the driver or kernel computes the outer checksum
   std::uint16_t mtu = 1500;         ///< of a core port
@@ -95,11 +95,15 @@ class Pipeline {
   void lookup_access(Burst& burst) noexcept;
   void lookup_core(Burst& burst) noexcept;
   // From here on packet by packet, so that what one stage found stays in registers.
+  template <bool kAccess>
   DropReason match(Burst& burst, unsigned i, Hit& hit) noexcept;
   DropReason police(Burst& burst, unsigned i, const Hit& hit) noexcept;
   DropReason account(Burst& burst, unsigned i, const Hit& hit) noexcept;
   DropReason forward(Burst& burst, unsigned i, const Hit& hit) noexcept;
+  template <bool kAccess>
   DropReason match_to_forward(Burst& burst, unsigned i) noexcept;
+  template <bool kAccess>
+  unsigned finish_packets(Burst& burst) noexcept;
 
   DropReason parse_access_slow(Burst& burst, unsigned i) noexcept;
   DropReason parse_outer_slow(Burst& burst, unsigned i) noexcept;
@@ -108,12 +112,14 @@ class Pipeline {
   DropReason set_inner(Burst& burst, unsigned i, bool uplink) noexcept;
   bool hand_over(Burst& burst, unsigned i, SessionIndex session) noexcept;
   DropReason find_tunnel(Burst& burst, unsigned i) noexcept;
-  DropReason match_rules(Burst& burst, unsigned i, Hit& hit) noexcept;
-  bool police_more(Burst& burst, unsigned i, const Hit& hit) noexcept;
+  DropReason match_rules(Burst& burst, unsigned i, Hit& hit, ArenaRef filters,
+                         bool uplink) noexcept;
+  // Off the common way; the hit goes by value, so that there it stays in registers.
+  bool police_more(Burst& burst, unsigned i, Hit hit) noexcept;
   DropReason to_plain_tunnel(Burst& burst, unsigned i, const Hit& hit) noexcept;
-  DropReason to_tunnel(Burst& burst, unsigned i, const Hit& hit) noexcept;
-  DropReason forward_rarely(Burst& burst, unsigned i, const Hit& hit) noexcept;
-  DropReason forward_whole(Burst& burst, unsigned i, const Hit& hit) noexcept;
+  DropReason to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept;
+  DropReason forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept;
+  DropReason forward_whole(Burst& burst, unsigned i, Hit hit) noexcept;
   // ip/ue_side.cc
   DropReason match_other_source(Burst& burst, unsigned i, Hit& hit) noexcept;
   bool find_route(const Burst& burst, unsigned i, SessionIndex& session) noexcept;
@@ -139,8 +145,15 @@ class Pipeline {
   void finish(Burst& burst) noexcept;
   Burst& take_burst() noexcept;
 
+  template <typename T>
+  const T* rule(ArenaRef ref) const noexcept {
+    return reinterpret_cast<const T*>(rules_base_ + std::size_t{ref} * 8);
+  }
+
   // What every packet reads, together.
   Sessions& sessions_;
+  const std::byte* const rules_base_;
+  const Peer* const peers_;
   Flow* const uplink_;
   Flow* const downlink_;
   PoolCache& pool_;

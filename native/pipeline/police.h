@@ -10,7 +10,7 @@ namespace sluice {
   const PdrEntry pdr = *hit.pdr;
   if (__builtin_expect(pdr.flags & kPdrGateClosed, 0)) return DropReason::GateClosed;
   if (pdr.buckets == 0) return DropReason::None;
-  FlowState& state = burst.flow[i]->state;
+  FlowState& state = hit.flow->state;
   const Nanoseconds elapsed = burst.now - state.refilled_at;
   state.refilled_at = burst.now;
   const std::uint64_t t0 = refill(state.tokens[0], state.rate_kbps[0], elapsed);
@@ -20,12 +20,14 @@ namespace sluice {
     state.tokens[1] = t1;
     return police_more(burst, i, hit) ? DropReason::None : DropReason::MbrExceeded;
   }
-  // Branch-free: a bucket that is not asked costs nothing and always has enough.
-  const std::uint64_t cost = burst.inner_length[i] * kMicrobitsPerByte;
-  const std::uint64_t c0 = pdr.buckets & 1 ? cost : 0, c1 = pdr.buckets & 2 ? cost : 0;
+  // Branch-free, with masks: a bucket that is not asked costs nothing and always has enough.
+  const std::uint64_t cost = hit.length * kMicrobitsPerByte;
+  const std::uint64_t c0 = cost & (0 - std::uint64_t{pdr.buckets & 1u});
+  const std::uint64_t c1 = cost & (0 - std::uint64_t{pdr.buckets >> 1 & 1u});
   const bool pass = (t0 >= c0) & (t1 >= c1);
-  state.tokens[0] = t0 - (pass ? c0 : 0);
-  state.tokens[1] = t1 - (pass ? c1 : 0);
+  const std::uint64_t pays = 0 - std::uint64_t{pass};
+  state.tokens[0] = t0 - (c0 & pays);
+  state.tokens[1] = t1 - (c1 & pays);
   return pass ? DropReason::None : DropReason::MbrExceeded;
 }
 

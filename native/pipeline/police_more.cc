@@ -6,7 +6,7 @@
 namespace sluice {
 
 /// All of them, in turn; those in the line are refilled already.
-bool Pipeline::police_more(Burst& burst, unsigned i, const Hit& hit) noexcept {
+bool Pipeline::police_more(Burst& burst, unsigned i, Hit hit) noexcept {
   Flow& flow = *burst.flow[i];
   FlowState& state = flow.state;
   const std::uint64_t mask =

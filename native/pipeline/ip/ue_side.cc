@@ -63,10 +63,11 @@ bool Pipeline::may_send(const Burst& burst, unsigned i) noexcept {
 
 /// An uplink packet from another address than the UE's.
 DropReason Pipeline::match_other_source(Burst& burst, unsigned i, Hit& hit) noexcept {
-  if (may_send(burst, i)) return match_rules(burst, i, hit);
+  const ArenaRef filters = burst.filter_set[i];
+  if (may_send(burst, i)) return match_rules(burst, i, hit, filters, true);
   // Indirect forwarding: what the old gNB sends back was meant for the UE, and goes on to it.
   if (!is_for_ue(burst, i)) return DropReason::SpoofedSource;
-  const DropReason reason = match_rules(burst, i, hit);
+  const DropReason reason = match_rules(burst, i, hit, filters, true);
   if (reason == DropReason::None &&
       !(hit.far->action == FarAction::ToTunnel && hit.far->container == wire::kPscDownlink)) {
     return DropReason::SpoofedSource;

@@ -47,6 +47,7 @@ void FilterSets::lay_out(std::span<const Filter> filters, unsigned count4) {
     } else {
       std::memcpy(pairs[i4 / 2].low[i4 % 2], f.low, sizeof(f.low));
       std::memcpy(pairs[i4 / 2].high[i4 % 2], f.high, sizeof(f.high));
+      if (i4 < kHitsNear) set->hits[i4] = {f.extra.pdr, f.extra.flags};
       extra[i4++] = f.extra;
     }
   }

@@ -70,10 +70,18 @@ struct FilterPair {
 };
 static_assert(sizeof(FilterPair) == kCacheLine);
 
+/// The start of a FilterExtra, near at hand for the first filters of a set.
+struct FilterHit {
+  std::uint8_t pdr;
+  std::uint8_t flags;
+};
+inline constexpr unsigned kHitsNear = 24;
+
 struct alignas(kCacheLine) FilterSet {
   std::uint32_t bytes;
   std::uint16_t count4, count6;
   std::uint64_t hash;
+  FilterHit hits[kHitsNear];  ///< of the first IPv4 filters
   // Then FilterPair pairs[(count4 + 1) / 2]; Filter6 filters6[count6]; FilterExtra extra[count4 +
   // count6].
   const FilterPair* pairs() const noexcept { return reinterpret_cast<const FilterPair*>(this + 1); }
@@ -93,11 +101,11 @@ static_assert(sizeof(FilterSet) == kCacheLine);
 
 /// First PDR whose filter matches an IPv4 packet, or kNoPdr.
 /// @param accepts  asked of a matching filter whose extra conditions are not empty.
+/// @param granted  conditions (kExtra…) that this packet is known to meet.
 template <typename Accepts>
-inline unsigned match_ipv4(const FilterSet& set, const Operand& operand,
+inline unsigned match_ipv4(const FilterSet& set, const Operand& operand, unsigned granted,
                            Accepts&& accepts) noexcept {
   const FilterPair* pair = set.pairs();
-  const FilterExtra* extra = set.extra();
 #if defined(__AVX2__)
   const __m256i x =
       _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(operand.lanes)));
@@ -121,8 +129,13 @@ inline unsigned match_ipv4(const FilterSet& set, const Operand& operand,
 #endif
     for (unsigned k = 0; k < 2; ++k) {
       if (!hits[k]) continue;
-      const FilterExtra& e = extra[first + k];
-      if (__builtin_expect(e.flags == 0, 1) || accepts(e)) return e.pdr;
+      const unsigned at = first + k;
+      if (__builtin_expect(at < kHitsNear, 1)) {
+        const FilterHit near = set.hits[at];
+        if (__builtin_expect((near.flags & ~granted) == 0, 1)) return near.pdr;
+      }
+      const FilterExtra& e = set.extra()[at];
+      if (e.flags == 0 || accepts(e)) return e.pdr;
     }
   }
   return kNoPdr;
