@@ -60,6 +60,33 @@ describe('a server that was set up', () => {
     expect(complaints(split)).toContain('warning numa: workers are on nodes 0 and 1');
   });
 
+  it('is told when no file can be made of huge pages, in which usage would survive', () => {
+    const mounts = { '/proc/mounts': '/dev/sda1 / ext4 rw 0 0\n' };
+    const findings = examined(changed(server, mounts), serverYaml);
+    expect(complaints(findings)).toEqual([
+      'warning hugepages: no hugetlbfs with 2M pages is mounted',
+    ]);
+    expect(mendOf(findings, /no hugetlbfs/)).toBe(
+      'mkdir -p /dev/hugepages && mount -t hugetlbfs -o pagesize=2M none /dev/hugepages',
+    );
+    const foreign = { ...server, readOnly: ['/dev/hugepages'] };
+    expect(mendOf(examined(foreign, serverYaml), /not writable for this user/)).toBe(
+      'chown $(id -un) /dev/hugepages',
+    );
+  });
+
+  it('may do without huge pages, on a tmpfs with room', () => {
+    const shm = { '/proc/mounts': '/dev/sda1 / ext4 rw 0 0\ntmpfs /dev/shm tmpfs rw 0 0\n' };
+    const yaml = serverYaml.replace('poll: busy', 'poll: busy, hugepages: off');
+    expect(complaints(examined(changed(server, shm), yaml))).toEqual([
+      'note hugepages: workers.hugepages is off; packet memory (1,701 MB) is on 4 kB pages',
+    ]);
+    const none = { '/proc/mounts': '/dev/sda1 / ext4 rw 0 0\n' };
+    expect(complaints(examined(changed(server, none), yaml))[1]).toBe(
+      'warning hugepages: /dev/shm is no tmpfs',
+    );
+  });
+
   it('is told when all free pages are on the other node', () => {
     const file = '/sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages';
     const findings = examined(changed(server, { [file]: '12\n' }), serverYaml);
@@ -93,6 +120,7 @@ describe('a server that was set up', () => {
     const gone = changed(running, { '/proc/55/stat': `55 (node) S ${'0 '.repeat(18)}9 0 0` });
     expect(complaints(examined(gone, serverYaml)).map((text) => text.split(':')[0])).toEqual([
       'warning hugepages',
+      'warning hugepages',
       'error interfaces',
       'error ports',
     ]);
@@ -115,7 +143,7 @@ describe('a container without privileges', () => {
       "warning cores: the container may use 0.5 cores' worth of time, for 1 workers",
       'note cores: no core is isolated for the workers',
       'warning hugepages: 0 of 0 2M huge pages are free; 811 are needed (1,701 MB)',
-      'note hugepages: hugetlbfs is not mounted',
+      'warning hugepages: /dev/shm has 60 MB free, packet memory takes up to 1,701 MB',
       'warning hugepages: 512 MB of memory are available; packet memory alone may take 1,701 MB',
       'note interfaces: port n3: 127.0.0.1 is a loopback address',
       'warning sysctls: net.ipv4.ip_forward is 0',
@@ -140,7 +168,7 @@ describe('a container without privileges', () => {
   });
 
   it('counts by level', () => {
-    expect(tally(findings)).toMatchObject({ error: 5, note: 7, warning: 10 });
+    expect(tally(findings)).toMatchObject({ error: 5, note: 6, warning: 11 });
   });
 
   it('is told that a data folder cannot be made', () => {
@@ -167,7 +195,6 @@ ports:
       'warning cores: cores 2-3 are not kept free by isolcpus, nohz_full, rcu_nocbs',
       'warning cores: cores 2-3 are threads of one physical core',
       'error hugepages: 40 of 100 2M huge pages are free; 811 are needed (1,701 MB)',
-      'note hugepages: hugetlbfs is not mounted',
       'error interfaces: port n3: wlp2s0 (192.168.1.20) is down',
       'warning interfaces: port n3: MTU 1500 of wlp2s0 has no room for a full packet of N6 in a tunnel (1544)',
       'note interfaces: port n3: wlp2s0 has 1 receive queues for 2 workers',

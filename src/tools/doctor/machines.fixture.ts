@@ -99,7 +99,8 @@ export const server: MachineTexts = {
     '/proc/self/limits': limits('65536', 'unlimited'),
     '/proc/cpuinfo': cpuinfo('AMD EPYC 9354', 'avx2 constant_tsc nonstop_tsc'),
     '/proc/cmdline': 'BOOT_IMAGE=/vmlinuz isolcpus=18,19 nohz_full=18,19 rcu_nocbs=18,19\n',
-    '/proc/mounts': '/dev/sda1 / ext4 rw 0 0\nhugetlbfs /dev/hugepages hugetlbfs rw 0 0\n',
+    '/proc/mounts':
+      '/dev/sda1 / ext4 rw 0 0\nhugetlbfs /dev/hugepages hugetlbfs rw,pagesize=2M 0 0\n',
     '/proc/meminfo': 'MemTotal: 263000000 kB\nMemAvailable: 240000000 kB\n',
     '/dev/net/tun': '',
     '/usr/sbin/nft': '',
@@ -148,7 +149,8 @@ export const container: MachineTexts = {
     '/proc/self/status': status('0000000000000000', '0-3'),
     '/proc/self/limits': limits('1024', '8192'),
     '/proc/cpuinfo': cpuinfo('Intel Xeon Gold', 'avx2 constant_tsc nonstop_tsc'),
-    '/proc/mounts': 'overlay / overlay rw 0 0\ntmpfs /data tmpfs rw 0 0\n',
+    '/proc/mounts':
+      'overlay / overlay rw 0 0\ntmpfs /data tmpfs rw 0 0\nshm /dev/shm tmpfs rw,size=65536k 0 0\n',
     '/proc/meminfo': 'MemAvailable: 500000 kB\n',
     '/sys/fs/cgroup/cpu.max': '50000 100000\n',
     '/sys/devices/system/cpu/online': '0-3\n',

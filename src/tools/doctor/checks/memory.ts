@@ -11,6 +11,7 @@ const SIZES = [
   { name: '2M', folder: 'hugepages-2048kB', bytes: 2 ** 21 },
 ] as const;
 type Size = (typeof SIZES)[number];
+const SHM = '/dev/shm';
 
 interface Pool {
   readonly size: Size;
@@ -35,10 +36,10 @@ export function checkHugepages(machine: Machine): Finding[] {
       `workers.hugepages is off; packet memory (${megabytes(needed)}) is on 4 kB pages`,
       'a packet costs a few cycles more, most of all with many sessions',
     );
+    tmpfsFinding(findings, machine, needed);
   } else {
     poolFindings(findings, machine, needed);
   }
-  mountFinding(findings, probe);
   memoryFinding(findings, machine, needed ?? 0);
   return findings.all;
 }
@@ -54,6 +55,7 @@ function poolFindings(findings: Findings, machine: Machine, bytes: number): void
     findings.ok(
       `${good.free} of ${good.reserved} ${good.size.name} pages are free; ${good.needed} are needed`,
     );
+    hugetlbfsFinding(findings, machine, good.size);
     return;
   }
   const held = pools.find((pool) => pool.reserved >= pool.needed);
@@ -74,6 +76,7 @@ function poolFindings(findings: Findings, machine: Machine, bytes: number): void
       : `workers.hugepages is ${wanted}: the node refuses to start`,
     reserveCommand(pool),
   );
+  if (wanted === 'auto') tmpfsFinding(findings, machine, bytes);
 }
 
 function poolOf(probe: Probe, size: Size, bytes: number): Pool {
@@ -95,16 +98,63 @@ function reserveCommand({ size, reserved, free, needed }: Pool): string {
     : `echo ${total} > ${HUGEPAGES}/${size.folder}/nr_hugepages`;
 }
 
-function mountFinding(findings: Findings, probe: Probe): void {
-  const mount = /^\S+ (\S+) hugetlbfs /m.exec(probe.read('/proc/mounts') ?? '')?.[1];
-  if (mount !== undefined) findings.ok(`hugetlbfs is mounted on ${mount}`);
+/** The region is a file, so that usage outlives a crash: on a hugetlbfs, else on tmpfs. */
+function hugetlbfsFinding(findings: Findings, { probe, config }: Machine, size: Size): void {
+  const mounted = mountsOf(probe)
+    .filter(({ type, options }) => type === 'hugetlbfs' && pageSize(options) === size.name)
+    .map(({ folder }) => folder);
+  const usable = mounted.find((folder) => probe.writable(folder));
+  if (usable !== undefined) {
+    findings.ok(`${usable} holds packet memory in ${size.name} pages, and usage over a crash`);
+    return;
+  }
+  findings.warning(
+    mounted.length === 0
+      ? `no hugetlbfs with ${size.name} pages is mounted`
+      : `${mounted[0]} is not writable for this user`,
+    config.workers.hugepages === 'auto'
+      ? 'packet memory goes to small pages on /dev/shm, so that usage survives a crash'
+      : 'usage that is not reported yet would not survive a crash',
+    mounted.length === 0
+      ? `mkdir -p /dev/hugepages && mount -t hugetlbfs -o pagesize=${size.name} none /dev/hugepages`
+      : `chown $(id -un) ${mounted[0]}`,
+  );
+}
+
+function tmpfsFinding(findings: Findings, { probe, runningPid }: Machine, needed: number): void {
+  if (runningPid !== undefined) return;
+  const isTmpfs = mountsOf(probe).some(({ folder, type }) => folder === SHM && type === 'tmpfs');
+  const free = isTmpfs ? (probe.freeBytes(SHM) ?? 0) : 0;
+  if (free >= needed)
+    findings.ok(`${SHM} has room for packet memory (${megabytes(free)} are free)`);
   else {
-    findings.note(
-      'hugetlbfs is not mounted',
-      'Sluice takes huge pages without it; other programs (DPDK) may want it',
-      'mkdir -p /dev/hugepages && mount -t hugetlbfs none /dev/hugepages',
+    findings.warning(
+      isTmpfs
+        ? `${SHM} has ${megabytes(free)} free, packet memory takes up to ${megabytes(needed)}`
+        : `${SHM} is no tmpfs`,
+      'usage that is not reported yet would not survive a crash',
+      isTmpfs
+        ? `mount -o remount,size=${Math.ceil((needed * 2) / 2 ** 30)}G ${SHM}   # of a container: --shm-size`
+        : `mount -t tmpfs -o size=${Math.ceil((needed * 2) / 2 ** 30)}G tmpfs ${SHM}`,
     );
   }
+}
+
+interface Mount {
+  readonly folder: string;
+  readonly type: string;
+  readonly options: string;
+}
+
+function mountsOf(probe: Probe): Mount[] {
+  return (probe.read('/proc/mounts') ?? '').split('\n').map((line) => {
+    const [, folder = '', type = '', options = ''] = line.split(' ');
+    return { folder, type, options };
+  });
+}
+
+function pageSize(options: string): Size['name'] {
+  return /\bpagesize=(1024M|1G)\b/.test(options) ? '1G' : '2M';
 }
 
 function memoryFinding(findings: Findings, machine: Machine, needed: number): void {
