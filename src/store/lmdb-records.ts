@@ -83,7 +83,7 @@ function readKey(source: Uint8Array, start: number): number {
   return high * WORD + low;
 }
 
-/** What lmdb's put() takes in place of a view: bytes from start to end, read during the call. */
+/** What lmdb's put() takes in place of a view: bytes of its memory from start to end. */
 interface Span extends Uint8Array {
   start?: number;
   end?: number;
@@ -92,7 +92,8 @@ interface Span extends Uint8Array {
 /** Marks a part of a chunk. A view for each put would cost more than the rest of it here. */
 function span(chunk: Uint8Array, offset: number, length: number): Span {
   const marked = chunk as Span;
-  marked.start = offset;
-  marked.end = offset + length;
+  // Counted from where the memory begins, which need not be where the chunk does.
+  marked.start = chunk.byteOffset + offset;
+  marked.end = marked.start + length;
   return marked;
 }

@@ -68,6 +68,16 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
         expect(all(records())).toHaveLength(1);
       });
 
+      it('takes a chunk that lies inside other memory', async () => {
+        records().put(1, chunk.subarray(1000, 2000), 10, 16);
+        records().put(2, chunk.subarray(33), 0, 8);
+        await store.commit();
+        expect(all(records())).toEqual([
+          [1, part(1010, 16)],
+          [2, part(33, 8)],
+        ]);
+      });
+
       it('replaces and removes', async () => {
         records().put(1, chunk, 0, 8);
         records().put(2, chunk, 8, 8);
