@@ -323,7 +323,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
       batch.done?.(batch);
       handedOut = true;
     } finally {
-      batch.settleUsage(this.reports, handedOut);
+      batch.settleUsage(this.reports.answers, handedOut);
       this.table.owners.release(batch.owner);
       this.#versions.close(batch.serial);
       if (this.#idleBatches.length < BATCHES_IDLE_MAX) this.#idleBatches.push(batch);

@@ -179,12 +179,18 @@ describe('report log', () => {
     await first.write(3);
     expect(first.ids()).toEqual([]);
     expect(first.log.size).toBe(0);
-    first.log.answered(sent);
-    first.log.unanswered(failed);
+    first.log.answers.answered(sent);
+    first.log.answers.unanswered(failed);
+    await new Promise(setImmediate);
+    await first.log.whenWritten();
     expect(first.ids()).toEqual([2]);
     await first.log.close();
-    // The third was under way when the process ended.
-    expect(new Fixture(1000, contents).ids()).toEqual([2, 3]);
+    // The third was under way when the process ended, and shares its record with the others.
+    const second = new Fixture(1000, contents);
+    expect(second.ids()).toEqual([2]);
+    await second.log.whenWritten();
+    expect(second.ids()).toEqual([2, 1, 3]);
+    expect(new Fixture(1000, contents).ids()).toEqual([2, 1, 3]);
   });
 
   it('shows each owner its own, and of these the names asked for', async () => {

@@ -5,9 +5,6 @@
  * sent to a watcher once but never acknowledged, and those that carry no usage, make room
  * first, and are counted.
  *
- * A report that answers an operation is in the store as well until a moment after its answer
- * went out, but is offered to nobody, unless the process ends before.
- *
  * Owner: the control thread. Start at {@link ReportLog.add}.
  */
 import {
@@ -20,8 +17,14 @@ import {
 import type { Store } from '../../store/store.js';
 import { randomWord } from '../allocators/random.js';
 import type { ReportReader } from '../engine.js';
+import { Answers } from './answers.js';
 import { Reader } from './report-reader.js';
-import { encodeReportRecord, ReportRecord, type ReportSubject } from './report-record.js';
+import {
+  encodeReportRecord,
+  ReportRecord,
+  type ReportSubject,
+  splitReportRecords,
+} from './report-record.js';
 import { ReportWriter, type ReportWriterHost } from './report-writer.js';
 import { mergeUsage, urrKey } from './usage-merge.js';
 
@@ -29,10 +32,6 @@ const USAGE = 1;
 const DELIVERED = 2;
 /** Of an earlier run: whether somebody has read it is not known. */
 const EARLIER = 4;
-/** Answers an operation: not for watchers. */
-const ANSWER = 8;
-/** An answer that went out is kept for one to two of these, in case it did not get far. */
-const ANSWERED_MS = 100;
 
 export class ReportLog implements ReportWriterHost {
   stale = 0;
@@ -40,9 +39,10 @@ export class ReportLog implements ReportWriterHost {
   dropped = 0;
   readonly #record = new ReportRecord();
   readonly #writer: ReportWriter;
+  /** Usage that answers operations: for their clients, not for watchers. */
+  readonly answers: Answers;
   /** What is known of each report that is kept, by number, in ascending order. */
   readonly #flags = new Map<number, number>();
-  #answers = 0;
   /** No report below is kept. */
   #oldest: number;
   /** Reports up to here are in the store. */
@@ -53,9 +53,6 @@ export class ReportLog implements ReportWriterHost {
   readonly #readers = new Set<Reader>();
   #wakeScheduled = false;
   #flushScheduled = false;
-  #answered: number[] = [];
-  #answeredBefore: number[] = [];
-  #answeredTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly store: Store,
@@ -64,13 +61,17 @@ export class ReportLog implements ReportWriterHost {
     private readonly now: () => number,
   ) {
     this.#writer = new ReportWriter(store, this, () => randomWord().toString(16));
+    this.answers = new Answers(this.#writer, (record) => {
+      this.#keep(record, USAGE);
+      this.#scheduleFlush();
+    });
     this.#visible = this.#writer.next - 1;
     this.#oldest = this.#writer.next;
   }
 
   /** Reports that watchers can have. */
   get size(): number {
-    return this.#flags.size - this.#answers;
+    return this.#flags.size;
   }
   get isWatched(): boolean {
     return this.#readers.size > 0;
@@ -82,26 +83,34 @@ export class ReportLog implements ReportWriterHost {
 
   /** Takes up what the store has, and tells the packet path of it. */
   load(slotsPerBucket: number): void {
-    const { events } = this.datapath;
     let count = 0;
-    const tell = () => {
-      this.datapath.alreadyWritten(count);
-      count = 0;
+    const tell = (record: ReportRecord) => {
+      if (record.word(EventWord.Run) !== 0) this.#enterEvent(record, count++, slotsPerBucket);
+      if (count === EVENTS_MAX) this.datapath.alreadyWritten(count);
+      count %= EVENTS_MAX;
     };
+    const answers: Uint8Array[] = [];
     this.store.reports.scan(-1, (number, bytes, length) => {
+      if (this.#record.read(bytes, length)) {
+        if (this.#flags.size === 0) this.#oldest = number;
+        this.#flags.set(number, EARLIER | (this.#record.isUsage ? USAGE : 0));
+        tell(this.#record);
+        return true;
+      }
+      const records = splitReportRecords(bytes, length);
       // A version that can't be read stays where it is, for the program that wrote it.
-      if (!this.#record.read(bytes, length)) return true;
-      if (this.#flags.size === 0) this.#oldest = number;
-      this.#flags.set(number, EARLIER | (this.#record.isUsage ? USAGE : 0));
-      if (this.#record.word(EventWord.Run) === 0) return true;
-      const at = count++ * EVENT_WORDS;
-      const { place } = this.#record;
-      events.set(this.#record.event(), at);
-      events[at + EventWord.SessionIndex] = (place >>> 16) * slotsPerBucket + (place & 0xffff);
-      if (count === EVENTS_MAX) tell();
+      if (records === undefined) return true;
+      answers.push(...records);
+      this.#writer.remove(number);
       return true;
     });
-    tell();
+    // Answers that nobody got are reports now.
+    for (const record of answers) {
+      this.#keep(record, USAGE);
+      if (this.#record.read(record, record.length)) tell(this.#record);
+    }
+    this.datapath.alreadyWritten(count);
+    this.#writer.flush();
   }
   /** From now on the log's bound holds: while restoring, no report takes another's place. */
   endRestore(): void {
@@ -111,32 +120,21 @@ export class ReportLog implements ReportWriterHost {
   /** Takes in one event: EVENT_WORDS words of `events` from `at` on. */
   add(events: Uint32Array, at: number, subject: ReportSubject): void {
     if (this.size >= this.max && !this.#restoring && !this.#makeRoom(events, at)) return;
-    const number = this.#append(events, at, subject, 0);
-    if (this.#byUrr !== null && events[at + EventWord.Kind] === EventKind.Usage) {
+    const usage = events[at + EventWord.Kind] === EventKind.Usage;
+    const record = encodeReportRecord(events, at, subject, this.now());
+    const number = this.#keep(record, usage ? USAGE : 0);
+    if (this.#byUrr !== null && usage) {
       this.#byUrr.set(urrKey(events, at), number);
     }
   }
-  /** The same for an event that an operation has asked for; returns its number. */
+  /** The same for an event that an operation has asked for; returns its token in `answers`. */
   addAnswer(events: Uint32Array, at: number, subject: ReportSubject): number {
-    this.#answers++;
-    return this.#append(events, at, subject, ANSWER);
-  }
-  /** The answer went out. */
-  answered(number: number): void {
-    this.#answered.push(number);
-    this.#answeredTimer ??= setTimeout(() => this.#forgetAnswered(), ANSWERED_MS).unref();
-  }
-  /** There is no answer to take it: it is a report like others. */
-  unanswered(number: number): void {
-    this.#answers--;
-    this.#flags.set(number, this.#flags.get(number)! & ~ANSWER);
-    // Readers may have passed it by.
-    for (const reader of this.#readers) reader.goBackTo(number);
-    this.#wakeReaders();
+    return this.answers.add(events, at, subject, this.now());
   }
 
   /** Writes what was taken in. @param polled  events of the packet path that were looked at. */
   flush(polled: number): void {
+    this.answers.seal();
     this.#writer.flush(polled);
   }
   whenWritten(): Promise<void> {
@@ -144,10 +142,7 @@ export class ReportLog implements ReportWriterHost {
   }
   /** Writes what waits, and forgets every answer that went out. */
   close(): Promise<void> {
-    clearTimeout(this.#answeredTimer);
-    for (const number of [...this.#answered, ...this.#answeredBefore]) this.forget(number);
-    this.#answered = [];
-    this.#answeredBefore = [];
+    this.answers.close();
     this.#writer.flush();
     return this.#writer.whenWritten();
   }
@@ -184,8 +179,7 @@ export class ReportLog implements ReportWriterHost {
       stopped = number > this.#visible || this.#writer.fresh.has(number);
       if (stopped) return false;
       last = number;
-      const flags = this.#flags.get(number);
-      if (flags === undefined || (flags & ANSWER) !== 0) return true;
+      if (!this.#flags.has(number)) return true;
       if (!this.#record.read(bytes, length)) return true;
       stopped = !visit(number, this.#record);
       return !stopped;
@@ -199,10 +193,7 @@ export class ReportLog implements ReportWriterHost {
   }
   /** It is done with, here and in the store. */
   forget(number: number): void {
-    const flags = this.#flags.get(number);
-    if (flags === undefined) return;
-    if ((flags & ANSWER) !== 0) this.#answers--;
-    this.#flags.delete(number);
+    if (!this.#flags.delete(number)) return;
     this.#writer.remove(number);
     if (this.size < this.max) this.#byUrr = null;
     this.#scheduleFlush();
@@ -213,18 +204,27 @@ export class ReportLog implements ReportWriterHost {
     this.#wakeReaders();
   }
   isKept(number: number): boolean {
-    return this.#flags.has(number);
+    return this.#flags.has(number) || this.answers.isKept(number);
   }
   release(count: number): void {
     this.datapath.release(count);
   }
 
-  #append(events: Uint32Array, at: number, subject: ReportSubject, flags: number): number {
-    const usage = events[at + EventWord.Kind] === EventKind.Usage;
-    const number = this.#writer.append(encodeReportRecord(events, at, subject, this.now()));
+  /** Gives a record a number, and keeps it. */
+  #keep(record: Uint8Array, flags: number): number {
+    const number = this.#writer.append(record);
     if (this.#flags.size === 0) this.#oldest = number;
-    this.#flags.set(number, flags | (usage ? USAGE : 0));
+    this.#flags.set(number, flags);
     return number;
+  }
+
+  /** Puts an event of an earlier run where the packet path looks for it. */
+  #enterEvent(record: ReportRecord, place: number, slotsPerBucket: number): void {
+    const { events } = this.datapath;
+    const at = place * EVENT_WORDS;
+    events.set(record.event(), at);
+    events[at + EventWord.SessionIndex] =
+      (record.place >>> 16) * slotsPerBucket + (record.place & 0xffff);
   }
 
   /** False: the event is in another report now, or dropped. */
@@ -248,7 +248,7 @@ export class ReportLog implements ReportWriterHost {
   #findOldest(): number {
     for (; this.#oldest < this.#writer.next; this.#oldest++) {
       const flags = this.#flags.get(this.#oldest);
-      if (flags !== undefined && (flags & ANSWER) === 0) break;
+      if (flags !== undefined) break;
     }
     return this.#oldest;
   }
@@ -256,7 +256,7 @@ export class ReportLog implements ReportWriterHost {
   #merge(events: Uint32Array, at: number): boolean {
     this.#byUrr ??= this.#indexUsage();
     const number = this.#byUrr.get(urrKey(events, at)) ?? 0;
-    const mergeable = (this.#flags.get(number) ?? 0) & (USAGE | DELIVERED | EARLIER | ANSWER);
+    const mergeable = (this.#flags.get(number) ?? 0) & (USAGE | DELIVERED | EARLIER);
     if (mergeable !== USAGE || !this.#look(number)) return false;
     const words = this.#record.event();
     mergeUsage(words, events, at);
@@ -290,16 +290,6 @@ export class ReportLog implements ReportWriterHost {
     });
     for (const [number, bytes] of this.#writer.fresh) enter(number, bytes, bytes.length);
     return byUrr;
-  }
-
-  #forgetAnswered(): void {
-    for (const number of this.#answeredBefore) this.forget(number);
-    this.#answeredBefore = this.#answered;
-    this.#answered = [];
-    const more = this.#answeredBefore.length > 0;
-    this.#answeredTimer = more
-      ? setTimeout(() => this.#forgetAnswered(), ANSWERED_MS).unref()
-      : undefined;
   }
 
   #scheduleFlush(): void {

@@ -58,12 +58,6 @@ export class Reader implements ReportReader {
     listener?.();
   }
 
-  /** A report that was hidden may be read now. */
-  goBackTo(number: number): void {
-    this.#position = Math.min(this.#position, number - 1);
-    this.#acknowledged = Math.min(this.#acknowledged, number - 1);
-  }
-
   close(): void {
     this.#listener = null;
     this.log.unwatch(this);

@@ -3,6 +3,7 @@
  * session's place stands beside the event's session index, which another number of slots per
  * bucket would change. Pure; byte order is the machine's.
  */
+import { highWord, lowWord } from '../../base/units.js';
 import { EVENT_WORDS, EventKind, EventWord } from '../../datapath/datapath.js';
 import type { Report } from '../engine.js';
 
@@ -16,6 +17,7 @@ export interface ReportSubject {
 }
 
 const VERSION = 1;
+const VOID = 0;
 const AT_VERSION = 0;
 const AT_PLACE = 4;
 const AT_SEID = 8;
@@ -25,26 +27,68 @@ const AT_NAME_BYTES = 28;
 const AT_EVENT = 32;
 const AT_TEXTS = AT_EVENT + EVENT_WORDS * 4;
 
+const scratch = new Uint32Array(EVENT_WORDS);
+const scratchBytes = new Uint8Array(scratch.buffer);
+
+/** Bytes of a record without its texts. */
+export const REPORT_RECORD_BYTES = AT_TEXTS;
+
+/** A record on its own. */
 export function encodeReportRecord(
   events: Uint32Array,
   at: number,
   subject: ReportSubject,
   timeMs: number,
 ): Uint8Array {
-  const owner = Buffer.from(subject.owner);
-  const name = Buffer.from(subject.name);
-  const bytes = new Uint8Array(AT_TEXTS + owner.length + name.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(AT_VERSION, VERSION, true);
-  view.setUint32(AT_PLACE, subject.place, true);
-  view.setBigUint64(AT_SEID, subject.seid, true);
-  view.setFloat64(AT_TIME, timeMs, true);
-  view.setUint32(AT_OWNER_BYTES, owner.length, true);
-  view.setUint32(AT_NAME_BYTES, name.length, true);
-  new Uint32Array(bytes.buffer, AT_EVENT, EVENT_WORDS).set(events.subarray(at, at + EVENT_WORDS));
-  bytes.set(owner, AT_TEXTS);
-  bytes.set(name, AT_TEXTS + owner.length);
+  const texts = Buffer.byteLength(subject.owner) + Buffer.byteLength(subject.name);
+  const bytes = Buffer.allocUnsafe(AT_TEXTS + texts);
+  appendReportRecord(bytes, 0, events, at, subject, timeMs);
   return bytes;
+}
+
+/** Writes a record from `start` on, where there is room for it; returns its end. */
+export function appendReportRecord(
+  bytes: Buffer,
+  start: number,
+  events: Uint32Array,
+  at: number,
+  subject: ReportSubject,
+  timeMs: number,
+): number {
+  const texts = start + AT_TEXTS;
+  const owner = bytes.write(subject.owner, texts);
+  const name = bytes.write(subject.name, texts + owner);
+  bytes.writeUInt32LE(VERSION, start + AT_VERSION);
+  bytes.writeUInt32LE(subject.place, start + AT_PLACE);
+  bytes.writeUInt32LE(lowWord(subject.seid), start + AT_SEID);
+  bytes.writeUInt32LE(highWord(subject.seid), start + AT_SEID + 4);
+  bytes.writeDoubleLE(timeMs, start + AT_TIME);
+  bytes.writeUInt32LE(owner, start + AT_OWNER_BYTES);
+  bytes.writeUInt32LE(name, start + AT_NAME_BYTES);
+  scratch.set(events.subarray(at, at + EVENT_WORDS));
+  bytes.set(scratchBytes, start + AT_EVENT);
+  return texts + owner + name;
+}
+
+/** Makes the record that begins at `start` one that is passed over. */
+export function voidReportRecord(bytes: Buffer, start: number): void {
+  bytes.writeUInt32LE(VOID, start + AT_VERSION);
+}
+
+/** Copies of the records that follow each other in `bytes`; undefined: there are none such. */
+export function splitReportRecords(bytes: Uint8Array, length: number): Uint8Array[] | undefined {
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, length);
+  const records: Uint8Array[] = [];
+  for (let start = 0; start < length; ) {
+    if (start + AT_TEXTS > length) return undefined;
+    const version = all.readUInt32LE(start + AT_VERSION);
+    const owner = all.readUInt32LE(start + AT_OWNER_BYTES);
+    const end = start + AT_TEXTS + owner + all.readUInt32LE(start + AT_NAME_BYTES);
+    if ((version !== VERSION && version !== VOID) || end > length) return undefined;
+    if (version === VERSION) records.push(Buffer.from(all.subarray(start, end)));
+    start = end;
+  }
+  return records;
 }
 
 /** Reads one record after the other without an object for each; set by {@link read}. */

@@ -67,9 +67,13 @@ export class ReportWriter {
     return this.#next;
   }
 
+  /** A number for a record that comes with the same flush. */
+  reserve(): number {
+    return this.#next++;
+  }
   /** Gathers a new report; returns its number. */
   append(record: Uint8Array): number {
-    const number = this.#next++;
+    const number = this.reserve();
     this.replace(number, record);
     return number;
   }
