@@ -6,9 +6,9 @@
  *   write:  prepare → store commit → apply → completed → written()
  *   delete: prepare → apply → completed → store commit → deleted()
  *
- * Two rounds are under way at once; what comes meanwhile gathers for the next, so that rounds
- * grow with the load, and what a round costs is shared by more. Owner: the control thread;
- * nothing here blocks, and no timer runs while nothing is under way.
+ * Two rounds are under way at once, those of one turn in one transaction; what comes meanwhile
+ * gathers: rounds grow with the load. Owner: the control thread; nothing here blocks, and no
+ * timer runs while nothing is under way.
  */
 import { SluiceError } from '../base/errors.js';
 import { ROUND_OPERATIONS_MAX } from '../base/limits.js';
@@ -96,6 +96,10 @@ export class Rounds {
   #flushScheduled = false;
   /** What gathers goes when a round is done. */
   #flushWaits = false;
+  /** Rounds of deletes that workers have yet to apply. */
+  #deleting = 0;
+  /** Writes go to the store with the deletes that are being applied, but wait for one turn only. */
+  #writesWait = false;
   #pollScheduled = false;
   #spins = 0;
   #idleListeners: (() => void)[] = [];
@@ -189,20 +193,18 @@ export class Rounds {
     this.#flushScheduled = true;
     setImmediate(() => {
       this.#flushScheduled = false;
-      if (this.#underWay >= UNDER_WAY_MAX) {
-        this.#flushWaits = true;
-        this.host.turnEnded();
-        return;
-      }
-      // Deletes first: what they give back may be free when the writes are prepared.
-      if (this.#deletes !== null) this.#close(this.#deletes);
-      if (this.#writes !== null) this.#close(this.#writes);
+      const gathering = (this.#deletes === null ? 0 : 1) + (this.#writes === null ? 0 : 1);
+      this.#flushWaits = this.#busy - gathering >= UNDER_WAY_MAX;
+      if (!this.#flushWaits) this.#flush();
       this.host.turnEnded();
     });
   }
 
-  get #underWay(): number {
-    return this.#busy - (this.#deletes === null ? 0 : 1) - (this.#writes === null ? 0 : 1);
+  /** Deletes first: what they give back may be free when the writes are prepared. */
+  #flush(): void {
+    if (this.#deletes !== null) this.#close(this.#deletes);
+    this.#writesWait = !this.#writesWait && this.#deleting > 0;
+    if (!this.#writesWait && this.#writes !== null) this.#close(this.#writes);
   }
 
   /** The round takes no more operations and goes its way. */
@@ -311,6 +313,7 @@ export class Rounds {
 
   #apply(round: Round): void {
     round.sequence = this.datapath.apply(round.ticket, round.count);
+    if (round.deletes) this.#deleting++;
     this.#applied.push(round);
     this.#spins = 0;
     this.#schedulePoll();
@@ -338,8 +341,15 @@ export class Rounds {
       if (round.sequence > completed) break;
       this.#appliedHead++;
       this.#spins = 0;
-      if (round.deletes) this.#commitDeletes(round);
-      else this.#finishWrites(round);
+      if (round.deletes) {
+        this.#deleting--;
+        this.#commitDeletes(round);
+      } else this.#finishWrites(round);
+    }
+    if (this.#writesWait && this.#deleting === 0) {
+      // Not what was deleted since: a stream of deletes must not keep writes waiting.
+      this.#writesWait = false;
+      if (this.#writes !== null) this.#close(this.#writes);
     }
     if (this.#appliedHead === this.#applied.length) {
       this.#applied.length = 0;
