@@ -16,8 +16,9 @@ import { SluiceError } from './base/errors.js';
 import { PACKETS_PER_WORKER } from './base/limits.js';
 import { createLog, type Log } from './base/log.js';
 import { Metrics } from './base/metrics.js';
-import type { Datapath, DatapathConfig } from './datapath/datapath.js';
+import type { Datapath, DatapathConfig, GtpuConfig } from './datapath/datapath.js';
 import { createNativeDatapath, DatapathError } from './datapath/native.js';
+import { PathLog } from './datapath/path-log.js';
 import { tunObstacle } from './datapath/tun-access.js';
 import { createEngine, type SessionEngine } from './session/engine.js';
 import { loadIdentity, loadRegionName, type StoreIdentity } from './session/identity.js';
@@ -62,6 +63,7 @@ export class UpfNode {
   #engine: SessionEngine | undefined;
   #http: HttpServer | undefined;
   #api: ApiServer | undefined;
+  #pathLog: PathLog | undefined;
   #stopped: Promise<void> | undefined;
 
   private constructor(
@@ -127,6 +129,7 @@ export class UpfNode {
     await this.#restore(engine);
     datapath.start();
     for (const warning of datapath.status().warnings) this.#log.warn(warning);
+    this.#pathLog = new PathLog(datapath, this.#log);
     this.#api = await this.#openApi(opened);
     this.#phase = 'ready';
     this.#log.info({ version: this.#version, sessions: engine.count }, 'the node serves');
@@ -140,6 +143,8 @@ export class UpfNode {
     const datapath = this.parts.createDatapath({
       sessionsMax,
       packetsMax: PACKETS_PER_WORKER * config.workers.count,
+      hold: { packetsMax: config.limits.heldPackets, ms: config.limits.heldSeconds * 1000 },
+      gtpu: gtpuOf(config),
       hugepages: config.workers.hugepages,
       workers: config.workers,
       ports,
@@ -248,6 +253,7 @@ export class UpfNode {
 
   async #stop(): Promise<void> {
     this.#phase = 'draining';
+    this.#pathLog?.stop();
     const steps: [string, () => Promise<void> | void | undefined][] = [
       ['gRPC server', () => this.#api?.stop(DRAIN_MS)],
       ['session engine', () => this.#engine?.shutdown()],
@@ -322,6 +328,16 @@ function forPeople(error: unknown): unknown {
   const placed = error instanceof DatapathError || error instanceof SluiceError;
   if (!placed || (error instanceof SluiceError && error.code === 'internal')) return error;
   return new ToolError(error.field === '' ? error.message : `${error.field}: ${error.message}`);
+}
+
+function gtpuOf({ gtpu }: Config): GtpuConfig {
+  return {
+    echoIntervalMs: gtpu.echoIntervalSeconds * 1000,
+    echoTimeoutMs: gtpu.echoTimeoutSeconds * 1000,
+    echoTries: gtpu.echoTries,
+    answersPerSecond: gtpu.errorIndicationsPerSecond,
+    answersQuietMs: gtpu.errorIndicationsQuietSeconds * 1000,
+  };
 }
 
 function listenOf(text: string): ListenAddress {

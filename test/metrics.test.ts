@@ -27,10 +27,17 @@ interface Metric {
 
 class BusyDatapath extends MemoryDatapath {
   override status(): DatapathStatus {
-    return { ports: [], workers: [], warnings: [], regionBytesUsed: 1 };
+    const path = { udpPort: 2152, port: 'n3', roundTripUs: 90, transitions: 1 };
+    return {
+      ...super.status(),
+      regionBytesUsed: 1,
+      peers: [{ ...path, address: '192.0.2.2', state: 'up' }],
+      peersTotal: 1,
+    };
   }
   override statistics(): Statistics {
     return {
+      ...super.statistics(),
       ports: [{ name: 'n3', rxPackets: 7, rxBytes: 7, txPackets: 7, txBytes: 7, txFull: 1 }],
       workers: [{ id: 0, cyclesPerPacket: 70, burstFill: 2, longestStallNs: 2, busy: 0.5 }],
       dropped: { no_pdr: 3 },

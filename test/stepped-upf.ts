@@ -153,6 +153,7 @@ export class SteppedUpf {
     const datapath = createSteppedDatapath({
       sessionsMax,
       packetsMax: PACKETS_MAX,
+      hold: { packetsMax: PACKETS_MAX, ms: 60_000 },
       hugepages: 'off',
       ports,
       ...identity,

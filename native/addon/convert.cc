@@ -7,6 +7,8 @@
 namespace sluice::addon {
 namespace {
 
+constexpr std::size_t kPeersListed = 1000;  // PEERS_MAX in src/datapath/datapath.ts
+
 template <typename F>
 void for_each(const Napi::Object& object, const char* key, F&& f) {
   const Napi::Value value = object.Get(key);
@@ -76,6 +78,25 @@ Napi::Number count_to(Napi::Env env, std::uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
 }
 
+void set_peers(Napi::Env env, const Datapath& datapath, Napi::Object& status) {
+  std::size_t all = 0;
+  Napi::Array peers = Napi::Array::New(env);
+  for (const PathRow& path : datapath.paths(kPeersListed, all)) {
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("address", text_to(env, path.address));
+    row.Set("udpPort", number_to(env, path.udp_port));
+    row.Set("port", text_to(env, path.port));
+    row.Set("state", text_to(env, path.state == PathState::Up     ? "up"
+                                  : path.state == PathState::Down ? "down"
+                                                                  : "unknown"));
+    row.Set("roundTripUs", number_to(env, path.round_trip_us));
+    row.Set("transitions", number_to(env, path.transitions));
+    peers.Set(peers.Length(), row);
+  }
+  status.Set("peers", peers);
+  status.Set("peersTotal", count_to(env, all));
+}
+
 }  // namespace
 
 std::string text_of(const Napi::Object& object, const char* key) {
@@ -100,6 +121,7 @@ Napi::Value packet_memory(const Napi::CallbackInfo& info) {
   const Napi::Object object = info[0].ToObject();
   DatapathConfig config;
   config.packets_max = static_cast<std::uint32_t>(number_of(object, "packetsMax"));
+  config.held_packets_max = static_cast<std::uint32_t>(number_of(object, "heldPacketsMax"));
   config.workers = static_cast<unsigned>(number_of(object, "workers"));
   config.sessions.slots_per_bucket =
       static_cast<std::uint32_t>(number_of(object, "slotsPerBucket"));
@@ -109,6 +131,23 @@ Napi::Value packet_memory(const Napi::CallbackInfo& info) {
 Result<DatapathConfig> config_of(const Napi::Object& object) {
   DatapathConfig config;
   config.packets_max = static_cast<std::uint32_t>(number_of(object, "packetsMax"));
+  const auto ms = [](double value) { return static_cast<Nanoseconds>(value * 1e6); };
+  const Napi::Value hold = object.Get("hold"), gtpu = object.Get("gtpu");
+  config.held_packets_max = 0;
+  config.answers_per_second = 0;
+  if (hold.IsObject()) {
+    const Napi::Object held = hold.As<Napi::Object>();
+    config.held_packets_max = static_cast<std::uint32_t>(number_of(held, "packetsMax"));
+    config.held_max = ms(number_of(held, "ms"));
+  }
+  if (gtpu.IsObject()) {
+    const Napi::Object messages = gtpu.As<Napi::Object>();
+    config.echo.interval = ms(number_of(messages, "echoIntervalMs"));
+    config.echo.timeout = ms(number_of(messages, "echoTimeoutMs"));
+    config.echo.tries = static_cast<unsigned>(number_of(messages, "echoTries"));
+    config.answers_per_second = static_cast<unsigned>(number_of(messages, "answersPerSecond"));
+    config.answers_quiet = ms(number_of(messages, "answersQuietMs"));
+  }
   const std::string pages = text_of(object, "hugepages");
   config.hugepages = pages == "1G"    ? PagePolicy::k1G
                      : pages == "2M"  ? PagePolicy::k2M
@@ -186,6 +225,7 @@ Napi::Object status_to(Napi::Env env, const Datapath& datapath, bool running) {
     warnings.Set(warnings.Length(), text_to(env, warning));
   status.Set("warnings", warnings);
   status.Set("plan", text_to(env, datapath.plan_text()));
+  set_peers(env, datapath, status);
   status.Set("regionBytesUsed", count_to(env, datapath.region_used()));
   return status;
 }
@@ -222,6 +262,12 @@ Napi::Object statistics_to(Napi::Env env, const DatapathStatistics& s) {
   out.Set("dropped", dropped);
   out.Set("created", count_to(env, s.created));
   out.Set("held", count_to(env, s.held));
+  Napi::Object gtpu = Napi::Object::New(env);
+  gtpu.Set("endMarkersSent", count_to(env, s.gtpu.end_markers_sent));
+  gtpu.Set("errorIndicationsSent", count_to(env, s.gtpu.error_indications_sent));
+  gtpu.Set("extensionNotificationsSent", count_to(env, s.gtpu.extension_notifications_sent));
+  gtpu.Set("answersSuppressed", count_to(env, s.gtpu.answers_suppressed));
+  out.Set("gtpu", gtpu);
   return out;
 }
 

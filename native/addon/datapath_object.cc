@@ -36,6 +36,7 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
                         InstanceMethod<&O::exchange>("exchange"),
                         InstanceMethod<&O::status>("status"),
                         InstanceMethod<&O::statistics>("statistics"),
+                        InstanceMethod<&O::path_transitions>("pathTransitions"),
                         InstanceMethod<&O::set_sampling>("setSampling"),
                         InstanceMethod<&O::take_samples>("takeSamples"),
                         InstanceAccessor<&O::samples>("samples"),
@@ -177,6 +178,9 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
   }
   Napi::Value statistics(const Napi::CallbackInfo& info) {
     return statistics_to(info.Env(), datapath_->statistics());
+  }
+  Napi::Value path_transitions(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), datapath_->path_transitions());
   }
   void set_sampling(const Napi::CallbackInfo& info) {
     datapath_->set_sampling(info[0].As<Napi::Boolean>().Value());

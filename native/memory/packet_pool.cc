@@ -82,22 +82,25 @@ void PoolCache::free_to_ring(Packet* const* packets, unsigned n) noexcept {
   depth_.store(keep, std::memory_order_relaxed);
 }
 
-std::size_t PacketPool::bytes(std::uint32_t packets, unsigned caches) noexcept {
+std::size_t PacketPool::bytes(std::uint32_t packets, unsigned caches,
+                              std::uint32_t spares) noexcept {
   (void)caches;  // they hold pointers, so they are not part of the region
-  return std::size_t{packets} * kChunkBytes +
-         MpmcRing<PacketHandle>::bytes(ring_capacity(std::max(packets, 1U))) + 2 * kCacheLine;
+  return (std::size_t{packets} + spares) * kChunkBytes +
+         MpmcRing<PacketHandle>::bytes(ring_capacity(std::max(packets + spares, 1U))) +
+         2 * kCacheLine;
 }
 
 Result<std::unique_ptr<PacketPool>> PacketPool::create(Region& region, std::uint32_t packets,
-                                                       unsigned caches) {
-  constexpr std::uint32_t kPacketsMax = 1U << 31;
-  if (packets == 0 || packets > kPacketsMax || caches == 0) {
+                                                       unsigned caches, std::uint32_t spares) {
+  constexpr std::uint32_t kPacketsMax = 1U << 30;
+  if (packets == 0 || packets > kPacketsMax || spares > kPacketsMax || caches == 0) {
     return Error{"a packet pool has at least one packet and one cache", "limits"};
   }
   std::unique_ptr<PacketPool> pool(new (std::nothrow) PacketPool);
   if (!pool) return Error{"no memory for a packet pool", ""};
-  const std::size_t chunk_bytes = std::size_t{packets} * kChunkBytes;
-  const std::size_t ring_bytes = MpmcRing<PacketHandle>::bytes(ring_capacity(packets));
+  const std::size_t chunk_bytes = (std::size_t{packets} + spares) * kChunkBytes;
+  const std::uint32_t ring_packets = ring_capacity(packets + spares);
+  const std::size_t ring_bytes = MpmcRing<PacketHandle>::bytes(ring_packets);
   std::byte* const ring = region.allocate(ring_bytes);
   pool->chunks_ = region.allocate(chunk_bytes);
   pool->caches_.reset(new (std::nothrow) PoolCache[caches]);
@@ -110,8 +113,9 @@ Result<std::unique_ptr<PacketPool>> PacketPool::create(Region& region, std::uint
   region.name_section(RegionSection::Packets, pool->chunks_, chunk_bytes);
   pool->base_ = region.base();
   pool->packets_ = packets;
+  pool->spares_ = spares;
   pool->cache_count_ = caches;
-  pool->ring_ = MpmcRing<PacketHandle>::create(ring, ring_capacity(packets));
+  pool->ring_ = MpmcRing<PacketHandle>::create(ring, ring_packets);
   for (unsigned i = 0; i < caches; ++i) {
     PoolCache& cache = pool->caches_[i];
     // No cache may hoard what another one starves for: together at most half of the packets.
@@ -133,7 +137,7 @@ Result<std::unique_ptr<PacketPool>> PacketPool::create(Region& region, std::uint
 PacketPool::~PacketPool() {
 #if defined(__SANITIZE_ADDRESS__)
   if (chunks_ != nullptr) {
-    ASAN_UNPOISON_MEMORY_REGION(chunks_, std::size_t{packets_} * kChunkBytes);
+    ASAN_UNPOISON_MEMORY_REGION(chunks_, (std::size_t{packets_} + spares_) * kChunkBytes);
   }
 #endif
 }
@@ -144,7 +148,7 @@ std::uint32_t PacketPool::available() const noexcept {
     // Relaxed: pairs with the stores in PoolCache; a figure, nothing is handed over by it.
     total += caches_[i].depth_.load(std::memory_order_relaxed);
   }
-  return static_cast<std::uint32_t>(std::min<std::uint64_t>(total, packets_));
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(total, packets_ + spares_));
 }
 
 }  // namespace sluice

@@ -85,14 +85,16 @@ class alignas(kCacheLine) PoolCache final {
 class PacketPool {
  public:
   /// Takes chunks and ring from the region. Errors: no packets, no caches, the region is full.
+  /// @param spares  further chunks, which nobody is given before spare() and free().
   static Result<std::unique_ptr<PacketPool>> create(Region& region, std::uint32_t packets,
-                                                    unsigned caches);
+                                                    unsigned caches, std::uint32_t spares = 0);
   ~PacketPool();
   PacketPool(const PacketPool&) = delete;
   PacketPool& operator=(const PacketPool&) = delete;
 
   /// Bytes of region that create() takes at most.
-  static std::size_t bytes(std::uint32_t packets, unsigned caches) noexcept;
+  static std::size_t bytes(std::uint32_t packets, unsigned caches,
+                           std::uint32_t spares = 0) noexcept;
 
   PoolCache& cache(unsigned index) noexcept { return caches_[index]; }
   unsigned caches() const noexcept { return cache_count_; }
@@ -107,6 +109,11 @@ class PacketPool {
   /// Packets not in use: exact when all threads rest, else a moment's view. Threads: any.
   std::uint32_t available() const noexcept;
   std::uint32_t capacity() const noexcept { return packets_; }
+  /// Spare number i: whoever has it may free() it into the pool, which grows by it.
+  Packet* spare(std::uint32_t i) noexcept {
+    return reinterpret_cast<Packet*>(chunks_ + (std::size_t{packets_} + i) * kChunkBytes);
+  }
+  std::uint32_t spares() const noexcept { return spares_; }
   /// The chunks, one after the other, kChunkBytes each: what a driver registers as its memory.
   std::byte* chunks() noexcept { return chunks_; }
 
@@ -118,6 +125,7 @@ class PacketPool {
   std::unique_ptr<PoolCache[]> caches_;
   unsigned cache_count_ = 0;
   std::uint32_t packets_ = 0;
+  std::uint32_t spares_ = 0;
 };
 
 }  // namespace sluice

@@ -66,4 +66,40 @@ DropReason Pipeline::forward_whole(Burst& burst, unsigned i, Hit hit) noexcept {
   return reason;
 }
 
+/// Sends the copies, then the packet itself. A copy that fails has its own reason, and the
+/// packet goes on.
+DropReason Pipeline::forward_copies(Burst& burst, unsigned i, Hit hit) noexcept {
+  const FarEntry* const own = hit.far + 1;
+  Packet* const packet = burst.packets[i];
+  const std::uint16_t offset = burst.inner_offset[i], length = burst.inner_length[i];
+  for (unsigned k = 1; k <= hit.far->copies(); ++k) {
+    const FarEntry& far = own[k];
+    const bool whole =
+        far.action == FarAction::WholeToCore || far.action == FarAction::WholeToTunnel;
+    const unsigned from = whole ? 0 : offset, bytes = whole ? packet->length : length;
+    Packet* copy = bytes <= kPacketBytesMax ? create(packet->port) : nullptr;
+    if (copy == nullptr) {
+      ++counters_.created;
+      ++counters_.dropped[static_cast<unsigned>(DropReason::NoBuffer)];
+      continue;
+    }
+    std::memcpy(copy->data(), packet->data() + from, bytes);
+    copy->length = static_cast<std::uint16_t>(bytes);
+    copy->flags |= packet->flags & (kPacketInnerChecksumPartial | kPacketReentered);
+    burst.packets[i] = copy;
+    burst.inner_offset[i] = 0;
+    burst.inner_length[i] = length;
+    Hit one = hit;
+    one.packet = copy;
+    one.far = &far;
+    const DropReason reason = forward(burst, i, one);
+    if (reason != DropReason::None && reason != kTakenAway) drop(&copy, 1, reason);
+  }
+  burst.packets[i] = packet;
+  burst.inner_offset[i] = offset;
+  burst.inner_length[i] = length;
+  hit.far = own;
+  return forward(burst, i, hit);
+}
+
 }  // namespace sluice

@@ -25,9 +25,16 @@ void Pipeline::lookup_access(Burst& burst) noexcept {
   }
 }
 
+DropReason Pipeline::find_tunnel(Burst& burst, unsigned i) noexcept {
+  const DropReason reason = locate_tunnel(burst, i);
+  if (reason != DropReason::None || burst.direction[i] == Direction::Uplink) return reason;
+  // Arrives in a tunnel, but towards the UE: remote and local change places.
+  return set_inner(burst, i, false);
+}
+
 /// A TEID that does not name its session by itself: chosen by the control plane function, a
 /// further tunnel of the session, another worker's, or nobody's.
-DropReason Pipeline::find_tunnel(Burst& burst, unsigned i) noexcept {
+DropReason Pipeline::locate_tunnel(Burst& burst, unsigned i) noexcept {
   const std::uint32_t teid = burst.key[i];
   SessionIndex session = burst.session[i];
   if ((burst.flags[i] & kResolved) == 0) {
@@ -54,10 +61,8 @@ DropReason Pipeline::find_tunnel(Burst& burst, unsigned i) noexcept {
     if (tunnel.teid != teid || (tunnel.local_mask >> burst.local[i] & 1) == 0) continue;
     burst.filter_set[i] = tunnel.filter_set;
     burst.direction[i] = tunnel.direction;
-    if (tunnel.direction == Direction::Uplink) return DropReason::None;
-    // Arrives in a tunnel, but towards the UE: remote and local change places.
-    burst.flow[i] = &downlink_[session];
-    return set_inner(burst, i, false);
+    burst.flow[i] = &flow_of(session, tunnel.direction);
+    return DropReason::None;
   }
   return DropReason::UnknownTeid;
 }

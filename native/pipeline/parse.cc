@@ -284,15 +284,28 @@ DropReason Pipeline::gtpu_message(Burst& burst, unsigned i, unsigned gtpu, unsig
     return reason;
   }
   if (header.type == wire::kGtpuEchoRequest) return answer_echo(burst, i, gtpu, header.sequence);
-  if (header.type == wire::kGtpuEchoResponse) return DropReason::GtpuEcho;
-  if (header.type != wire::kGtpuGpdu) return DropReason::GtpuMessageType;
+  if (header.type == wire::kGtpuEchoResponse) {
+    burst.key[i] = header.sequence;
+    return DropReason::GtpuEcho;
+  }
   if (header.unknown_required != 0) return DropReason::GtpuUnknownExtension;
   burst.key[i] = static_cast<std::uint32_t>(header.teid);
   burst.qfi[i] = header.has_psc ? header.qfi : static_cast<std::uint8_t>(kNoQfi);
   if (header.has_psc) burst.flags[i] |= kHasContainer;
   burst.inner_offset[i] = static_cast<std::uint16_t>(gtpu + header.payload_offset);
   burst.inner_length[i] = header.payload_length;
-  return header.payload_length == 0 ? DropReason::EmptyPayload : DropReason::None;
+  switch (header.type) {
+    case wire::kGtpuGpdu:
+      return header.payload_length == 0 ? DropReason::EmptyPayload : DropReason::None;
+    case wire::kGtpuEndMarker:
+      return DropReason::EndMarker;
+    case wire::kGtpuErrorIndication:
+      return DropReason::ErrorIndication;
+    case wire::kGtpuSupportedExtensions:
+      return DropReason::ExtensionsNotification;
+    default:
+      return DropReason::GtpuMessageType;
+  }
 }
 
 void Pipeline::parse_core(Burst& burst) noexcept {

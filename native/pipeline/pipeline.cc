@@ -21,12 +21,15 @@ Pipeline::Pipeline(const PipelineConfig& config)
       downlink_(config.sessions->flows(Direction::Downlink)),
       pool_(*config.pool),
       events_(*config.events),
+      holds_(*config.holds),
+      prober_(config.prober),
       sampler_(*config.sampler),
       bucket_owner_(config.bucket_owner),
       worker_(config.worker),
       workers_(config.workers),
       network_(*config.network),
       bursts_(new Burst[3]),
+      answers_(config.answers_per_second, config.answers_from),
       handoffs_(new PacketList[config.workers]) {
   for (std::size_t i = 0; i < config.ports.size(); ++i) ports_[i] = config.ports[i];
   for (const LocalAddress& local : network_.locals) {
@@ -110,12 +113,16 @@ void Pipeline::reenter_waiting(Nanoseconds now) noexcept {
 Packet* Pipeline::create(std::uint8_t port) noexcept {
   Packet* packet = nullptr;
   if (pool_.allocate(&packet, 1) == 0) return nullptr;
+  start_created(packet, port);
+  return packet;
+}
+
+void Pipeline::start_created(Packet* packet, std::uint8_t port) noexcept {
   packet->offset = kCoreDataOffset;
   packet->length = 0;
   packet->port = port;
   packet->flags = kPacketOuterChecksumGood;
   ++counters_.created;
-  return packet;
 }
 
 /// The first that is free, so that the one used last, whose lines are near, is used again.
@@ -154,6 +161,10 @@ template <bool kAccess>
   Hit hit;
   DropReason verdict = match<kAccess>(burst, i, hit);
   if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
+  if (__builtin_expect(hit.flow->state.flags & kFlowSlow, 0)) {
+    verdict = hold(burst, i, hit);
+    if (verdict != DropReason::None) return verdict;
+  }
   verdict = police(burst, i, hit);
   if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
   verdict = account(burst, i, hit);
@@ -166,6 +177,8 @@ DropReason Pipeline::forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept 
     case FarAction::WholeToCore:
     case FarAction::WholeToTunnel:
       return forward_whole(burst, i, hit);
+    case FarAction::Duplicate:
+      return forward_copies(burst, i, hit);
     case FarAction::Buffer:
       return DropReason::FarBuffer;
     case FarAction::NoTunnel:
@@ -187,6 +200,8 @@ unsigned Pipeline::finish_packets(Burst& burst) noexcept {
       if (__builtin_expect(verdict == DropReason::None, 1)) continue;
       burst.verdict[i] = verdict;
     }
+    if (verdict == kTakenAway) continue;
+    verdict = conclude(burst, i);
     if (verdict == kTakenAway) continue;
     ++counters_.dropped[static_cast<unsigned>(verdict)];
     dead_.packets[dead++] = burst.packets[i];

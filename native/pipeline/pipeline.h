@@ -8,6 +8,9 @@
 #include "base/counter.h"
 #include "memory/packet_pool.h"
 #include "pipeline/burst.h"
+#include "pipeline/hold/hold_table.h"
+#include "pipeline/path/path_prober.h"
+#include "pipeline/signal/answer.h"
 #include "pipeline/traffic_sampler.h"
 #include "session/sessions.h"
 
@@ -29,7 +32,7 @@ struct alignas(kCacheLine) PipelinePort {
 
 /// Packets on their way out of one port, or over to one worker.
 struct PacketList {
-  static constexpr unsigned kMax = 4 * kBurstMax;
+  static constexpr unsigned kMax = 16 * kBurstMax;  ///< a burst with all its copies, and more
   Packet* packets[kMax];
   unsigned count = 0;
 };
@@ -40,9 +43,18 @@ struct UeAddress {
   bool is_v6 = false;
 };
 
+/// GTP-U messages other than G-PDUs and Echo.
+struct GtpuCounters {
+  Counter end_markers_sent;
+  Counter error_indications_sent;
+  Counter extension_notifications_sent;
+  Counter answers_suppressed;  ///< by the limit of answers, or right after the start
+};
+
 /// Written by the worker alone, read by anyone (relaxed, word by word).
 struct alignas(kCacheLine) PipelineCounters {
   Counter dropped[kDropReasons];
+  GtpuCounters gtpu;
   Counter created;
   Counter handed_over;
   Counter taken_over;
@@ -58,6 +70,10 @@ struct PipelineConfig {
   PoolCache* pool = nullptr;
   EventSink* events = nullptr;
   TrafficSampler* sampler = nullptr;
+  HoldTable* holds = nullptr;
+  PathProber* prober = nullptr;       ///< of the one worker that asks peers
+  unsigned answers_per_second = 100;  ///< Error Indications and the like, of this worker
+  Nanoseconds answers_from = 0;       ///< not before this time
 };
 
 class Pipeline {
@@ -79,6 +95,29 @@ class Pipeline {
   void flush() noexcept;
   bool idle() const noexcept { return inside_ == 0; }
 
+  /// Makes the End Markers of a change, before it is applied. False: no packets are free now,
+  /// and none was made.
+  bool end_paths(const RemoteTunnelList& list) noexcept;
+  /// Puts into the outputs, once they are empty, what has to leave behind everything else.
+  bool emit_trailers() noexcept;
+  /// Before and after the worker applies a change of rules.
+  void before_change(const Prepared& change) noexcept;
+  void after_change(const Prepared& change) noexcept;
+  /// Lets a burst of held packets go, in order, or drops what was given up. Once the outputs
+  /// are empty. @return packets that left their list; 0: nothing is to be done.
+  unsigned drain_held(Nanoseconds now) noexcept;
+  bool has_held_work() const noexcept { return !holds_.idle(); }
+  bool owns_timer(const TimerNode& node) const noexcept {
+    return holds_.owns(node) || (prober_ != nullptr && prober_->owns(node));
+  }
+  /// May put packets into the outputs.
+  void expire_timer(TimerNode& node, Nanoseconds now) noexcept;
+  void start_probing(Nanoseconds now) noexcept {
+    if (prober_ != nullptr && prober_->wanted()) prober_->start(now, events_);
+  }
+  /// Frees what is held, for the end.
+  void discard_held() noexcept;
+
   PacketList& output(unsigned port) noexcept { return outputs_[port]; }
   PacketList& handoff(unsigned worker) noexcept { return handoffs_[worker]; }
   /// Frees packets that nobody takes, under a reason.
@@ -86,7 +125,7 @@ class Pipeline {
   const PipelineCounters& counters() const noexcept { return counters_; }
   /// Packets inside the stages: what "held" has to count between two turns of the loop, when
   /// the lists are empty. Threads: any.
-  unsigned held() const noexcept { return inside_; }
+  unsigned held() const noexcept { return inside_ + holds_.count(); }
 
  private:
   // The stages, one per file, in the order of a packet's life.
@@ -111,6 +150,7 @@ class Pipeline {
   DropReason answer_echo(Burst& burst, unsigned i, unsigned gtpu, std::uint16_t sequence) noexcept;
   DropReason set_inner(Burst& burst, unsigned i, bool uplink) noexcept;
   bool hand_over(Burst& burst, unsigned i, SessionIndex session) noexcept;
+  DropReason locate_tunnel(Burst& burst, unsigned i) noexcept;
   DropReason find_tunnel(Burst& burst, unsigned i) noexcept;
   DropReason match_rules(Burst& burst, unsigned i, Hit& hit, ArenaRef filters,
                          bool uplink) noexcept;
@@ -126,6 +166,32 @@ class Pipeline {
   bool has_address(const Burst& burst, unsigned i, const UeAddress& address) noexcept;
   bool may_send(const Burst& burst, unsigned i) noexcept;
   bool is_for_ue(const Burst& burst, unsigned i) noexcept;
+  DropReason forward_copies(Burst& burst, unsigned i, Hit hit) noexcept;
+
+  // Between match and police, for flows that hold packets (hold/).
+  DropReason hold(Burst& burst, unsigned i, Hit hit) noexcept;
+  void want_notification(Hold& hold, const Burst& burst, unsigned i, const Hit& hit) noexcept;
+  void expire_hold(Hold& hold, Nanoseconds now) noexcept;
+  void set_hold_timer(Hold& hold, Nanoseconds now) noexcept;
+  void end_drain(Hold& hold, Nanoseconds now) noexcept;
+  void end_episode(Hold& hold) noexcept;
+  Flow& flow_of(SessionIndex session, Direction direction) noexcept {
+    return (direction == Direction::Uplink ? uplink_ : downlink_)[session];
+  }
+
+  // What follows from packets that end here (signal/).
+  DropReason conclude(Burst& burst, unsigned i) noexcept;
+  void answer(Burst& burst, unsigned i, DropReason why) noexcept;
+  DropReason take_echo_response(Burst& burst, unsigned i) noexcept;
+  void expire_path_timer(TimerNode& node, Nanoseconds now) noexcept;
+  DropReason take_end_marker(Burst& burst, unsigned i) noexcept;
+  DropReason take_error_indication(Burst& burst, unsigned i) noexcept;
+  void report_lost_tunnel(SessionIndex session, const RemoteAddress& peer,
+                          std::uint32_t teid) noexcept;
+  void end_path(const RemoteTunnel& tunnel, Packet* packet) noexcept;
+  void address_to(Packet& packet, const Peer& peer, std::size_t message_bytes) noexcept;
+  FarEntry own_far(const FlowRules& rules, unsigned position) const noexcept;
+
   void emit(unsigned port, Packet* packet) noexcept {
     PacketList& list = outputs_[port];
     if (__builtin_expect(list.count == PacketList::kMax, 0)) {
@@ -138,6 +204,7 @@ class Pipeline {
   /// A packet that is made here, counted as created, with its data at kCoreDataOffset and
   /// nothing in it; null when the pool is empty.
   Packet* create(std::uint8_t port) noexcept;
+  void start_created(Packet* packet, std::uint8_t port) noexcept;
   void enter_sorted(Packet* const* packets, unsigned count, std::uint8_t flags,
                     Nanoseconds now) noexcept;
   void enter(Burst& burst) noexcept;
@@ -158,6 +225,8 @@ class Pipeline {
   Flow* const downlink_;
   PoolCache& pool_;
   EventSink& events_;
+  HoldTable& holds_;
+  PathProber* const prober_;
   TrafficSampler& sampler_;
   const std::uint8_t* const bucket_owner_;
   const unsigned worker_;
@@ -173,11 +242,14 @@ class Pipeline {
   Burst* looked_up_ = nullptr;
   Figure<unsigned> inside_;
   Nanoseconds now_ = 0;  ///< of what came in last
+  AnswerBudget answers_;
+  std::uint16_t sequence_ = 0;  ///< of messages made here
 
   PipelineCounters counters_;
   std::array<PacketList, kPortsMax> outputs_;
   std::unique_ptr<PacketList[]> handoffs_;
   PacketList dead_;
+  PacketList trailers_;
   PacketList reentries_;
 };
 

@@ -69,6 +69,24 @@ void Sessions::carry_over(Prepared& change, SessionView& old, Nanoseconds now,
   }
 }
 
+/// An Error Indication is reported once for a tunnel, whatever else of the rules changes.
+void Sessions::carry_error_marks(Prepared& change) noexcept {
+  for (unsigned d = 0; d < kDirections; ++d) {
+    FlowRules& old = flows_[d][change.session].rules;
+    FlowRules& fresh = change.compiled.flows[d].rules;
+    if ((old.flags & kRulesErrorReported) == 0) continue;
+    for_each_own_far(arena_, old, [&](const FarEntry& was) {
+      if ((was.dscp & kFarErrorReported) == 0) return;
+      for_each_own_far(arena_, fresh, [&](FarEntry& far) {
+        if (!far.leads_into_tunnel()) return;
+        if (far.teid != was.teid || far.peer != was.peer) return;
+        far.dscp |= kFarErrorReported;
+        fresh.flags |= kRulesErrorReported;
+      });
+    });
+  }
+}
+
 void Sessions::apply(std::uint32_t ticket, Nanoseconds now, EventSink& sink) noexcept {
   Prepared& change = prepared_[ticket];
   const SessionIndex session = change.session;
@@ -83,6 +101,7 @@ void Sessions::apply(std::uint32_t ticket, Nanoseconds now, EventSink& sink) noe
     carry_over(change, old, now, sink);
     start_buckets(change, &old, now);
   }
+  carry_error_marks(change);
   for (unsigned d = 0; d < kDirections; ++d) {
     FlowState& state = change.compiled.flows[d].state;
     state.flags |= flows_[d][session].state.flags & kFlowSlow;

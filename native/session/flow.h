@@ -66,23 +66,44 @@ enum class FarAction : std::uint8_t {
   NoTunnel = 4,
   // With the outer header that it came in (OUTER_HEADER_REMOVAL_NONE).
   WholeToCore = 5,
-  WholeToTunnel = 6
+  WholeToTunnel = 6,
+  Duplicate = 7  ///< the entry behind it is the packet's own, those behind that are its copies'
 };
 
 struct FarEntry {
-  std::uint32_t teid;
+  std::uint32_t teid;  ///< remote; Buffer, Duplicate: read by the functions below
   std::uint16_t peer;  ///< index in the PeerTable
   FarAction action;
-  std::uint8_t dscp;    ///< kDscpPresent | value
+  std::uint8_t dscp;    ///< kDscpPresent | value; Buffer: kFarNotify; any: kFar…
   std::uint8_t port;    ///< outgoing port
   std::uint8_t id_low;  ///< low octet of the FAR ID, for traces
   /// Type of the PDU Session Container: who is on the other side decides, not where the
   /// packet came from (0: downlink, towards a gNB; 1: uplink).
   std::uint8_t container;
   std::uint8_t reserved;
+
+  bool leads_into_tunnel() const noexcept {
+    return action == FarAction::ToTunnel || action == FarAction::WholeToTunnel;
+  }
+  /// Duplicate: how many.
+  unsigned copies() const noexcept { return teid; }
+  // Buffer: the notification's delay, in units of 10 ms, and the most packets to hold.
+  void set_buffer(std::uint32_t delay_ms, std::uint32_t packets) noexcept {
+    const auto units = (std::uint64_t{delay_ms} + 9) / 10;
+    teid = static_cast<std::uint32_t>(units > 0xffff ? 0xffff : units) |
+           (packets > 0xffff ? 0xffff : packets) << 16;
+  }
+  Nanoseconds notification_delay() const noexcept {
+    return Nanoseconds{teid & 0xffff} * 10'000'000;
+  }
+  /// 0: the default.
+  unsigned packet_limit() const noexcept { return teid >> 16; }
 };
 static_assert(sizeof(FarEntry) == 12);
 inline constexpr std::uint8_t kDscpPresent = 0x40;
+inline constexpr std::uint8_t kFarNotify = 1;  ///< Buffer only: downlink data is reported
+/// ToTunnel only: an Error Indication was reported. The worker's own mark in the rules.
+inline constexpr std::uint8_t kFarErrorReported = 0x80;
 
 inline constexpr unsigned kInlinePdrs = 3;
 inline constexpr unsigned kInlineFars = 2;
@@ -93,12 +114,14 @@ struct alignas(kCacheLine) FlowRules {
   std::uint8_t pdr_count;
   std::uint8_t far_count;
   std::uint8_t port_mask;  ///< downlink: core ports that may deliver for this UE
-  std::uint8_t reserved;
+  std::uint8_t flags;      ///< kRules…
   std::uint32_t incarnation;
   PdrEntry pdrs[kInlinePdrs];
   FarEntry fars[kInlineFars];
 };
 static_assert(sizeof(FlowRules) == kCacheLine);
+inline constexpr std::uint8_t kRulesBuffer = 1;         ///< a FAR of this direction buffers
+inline constexpr std::uint8_t kRulesErrorReported = 2;  ///< a FAR has kFarErrorReported
 
 /// One direction of one session: two adjacent lines.
 struct Flow {

@@ -17,8 +17,9 @@ struct Sessions::Memory {
   Prepared* prepared;
   std::byte* arena;
   std::size_t arena_bytes;
-  std::byte *teids, *ipv4, *ipv6, *routes;
+  std::byte *teids, *ipv4, *ipv6, *routes, *remotes;
   Peer* peers;
+  Path* paths;
 };
 
 std::size_t Sessions::bytes(const SessionsConfig& config) noexcept {
@@ -26,8 +27,10 @@ std::size_t Sessions::bytes(const SessionsConfig& config) noexcept {
   return sessions * (2 * sizeof(Flow) + 4 + config.arena_bytes_per_session) +
          (std::size_t{4} << 20) + kPreparedMax * sizeof(Prepared) +
          Ipv4Table::bytes(static_cast<std::uint32_t>(sessions)) +
+         RemoteTable::bytes(static_cast<std::uint32_t>(sessions)) +
          2 * WideTable::bytes(static_cast<std::uint32_t>(sessions)) +
-         RouteTable::bytes(static_cast<std::uint32_t>(sessions)) + kPeersMax * sizeof(Peer) + 65536;
+         RouteTable::bytes(static_cast<std::uint32_t>(sessions)) +
+         kPeersMax * (sizeof(Peer) + sizeof(Path)) + 65536;
 }
 
 Result<std::unique_ptr<Sessions>> Sessions::create(Region& region, const SessionsConfig& config,
@@ -41,14 +44,16 @@ Result<std::unique_ptr<Sessions>> Sessions::create(Region& region, const Session
   for (auto& flows : m.flows) flows = region.allocate_array<Flow>(sessions);
   m.links = region.allocate_array<std::uint32_t>(sessions);
   m.prepared = region.allocate_array<Prepared>(kPreparedMax);
+  m.paths = region.allocate_array<Path>(kPeersMax);
   m.peers = region.allocate_array<Peer>(kPeersMax);
   m.ipv4 = region.allocate(Ipv4Table::bytes(sessions));
   m.teids = region.allocate(WideTable::bytes(sessions));
   m.ipv6 = region.allocate(WideTable::bytes(sessions));
   m.routes = region.allocate(RouteTable::bytes(sessions));
+  m.remotes = region.allocate(RemoteTable::bytes(sessions));
   m.arena_bytes = std::size_t{sessions} * config.arena_bytes_per_session + (std::size_t{4} << 20);
   m.arena = region.allocate(m.arena_bytes);
-  if (m.arena == nullptr || m.routes == nullptr || m.prepared == nullptr) {
+  if (m.arena == nullptr || m.remotes == nullptr || m.prepared == nullptr) {
     return Error{"the memory region is too small for " + std::to_string(sessions) + " sessions",
                  "limits.sessions"};
   }
@@ -66,7 +71,9 @@ Sessions::Sessions(Region& region, const SessionsConfig& config, const NetworkMa
       ipv4_(memory.ipv4, scheme_.sessions(), config.hash_secret),
       ipv6_(memory.ipv6, scheme_.sessions(), config.hash_secret),
       routes_(memory.routes, scheme_.sessions(), config.hash_secret),
-      peers_({memory.peers, kPeersMax}),
+      remotes_(memory.remotes, scheme_.sessions(), config.hash_secret),
+      peers_({memory.peers, kPeersMax}, memory.paths),
+      paths_(memory.paths),
       filter_sets_(arena_),
       compiler_(arena_, filter_sets_, peers_, network),
       pending_(kPreparedMax),
@@ -204,7 +211,8 @@ void Sessions::fill_port_mask(const std::vector<TableKey>& keys, Compiled& compi
 }
 
 PrepareError Sessions::prepare(OperationKind kind, SessionIndex session, const std::uint32_t* words,
-                               std::size_t bytes, std::uint64_t query, std::uint32_t& ticket) {
+                               std::size_t bytes, std::uint32_t flags, std::uint64_t query,
+                               std::uint32_t& ticket) {
   if (session >= scheme_.sessions()) return {PrepareStatus::Malformed, header::SessionIndex};
   Installed& installed = installed_[session];
   if (installed.busy || (installed.record == nullptr) != (kind == OperationKind::Create)) {
@@ -238,6 +246,14 @@ PrepareError Sessions::prepare(OperationKind kind, SessionIndex session, const s
     fill_port_mask(keys_, change.compiled);
   }
   for (unsigned d = 0; d < kDirections; ++d) pending.old_rules[d] = flows_[d][session].rules;
+  change.flags = flags;
+  change.session = session;
+  if (!prepare_tunnels(change, pending)) {
+    compiler_.release(change.compiled.flows);
+    compiler_.release_account(change.compiled.account);
+    for (const TableKey& key : pending.inserted) erase_key(key);
+    return {PrepareStatus::Resources, 0};
+  }
   pending.old_account = kind == OperationKind::Create ? 0 : flows_[0][session].state.account;
   pending.record = words;
   pending.record_bytes = bytes;
@@ -251,9 +267,59 @@ PrepareError Sessions::prepare(OperationKind kind, SessionIndex session, const s
   return {};
 }
 
+/// What tunnels end with the change, for End Markers.
+bool Sessions::prepare_tunnels(Prepared& change, Pending& pending) {
+  FlowRules fresh[kDirections];
+  for (unsigned d = 0; d < kDirections; ++d) fresh[d] = change.compiled.flows[d].rules;
+  list_remote_tunnels(arena_, pending.old_rules, old_tunnels_);
+  list_remote_tunnels(arena_, fresh, tunnels_);
+  subtract_tunnels(old_tunnels_, tunnels_, pending.remotes_obsolete);
+  subtract_tunnels(tunnels_, old_tunnels_, pending.remotes_inserted);
+  if (!list_remotes(change.session, pending)) return false;
+  change.end_markers = 0;
+  const std::vector<RemoteTunnel>& ended = pending.remotes_obsolete;
+  if ((change.flags & kOperationEndMarkers) == 0 || ended.empty()) return true;
+  change.end_markers = arena_.allocate(RemoteTunnelList::size(ended.size()));
+  if (change.end_markers == 0) {
+    erase_remotes(change.session, pending.remotes_inserted);
+    return false;
+  }
+  auto* list = arena_.at<RemoteTunnelList>(change.end_markers);
+  *list = {static_cast<std::uint32_t>(ended.size()), 0};
+  std::copy(ended.begin(), ended.end(), list->tunnels());
+  return true;
+}
+
+bool Sessions::list_remotes(SessionIndex session, Pending& pending) {
+  std::vector<RemoteTunnel>& tunnels = pending.remotes_inserted;
+  for (std::size_t i = 0; i < tunnels.size(); ++i) {
+    const auto peer = RemoteAddress::of(peers_[tunnels[i].peer]);
+    if (remotes_.insert(peer, tunnels[i].teid, session)) continue;
+    tunnels.resize(i);
+    erase_remotes(session, tunnels);
+    return false;
+  }
+  return true;
+}
+
+void Sessions::erase_remotes(SessionIndex session, const std::vector<RemoteTunnel>& tunnels) {
+  for (const RemoteTunnel& t : tunnels) {
+    remotes_.erase(RemoteAddress::of(peers_[t.peer]), t.teid, session);
+  }
+}
+
+void Sessions::free_end_markers(Prepared& change) {
+  if (change.end_markers == 0) return;
+  const auto* list = arena_.at<RemoteTunnelList>(change.end_markers);
+  arena_.free(change.end_markers, RemoteTunnelList::size(list->count));
+  change.end_markers = 0;
+}
+
 void Sessions::abort(std::uint32_t ticket) {
   Prepared& change = prepared_[ticket];
   Pending& pending = pending_[ticket];
+  free_end_markers(change);
+  erase_remotes(change.session, pending.remotes_inserted);
   if (change.kind != OperationKind::Delete) {
     compiler_.release(change.compiled.flows);
     compiler_.release_account(change.compiled.account);
@@ -266,9 +332,11 @@ void Sessions::abort(std::uint32_t ticket) {
 
 void Sessions::retire(std::uint32_t ticket) {
   Prepared& change = prepared_[ticket];
+  free_end_markers(change);
   Pending& pending = pending_[ticket];
   Installed& installed = installed_[change.session];
   if (change.kind != OperationKind::Create) {
+    erase_remotes(change.session, pending.remotes_obsolete);
     Flow old[kDirections];
     for (unsigned d = 0; d < kDirections; ++d) old[d].rules = pending.old_rules[d];
     compiler_.release(old);

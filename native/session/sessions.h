@@ -8,11 +8,17 @@
 #include "memory/region.h"
 #include "session/compile/compiler.h"
 #include "session/table/address_table.h"
+#include "session/table/remote_table.h"
+#include "session/table/remote_tunnels.h"
 #include "session/table/route_table.h"
 
 namespace sluice {
 
 enum class OperationKind : std::uint32_t { Create = 1, Update = 2, Delete = 3 };
+
+/// What a change asks for beside new rules; OperationFlag in src/datapath/datapath.ts.
+inline constexpr std::uint32_t kOperationEndMarkers = 1, kOperationDropBuffered = 2,
+                               kOperationQuery = 4;
 
 struct SessionsConfig {
   std::uint32_t slots_per_bucket;
@@ -30,6 +36,8 @@ struct Prepared {
   std::uint32_t next_free;
   std::uint32_t events_max;  ///< reports that applying it may send
   std::uint64_t query;       ///< URR positions to report at once (IMMER)
+  std::uint32_t flags;       ///< kOperation…
+  ArenaRef end_markers;      ///< RemoteTunnelList: paths that end, 0: none
 };
 
 class Sessions {
@@ -43,19 +51,26 @@ class Sessions {
   /// Compiles and reserves; on Ok `ticket` names the change.
   /// @param record  words of the new record (create, update), which stay in place until the
   ///                session is changed again and that change is retired.
+  /// @param flags   kOperation… bits.
+  /// @param query   URR positions to report; for kOperationQuery.
   PrepareError prepare(OperationKind kind, SessionIndex session, const std::uint32_t* record,
-                       std::size_t record_bytes, std::uint64_t query, std::uint32_t& ticket);
+                       std::size_t record_bytes, std::uint32_t flags, std::uint64_t query,
+                       std::uint32_t& ticket);
   void abort(std::uint32_t ticket);
   /// After the worker has applied it: frees what the old rules held.
   void retire(std::uint32_t ticket);
   SessionIndex session_of(std::uint32_t ticket) const noexcept { return prepared_[ticket].session; }
   std::uint64_t live() const noexcept { return live_; }
+  PeerTable& peer_table() noexcept { return peers_; }
+  /// By peer.
+  Path* paths() noexcept { return paths_; }
   const RulesArena& arena() const noexcept { return arena_; }
 
   // ---- the session's worker ----
   std::uint32_t events_needed(std::uint32_t ticket) const noexcept {
     return prepared_[ticket].events_max;
   }
+  const Prepared& change(std::uint32_t ticket) const noexcept { return prepared_[ticket]; }
   void apply(std::uint32_t ticket, Nanoseconds now, EventSink& sink) noexcept;
   SessionView view(SessionIndex session) noexcept {
     const ArenaRef account = flows_[0][session].state.account;
@@ -70,6 +85,7 @@ class Sessions {
   const TeidScheme& scheme() const noexcept { return scheme_; }
   Flow* flows(Direction direction) noexcept { return flows_[static_cast<unsigned>(direction)]; }
   const WideTable& teids() const noexcept { return teids_; }
+  const RemoteTable& remotes() const noexcept { return remotes_; }
   const Ipv4Table& ipv4() const noexcept { return ipv4_; }
   const WideTable& ipv6() const noexcept { return ipv6_; }
   const RouteTable& routes() const noexcept { return routes_; }
@@ -88,8 +104,9 @@ class Sessions {
     ArenaRef old_account = 0;
     const std::uint32_t* record = nullptr;
     std::size_t record_bytes = 0;
-    std::vector<TableKey> inserted;  ///< to erase when aborted
-    std::vector<TableKey> obsolete;  ///< to erase when retired
+    std::vector<TableKey> inserted;                                ///< to erase when aborted
+    std::vector<TableKey> obsolete;                                ///< to erase when retired
+    std::vector<RemoteTunnel> remotes_inserted, remotes_obsolete;  ///< likewise
   };
   struct Installed {
     const std::uint32_t* record = nullptr;
@@ -108,6 +125,11 @@ class Sessions {
   void apply_new(Prepared& change, Nanoseconds now) noexcept;
   void carry_over(Prepared& change, SessionView& old, Nanoseconds now, EventSink& sink) noexcept;
   void start_buckets(Prepared& change, const SessionView* old, Nanoseconds now) noexcept;
+  bool prepare_tunnels(Prepared& change, Pending& pending);
+  bool list_remotes(SessionIndex session, Pending& pending);
+  void erase_remotes(SessionIndex session, const std::vector<RemoteTunnel>& tunnels);
+  void carry_error_marks(Prepared& change) noexcept;
+  void free_end_markers(Prepared& change);
   void fill_port_mask(const std::vector<TableKey>& keys, Compiled& compiled);
 
   TeidScheme scheme_;
@@ -120,12 +142,15 @@ class Sessions {
   Ipv4Table ipv4_;
   WideTable ipv6_;
   RouteTable routes_;
+  RemoteTable remotes_;
   PeerTable peers_;
+  Path* paths_;
   FilterSets filter_sets_;
   Compiler compiler_;
   std::vector<Pending> pending_;
   std::vector<Installed> installed_;
   std::vector<TableKey> keys_, old_keys_;
+  std::vector<RemoteTunnel> tunnels_, old_tunnels_;
   std::uint64_t live_ = 0;
 };
 

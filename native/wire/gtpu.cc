@@ -146,6 +146,11 @@ std::size_t write_echo_response(std::byte* bytes, std::uint16_t sequence) noexce
   return kEchoResponseBytes;
 }
 
+std::size_t write_echo_request(std::byte* bytes, std::uint16_t sequence) noexcept {
+  write_signalling_header(bytes, kGtpuEchoRequest, 0, sequence);
+  return kEchoRequestBytes;
+}
+
 std::size_t write_end_marker(std::byte* bytes, Teid teid) noexcept {
   store32(bytes, 0x30fe0000);
   store32(bytes + 4, static_cast<std::uint32_t>(teid));

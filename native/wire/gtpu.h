@@ -144,6 +144,7 @@ inline std::size_t write_gpdu(std::byte* bytes, Teid teid, std::uint16_t payload
 }
 
 inline constexpr std::size_t kEchoResponseBytes = 14;
+inline constexpr std::size_t kEchoRequestBytes = 12;
 inline constexpr std::size_t kEndMarkerBytes = 8;
 inline constexpr std::size_t kSupportedExtensionsBytes = 15;
 inline constexpr std::size_t kErrorIndicationBytesMax = 36;
@@ -151,6 +152,9 @@ inline constexpr std::size_t kErrorIndicationBytesMax = 36;
 /// Writes an Echo Response of kEchoResponseBytes that repeats the request's sequence number.
 /// Threads: any; pure. Source: TS 29.281 clauses 7.2.2 and 8.2 (restart counter 0).
 std::size_t write_echo_response(std::byte* bytes, std::uint16_t sequence) noexcept;
+
+/// Writes an Echo Request of kEchoRequestBytes. Threads: any; pure. Source: TS 29.281 clause 7.2.1.
+std::size_t write_echo_request(std::byte* bytes, std::uint16_t sequence) noexcept;
 
 /// Writes an End Marker of kEndMarkerBytes. Threads: any; pure. Source: TS 29.281 clause 7.3.2.
 std::size_t write_end_marker(std::byte* bytes, Teid teid) noexcept;

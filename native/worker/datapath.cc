@@ -89,8 +89,9 @@ std::size_t packet_memory_bytes(const DatapathConfig& config) noexcept {
       workers *
       (SpscRing<Event>::bytes(kEventRing) + SpscRing<std::uint32_t>::bytes(kCommandRing) +
        TrafficSampler::Ring::bytes(kSampleRing) + workers * SpscRing<Packet*>::bytes(kHandoffRing));
-  return Sessions::bytes(config.sessions) + PacketPool::bytes(config.packets_max, workers + 1) +
-         rings + kRegionSlack;
+  return Sessions::bytes(config.sessions) +
+         PacketPool::bytes(config.packets_max, workers + 1, config.held_packets_max) +
+         workers * HoldTable::bytes(config.held_packets_max / workers) + rings + kRegionSlack;
 }
 
 Status Datapath::make_memory() {
@@ -104,10 +105,11 @@ Status Datapath::make_memory() {
   if (!region) return region.error();
   region_ = std::move(region).value();
   if (!region_->warning().empty()) warnings_.push_back(region_->warning());
-  auto pool = PacketPool::create(*region_, config_.packets_max, caches);
+  auto pool = PacketPool::create(*region_, config_.packets_max, caches, config_.held_packets_max);
   if (!pool) return pool.error();
   pool_ = std::move(pool).value();
-  // The pool is small and always in use: in large pages now, where the machine has them.
+  // The pool is small and always in use: in large pages now, where the machine has them. Its
+  // spares behind it are touched when packets are held.
   region_->populate(pool_->chunks(), std::size_t{config_.packets_max} * kChunkBytes);
   sessions_start_ = region_->used();
   pool_resident_ = std::min(region_->resident(), sessions_start_);
@@ -154,6 +156,11 @@ Status Datapath::open_ports() {
 }
 
 Status Datapath::make_workers() {
+  auto* tick = region_->allocate_array<TimerNode>(1);
+  if (tick == nullptr) return Error{"the memory region has no room for timers", "limits"};
+  prober_ = std::make_unique<PathProber>(sessions_->paths(), sessions_->peer_table(), config_.echo,
+                                         *tick);
+  sessions_->peer_table().watch(prober_->wanted());
   for (unsigned w = 0; w < places_.size(); ++w) {
     Worker::Config config;
     config.id = w;
@@ -171,6 +178,16 @@ Status Datapath::make_workers() {
     config.pipeline.ports = pipeline_ports_;
     config.pipeline.bucket_owner = bucket_owner_.data();
     config.pipeline.pool = &pool_->cache(w);
+    auto holds =
+        HoldTable::create(*region_, *pool_, {w * held_share(), held_share(), config_.held_max});
+    if (!holds)
+      return Error{"the memory region has no room for held packets", "limits.heldPackets"};
+    config.pipeline.holds = holds.get();
+    if (w == bucket_owner_[0]) config.pipeline.prober = prober_.get();
+    const auto workers = static_cast<unsigned>(places_.size());
+    config.pipeline.answers_per_second = (config_.answers_per_second + workers - 1) / workers;
+    config.pipeline.answers_from = now() + config_.answers_quiet;
+    holds_.push_back(std::move(holds));
     auto worker = Worker::create(config);
     if (!worker) return worker.error();
     workers_.push_back(std::move(worker).value());
@@ -320,6 +337,10 @@ DatapathStatistics Datapath::collect_statistics() const {
     const PipelineCounters& c = worker->pipeline().counters();
     for (std::size_t r = 0; r < kDropReasons; ++r) s.dropped[r] += c.dropped[r];
     s.created += c.created;
+    s.gtpu.end_markers_sent += c.gtpu.end_markers_sent;
+    s.gtpu.error_indications_sent += c.gtpu.error_indications_sent;
+    s.gtpu.extension_notifications_sent += c.gtpu.extension_notifications_sent;
+    s.gtpu.answers_suppressed += c.gtpu.answers_suppressed;
     s.held += worker->pipeline().held() + worker->incoming();
   }
   return s;

@@ -22,6 +22,11 @@ struct SurvivalConfig {
 
 struct DatapathConfig {
   std::uint32_t packets_max = 16384;
+  std::uint32_t held_packets_max = 65536;  ///< of all workers, beside packets_max
+  Nanoseconds held_max = 60'000'000'000;   ///< then a held packet expires
+  unsigned answers_per_second = 100;       ///< Error Indications and the like, of all workers
+  Nanoseconds answers_quiet = 0;           ///< none is sent for this long after the start
+  EchoConfig echo;
   PagePolicy hugepages = PagePolicy::Auto;
   unsigned workers = 1;  ///< 0: none has a thread; step() drives one
   std::vector<unsigned> cores;
@@ -44,8 +49,6 @@ struct Operation {
   std::uint32_t detail;
   std::uint32_t ticket;
 };
-inline constexpr std::uint32_t kOperationEndMarkers = 1, kOperationDropBuffered = 2,
-                               kOperationQuery = 4;
 
 /// Bytes of the one region that such a packet path takes; of the configuration only the
 /// number of workers, packets and slots counts.
@@ -63,8 +66,19 @@ struct DatapathStatistics {
   std::vector<PortRow> ports;
   std::vector<WorkerRow> workers;
   std::array<std::uint64_t, kDropReasons> dropped{};
+  GtpuCounters gtpu;
   std::uint64_t created = 0;
   std::uint64_t held = 0;
+};
+
+/// A tunnel peer that rules send to.
+struct PathRow {
+  std::string address;
+  std::uint16_t udp_port;
+  std::string port;
+  PathState state;
+  std::uint32_t round_trip_us;
+  std::uint32_t transitions;
 };
 
 class Datapath {
@@ -117,6 +131,9 @@ class Datapath {
 
   /// Stays at its last value when the packet path has stopped.
   DatapathStatistics statistics() const;
+  /// At most `max` peers that are in use, in no order; `all` is how many there are.
+  std::vector<PathRow> paths(std::size_t max, std::size_t& all) const;
+  std::uint32_t path_transitions() const noexcept { return prober_ ? prober_->transitions() : 0; }
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }
   /// Bytes of memory that sessions, tables and rings take; the packet pool is not in it.
   std::size_t region_used() const noexcept;
@@ -143,6 +160,9 @@ class Datapath {
   Status make_workers();
   DatapathStatistics collect_statistics() const;
   void start_timers();
+  std::uint32_t held_share() const noexcept {
+    return config_.held_packets_max / static_cast<std::uint32_t>(places_.size());
+  }
   void submit(unsigned worker);
   void drain_inline(unsigned worker);
   bool step_captures();
@@ -196,6 +216,8 @@ class Datapath {
   std::size_t pool_resident_ = 0;   ///< bytes that were there before sessions took any
   std::unique_ptr<PacketPool> pool_;
   std::unique_ptr<Sessions> sessions_;
+  std::vector<std::unique_ptr<HoldTable>> holds_;  ///< by worker
+  std::unique_ptr<PathProber> prober_;
   std::vector<std::unique_ptr<Port>> ports_;
   std::vector<PipelinePort> pipeline_ports_;
   std::vector<std::unique_ptr<Worker>> workers_;

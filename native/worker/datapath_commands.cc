@@ -2,7 +2,6 @@
 // retired when their events have been taken.
 #include <algorithm>
 
-#include "session/compile/support.h"
 #include "worker/datapath.h"
 
 namespace sluice {
@@ -27,15 +26,9 @@ void Datapath::prepare(Operation* operations, unsigned count, const std::uint32_
       words = reinterpret_cast<const std::uint32_t*>(chunks_[op.chunk].bytes + op.offset);
       bytes = chunks_[op.chunk].size - op.offset;
     }
-    if (op.flags & (kOperationEndMarkers | kOperationDropBuffered)) {
-      const auto feature =
-          op.flags & kOperationEndMarkers ? Unsupported::EndMarkers : Unsupported::DropBuffered;
-      op.status = static_cast<std::uint32_t>(PrepareStatus::Unsupported);
-      op.detail = static_cast<std::uint32_t>(feature) << 16;
-      continue;
-    }
-    const PrepareError error = sessions_->prepare(
-        kind, op.session, words, bytes, op.flags & kOperationQuery ? query : 0, op.ticket);
+    if ((op.flags & kOperationQuery) == 0) query = 0;
+    const PrepareError error =
+        sessions_->prepare(kind, op.session, words, bytes, op.flags, query, op.ticket);
     op.status = static_cast<std::uint32_t>(error.status);
     op.detail = error.detail;
   }

@@ -110,6 +110,7 @@ class DatapathTest : public ::testing::Test {
  protected:
   virtual unsigned workers() const { return 0; }
   virtual SurvivalConfig survival() const { return {}; }
+  virtual void configure(DatapathConfig&) const {}
   void SetUp() override {
     open();
     if (HasFatalFailure()) return;
@@ -135,10 +136,14 @@ class DatapathTest : public ::testing::Test {
     n6.role = PortRole::Core;
     n6.network_instances = {"internet"};
     config.ports = {n3, n6};
+    config.held_packets_max = 4096;
+    config.answers_per_second = 0;
+    configure(config);
     auto made = Datapath::create(std::move(config));
     ASSERT_TRUE(made) << made.error().message;
     path_ = std::move(made).value();
     chunks_ = 0;
+    if (starts_at_ != 0) path_->give_time(starts_at_);
   }
   void TearDown() override {
     path_->stop();
@@ -161,8 +166,9 @@ class DatapathTest : public ::testing::Test {
 
   /// Prepares and applies one change; returns the status.
   PrepareStatus change(OperationKind kind, SessionIndex session, const SessionSpec* spec,
-                       const std::vector<std::uint32_t>& query = {}) {
+                       const std::vector<std::uint32_t>& query = {}, std::uint32_t flags = 0) {
     Operation op{};
+    op.flags = flags;
     op.kind = static_cast<std::uint32_t>(kind);
     op.session = session;
     if (spec != nullptr) {
@@ -175,7 +181,7 @@ class DatapathTest : public ::testing::Test {
     std::vector<std::uint32_t> queries;
     for (const std::uint32_t q : query) queries.insert(queries.end(), {0, q});
     queries.push_back(~0u);
-    if (!query.empty()) op.flags = kOperationQuery;
+    if (!query.empty()) op.flags |= kOperationQuery;
     path_->prepare(&op, 1, queries.data());
     detail_ = op.detail;
     if (op.status != 0) return static_cast<PrepareStatus>(op.status);
@@ -187,8 +193,8 @@ class DatapathTest : public ::testing::Test {
   PrepareStatus create(SessionIndex session, const SessionSpec& spec) {
     return change(OperationKind::Create, session, &spec);
   }
-  PrepareStatus update(SessionIndex session, const SessionSpec& spec) {
-    return change(OperationKind::Update, session, &spec);
+  PrepareStatus update(SessionIndex session, const SessionSpec& spec, std::uint32_t flags = 0) {
+    return change(OperationKind::Update, session, &spec, {}, flags);
   }
   PrepareStatus remove(SessionIndex session) {
     return change(OperationKind::Delete, session, nullptr);
@@ -253,6 +259,7 @@ class DatapathTest : public ::testing::Test {
   }
 
   std::uint32_t slots_per_bucket_ = 64;
+  Nanoseconds starts_at_ = 0;  ///< not 0: time stands still but for run_at()
   std::unique_ptr<Datapath> path_;
   std::deque<std::vector<std::uint32_t>> records_;
   std::uint32_t chunks_ = 0;

@@ -213,14 +213,6 @@ TEST_F(DatapathTest, RefusalsNameTheRule) {
   EXPECT_EQ(create(kSession, plain_session(kTeid)), PrepareStatus::Ok);
 }
 
-TEST_F(DatapathTest, WhatIsNotDoneYetIsRefusedByName) {
-  SessionSpec spec = plain_session(kTeid);
-  spec.fars[1].action = record::far::kBuffer;
-  EXPECT_EQ(create(kSession, spec), PrepareStatus::Unsupported);
-  EXPECT_EQ(detail_, 3u << 16 | 1u);
-  EXPECT_EQ(create(kSession, plain_session(kTeid)), PrepareStatus::Ok);
-}
-
 TEST_F(DatapathTest, DeletionLeavesNothing) {
   const std::size_t before = path_->sessions().arena().live();
   for (unsigned round = 0; round < 3; ++round) {

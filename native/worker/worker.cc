@@ -77,6 +77,7 @@ Worker::Worker(const Config& config, void* sample_ring)
       realtime_offset_(read_realtime_offset()),
       window_start_(tsc()) {
   wheel_.schedule(timers_[1], start_of(config) + kSecond);
+  pipeline_.start_probing(start_of(config));
 }
 
 Worker::~Worker() {
@@ -110,8 +111,12 @@ unsigned Worker::turn(Nanoseconds now) noexcept {
   pipeline_.reenter_waiting(now);
   if (!saturated_) pipeline_.flush();
   transmit();
+  if (pipeline_.has_held_work()) packets += drain_held(now);
   if (config_.workers > 1) hand_over();
-  if (now >= next_expiry_) expire_timers(now);
+  if (now >= next_expiry_) {
+    expire_timers(now);
+    transmit();
+  }
   if (pending_head_ != 0) retry_reports(now);
   if (news_) {
     news_ = false;
@@ -128,6 +133,7 @@ void Worker::expire_timers(Nanoseconds now) noexcept {
       wheel_.schedule(node, now + kSecond);
       return;
     }
+    if (pipeline_.owns_timer(node)) return pipeline_.expire_timer(node, now);
     // The timer is an account's first member.
     SessionView session = config_.pipeline.sessions->view(reinterpret_cast<Account&>(node).session);
     const UsageStep step(session, *this);
@@ -161,32 +167,6 @@ unsigned Worker::take_over(Nanoseconds now) noexcept {
   return total;
 }
 
-void Worker::transmit() noexcept {
-  for (std::size_t i = 0; i < config_.queues.size(); ++i) {
-    PacketList& list = pipeline_.output(config_.ports[i]);
-    if (list.count == 0) continue;
-    const unsigned sent = config_.queues[i]->tx(list.packets, list.count);
-    if (sent < list.count) {
-      pipeline_.drop(list.packets + sent, list.count - sent, DropReason::TxFull);
-    }
-    list.count = 0;
-    config_.queues[i]->flush();
-  }
-}
-
-void Worker::hand_over() noexcept {
-  for (unsigned w = 0; w < config_.workers; ++w) {
-    PacketList& list = pipeline_.handoff(w);
-    if (list.count == 0) continue;
-    const unsigned sent = outgoing_[w] ? outgoing_[w]->enqueue_burst(list.packets, list.count) : 0;
-    if (sent < list.count) {
-      pipeline_.drop(list.packets + sent, list.count - sent, DropReason::HandoffFull);
-    }
-    list.count = 0;
-    if (sent != 0) others_[w]->wake();
-  }
-}
-
 bool Worker::replay_one(unsigned queue, Nanoseconds now) noexcept {
   drain_commands(now);
   const unsigned n = config_.queues[queue]->rx(rx_, 1);
@@ -208,7 +188,15 @@ unsigned Worker::drain_commands(Nanoseconds now) noexcept {
     const std::uint32_t ticket = taken_[taken_next_];
     // A report that a change asks for must find room: better the change waits than a byte.
     if (kEventRing - events_->size() < sessions.events_needed(ticket)) break;
+    const Prepared& change = sessions.change(ticket);
+    if (change.end_markers != 0) {
+      // Behind the last packet of the old path, which has left, and before any of the new.
+      if (!pipeline_.end_paths(*sessions.rule<RemoteTunnelList>(change.end_markers))) break;
+      transmit();
+    }
+    pipeline_.before_change(change);
     sessions.apply(ticket, now, *this);
+    pipeline_.after_change(change);
     ++taken_next_;
     ++applied;
   }
@@ -302,6 +290,7 @@ void Worker::discard() noexcept {
   // A worker without a thread may have stopped between two bursts.
   pipeline_.flush();
   transmit();
+  pipeline_.discard_held();
   for (PacketRing* ring : incoming_) {
     for (unsigned n; (n = ring->dequeue_burst(rx_, kRxBurst)) != 0;) {
       pipeline_.drop(rx_, n, DropReason::Stopping);

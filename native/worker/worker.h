@@ -169,6 +169,8 @@ class Worker final : public EventSink {
   unsigned receive(Nanoseconds now) noexcept;
   unsigned take_over(Nanoseconds now) noexcept;
   void transmit() noexcept;
+  void transmit_lists() noexcept;
+  unsigned drain_held(Nanoseconds now) noexcept;
   void hand_over() noexcept;
   void retry_reports(Nanoseconds now) noexcept;
   bool run_errand(Nanoseconds now) noexcept;

@@ -211,13 +211,15 @@ function timestamp(ms: number): { seconds: number; nanos: number } {
 }
 
 function nodeMessage(source: NodeSource): object {
-  const { ports, workers, warnings } = source.status();
+  const { ports, workers, warnings, peers, peersTotal } = source.status();
   return {
     id: source.id,
     version: source.version,
     startTime: timestamp(source.startTimeMs),
     ports,
     workers,
+    peers,
+    peersTotal,
     warnings: [...source.warnings(), ...warnings],
     sessions: source.sessions(),
   };

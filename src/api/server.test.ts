@@ -7,6 +7,7 @@ import { protoPath as healthProto } from 'grpc-health-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parseListen } from '../base/config/listen.js';
 import { SampleFlag } from '../datapath/datapath.js';
+import { IDLE_STATISTICS, IDLE_STATUS } from '../datapath/idle-statistics.js';
 import { HEADER_INCARNATION } from '../model/record-layout.js';
 import { sampleSession } from '../model/sample.fixture.js';
 import {
@@ -72,6 +73,7 @@ describe('the node service', () => {
       start_time: { seconds: '1700000000', nanos: 500_000_000 },
       warnings: ['a warning'],
       sessions: '0',
+      peers_total: '0',
     });
   });
 
@@ -83,7 +85,7 @@ describe('the node service', () => {
         startTimeMs: 0,
         warnings: () => [],
         sessions: () => 4_000_000_000,
-        status: () => ({ ports: [], workers: [], warnings: [], regionBytesUsed: 0 }),
+        status: () => IDLE_STATUS,
         watchTraffic: () => ({ take: () => [], close: () => undefined }),
         statistics: () => ({
           ports: [
@@ -93,6 +95,7 @@ describe('the node service', () => {
           dropped: { no_session: 3 },
           created: 6,
           held: 7,
+          gtpu: { ...IDLE_STATISTICS.gtpu, endMarkersSent: 1, answersSuppressed: 2 ** 40 },
         }),
       },
     });
@@ -107,6 +110,7 @@ describe('the node service', () => {
       dropped: { no_session: '3' },
       created: '6',
       held: '7',
+      gtpu: { end_markers_sent: '1', answers_suppressed: String(2 ** 40) },
     };
     expect(await client.call('NodeService/GetStats')).toMatchObject(expected);
     const stream = client.watch('NodeService/WatchStats', { interval: { nanos: 100_000_000 } });

@@ -91,9 +91,25 @@ export function nodeText(node: Node): string {
         (worker.queues ?? []).join(' '),
       ]),
     ),
+    ...peersText(node),
     ...(node.warnings ?? []).map((warning) => `warning: ${warning}`),
   ];
   return parts.join('\n\n');
+}
+
+/** Tunnel peers, if there are any. */
+function peersText({ peers = [], peers_total = 0 }: Node): string[] {
+  if (peers.length === 0) return [];
+  const rows = peers.map((peer) => [
+    `${peer.address ?? ''}${peer.udp_port === 2152 ? '' : ` port ${peer.udp_port ?? 0}`}`,
+    peer.port ?? '',
+    peer.state ?? '',
+    peer.state === 'up' ? `${((peer.round_trip_us ?? 0) / 1000).toFixed(3)} ms` : '',
+    String(peer.transitions ?? 0),
+  ]);
+  const listed = table(['peer', 'port', 'state', 'round trip', 'changes'], rows);
+  const more = Number(peers_total) - peers.length;
+  return more > 0 ? [listed, `and ${more} more`] : [listed];
 }
 
 /** The shared packet account of a Stats message. */

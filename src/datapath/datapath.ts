@@ -63,8 +63,6 @@ export const enum PrepareStatus {
 
 /** What a record may say and the packet path refuses by name (native/session/compile/support.h). */
 export const enum UnsupportedFeature {
-  Buffer = 3,
-  Duplicates = 4,
   MeasureBeforePolicing = 5,
   TimeThreshold = 6,
   TimeQuota = 7,
@@ -72,8 +70,6 @@ export const enum UnsupportedFeature {
   Inactivity = 9,
   LinkedUrrs = 10,
   QuotaFar = 11,
-  EndMarkers = 12,
-  DropBuffered = 13,
 }
 
 /** Words per entry of {@link Datapath.events}. */
@@ -154,9 +150,31 @@ export interface DatapathPortConfig {
   readonly file: string;
   readonly outputFile: string;
 }
+/** What FARs that buffer may hold. */
+export interface HoldConfig {
+  /** of all sessions together, beside packetsMax */
+  readonly packetsMax: number;
+  /** then a held packet expires */
+  readonly ms: number;
+}
+/** GTP-U messages that the packet path sends by itself. */
+export interface GtpuConfig {
+  /** 0: no Echo Requests */
+  readonly echoIntervalMs: number;
+  readonly echoTimeoutMs: number;
+  readonly echoTries: number;
+  /** Error Indications and Supported Extension Headers Notifications together */
+  readonly answersPerSecond: number;
+  /** none of these is sent for this long after the start */
+  readonly answersQuietMs: number;
+}
 export interface DatapathConfig {
   readonly sessionsMax: number;
   readonly packetsMax: number;
+  /** absent: nothing can be held, what a FAR buffers is dropped */
+  readonly hold?: HoldConfig;
+  /** absent: Echo Requests are answered, nothing else is sent */
+  readonly gtpu?: GtpuConfig;
   readonly hugepages: 'auto' | '1G' | '2M' | 'off';
   readonly workers: {
     /** 0: no threads, the owner calls {@link Datapath.step} (replay, tests). */
@@ -193,11 +211,27 @@ export interface DatapathWorkerStatus {
   readonly poll: string;
   readonly queues: readonly string[];
 }
+/** A tunnel peer that rules send to. */
+export interface PeerStatus {
+  readonly address: string;
+  readonly udpPort: number;
+  /** name of the port that leads to it */
+  readonly port: string;
+  readonly state: 'unknown' | 'up' | 'down';
+  readonly roundTripUs: number;
+  /** changes of state */
+  readonly transitions: number;
+}
+/** Peers that a status lists at most. */
+export const PEERS_MAX = 1000;
 export interface DatapathStatus {
   readonly ports: readonly DatapathPortStatus[];
   readonly workers: readonly DatapathWorkerStatus[];
   readonly warnings: readonly string[];
   readonly regionBytesUsed: number;
+  /** at most PEERS_MAX of peersTotal, by address */
+  readonly peers: readonly PeerStatus[];
+  readonly peersTotal: number;
 }
 export interface PortStatistics {
   readonly name: string;
@@ -214,6 +248,14 @@ export interface WorkerStatistics {
   readonly longestStallNs: number;
   readonly busy: number;
 }
+/** GTP-U messages beside G-PDUs and Echo. */
+export interface GtpuStatistics {
+  readonly endMarkersSent: number;
+  readonly errorIndicationsSent: number;
+  readonly extensionNotificationsSent: number;
+  /** not sent, because of the limit or the time after the start */
+  readonly answersSuppressed: number;
+}
 /** rx + created = tx + held + dropped, always. */
 export interface Statistics {
   readonly ports: readonly PortStatistics[];
@@ -221,6 +263,7 @@ export interface Statistics {
   readonly dropped: Readonly<Record<string, number>>;
   readonly created: number;
   readonly held: number;
+  readonly gtpu: GtpuStatistics;
 }
 
 export interface Datapath {
@@ -271,6 +314,8 @@ export interface Datapath {
   step(): boolean;
   status(): DatapathStatus;
   statistics(): Statistics;
+  /** Changes of state of tunnel peers since the start. */
+  pathTransitions(): number;
 
   /** Shared with native code: SAMPLES_MAX entries of SAMPLE_WORDS, filled by takeSamples(). */
   readonly samples: Uint32Array;

@@ -29,6 +29,7 @@ import {
   SAMPLES_MAX,
   type Statistics,
 } from './datapath.js';
+import { IDLE_STATISTICS, IDLE_STATUS } from './idle-statistics.js';
 import { RecordKeys } from './record-keys.js';
 
 const QUERY_END = 0xffff_ffff;
@@ -190,11 +191,12 @@ export class MemoryDatapath implements Datapath {
     return false;
   }
   status(): DatapathStatus {
-    return { ports: [], workers: [], warnings: [], regionBytesUsed: 0 };
+    return IDLE_STATUS;
   }
   statistics(): Statistics {
-    return { ports: [], workers: [], dropped: {}, created: 0, held: 0 };
+    return IDLE_STATISTICS;
   }
+  readonly pathTransitions = (): number => 0;
 
   setSampling(on: boolean): void {
     this.sampling = on;

@@ -18,6 +18,7 @@ interface Addon {
 /** What the size of packet memory depends on. */
 export interface PacketMemoryConfig {
   readonly packetsMax: number;
+  readonly heldPacketsMax: number;
   readonly workers: number;
   readonly slotsPerBucket: number;
 }

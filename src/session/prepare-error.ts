@@ -44,10 +44,6 @@ export function prepareError(record: RecordAt, status: PrepareStatus, detail: nu
 /** Field path of a feature; index is the position of the rule. */
 function unsupportedField(feature: UnsupportedFeature, index: number): string {
   switch (feature) {
-    case UnsupportedFeature.Buffer:
-      return `session.fars[${index}].buffer`;
-    case UnsupportedFeature.Duplicates:
-      return `session.fars[${index}].duplicates`;
     case UnsupportedFeature.MeasureBeforePolicing:
       return `session.urrs[${index}].measure_before_policing`;
     case UnsupportedFeature.TimeThreshold:
@@ -62,10 +58,6 @@ function unsupportedField(feature: UnsupportedFeature, index: number): string {
       return `session.urrs[${index}].linked_urr_ids`;
     case UnsupportedFeature.QuotaFar:
       return `session.urrs[${index}].quota_far_id`;
-    case UnsupportedFeature.EndMarkers:
-      return 'send_end_markers';
-    case UnsupportedFeature.DropBuffered:
-      return 'drop_buffered';
   }
 }
 

@@ -62,6 +62,8 @@ def main():
                 result["complaints"].append(f"{ip.src} > {ip.dst}: {complaint}")
         elif gtp.gtp_type == 2:
             result["echo"] += 1
+        elif gtp.gtp_type == 1 and gtp.teid == 0 and gtp.S == 1:
+            pass  # the UPF asks its peers, too
         elif gtp.gtp_type != 254:
             result["complaints"].append(f"message type {gtp.gtp_type}")
     result["complaints"] = result["complaints"][:10]

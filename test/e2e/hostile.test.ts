@@ -48,7 +48,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   'inner-one-byte': 'inner_malformed',
   'inner-v6-cut': 'inner_malformed',
   'unknown-message': 'gtpu_message_type',
-  'forged-error-indication': 'gtpu_message_type',
+  'forged-error-indication': 'error_indication_forged',
   echo: 'gtpu_echo',
 };
 /** What the kernel drops before any socket sees it. */

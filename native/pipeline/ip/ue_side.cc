@@ -68,11 +68,13 @@ DropReason Pipeline::match_other_source(Burst& burst, unsigned i, Hit& hit) noex
   // Indirect forwarding: what the old gNB sends back was meant for the UE, and goes on to it.
   if (!is_for_ue(burst, i)) return DropReason::SpoofedSource;
   const DropReason reason = match_rules(burst, i, hit, filters, true);
-  if (reason == DropReason::None &&
-      !(hit.far->action == FarAction::ToTunnel && hit.far->container == wire::kPscDownlink)) {
-    return DropReason::SpoofedSource;
-  }
-  return reason;
+  if (reason != DropReason::None) return reason;
+  // What is buffered is asked again when it leaves.
+  if (hit.far->action == FarAction::Buffer) return DropReason::None;
+  const FarEntry& far = hit.far->action == FarAction::Duplicate ? hit.far[1] : *hit.far;
+  return far.action == FarAction::ToTunnel && far.container == wire::kPscDownlink
+             ? DropReason::None
+             : DropReason::SpoofedSource;
 }
 
 bool Pipeline::is_for_ue(const Burst& burst, unsigned i) noexcept {

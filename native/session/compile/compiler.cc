@@ -26,6 +26,25 @@ bool gate_closed(const std::uint32_t* q, Direction d) noexcept {
   return (q[qer::Flags] & (uplink ? qer::kUplinkClosed : qer::kDownlinkClosed)) != 0 ||
          (mbr(q, d, kbps) && kbps == 0);
 }
+constexpr std::uint16_t kCopyEntry = 0xffff;
+constexpr std::size_t kFarsMax = 255;  // of a direction: positions are octets
+
+FarEntry empty_entry(const std::uint32_t* f) noexcept {
+  FarEntry entry{};
+  entry.action = FarAction::Drop;
+  entry.peer = PeerTable::kNone;
+  entry.port = kNoPort;
+  entry.id_low = static_cast<std::uint8_t>(f[far::Id]);
+  return entry;
+}
+void fill_buffer(const RecordReader& record, const std::uint32_t* f, FarEntry& entry) noexcept {
+  entry.action = FarAction::Buffer;
+  if (f[far::Action] >> 16 & far::kNotify) entry.dscp = kFarNotify;
+  const unsigned position = f[far::UdpPort] >> 16 & 0xff;
+  if (position == 0) return;
+  const std::uint32_t* b = record.bar(position - 1);
+  entry.set_buffer(b[bar::NotificationDelayMs], b[bar::PacketLimit]);
+}
 bool same_bucket(const RecordReader& a, unsigned qa, const RecordReader& b, unsigned qb) noexcept {
   const auto name_a = a.text(a.qer(qa)[qer::SharedBucket]);
   const auto name_b = b.text(b.qer(qb)[qer::SharedBucket]);
@@ -88,9 +107,8 @@ void Compiler::sort_pdrs(const RecordReader& record) {
   }
 }
 
-PrepareError Compiler::resolve_forward(const RecordReader& record, unsigned far_index,
-                                       FarEntry& out) {
-  const std::uint32_t* f = record.far(far_index);
+PrepareError Compiler::resolve_forward(const RecordReader& record, const std::uint32_t* f,
+                                       unsigned far_index, bool keeps_outer, FarEntry& out) {
   const std::uint32_t flags = f[far::Action] >> 16 & 0xff;
   const auto instance = record.text(f[far::Instance]);
   const bool tunnel = (flags & far::kOuterHeader) != 0;
@@ -104,7 +122,7 @@ PrepareError Compiler::resolve_forward(const RecordReader& record, unsigned far_
   out.port = static_cast<std::uint8_t>(std::countr_zero(mask));
   if (flags & far::kDscp) out.dscp = kDscpPresent | (f[far::Action] >> 24 & 0x3f);
   if (!tunnel) {
-    out.action = FarAction::ToCore;
+    out.action = keeps_outer ? FarAction::WholeToCore : FarAction::ToCore;
     return {};
   }
   const bool is_v6 = (flags & far::kOuterIpv6) != 0;
@@ -113,7 +131,7 @@ PrepareError Compiler::resolve_forward(const RecordReader& record, unsigned far_
     source = network_.source(static_cast<std::uint8_t>(std::countr_zero(m)), is_v6);
   }
   if (source == nullptr) return {PrepareStatus::Instance, 256 + far_index};
-  out.action = FarAction::ToTunnel;
+  out.action = keeps_outer ? FarAction::WholeToTunnel : FarAction::ToTunnel;
   // The gNB gets the downlink container also from another gNB (indirect forwarding).
   out.container = destination == kInterfaceAccess ? 0 : 1;
   out.teid = f[far::Teid];
@@ -137,23 +155,50 @@ PrepareError Compiler::compile_far(const RecordReader& record, unsigned far_inde
       return {};
     }
   }
-  FarEntry entry{};
-  entry.peer = PeerTable::kNone;
-  entry.port = kNoPort;
-  entry.id_low = static_cast<std::uint8_t>(record.far(far_index)[far::Id]);
-  const std::uint32_t action = record.far(far_index)[far::Action] & 0xff;
-  entry.action = action == far::kBuffer ? FarAction::Buffer : FarAction::Drop;
+  if (side.fars.size() >= kFarsMax) return {PrepareStatus::Resources, far_index};
+  const std::uint32_t* f = record.far(far_index);
+  const std::uint32_t action = f[far::Action] & 0xff;
+  FarEntry entry = empty_entry(f);
+  if (action == far::kBuffer) fill_buffer(record, f, entry);
   if (action == far::kForward) {
-    if (const auto error = resolve_forward(record, far_index, entry);
+    if (const auto error = resolve_forward(record, f, far_index, keeps_outer, entry);
         error.status != PrepareStatus::Ok) {
       return error;
     }
   }
-  if (keeps_outer && entry.action == FarAction::ToCore) entry.action = FarAction::WholeToCore;
-  if (keeps_outer && entry.action == FarAction::ToTunnel) entry.action = FarAction::WholeToTunnel;
   out = static_cast<std::uint8_t>(side.fars.size());
-  side.fars.push_back(entry);
   side.far_index.push_back(name);
+  // What a FAR buffers is duplicated by the FAR that lets it go.
+  if (f[far::UdpPort] >> 24 != 0 && action != far::kBuffer) {
+    return compile_copies(record, far_index, keeps_outer, side, entry);
+  }
+  side.fars.push_back(entry);
+  return {};
+}
+
+/// The entry that sends a packet several ways, then its own and those of the copies.
+PrepareError Compiler::compile_copies(const RecordReader& record, unsigned far_index,
+                                      bool keeps_outer, Side& side, FarEntry primary) {
+  const std::uint32_t* f = record.far(far_index);
+  const auto words = record.duplicates(f);
+  const std::size_t copies = words.size() / kFarWords;
+  FarEntry fork = empty_entry(f);
+  fork.action = FarAction::Duplicate;
+  fork.teid = static_cast<std::uint32_t>(copies);
+  side.fars.push_back(fork);
+  side.fars.push_back(primary);
+  side.far_index.push_back(kCopyEntry);
+  for (std::size_t i = 0; i < copies; ++i) {
+    FarEntry copy = empty_entry(f);
+    if (const auto error =
+            resolve_forward(record, &words[i * kFarWords], far_index, keeps_outer, copy);
+        error.status != PrepareStatus::Ok) {
+      return error;
+    }
+    side.fars.push_back(copy);
+    side.far_index.push_back(kCopyEntry);
+  }
+  if (side.fars.size() > kFarsMax) return {PrepareStatus::Resources, far_index};
   return {};
 }
 

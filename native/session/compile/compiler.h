@@ -92,7 +92,7 @@ class Compiler {
     std::vector<PdrEntry> pdrs;
     std::vector<std::uint64_t> masks;
     std::vector<FarEntry> fars;
-    std::vector<std::uint16_t> far_index;  ///< as in the record | kKeepsOuter
+    std::vector<std::uint16_t> far_index;  ///< as in the record | kKeepsOuter; kCopyEntry
     std::vector<std::uint64_t> sets;       ///< URR masks
     BucketList buckets;
   };
@@ -101,7 +101,10 @@ class Compiler {
   PrepareError compile_pdrs(const RecordReader& record, Direction direction);
   PrepareError compile_far(const RecordReader& record, unsigned far_index, bool keeps_outer,
                            Direction direction, std::uint8_t& out);
-  PrepareError resolve_forward(const RecordReader& record, unsigned far_index, FarEntry& out);
+  PrepareError compile_copies(const RecordReader& record, unsigned far_index, bool keeps_outer,
+                              Side& side, FarEntry primary);
+  PrepareError resolve_forward(const RecordReader& record, const std::uint32_t* far,
+                               unsigned far_index, bool keeps_outer, FarEntry& out);
   PrepareError collect_routes(const RecordReader& record);
   void list_locals(const RecordReader& record, const std::uint32_t* pdr, Direction direction);
   void add_boxes(const RecordReader& record, const std::uint32_t* pdr, const std::uint32_t* filter,

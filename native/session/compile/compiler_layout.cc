@@ -88,6 +88,11 @@ void Compiler::lay_out_flow(const RecordReader& record, bool uplink, const Tunne
     const std::uint32_t* q = record.qer(side.buckets.qer[i]);
     state.rate_kbps[i] = bucket_rate_kbps(q, uplink ? Direction::Uplink : Direction::Downlink);
   }
+  for (const FarEntry& entry : side.fars) {
+    if (entry.action != FarAction::Buffer) continue;
+    state.flags |= kFlowHold;
+    flow.rules.flags |= kRulesBuffer;
+  }
   flow.rules.incarnation = record.header(header::Incarnation);
   flow.rules.pdr_count = static_cast<std::uint8_t>(side.pdrs.size());
   flow.rules.far_count = static_cast<std::uint8_t>(side.fars.size());

@@ -106,7 +106,7 @@ class CompilerTest : public ::testing::Test {
   PrepareError change(OperationKind kind, SessionIndex session, const std::uint32_t* words,
                       std::size_t bytes) {
     std::uint32_t ticket = 0;
-    const PrepareError error = sessions_->prepare(kind, session, words, bytes, 7, ticket);
+    const PrepareError error = sessions_->prepare(kind, session, words, bytes, 0, 7, ticket);
     if (error.status != PrepareStatus::Ok) return error;
     if (++prepared_ % 3 == 0) {
       sessions_->abort(ticket);

@@ -43,6 +43,12 @@ struct FarSpec {
   bool is_v6 = false;
   int dscp = -1;
   std::string instance;
+  bool notify = false;
+  unsigned bar = 0;  ///< position + 1, 0: none
+  std::vector<FarSpec> duplicates;
+};
+struct BarSpec {
+  unsigned id = 1, delay_ms = 0, packet_limit = 0;
 };
 struct QerSpec {
   unsigned id = 1;
@@ -65,6 +71,7 @@ struct SessionSpec {
   std::vector<FarSpec> fars;
   std::vector<QerSpec> qers;
   std::vector<UrrSpec> urrs;
+  std::vector<BarSpec> bars;
 };
 
 class RecordBuilder {
@@ -79,11 +86,12 @@ class RecordBuilder {
                urrs = static_cast<unsigned>(spec.urrs.size());
     const unsigned pdr0 = kHeaderWords, far0 = pdr0 + pdrs * kPdrWords,
                    qer0 = far0 + fars * kFarWords, urr0 = qer0 + qers * kQerWords,
-                   filter0 = urr0 + urrs * kUrrWords;
+                   bar0 = urr0 + urrs * kUrrWords,
+                   filter0 = bar0 + static_cast<unsigned>(spec.bars.size()) * kBarWords;
     w_.assign(filter0 + filters * kFilterWords, 0);
     w_[header::Magic] = kMagic;
     w_[header::Counts1] = 1 | pdrs << 8 | fars << 16 | qers << 24;
-    w_[header::Counts2] = urrs | filters << 16;
+    w_[header::Counts2] = urrs | static_cast<std::uint32_t>(spec.bars.size()) << 8 | filters << 16;
     w_[header::Incarnation] = spec.incarnation;
     w_[header::UeIpv4] = spec.ue_ipv4;
     w_[header::UePrefixHigh] = static_cast<std::uint32_t>(spec.ue_prefix >> 32);
@@ -97,6 +105,11 @@ class RecordBuilder {
     }
     for (unsigned i = 0; i < fars; ++i) far(far0 + i * kFarWords, spec.fars[i]);
     for (unsigned i = 0; i < qers; ++i) qer(qer0 + i * kQerWords, spec.qers[i]);
+    for (unsigned i = 0; i < spec.bars.size(); ++i) {
+      w_[bar0 + i * kBarWords + bar::Id] = spec.bars[i].id;
+      w_[bar0 + i * kBarWords + bar::NotificationDelayMs] = spec.bars[i].delay_ms;
+      w_[bar0 + i * kBarWords + bar::PacketLimit] = spec.bars[i].packet_limit;
+    }
     for (unsigned i = 0; i < urrs; ++i) urr(urr0 + i * kUrrWords, spec.urrs[i]);
     if (w_.size() % 2) w_.push_back(0);
     w_[header::Bytes] = static_cast<std::uint32_t>(w_.size() * 4);
@@ -180,7 +193,16 @@ class RecordBuilder {
     const std::uint32_t instance = ref(f.instance);
     const std::uint32_t flags =
         (f.tunnel ? far::kOuterHeader | (f.is_v6 ? far::kOuterIpv6 : far::kOuterIpv4) : 0) |
-        (f.dscp >= 0 ? far::kDscp : 0);
+        (f.dscp >= 0 ? far::kDscp : 0) | (f.notify ? far::kNotify : 0);
+    if (!f.duplicates.empty()) {
+      const auto copies = static_cast<std::uint32_t>(f.duplicates.size());
+      const auto list = static_cast<std::uint32_t>(w_.size());
+      w_.resize(list + copies * kFarWords);
+      for (unsigned i = 0; i < copies; ++i) far(list + i * kFarWords, f.duplicates[i]);
+      w_[at + far::Duplicates] = list;
+      w_[at + far::UdpPort] = copies << 24;
+    }
+    w_[at + far::UdpPort] |= f.bar << 16;
     w_[at + far::Id] = f.id;
     w_[at + far::Action] = f.action | f.destination << 8 | flags << 16 |
                            static_cast<std::uint32_t>(f.dscp < 0 ? 0 : f.dscp) << 24;

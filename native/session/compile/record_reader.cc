@@ -15,10 +15,11 @@ RecordReader::RecordReader(const std::uint32_t* words, std::size_t bytes) noexce
   far_ = pdr_ + pdrs() * kPdrWords;
   qer_ = far_ + fars() * kFarWords;
   urr_ = qer_ + qers() * kQerWords;
-  const unsigned bar = urr_ + urrs() * kUrrWords;
-  filter_ = bar + bars() * kBarWords;
+  bar_ = urr_ + urrs() * kUrrWords;
+  filter_ = bar_ + bars() * kBarWords;
   bool good = (filter_ + filters() * kFilterWords) * std::size_t{4} <= bytes_;
   for (unsigned i = 0; good && i < pdrs(); ++i) good = pdr_in_range(pdr(i));
+  for (unsigned i = 0; good && i < fars(); ++i) good = far_in_range(far(i));
   for (unsigned i = 0; good && i < filters(); ++i) good = filter_in_range(filter(i));
   if (!good) words_ = nullptr;
 }
@@ -38,6 +39,16 @@ bool RecordReader::pdr_in_range(const std::uint32_t* p) const noexcept {
   }
   return (p[pdr::FTeid] >> 16 & 0xff) < fars() &&
          (p[pdr::Filters] & 0xffff) + (p[pdr::Filters] >> 16 & 0xff) <= filters();
+}
+
+bool RecordReader::far_in_range(const std::uint32_t* f) const noexcept {
+  const unsigned copies = f[far::UdpPort] >> 24;
+  return duplicates(f).size() == copies * std::size_t{kFarWords} &&
+         (f[far::UdpPort] >> 16 & 0xff) <= bars();
+}
+
+std::span<const std::uint32_t> RecordReader::duplicates(const std::uint32_t* f) const noexcept {
+  return word_list(f[far::Duplicates], (f[far::UdpPort] >> 24) * kFarWords);
 }
 
 bool RecordReader::filter_in_range(const std::uint32_t* f) const noexcept {

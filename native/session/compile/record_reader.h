@@ -34,6 +34,9 @@ class RecordReader {
   const std::uint32_t* urr(unsigned i) const noexcept {
     return words_ + urr_ + i * record::kUrrWords;
   }
+  const std::uint32_t* bar(unsigned i) const noexcept {
+    return words_ + bar_ + i * record::kBarWords;
+  }
   const std::uint32_t* filter(unsigned i) const noexcept {
     return words_ + filter_ + i * record::kFilterWords;
   }
@@ -44,6 +47,8 @@ class RecordReader {
   /// Words at (byte offset ÷ 4); empty when outside.
   std::span<const std::uint32_t> word_list(std::uint32_t offset4, unsigned count) const noexcept;
 
+  /// Entries of kFarWords words: the further forwards of a FAR.
+  std::span<const std::uint32_t> duplicates(const std::uint32_t* far) const noexcept;
   // The lists of a PDR, every index in range (checked by the constructor).
   std::span<const std::uint8_t> qer_indices(const std::uint32_t* pdr) const noexcept;
   std::span<const std::uint8_t> urr_indices(const std::uint32_t* pdr) const noexcept;
@@ -55,11 +60,12 @@ class RecordReader {
     return words_[record::header::Counts1] >> shift & 0xff;
   }
   bool pdr_in_range(const std::uint32_t* pdr) const noexcept;
+  bool far_in_range(const std::uint32_t* far) const noexcept;
   bool filter_in_range(const std::uint32_t* filter) const noexcept;
 
   const std::uint32_t* words_ = nullptr;
   std::size_t bytes_ = 0;
-  unsigned pdr_ = 0, far_ = 0, qer_ = 0, urr_ = 0, filter_ = 0;
+  unsigned pdr_ = 0, far_ = 0, qer_ = 0, urr_ = 0, bar_ = 0, filter_ = 0;
 };
 
 }  // namespace sluice

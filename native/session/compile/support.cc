@@ -28,11 +28,6 @@ PrepareError check_urr(const std::uint32_t* u, unsigned i) noexcept {
 }  // namespace
 
 PrepareError check_support(const RecordReader& record) noexcept {
-  for (unsigned i = 0; i < record.fars(); ++i) {
-    const std::uint32_t* f = record.far(i);
-    if ((f[far::Action] & 0xff) == far::kBuffer) return refuse(Unsupported::Buffer, i);
-    if (f[far::UdpPort] >> 24 != 0) return refuse(Unsupported::Duplicates, i);
-  }
   for (unsigned i = 0; i < record.urrs(); ++i) {
     if (const auto error = check_urr(record.urr(i), i); error.status != PrepareStatus::Ok)
       return error;

@@ -7,8 +7,6 @@ namespace sluice {
 
 /// The values of UnsupportedFeature in src/datapath/datapath.ts; detail = feature << 16 | index.
 enum class Unsupported : std::uint32_t {
-  Buffer = 3,
-  Duplicates = 4,
   MeasureBeforePolicing = 5,
   TimeThreshold = 6,
   TimeQuota = 7,
@@ -16,8 +14,6 @@ enum class Unsupported : std::uint32_t {
   Inactivity = 9,
   LinkedUrrs = 10,
   QuotaFar = 11,
-  EndMarkers = 12,
-  DropBuffered = 13,
 };
 
 /// Ok, or PrepareStatus::Unsupported with the first such feature.

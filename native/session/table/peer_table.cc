@@ -58,6 +58,7 @@ std::uint16_t PeerTable::acquire(const LocalAddress& source, const std::uint32_t
     return it->second.peer;
   }
   std::uint16_t index;
+  collect_left();
   if (!free_.empty()) {
     index = free_.back();
     free_.pop_back();
@@ -66,6 +67,7 @@ std::uint16_t PeerTable::acquire(const LocalAddress& source, const std::uint32_t
     if (keys_.size() >= peers_.size()) return kNone;
     index = static_cast<std::uint16_t>(keys_.size());
     keys_.push_back(key);
+    entries_ = static_cast<std::uint32_t>(keys_.size());
   }
   Peer& peer = peers_[index];
   peer = Peer{};
@@ -73,6 +75,8 @@ std::uint16_t PeerTable::acquire(const LocalAddress& source, const std::uint32_t
   peer.is_v6 = source.is_v6;
   write_header(peer, source, destination, udp_port);
   peer.checksum_seed = peer.is_v6 ? sum_words(peer, 8, 40) + 17 : sum_words(peer, 0, 20);
+  // Release: pairs with the acquire in PathProber, which reads the line after it.
+  paths_[index].use.store(Path::kUsed, std::memory_order_release);
   by_key_.emplace(key, Use{index, 1});
   return index;
 }
@@ -81,7 +85,22 @@ void PeerTable::release(std::uint16_t peer) {
   const auto it = by_key_.find(keys_[peer]);
   if (it == by_key_.end() || --it->second.references != 0) return;
   by_key_.erase(it);
-  free_.push_back(peer);
+  if (watched_) {
+    paths_[peer].use.store(Path::kLeft, std::memory_order_release);
+    left_.push_back(peer);
+  } else {
+    paths_[peer].use.store(Path::kFree, std::memory_order_relaxed);
+    free_.push_back(peer);
+  }
+}
+
+void PeerTable::collect_left() {
+  // Acquire: pairs with the release in PathProber.
+  while (!left_.empty() &&
+         paths_[left_.front()].use.load(std::memory_order_acquire) == Path::kFree) {
+    free_.push_back(left_.front());
+    left_.pop_front();
+  }
 }
 
 }  // namespace sluice

@@ -3,11 +3,13 @@
 // refer to it; workers read.
 #pragma once
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <unordered_map>
 #include <vector>
 
 #include "session/table/network_map.h"
+#include "session/table/path.h"
 
 namespace sluice {
 
@@ -29,7 +31,20 @@ class PeerTable {
  public:
   static constexpr std::uint16_t kNone = 0xffff;
   /// @param peers  zeroed, 64-byte aligned, of at most 65,535 entries.
-  explicit PeerTable(std::span<Peer> peers) noexcept : peers_(peers) {}
+  /// @param paths  zeroed, as many.
+  PeerTable(std::span<Peer> peers, Path* paths) noexcept : peers_(peers), paths_(paths) {}
+
+  /// From now on a worker asks the peers: an entry is reused when it has let go of it.
+  void watch(bool on) noexcept { watched_ = on; }
+  /// Entries that were ever used. Threads: any.
+  std::uint32_t entries() const noexcept { return entries_; }
+  /// Calls f(index, destination, udp_port) for the peers in use. Control thread.
+  template <typename F>
+  void for_each(F&& f) const {
+    for (const auto& [key, use] : by_key_) {
+      f(use.peer, key.destination, static_cast<std::uint16_t>(key.port_and_udp));
+    }
+  }
 
   /// One more reference; kNone when the table is full.
   std::uint16_t acquire(const LocalAddress& source, const std::uint32_t (&destination)[4],
@@ -51,10 +66,16 @@ class PeerTable {
     std::uint16_t peer;
     std::uint32_t references;
   };
+  void collect_left();
+
   std::span<Peer> peers_;
+  Path* paths_;
+  bool watched_ = false;
+  Figure<std::uint32_t> entries_;
   std::unordered_map<Key, Use, Hash> by_key_;
   std::vector<Key> keys_;
   std::vector<std::uint16_t> free_;
+  std::deque<std::uint16_t> left_;  ///< the worker has not let go of them yet
 };
 
 }  // namespace sluice

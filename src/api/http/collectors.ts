@@ -1,8 +1,10 @@
 import type { Metrics } from '../../base/metrics.js';
 import type { DatapathStatus, PortStatistics, Statistics } from '../../datapath/datapath.js';
+import { nameOf } from '../../datapath/path-log.js';
 import type { EngineStatistics } from '../../session/engine.js';
 
 const SECONDS_PER_NANOSECOND = 1e-9;
+const SECONDS_PER_MICROSECOND = 1e-6;
 
 export interface CollectorSources {
   /** undefined while there is none yet. */
@@ -16,17 +18,27 @@ export interface CollectorSources {
 
 /** Metrics of what others count: read in one go when a scrape comes, at no other time. */
 export function addCollectors(metrics: Metrics, sources: CollectorSources): void {
-  collectNode(metrics, sources);
+  let status: DatapathStatus | undefined;
+  metrics.onScrape(() => {
+    status = sources.status();
+  });
+  collectNode(metrics, sources, () => status);
+  collectPeers(metrics, () => status);
   let statistics: Statistics | undefined;
   metrics.onScrape(() => {
     statistics = sources.statistics();
   });
   collectPorts(metrics, () => statistics);
   collectWorkers(metrics, () => statistics);
+  collectGtpu(metrics, () => statistics);
   collectEngine(metrics, sources.engine);
 }
 
-function collectNode(metrics: Metrics, sources: CollectorSources): void {
+function collectNode(
+  metrics: Metrics,
+  sources: CollectorSources,
+  read: CollectorSources['status'],
+): void {
   metrics
     .gauge('sluice_node_info', 'Always 1; the labels say which node this is', ['node', 'version'])
     .set({ node: sources.node, version: sources.version }, 1);
@@ -38,10 +50,67 @@ function collectNode(metrics: Metrics, sources: CollectorSources): void {
   const warnings = metrics.gauge('sluice_warnings', 'Warnings in the status of the packet path');
   metrics.onScrape(() => {
     ready.set(sources.ready() ? 1 : 0);
-    const status = sources.status();
+    const status = read();
     if (status === undefined) return;
     region.set(status.regionBytesUsed);
     warnings.set(status.warnings.length);
+  });
+}
+
+/** Peers that the status lists: their number is bounded there. */
+function collectPeers(metrics: Metrics, read: CollectorSources['status']): void {
+  const labels = ['peer', 'port'];
+  const total = metrics.gauge('sluice_gtpu_peers', 'Tunnel peers that sessions send to');
+  const up = metrics.gauge(
+    'sluice_gtpu_peer_up',
+    '1 when the peer answers Echo Requests, 0 when not; absent before it is known',
+    labels,
+  );
+  const roundTrip = metrics.gauge(
+    'sluice_gtpu_peer_round_trip_seconds',
+    'Time to the last Echo Response',
+    labels,
+  );
+  const transitions = metrics.counter(
+    'sluice_gtpu_peer_transitions_total',
+    'Changes between answering and not answering',
+    labels,
+  );
+  metrics.onScrape(() => {
+    const status = read();
+    if (status === undefined) return;
+    total.set(status.peersTotal);
+    up.reset();
+    roundTrip.reset();
+    transitions.reset();
+    for (const peer of status.peers) {
+      const of = { peer: nameOf(peer), port: peer.port };
+      transitions.inc(of, peer.transitions);
+      if (peer.state !== 'unknown') up.set(of, peer.state === 'up' ? 1 : 0);
+      if (peer.state === 'up') roundTrip.set(of, peer.roundTripUs * SECONDS_PER_MICROSECOND);
+    }
+  });
+}
+
+function collectGtpu(metrics: Metrics, read: CollectorSources['statistics']): void {
+  const sent = metrics.counter(
+    'sluice_gtpu_messages_sent_total',
+    'GTP-U messages made by the node, beside Echo',
+    ['message'],
+  );
+  const suppressed = metrics.counter(
+    'sluice_gtpu_answers_suppressed_total',
+    'Error Indications and the like that were not sent, by the limit or right after the start',
+  );
+  metrics.onScrape(() => {
+    const gtpu = read()?.gtpu;
+    if (gtpu === undefined) return;
+    sent.reset();
+    sent.inc({ message: 'end_marker' }, gtpu.endMarkersSent);
+    sent.inc({ message: 'error_indication' }, gtpu.errorIndicationsSent);
+    sent.inc({ message: 'supported_extension_headers' }, gtpu.extensionNotificationsSent);
+    suppressed.reset();
+    suppressed.inc(gtpu.answersSuppressed);
   });
 }
 

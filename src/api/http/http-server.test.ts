@@ -21,13 +21,31 @@ let statistics: Statistics | undefined;
 let notReady: string | undefined;
 let folder: string;
 
-const status: DatapathStatus = { ports: [], workers: [], warnings: ['w'], regionBytesUsed: 4096 };
+const peer = { address: '10.0.0.2', udpPort: 2152, port: 'n3', roundTripUs: 250, transitions: 3 };
+const status: DatapathStatus = {
+  ports: [],
+  workers: [],
+  warnings: ['w'],
+  regionBytesUsed: 4096,
+  peers: [
+    { ...peer, state: 'up' },
+    { ...peer, udpPort: 2153, state: 'down' },
+    { ...peer, address: 'fd00::2', state: 'unknown' },
+  ],
+  peersTotal: 5,
+};
 const counted: Statistics = {
   ports: [{ name: 'n3', rxPackets: 7, rxBytes: 700, txPackets: 5, txBytes: 500, txFull: 1 }],
   workers: [{ id: 0, cyclesPerPacket: 71.5, burstFill: 12, longestStallNs: 2_000_000, busy: 0.25 }],
   dropped: { no_session: 3, 'odd"reason\n': 1 },
   created: 2,
   held: 4,
+  gtpu: {
+    endMarkersSent: 11,
+    errorIndicationsSent: 12,
+    extensionNotificationsSent: 13,
+    answersSuppressed: 14,
+  },
 };
 
 beforeEach(() => {
@@ -132,7 +150,17 @@ it('gives the metrics as text that parses, each sample once', async () => {
     sluice_sessions: 9,
     sluice_sessions_limit: 100,
     sluice_reports_dropped_total: 5,
+    sluice_gtpu_peers: 5,
+    'sluice_gtpu_peer_up{peer="10.0.0.2",port="n3"}': 1,
+    'sluice_gtpu_peer_up{peer="10.0.0.2:2153",port="n3"}': 0,
+    'sluice_gtpu_peer_round_trip_seconds{peer="10.0.0.2",port="n3"}': 0.00025,
+    'sluice_gtpu_peer_transitions_total{peer="fd00::2",port="n3"}': 3,
+    'sluice_gtpu_messages_sent_total{message="end_marker"}': 11,
+    'sluice_gtpu_messages_sent_total{message="error_indication"}': 12,
+    'sluice_gtpu_messages_sent_total{message="supported_extension_headers"}': 13,
+    sluice_gtpu_answers_suppressed_total: 14,
   });
+  expect(samples.has('sluice_gtpu_peer_up{peer="fd00::2",port="n3"}')).toBe(false);
   expect(samples.has('process_resident_memory_bytes')).toBe(true);
   expect(samples.has('sluice_event_loop_delay_seconds{quantile="0.99"}')).toBe(true);
   // A second scrape shows the totals again, not their sum.

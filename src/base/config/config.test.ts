@@ -25,11 +25,11 @@ const core = '{ name: n6, driver: memory, role: core }';
 const bad: readonly (readonly [string, string])[] = [
   [
     'apii: { listen: 127.0.0.1:1 }',
-    'bad.yaml:1:1: apii: unknown key; did you mean api? allowed here: node, n4, api, http, store, workers, limits, ports',
+    'bad.yaml:1:1: apii: unknown key; did you mean api? allowed here: node, n4, api, http, store, workers, limits, gtpu, ports',
   ],
   [
     'zebra: 1',
-    'bad.yaml:1:1: zebra: unknown key; allowed here: node, n4, api, http, store, workers, limits, ports',
+    'bad.yaml:1:1: zebra: unknown key; allowed here: node, n4, api, http, store, workers, limits, gtpu, ports',
   ],
   [
     'store:\n  durabilty: sync',
@@ -94,7 +94,7 @@ const bad: readonly (readonly [string, string])[] = [
   ],
   [
     '- 1',
-    'bad.yaml:1:1: must be a mapping with the keys node, n4, api, http, store, workers, limits, ports, not [1]',
+    'bad.yaml:1:1: must be a mapping with the keys node, n4, api, http, store, workers, limits, gtpu, ports, not [1]',
   ],
   ['ports: []', 'bad.yaml:1:8: ports: must have at least one port, not []'],
   [
@@ -215,7 +215,14 @@ describe('a good configuration', () => {
       http: { listen: '127.0.0.1:9090' },
       store: { kind: 'embedded', path: path.join(folder, 'data'), durability: 'async' },
       workers: { count: 1, cores: 'auto', hugepages: 'auto', poll: 'auto' },
-      limits: { sessions: 1_000_000, rulesPerSession: 64 },
+      limits: { sessions: 1_000_000, rulesPerSession: 64, heldPackets: 65_536, heldSeconds: 60 },
+      gtpu: {
+        echoIntervalSeconds: 60,
+        echoTimeoutSeconds: 3,
+        echoTries: 3,
+        errorIndicationsPerSecond: 100,
+        errorIndicationsQuietSeconds: 11,
+      },
       ports: [
         {
           name: 'n3',

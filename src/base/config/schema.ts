@@ -9,6 +9,8 @@ export const SESSIONS_MAX = 2 ** 24;
 /** What one record's 8-bit counts hold. */
 export const RULES_PER_SESSION_MAX = 255;
 export const WORKERS_MAX = 64;
+/** A chunk of packet memory each: 8 GB of it. */
+export const HELD_PACKETS_MAX = 4_000_000;
 /** IFNAMSIZ without its terminator. */
 const DEVICE_NAME_MAX = 15;
 
@@ -101,6 +103,15 @@ export const schema = section({
   limits: section({
     sessions: whole(1, SESSIONS_MAX).default(1_000_000),
     rulesPerSession: whole(1, RULES_PER_SESSION_MAX).default(64),
+    heldPackets: whole(0, HELD_PACKETS_MAX).default(65_536),
+    heldSeconds: whole(1, 3600).default(60),
+  }).prefault({}),
+  gtpu: section({
+    echoIntervalSeconds: whole(0, 3600).default(60),
+    echoTimeoutSeconds: whole(1, 60).default(3),
+    echoTries: whole(1, 10).default(3),
+    errorIndicationsPerSecond: whole(0, 1_000_000).default(100),
+    errorIndicationsQuietSeconds: whole(0, 3600).default(11),
   }).prefault({}),
   ports: list(port, 'ports')
     .min(1, { error: 'must have at least one port' })

@@ -154,6 +154,16 @@ export interface Node {
   warnings?: string[];
   crypto_tier?: string;
   sessions?: Uint64;
+  peers?: NodePeer[];
+  peers_total?: Uint64;
+}
+export interface NodePeer {
+  address?: string;
+  udp_port?: number;
+  port?: string;
+  state?: string;
+  round_trip_us?: number;
+  transitions?: number;
 }
 export interface PortStats {
   name?: string;

@@ -55,6 +55,7 @@ export const machineProbe: Probe = {
     attempt(() =>
       packetMemoryBytes({
         packetsMax: PACKETS_PER_WORKER * workers.count,
+        heldPacketsMax: limits.heldPackets,
         workers: workers.count,
         slotsPerBucket: slotsFor(limits.sessions),
       }),

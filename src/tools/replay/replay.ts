@@ -33,6 +33,8 @@ const FALLBACK_N3 = '192.0.2.1';
 const UE_POOLS = ['10.60.0.0/16', 'fd00:60::/40'];
 const OWNER = 'replay';
 const PACKETS = 8192;
+/** Longer than captures last between packets of one session. */
+const HELD_MS = 60_000;
 
 export interface ReplayRequest {
   readonly input: string;
@@ -87,6 +89,7 @@ async function replayIn(folder: string, request: ReplayRequest): Promise<ReplayR
   const datapath = createNativeDatapath({
     sessionsMax,
     packetsMax: PACKETS,
+    hold: { packetsMax: PACKETS, ms: HELD_MS },
     hugepages: 'off',
     workers: { count: 0, cores: 'auto', poll: 'adaptive' },
     ports,

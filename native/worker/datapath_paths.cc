@@ -1,0 +1,31 @@
+// What is known of the paths to tunnel peers, for people and metrics.
+#include <algorithm>
+
+#include "port/address_text.h"
+#include "worker/datapath.h"
+
+namespace sluice {
+
+std::vector<PathRow> Datapath::paths(std::size_t max, std::size_t& all) const {
+  std::vector<PathRow> rows;
+  all = 0;
+  sessions_->peer_table().for_each(
+      [&](std::uint16_t index, const std::uint32_t* destination, std::uint16_t udp_port) {
+        if (++all > max) return;
+        const Peer& peer = sessions_->peers()[index];
+        const Path& path = sessions_->paths()[index];
+        IpAddress address;
+        address.is_v6 = peer.is_v6;
+        for (unsigned i = 0; i < (peer.is_v6 ? 4u : 1u); ++i) {
+          wire::store32(reinterpret_cast<std::byte*>(address.bytes.data()) + 4 * i, destination[i]);
+        }
+        rows.push_back({address_text(address), udp_port, config_.ports[peer.port].name, path.state,
+                        path.round_trip_us, path.transitions});
+      });
+  std::sort(rows.begin(), rows.end(), [](const PathRow& a, const PathRow& b) {
+    return a.address != b.address ? a.address < b.address : a.udp_port < b.udp_port;
+  });
+  return rows;
+}
+
+}  // namespace sluice

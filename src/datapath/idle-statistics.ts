@@ -1,0 +1,25 @@
+/** What a packet path without traffic says of itself. Constant; any thread. */
+import type { DatapathStatus, Statistics } from './datapath.js';
+
+export const IDLE_STATUS: DatapathStatus = {
+  ports: [],
+  workers: [],
+  warnings: [],
+  regionBytesUsed: 0,
+  peers: [],
+  peersTotal: 0,
+};
+
+export const IDLE_STATISTICS: Statistics = {
+  ports: [],
+  workers: [],
+  dropped: {},
+  created: 0,
+  held: 0,
+  gtpu: {
+    endMarkersSent: 0,
+    errorIndicationsSent: 0,
+    extensionNotificationsSent: 0,
+    answersSuppressed: 0,
+  },
+};
