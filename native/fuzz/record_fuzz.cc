@@ -25,7 +25,8 @@ std::vector<std::uint32_t> record_of(const std::uint8_t* data, std::size_t size)
 bool change(OperationKind kind, const std::vector<std::uint32_t>& record) {
   Sessions& sessions = datapath().sessions();
   std::uint32_t ticket = 0;
-  const auto error = sessions.prepare(kind, kSession, record.data(), record.size() * 4, 0, 1, ticket);
+  const auto error =
+      sessions.prepare(kind, kSession, record.data(), record.size() * 4, 0, 1, ticket);
   if (error.status != PrepareStatus::Ok) return false;
   datapath().apply(&ticket, 1);
   Event events[64];
