@@ -116,7 +116,7 @@ void make(PacketPath& path) {
     std::uint32_t ticket;
     const auto error =
         path.datapath->sessions().prepare(OperationKind::Create, bucket * slots + slot,
-                                          &path.records[words * i], words * 4, 0, ticket);
+                                          &path.records[words * i], words * 4, 0, 0, ticket);
     if (error.status != PrepareStatus::Ok)
       fail({"prepare refused session " + std::to_string(i), ""});
     path.datapath->apply(&ticket, 1);

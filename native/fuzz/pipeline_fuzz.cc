@@ -13,7 +13,7 @@ void install() {
   static const bool done = [] {
     std::uint32_t ticket = 0;
     const auto error = datapath().sessions().prepare(OperationKind::Create, kSession, record.data(),
-                                                     record.size() * 4, 0, ticket);
+                                                     record.size() * 4, 0, 0, ticket);
     expect(error.status == PrepareStatus::Ok);
     datapath().apply(&ticket, 1);
     return true;
