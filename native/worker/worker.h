@@ -141,7 +141,12 @@ class Worker final : public EventSink {
     }
     return n;
   }
-  void release_events(unsigned count) noexcept { events_->release(events_->consumed() + count); }
+  void release_events(unsigned count) noexcept {
+    // A change or a report may wait for this room in a worker that sleeps.
+    const bool crowded = events_->size() > kEventRing / 2;
+    events_->release(events_->consumed() + count);
+    if (crowded) wake();
+  }
   bool has_events() const noexcept { return visible_events() != events_taken_; }
   /// For the region's directory.
   const SpscRing<Event>* events() const noexcept { return events_; }
