@@ -1,15 +1,14 @@
 // account: the packet spends its usage set's credit; the URRs themselves are looked at
-// only when the credit is gone.
+// only when the credit is gone. URRs that measure before policing are spent from in police.
 // Part of pipeline.cc, as a header so that the compiler sees a packet's whole way at once.
 #pragma once
 #include "pipeline/pipeline.h"
 
 namespace sluice {
 
-[[gnu::always_inline]] inline DropReason Pipeline::account(Burst& burst, unsigned i,
-                                                           const Hit& hit) noexcept {
-  const unsigned set = hit.pdr->usage_set;
-  if (set == 0) return DropReason::None;
+/// Spends from one usage set. A packet that no quota covers is dropped, or takes another FAR.
+[[gnu::always_inline]] inline DropReason Pipeline::spend(Burst& burst, unsigned i, unsigned set,
+                                                         Hit& hit) noexcept {
   FlowState& state = hit.flow->state;
   const std::uint32_t bytes = hit.length;
   std::int32_t left;
@@ -22,10 +21,16 @@ namespace sluice {
     ++more.packets;
   }
   if (__builtin_expect(left >= 0, 1)) return DropReason::None;
-  SessionView session = sessions_.view(burst.session[i]);
-  return usage_count_slow(session, burst.direction[i], set, bytes, burst.now, events_)
-             ? DropReason::None
-             : DropReason::QuotaExhausted;
+  const FarEntry* const far = spend_slow(burst, i, set, hit);
+  if (far == nullptr) return DropReason::QuotaExhausted;
+  hit.far = far;
+  return DropReason::None;
+}
+
+[[gnu::always_inline]] inline DropReason Pipeline::account(Burst& burst, unsigned i,
+                                                           Hit& hit) noexcept {
+  const unsigned set = hit.pdr->usage_set;
+  return set == 0 ? DropReason::None : spend(burst, i, set, hit);
 }
 
 }  // namespace sluice

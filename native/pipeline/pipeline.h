@@ -136,8 +136,8 @@ class Pipeline {
   // From here on packet by packet, so that what one stage found stays in registers.
   template <bool kAccess>
   DropReason match(Burst& burst, unsigned i, Hit& hit) noexcept;
-  DropReason police(Burst& burst, unsigned i, const Hit& hit) noexcept;
-  DropReason account(Burst& burst, unsigned i, const Hit& hit) noexcept;
+  DropReason police(Burst& burst, unsigned i, Hit& hit) noexcept;
+  DropReason account(Burst& burst, unsigned i, Hit& hit) noexcept;
   DropReason forward(Burst& burst, unsigned i, const Hit& hit) noexcept;
   template <bool kAccess>
   DropReason match_to_forward(Burst& burst, unsigned i) noexcept;
@@ -152,10 +152,13 @@ class Pipeline {
   bool hand_over(Burst& burst, unsigned i, SessionIndex session) noexcept;
   DropReason locate_tunnel(Burst& burst, unsigned i) noexcept;
   DropReason find_tunnel(Burst& burst, unsigned i) noexcept;
+  DropReason spend(Burst& burst, unsigned i, unsigned set, Hit& hit) noexcept;
   DropReason match_rules(Burst& burst, unsigned i, Hit& hit, ArenaRef filters,
                          bool uplink) noexcept;
   // Off the common way; the hit goes by value, so that there it stays in registers.
   bool police_more(Burst& burst, unsigned i, Hit hit) noexcept;
+  DropReason measure_first(Burst& burst, unsigned i, Hit hit, const FarEntry** far) noexcept;
+  const FarEntry* spend_slow(Burst& burst, unsigned i, unsigned set, Hit hit) noexcept;
   DropReason to_plain_tunnel(Burst& burst, unsigned i, const Hit& hit) noexcept;
   DropReason to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept;
   DropReason forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept;

@@ -1,4 +1,5 @@
-// police: gates, then every bucket of the PDR has to have the tokens before any pays.
+// police: gates, then every bucket of the PDR has to have the tokens before any pays. Before
+// them come the URRs that measure before policing.
 // Part of pipeline.cc, as a header so that the compiler sees a packet's whole way at once.
 #pragma once
 #include "pipeline/pipeline.h"
@@ -6,9 +7,14 @@
 namespace sluice {
 
 [[gnu::always_inline]] inline DropReason Pipeline::police(Burst& burst, unsigned i,
-                                                          const Hit& hit) noexcept {
+                                                          Hit& hit) noexcept {
   const PdrEntry pdr = *hit.pdr;
-  if (__builtin_expect(pdr.flags & kPdrGateClosed, 0)) return DropReason::GateClosed;
+  if (__builtin_expect(pdr.flags & (kPdrGateClosed | kPdrMeasureFirst), 0)) {
+    const FarEntry* far = hit.far;
+    const DropReason verdict = measure_first(burst, i, hit, &far);
+    if (verdict != DropReason::None) return verdict;
+    hit.far = far;
+  }
   if (pdr.buckets == 0) return DropReason::None;
   FlowState& state = hit.flow->state;
   const Nanoseconds elapsed = burst.now - state.refilled_at;

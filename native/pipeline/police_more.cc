@@ -1,7 +1,8 @@
-// What police() does for a PDR with buckets beyond the two in the session's line.
+// What police() and account() do for few packets: buckets beyond the two in the session's
+// line, measurement before policing, and credits that are used up.
 #include <bit>
 
-#include "pipeline/pipeline.h"
+#include "pipeline/account.h"
 
 namespace sluice {
 
@@ -30,6 +31,33 @@ bool Pipeline::police_more(Burst& burst, unsigned i, Hit hit) noexcept {
     if (mask >> k & 1) state.tokens[k] -= cost;
   }
   return true;
+}
+
+/// Gates, and before them the URRs that count what a gate or a bucket drops, too.
+/// @param far  the FAR that the packet takes after that.
+DropReason Pipeline::measure_first(Burst& burst, unsigned i, Hit hit,
+                                   const FarEntry** far) noexcept {
+  const std::uint8_t flags = hit.pdr->flags;
+  if (flags & kPdrMeasureFirst) {
+    RulesExtension* rules = sessions_.extension(hit.flow->rules.extension);
+    const DropReason verdict = spend(burst, i, rules->first_sets()[hit.position], hit);
+    if (verdict != DropReason::None) return verdict;
+    *far = hit.far;
+  }
+  return flags & kPdrGateClosed ? DropReason::GateClosed : DropReason::None;
+}
+
+/// The FAR that the packet takes, null: it is dropped.
+const FarEntry* Pipeline::spend_slow(Burst& burst, unsigned i, unsigned set, Hit hit) noexcept {
+  SessionView session = sessions_.view(burst.session[i]);
+  const Spent spent =
+      usage_count_slow(session, burst.direction[i], set, hit.length, burst.now, events_);
+  if (!spent.passes) return nullptr;
+  if (spent.far == 0) return hit.far;
+  const FlowRules& rules = hit.flow->rules;
+  const FarEntry* fars =
+      rules.extension == 0 ? rules.fars : sessions_.extension(rules.extension)->fars();
+  return &fars[spent.far - 1];
 }
 
 }  // namespace sluice

@@ -1,4 +1,7 @@
 // What a worker does with a prepared change, between two bursts.
+#include <algorithm>
+#include <bit>
+
 #include "session/session_timer.h"
 #include "session/sessions.h"
 
@@ -15,6 +18,39 @@ BucketPlace place(FlowState& state, Account* account, Direction direction, unsig
   if (i < kHotBuckets) return {&state.tokens[i], state.rate_kbps[i], state.refilled_at};
   Bucket& bucket = account->buckets(direction)[i - kHotBuckets];
   return {&bucket.tokens, bucket.rate_kbps, bucket.refilled_at};
+}
+
+/// The URR goes on under new rules: what was counted and measured, its numbers and its phase
+/// stay. A quota goes on as far as the new rules bring the same one.
+void carry_urr(Account& before, UrrState& from, Account& after, UrrState& to,
+               const Compiled& compiled, Nanoseconds now) noexcept {
+  const std::uint64_t bit = 1ull << (&to - after.urrs());
+  to.sequence = from.sequence;
+  to.pending = from.pending;
+  to.since = from.since;
+  for (unsigned d = 0; d < kDirections; ++d) {
+    to.bytes[d] = from.bytes[d];
+    to.packets[d] = from.packets[d];
+  }
+  if (compiled.same_volume_quota & bit) {
+    std::copy_n(from.quota_left, 3, to.quota_left);
+    to.flags |= from.flags & kUrrVolumeExhausted;
+  }
+  UrrClock *was = before.clock(from), *clock = after.clock(to);
+  if (was == nullptr || clock == nullptr) return;
+  was->elapse(now);
+  to.flags |= from.flags & (kUrrTraffic | kUrrQuiet);
+  if (compiled.same_time_quota & bit) {
+    clock->quota_left = was->quota_left;
+    to.flags |= from.flags & kUrrTimeExhausted;
+  }
+  if (clock->period == was->period) clock->next_period = was->next_period;
+  // Without an inactivity time nobody looked for packets.
+  if (was->inactivity != kNever) clock->active_at = was->active_at;
+  clock->seen = was->seen;
+  if ((to.flags & kUrrDuration) == 0) return;
+  clock->measured = was->measured;
+  clock->running_since = was->running_since;
 }
 
 }  // namespace
@@ -41,9 +77,13 @@ void Sessions::start_buckets(Prepared& change, const SessionView* old, Nanosecon
 }
 
 void Sessions::apply_new(Prepared& change, Nanoseconds now) noexcept {
-  if (change.compiled.account != 0) {
-    Account* account = arena_.at<Account>(change.compiled.account);
-    for (unsigned i = 0; i < account->urr_count; ++i) account->urrs()[i].since = now;
+  if (change.compiled.account == 0) return;
+  Account* account = arena_.at<Account>(change.compiled.account);
+  for (unsigned i = 0; i < account->urr_count; ++i) account->urrs()[i].since = now;
+  for (unsigned i = 0; i < account->clock_count; ++i) {
+    UrrClock& clock = account->clocks()[i];
+    clock.active_at = now;
+    clock.next_period = clock.period == kNever ? kNever : now + clock.period;
   }
 }
 
@@ -54,18 +94,23 @@ void Sessions::carry_over(Prepared& change, SessionView& old, Nanoseconds now,
   const std::uint32_t ticket = static_cast<std::uint32_t>(&change - prepared_) + 1;
   if (old.account == nullptr) return;
   usage_fold(old);
-  std::uint64_t kept = 0;
-  for (unsigned i = 0; account != nullptr && i < account->urr_count; ++i) {
+  const unsigned count = account != nullptr ? account->urr_count : 0;
+  std::uint64_t gone =
+      old.account->urr_count == kUrrsMax ? ~0ull : (1ull << old.account->urr_count) - 1;
+  for (unsigned i = 0; i < count; ++i) {
+    const unsigned from = change.compiled.urr_from[i];
+    if (from != 0) gone &= ~(1ull << (from - 1));
+  }
+  for (std::uint64_t m = gone; m != 0; m &= m - 1) {
+    UrrState& urr = old.account->urrs()[std::countr_zero(m)];
+    usage_report(old, urr, kTriggerTermination, ticket, now, sink);
+  }
+  usage_report_linked(old, gone, ticket, now, sink);
+  for (unsigned i = 0; i < count; ++i) {
     const unsigned from = change.compiled.urr_from[i];
     if (from == 0) continue;
-    // Thresholds are equal, or it would not be carried; everything counted moves over.
-    account->urrs()[i] = old.account->urrs()[from - 1];
-    kept |= 1ull << (from - 1);
-  }
-  for (unsigned i = 0; i < old.account->urr_count; ++i) {
-    if ((kept >> i & 1) == 0) {
-      usage_report(old, old.account->urrs()[i], kTriggerTermination, ticket, now, sink);
-    }
+    carry_urr(*old.account, old.account->urrs()[from - 1], *account, account->urrs()[i],
+              change.compiled, now);
   }
 }
 
@@ -110,12 +155,15 @@ void Sessions::apply(std::uint32_t ticket, Nanoseconds now, EventSink& sink) noe
   }
   SessionView fresh = view(session);
   if (fresh.account == nullptr) return;
-  for (std::uint64_t m = change.query; m != 0; m &= m - 1) {
-    const auto i = static_cast<unsigned>(std::countr_zero(m));
-    if (i < fresh.account->urr_count) {
-      usage_report(fresh, fresh.account->urrs()[i], kTriggerImmediate, ticket + 1, now, sink);
-    }
+  std::uint64_t reported = 0;
+  for (unsigned i = 0; i < fresh.account->urr_count && change.query != 0; ++i) {
+    // One that was asked for and is gone has told all by its termination.
+    const unsigned from = change.compiled.urr_from[i];
+    if (from == 0 || (change.query >> (from - 1) & 1) == 0) continue;
+    usage_report(fresh, fresh.account->urrs()[i], kTriggerImmediate, ticket + 1, now, sink);
+    reported |= 1ull << i;
   }
+  usage_report_linked(fresh, reported, ticket + 1, now, sink);
   usage_grant(fresh);
   session_timer(fresh, now, sink);
 }

@@ -16,6 +16,7 @@ enum class EventKind : std::uint32_t {
 
 /// Bit n is UsageTrigger n of the API.
 enum UsageTrigger : std::uint32_t {
+  kTriggerNone = 0,
   kTriggerPeriodic = 1u << 1,
   kTriggerVolumeThreshold = 1u << 2,
   kTriggerTimeThreshold = 1u << 3,

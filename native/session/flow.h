@@ -56,6 +56,8 @@ static_assert(sizeof(PdrEntry) == 8);
 inline constexpr std::uint8_t kMoreBuckets = 0x80;
 inline constexpr std::uint8_t kPdrGateClosed = 1;
 inline constexpr std::uint8_t kPdrRqi = 4;
+/// Some of its URRs count before policing; which is in the extension.
+inline constexpr std::uint8_t kPdrMeasureFirst = 2;
 inline constexpr std::uint8_t kPdrDefaultQfi = 16;  ///< the packet's own QFI comes first
 
 enum class FarAction : std::uint8_t {
@@ -148,11 +150,13 @@ struct RulesExtension {
   std::uint8_t tunnel_count;  ///< uplink extension only: tunnels 1…n of both directions
   std::uint8_t route_count;   ///< framed routes of the session, in the extensions of both
   // Then, each 8-byte aligned: uint64_t bucket_masks[pdr_count]; PdrEntry pdrs[pdr_count];
-  // FarEntry fars[far_count]; TunnelEntry tunnels[tunnel_count]; Route routes[route_count].
+  // FarEntry fars[far_count]; TunnelEntry tunnels[tunnel_count]; Route routes[route_count];
+  // uint8_t first_sets[pdr_count].
   static std::uint32_t size(unsigned pdrs, unsigned fars, unsigned tunnels,
                             unsigned routes) noexcept {
     return static_cast<std::uint32_t>(8 + pdrs * 16 + ((fars * sizeof(FarEntry) + 7) & ~7u) +
-                                      tunnels * sizeof(TunnelEntry) + routes * sizeof(Route));
+                                      tunnels * sizeof(TunnelEntry) + routes * sizeof(Route) +
+                                      pdrs);
   }
   std::uint64_t* bucket_masks() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
   PdrEntry* pdrs() noexcept { return reinterpret_cast<PdrEntry*>(bucket_masks() + pdr_count); }
@@ -162,6 +166,10 @@ struct RulesExtension {
                                           ((far_count * sizeof(FarEntry) + 7) & ~7u));
   }
   Route* routes() noexcept { return reinterpret_cast<Route*>(tunnels() + tunnel_count); }
+  /// Usage sets of PDRs with kPdrMeasureFirst.
+  std::uint8_t* first_sets() noexcept {
+    return reinterpret_cast<std::uint8_t*>(routes() + route_count);
+  }
   /// Whether an address lies behind the UE.
   bool has_route_to(const std::uint32_t (&address)[4], bool is_v6) noexcept {
     for (unsigned i = 0; i < route_count; ++i) {

@@ -127,12 +127,13 @@ enum Word : unsigned {
   PeriodMs = 16,
   InactivityMs = 17,
   Linked = 18,    // (byte offset ÷ 4) u16 of u8 URR indices | how many << 16
-  QuotaFar = 19,  // FAR index + 1, 0: drop
+  QuotaFar = 19,  // FAR index + 1, 0: drop | number of the quota grant << 8
 };
 inline constexpr std::uint32_t kVolume = 1, kDuration = 2, kBeforePolicing = 4, kThresholdTotal = 8,
                                kThresholdUplink = 16, kThresholdDownlink = 32, kQuotaTotal = 64,
                                kQuotaUplink = 128, kQuotaDownlink = 256, kTimeThreshold = 512,
-                               kTimeQuota = 1024, kPeriod = 2048, kInactivity = 4096;
+                               kTimeQuota = 1024, kPeriod = 2048, kInactivity = 4096,
+                               kReportStart = 8192, kReportStop = 16384;
 }  // namespace urr
 
 inline constexpr unsigned kBarWords = 4;

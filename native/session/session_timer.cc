@@ -3,8 +3,7 @@
 namespace sluice {
 
 void session_timer(SessionView& session, Nanoseconds now, EventSink& sink) noexcept {
-  Nanoseconds next = kNever;
-  (void)now;
+  const Nanoseconds next = usage_due(session, now, sink);
   if (next == kNever) {
     sink.cancel(session.account->timer);
   } else {

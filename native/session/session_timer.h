@@ -5,9 +5,6 @@
 
 namespace sluice {
 
-/// No deadline.
-inline constexpr Nanoseconds kNever = ~Nanoseconds{0};
-
 /// Does what is due and sets the timer to what comes next, if anything does. Also called when
 /// a change of rules may have brought an earlier deadline.
 void session_timer(SessionView& session, Nanoseconds now, EventSink& sink) noexcept;

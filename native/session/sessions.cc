@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "session/compile/support.h"
 
 namespace sluice {
 using namespace record;
@@ -232,7 +231,6 @@ PrepareError Sessions::prepare(OperationKind kind, SessionIndex session, const s
   } else {
     const RecordReader record(words, bytes);
     if (!record.valid()) return {PrepareStatus::Malformed, 0};
-    if (const auto error = check_support(record); error.status != PrepareStatus::Ok) return error;
     if (const auto error = reserve_keys(record, session, pending);
         error.status != PrepareStatus::Ok) {
       return error;
@@ -244,6 +242,8 @@ PrepareError Sessions::prepare(OperationKind kind, SessionIndex session, const s
       return error;
     }
     fill_port_mask(keys_, change.compiled);
+    if (change.compiled.account != 0)
+      arena_.at<Account>(change.compiled.account)->session = session;
   }
   for (unsigned d = 0; d < kDirections; ++d) pending.old_rules[d] = flows_[d][session].rules;
   change.flags = flags;
@@ -261,8 +261,9 @@ PrepareError Sessions::prepare(OperationKind kind, SessionIndex session, const s
   change.kind = kind;
   change.session = session;
   change.query = query;
-  change.events_max =
-      (before.valid() ? before.urrs() : 0) + static_cast<std::uint32_t>(std::popcount(query));
+  // Terminations and the URRs linked to them; and again for what is asked for at once.
+  const unsigned before_urrs = before.valid() ? before.urrs() : 0;
+  change.events_max = before_urrs + (query == 0 ? 0 : kUrrsMax);
   installed.busy = true;
   return {};
 }

@@ -35,7 +35,7 @@ struct Prepared {
   OperationKind kind;
   std::uint32_t next_free;
   std::uint32_t events_max;  ///< reports that applying it may send
-  std::uint64_t query;       ///< URR positions to report at once (IMMER)
+  std::uint64_t query;       ///< positions, in the rules before, of URRs to report at once (IMMER)
   std::uint32_t flags;       ///< kOperation…
   ArenaRef end_markers;      ///< RemoteTunnelList: paths that end, 0: none
 };

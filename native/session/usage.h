@@ -1,7 +1,8 @@
 // Usage of a session, exact to the packet and cheap for it: each kind of packet (a "usage
 // set": the URRs that a PDR names, in one direction) spends a credit of bytes, and only
 // when the credit is gone are the URRs looked at. A credit never reaches past the next
-// threshold or quota of any URR in its set, also when several sets share that URR.
+// threshold or quota of any URR in its set, also when several sets share that URR; it is 0
+// while a URR waits for its first packet. What is due at a time is found by the session's timer.
 // Owner: the session's worker; made by the control thread before it is handed over.
 #pragma once
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include "session/event.h"
 #include "session/flow.h"
 #include "session/policer.h"
+#include "session/urr_clock.h"
 
 namespace sluice {
 
@@ -21,7 +23,9 @@ enum Volume : unsigned { kTotal = 0, kUplink = 1, kDownlink = 2 };
 struct UrrState {
   std::uint32_t id;
   std::uint32_t sequence;
-  std::uint32_t flags;       ///< kUrr…
+  std::uint8_t flags;                   ///< kUrr…
+  std::uint8_t clock;                   ///< position + 1 of its UrrClock, 0: none
+  std::uint8_t quota_far[kDirections];  ///< position + 1 of the quota FAR, 0: drop
   std::uint32_t pending;     ///< triggers of a report that the event ring had no room for
   std::uint32_t definition;  ///< of what the control plane asked for; see urr_definition()
   std::uint32_t reserved;
@@ -31,7 +35,17 @@ struct UrrState {
   std::uint64_t quota_left[3];  ///< by Volume; kUnlimited: none
   Nanoseconds since;            ///< monotonic time of the last report, or of creation
 };
-inline constexpr std::uint32_t kUrrExhausted = 1;
+static_assert(sizeof(UrrState) == 112);
+// Rules:
+inline constexpr std::uint8_t kUrrVolume = 1, kUrrDuration = 2, kUrrReportStart = 4,
+                              kUrrReportStop = 8;
+// State:
+inline constexpr std::uint8_t kUrrVolumeExhausted = 16, kUrrTimeExhausted = 32;
+inline constexpr std::uint8_t kUrrTraffic = 64;  ///< a packet came, and no inactivity since
+inline constexpr std::uint8_t kUrrQuiet = 128;   ///< the inactivity was told
+inline constexpr std::uint8_t kUrrExhausted = kUrrVolumeExhausted | kUrrTimeExhausted;
+/// In UrrState::pending: an Inactivity event.
+inline constexpr std::uint32_t kPendingInactivity = 1u << 31;
 
 /// One kind of packet: which URRs count it, and the credit it spends.
 struct UsageSet {
@@ -50,8 +64,11 @@ struct Account {
   std::uint8_t urr_count;
   std::uint8_t set_count[kDirections];
   std::uint8_t bucket_count[kDirections];  ///< beyond the hot ones
-  std::uint8_t reserved[3];
-  // Then UsageSet sets[uplink…, downlink…]; UrrState urrs[]; Bucket buckets[uplink…, downlink…].
+  std::uint8_t clock_count;
+  std::uint8_t link_count;  ///< urr_count, or 0: no URR is linked to another
+  std::uint8_t reserved;
+  // Then UsageSet sets[uplink…, downlink…]; UrrState urrs[]; UrrClock clocks[];
+  // uint64_t links[]; Bucket buckets[uplink…, downlink…].
   UsageSet* sets(Direction d) noexcept {
     return reinterpret_cast<UsageSet*>(this + 1) + (d == Direction::Uplink ? 0 : set_count[0]);
   }
@@ -59,13 +76,24 @@ struct Account {
     return reinterpret_cast<UrrState*>(reinterpret_cast<UsageSet*>(this + 1) + set_count[0] +
                                        set_count[1]);
   }
+  UrrClock* clocks() noexcept { return reinterpret_cast<UrrClock*>(urrs() + urr_count); }
+  UrrClock* clock(const UrrState& urr) noexcept {
+    return urr.clock == 0 ? nullptr : clocks() + urr.clock - 1;
+  }
+  /// Entry n: the URRs that report whenever URR n does.
+  std::uint64_t* links() noexcept {
+    return reinterpret_cast<std::uint64_t*>(clocks() + clock_count);
+  }
   Bucket* buckets(Direction d) noexcept {
-    return reinterpret_cast<Bucket*>(urrs() + urr_count) +
+    return reinterpret_cast<Bucket*>(links() + link_count) +
            (d == Direction::Uplink ? 0 : bucket_count[0]);
   }
-  static std::uint32_t size(unsigned sets, unsigned urrs, unsigned buckets) noexcept {
-    return static_cast<std::uint32_t>(sizeof(Account) + sets * sizeof(UsageSet) +
-                                      urrs * sizeof(UrrState) + buckets * sizeof(Bucket));
+  /// Of an account with these counts; they are what its places follow from.
+  std::uint32_t size() const noexcept {
+    return static_cast<std::uint32_t>(
+        sizeof(Account) + (set_count[0] + set_count[1]) * sizeof(UsageSet) +
+        urr_count * sizeof(UrrState) + clock_count * sizeof(UrrClock) +
+        link_count * sizeof(std::uint64_t) + (bucket_count[0] + bucket_count[1]) * sizeof(Bucket));
   }
 };
 static_assert(sizeof(Account) == 32);
@@ -122,11 +150,23 @@ void usage_grant(SessionView& session) noexcept;
 /// Sends the report of one URR and starts its next period. False: kept for later.
 bool usage_report(SessionView& session, UrrState& urr, std::uint32_t triggers, std::uint32_t ticket,
                   Nanoseconds now, EventSink& sink) noexcept;
+/// URRs that are linked to those in `reported` (bit n: URR n) report too, each once.
+void usage_report_linked(SessionView& session, std::uint64_t reported, std::uint32_t ticket,
+                         Nanoseconds now, EventSink& sink) noexcept;
+
+/// What becomes of a packet whose credit was used up.
+struct Spent {
+  bool passes;       ///< false: a quota does not cover it; it is dropped, and not counted
+  std::uint8_t far;  ///< position + 1 of the quota FAR that it takes, 0: its PDR's FAR
+};
 /// Counts one packet whose credit is used up (already subtracted from it).
-/// @return false when a quota does not cover the packet: it must be dropped, and is not counted.
-bool usage_count_slow(SessionView& session, Direction direction, unsigned set, std::uint32_t bytes,
-                      Nanoseconds now, EventSink& sink) noexcept;
+Spent usage_count_slow(SessionView& session, Direction direction, unsigned set, std::uint32_t bytes,
+                       Nanoseconds now, EventSink& sink) noexcept;
 /// Offers again what is pending. False when the ring is still full.
 bool usage_retry(SessionView& session, Nanoseconds now, EventSink& sink) noexcept;
+
+/// Reports what is due at `now`: periods, time thresholds and quotas, inactivity.
+/// @return when something is due next, or kNever.
+Nanoseconds usage_due(SessionView& session, Nanoseconds now, EventSink& sink) noexcept;
 
 }  // namespace sluice

@@ -93,13 +93,14 @@ class UsageTest : public ::testing::Test {
     const auto n0 = static_cast<unsigned>(sets[0].size()),
                n1 = static_cast<unsigned>(sets[1].size());
     const auto count = static_cast<unsigned>(urrs.size());
-    const std::uint32_t bytes = Account::size(n0 + n1, count, 0);
-    memory_.assign((bytes + 7) / 8, 0);
+    Account counts{};
+    counts.urr_count = static_cast<std::uint8_t>(count);
+    counts.set_count[0] = static_cast<std::uint8_t>(n0);
+    counts.set_count[1] = static_cast<std::uint8_t>(n1);
+    counts.bytes = counts.size();
+    memory_.assign((counts.bytes + 7) / 8, 0);
     auto* account = reinterpret_cast<Account*>(memory_.data());
-    account->bytes = bytes;
-    account->urr_count = static_cast<std::uint8_t>(count);
-    account->set_count[0] = static_cast<std::uint8_t>(n0);
-    account->set_count[1] = static_cast<std::uint8_t>(n1);
+    *account = counts;
     for (unsigned d = 0; d < 2; ++d) {
       for (std::size_t i = 0; i < sets[d].size(); ++i) {
         account->sets(static_cast<Direction>(d))[i].urrs = sets[d][i];
@@ -109,6 +110,7 @@ class UsageTest : public ::testing::Test {
     for (unsigned n = 0; n < count; ++n) {
       UrrState& u = account->urrs()[n];
       u.id = n + 1;
+      u.flags = kUrrVolume;
       std::copy_n(urrs[n].threshold, 3, u.threshold);
       std::copy_n(urrs[n].quota, 3, u.quota_left);
     }
@@ -130,7 +132,7 @@ class UsageTest : public ::testing::Test {
     }
     if (left >= 0) return true;
     ++slow_;
-    return usage_count_slow(session_, static_cast<Direction>(d), set, bytes, ++now_, sink_);
+    return usage_count_slow(session_, static_cast<Direction>(d), set, bytes, ++now_, sink_).passes;
   }
   static std::vector<Report> reports_of(const std::vector<Event>& events) {
     std::vector<Report> out;

@@ -262,13 +262,18 @@ bool Datapath::step() {
   for (const auto& port : ports_) {
     if (port->config().driver == "pcap") return step_captures();
   }
-  workers_[0]->loop();
+  if (given_time_ != 0) {
+    run_at(given_time_);
+  } else {
+    workers_[0]->loop();
+  }
   return true;
 }
 
 void Datapath::run_at(Nanoseconds now) {
   if (!stepped()) return;
   given_time_ = std::max(given_time_, now);
+  workers_[0]->catch_up(given_time_);
   while (workers_[0]->turn(given_time_) != 0 || workers_[0]->timers_left(given_time_)) {
   }
 }
@@ -283,10 +288,18 @@ bool Datapath::step_captures() {
     }
   }
   if (first == nullptr) return false;
-  given_time_ = std::max(given_time_, first->next_time());
+  capture_time_ = std::max(capture_time_, first->next_time());
   for (const auto& port : ports_) {
-    if (port->config().driver == "pcap") static_cast<PcapPort*>(port.get())->set_time(given_time_);
+    if (port->config().driver == "pcap")
+      static_cast<PcapPort*>(port.get())->set_time(capture_time_);
   }
+  if (given_time_ == 0) {
+    // The time of the sessions goes on from their creation, in the steps of the capture.
+    given_time_ = Clock::machine().now();
+    capture_start_ = given_time_ - capture_time_;
+    workers_[0]->fix_realtime_offset(0 - capture_start_);
+  }
+  given_time_ = std::max(given_time_, capture_time_ + capture_start_);
   workers_[0]->replay_one(first->index(), given_time_);
   return true;
 }

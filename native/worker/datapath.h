@@ -89,7 +89,7 @@ class Datapath {
   void register_chunk(const std::byte* chunk, std::size_t bytes) {
     chunks_.push_back({chunk, bytes});
   }
-  /// @param queries  pairs {operation position, URR position}, ended by ~0.
+  /// @param queries  pairs {operation position, URR position in the rules before}, ended by ~0.
   void prepare(Operation* operations, unsigned count, const std::uint32_t* queries);
   /// @return the number that completed() reaches when all of these are in force.
   std::uint64_t apply(const std::uint32_t* tickets, unsigned count);
@@ -243,9 +243,11 @@ class Datapath {
   std::unique_ptr<Salvage> salvage_;  ///< until end_restore()
   bool salvage_sent_ = false;
   UsageDirectory* directory_ = nullptr;
-  std::string region_path_;     ///< empty: a memfd
-  bool survives_ = false;       ///< the region's usage is the truth
-  Nanoseconds given_time_ = 0;  ///< by captures or give_time(); 0: the machine's
+  std::string region_path_;        ///< empty: a memfd
+  bool survives_ = false;          ///< the region's usage is the truth
+  Nanoseconds given_time_ = 0;     ///< by captures or give_time(); 0: the machine's
+  Nanoseconds capture_time_ = 0;   ///< of the last packet replayed, since 1970
+  Nanoseconds capture_start_ = 0;  ///< given_time_ at the first one, minus its capture_time_
   Bell bell_;
   DatapathStatistics final_statistics_;  ///< once stopped
   bool opened_ = false;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <random>
+#include <utility>
 
 #include "port/memory_port.h"
 #include "session/compile/record_builder.h"
@@ -144,6 +146,7 @@ class DatapathTest : public ::testing::Test {
     path_ = std::move(made).value();
     chunks_ = 0;
     if (starts_at_ != 0) path_->give_time(starts_at_);
+    now_ = starts_at_;
   }
   void TearDown() override {
     path_->stop();
@@ -198,6 +201,13 @@ class DatapathTest : public ::testing::Test {
   }
   PrepareStatus remove(SessionIndex session) {
     return change(OperationKind::Delete, session, nullptr);
+  }
+
+  /// Time stands still but for this, if starts_at() is given.
+  void pass(Nanoseconds time) {
+    now_ += time;
+    path_->run_at(now_);
+    collect_events();
   }
 
   void collect_events() {
@@ -264,6 +274,7 @@ class DatapathTest : public ::testing::Test {
   std::deque<std::vector<std::uint32_t>> records_;
   std::uint32_t chunks_ = 0;
   std::uint32_t detail_ = 0;
+  Nanoseconds now_ = 0;
   std::vector<Event> events_;
 };
 

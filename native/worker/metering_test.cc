@@ -151,8 +151,8 @@ TEST_F(DatapathTest, UpdateKeepsCountersAndBucketsOfWhatStays) {
   spec.urrs.erase(spec.urrs.begin());
   spec.pdrs[0].urrs = {0};
   spec.fars[1].teid = 0x99;
-  ASSERT_EQ(change(OperationKind::Update, kSession, &spec, {0}), PrepareStatus::Ok);
-  ASSERT_EQ(events_.size(), 2u);
+  ASSERT_EQ(change(OperationKind::Update, kSession, &spec, {0, 1}), PrepareStatus::Ok);
+  ASSERT_EQ(events_.size(), 2u) << "asked for by their places before; one is gone";
   EXPECT_EQ(events_[0].id, 2u);
   EXPECT_EQ(events_[0].triggers, kTriggerTermination);
   EXPECT_EQ(events_[0].bytes[0], 1400u);
@@ -164,6 +164,159 @@ TEST_F(DatapathTest, UpdateKeepsCountersAndBucketsOfWhatStays) {
   const auto out = send(1, ipv4({.source = kServer, .destination = kUe}));
   ASSERT_EQ(out.size(), 1u);
   EXPECT_EQ(wire::load32(out[0].data() + 32), 0x99u);
+}
+
+TEST_F(DatapathTest, AnUpdateKeepsWhatWasCountedUnderNewLimits) {
+  SessionSpec spec = plain_session(kTeid);
+  UrrSpec urr;
+  urr.threshold[0] = 10'000;
+  urr.quota[0] = 1000;
+  spec.urrs = {urr};
+  spec.pdrs[0].urrs = {0};
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  const auto packet = gtpu(kTeid, ipv4({.bytes = 100}));
+  for (unsigned i = 0; i < 4; ++i) EXPECT_EQ(send(0, packet).size(), 1u);
+  spec.urrs[0].threshold[0] = 600;
+  spec.fars[1].teid = 0x99;
+  ASSERT_EQ(update(kSession, spec), PrepareStatus::Ok);
+  EXPECT_TRUE(events_.empty()) << "no report for a new threshold";
+  for (unsigned i = 0; i < 2; ++i) EXPECT_EQ(send(0, packet).size(), 1u);
+  collect_events();
+  ASSERT_EQ(events_.size(), 1u);
+  EXPECT_EQ(events_[0].triggers, kTriggerVolumeThreshold);
+  EXPECT_EQ(events_[0].bytes[0], 600u);
+  for (unsigned i = 0; i < 4; ++i) EXPECT_EQ(send(0, packet).size(), 1u);
+  expect_drop(0, packet, DropReason::QuotaExhausted);
+  collect_events();
+  ASSERT_EQ(events_.size(), 2u) << "the quota went on over the update";
+  EXPECT_EQ(events_[1].triggers, kTriggerVolumeQuota);
+  EXPECT_EQ(events_[1].bytes[0], 400u);
+  EXPECT_EQ(events_[1].sequence, 1u);
+  ASSERT_EQ(update(kSession, spec), PrepareStatus::Ok);
+  expect_drop(0, packet, DropReason::QuotaExhausted);
+  spec.urrs[0].grant = 1;
+  ASSERT_EQ(update(kSession, spec), PrepareStatus::Ok);
+  for (unsigned i = 0; i < 5; ++i) EXPECT_EQ(send(0, packet).size(), 1u);
+  ASSERT_EQ(remove(kSession), PrepareStatus::Ok);
+  ASSERT_EQ(events_.size(), 3u);
+  EXPECT_EQ(events_[2].triggers, kTriggerTermination);
+  EXPECT_EQ(events_[2].bytes[0], 500u);
+  EXPECT_EQ(events_[2].sequence, 2u);
+}
+
+TEST_F(DatapathTest, LinkedUrrsReportOnceForEachCause) {
+  SessionSpec spec = plain_session(kTeid);
+  UrrSpec first, second, third, apart;
+  first.threshold[0] = 300;
+  first.linked = {2};  // in a ring
+  second.id = 2;
+  second.linked = {0};
+  third.id = 3;
+  third.linked = {0, 1};
+  apart.id = 4;
+  spec.urrs = {first, second, third, apart};
+  spec.pdrs[0].urrs = {0, 1, 3};
+  spec.pdrs[1].urrs = {2};
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  for (unsigned i = 0; i < 3; ++i) send(0, gtpu(kTeid, ipv4({.bytes = 100})));
+  collect_events();
+  ASSERT_EQ(events_.size(), 3u);
+  const std::uint32_t triggers[] = {kTriggerVolumeThreshold, kTriggerLinked, kTriggerLinked};
+  const std::uint64_t bytes[] = {300, 300, 0};
+  for (unsigned i = 0; i < 3; ++i) {
+    EXPECT_EQ(events_[i].id, i + 1);
+    EXPECT_EQ(events_[i].triggers, triggers[i]);
+    EXPECT_EQ(events_[i].bytes[0], bytes[i]);
+  }
+  events_.clear();
+  ASSERT_EQ(change(OperationKind::Update, kSession, &spec, {1}), PrepareStatus::Ok);
+  ASSERT_EQ(events_.size(), 3u) << "asked for at once: 2, by that 3, by that 1";
+  EXPECT_EQ(events_[0].triggers, kTriggerImmediate);
+  for (const Event& event : events_) EXPECT_NE(event.ticket, 0u) << "all in the same answer";
+  events_.clear();
+  spec.urrs.erase(spec.urrs.begin());
+  for (UrrSpec& urr : spec.urrs) urr.linked = {};
+  spec.pdrs[0].urrs = {0, 2};
+  spec.pdrs[1].urrs = {1};
+  ASSERT_EQ(update(kSession, spec), PrepareStatus::Ok);
+  ASSERT_EQ(events_.size(), 3u);
+  EXPECT_EQ(events_[0].id, 1u);
+  EXPECT_EQ(events_[0].triggers, kTriggerTermination);
+  EXPECT_EQ(events_[1].triggers, kTriggerLinked);
+}
+
+TEST_F(DatapathTest, AfterTheQuotaPacketsTakeTheQuotaFar) {
+  SessionSpec spec = plain_session(kTeid);
+  FarSpec redirect, drop;
+  redirect.id = 7;
+  redirect.tunnel = true;
+  redirect.teid = 0x7777;
+  redirect.ipv4 = kGnb;
+  drop.id = 8;
+  drop.action = record::far::kDrop;
+  spec.fars.push_back(redirect);
+  spec.fars.push_back(drop);
+  UrrSpec urr, watching;
+  urr.quota[0] = 500;
+  urr.quota_far = 3;
+  watching.id = 2;
+  spec.urrs = {urr, watching};
+  spec.pdrs[0].urrs = spec.pdrs[1].urrs = {0, 1};
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  const auto up = gtpu(kTeid, ipv4({.bytes = 100}));
+  const auto down = ipv4({.source = kServer, .destination = kUe, .bytes = 100});
+  for (unsigned i = 0; i < 5; ++i) EXPECT_EQ(send(0, up)[0].size(), 100u) << "to N6";
+  for (unsigned i = 0; i < 3; ++i) {
+    for (const auto& out : {send(0, up), send(1, down)}) {
+      ASSERT_EQ(out.size(), 1u);
+      EXPECT_EQ(wire::load32(out[0].data() + 32), 0x7777u);
+    }
+  }
+  spec.urrs[0].quota_far = 4;
+  ASSERT_EQ(update(kSession, spec), PrepareStatus::Ok);
+  expect_drop(0, up, DropReason::QuotaExhausted);
+  expect_drop(1, down, DropReason::QuotaExhausted);
+  ASSERT_EQ(remove(kSession), PrepareStatus::Ok);
+  ASSERT_EQ(events_.size(), 3u);
+  EXPECT_EQ(events_[0].triggers, kTriggerVolumeQuota) << "told once";
+  EXPECT_EQ(events_[0].bytes[0], 500u);
+  EXPECT_EQ(events_[1].bytes[0] + events_[1].bytes[1], 600u) << "what passed by the FAR counts";
+  EXPECT_EQ(events_[2].bytes[0], 800u);
+  EXPECT_EQ(events_[2].bytes[1], 300u) << "what was dropped does not";
+}
+
+TEST_F(DatapathTest, MeasurementBeforePolicingCountsWhatIsPoliced) {
+  SessionSpec spec = plain_session(kTeid);
+  UrrSpec first, after, quota;
+  first.before_policing = true;
+  first.threshold[0] = 1000;
+  after.id = 2;
+  QerSpec qer;
+  qer.uplink_mbr = 1;  // 3,000 octets at once
+  qer.downlink_closed = true;
+  spec.urrs = {first, after};
+  spec.qers = {qer};
+  spec.pdrs[0].urrs = spec.pdrs[1].urrs = {0, 1};
+  spec.pdrs[0].qers = spec.pdrs[1].qers = {0};
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  unsigned passed = 0;
+  for (unsigned i = 0; i < 8; ++i) passed += send(0, gtpu(kTeid, ipv4({.bytes = 500}))).size();
+  EXPECT_EQ(passed, 6u);
+  const auto down = ipv4({.source = kServer, .destination = kUe, .bytes = 500});
+  expect_drop(1, down, DropReason::GateClosed);
+  collect_events();
+  EXPECT_EQ(events_.size(), 4u) << "every 1,000 octets, policed or not";
+  events_.clear();
+  spec.urrs[0].quota[0] = 100;
+  ASSERT_EQ(update(kSession, spec), PrepareStatus::Ok);
+  expect_drop(1, down, DropReason::QuotaExhausted);
+  ASSERT_EQ(remove(kSession), PrepareStatus::Ok);
+  ASSERT_EQ(events_.size(), 3u);
+  EXPECT_EQ(events_[0].triggers, kTriggerVolumeQuota);
+  EXPECT_EQ(events_[0].bytes[1], 500u);
+  EXPECT_EQ(events_[2].id, 2u);
+  EXPECT_EQ(events_[2].bytes[0], 3000u);
+  EXPECT_EQ(events_[2].bytes[1], 0u);
 }
 
 }  // namespace

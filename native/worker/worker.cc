@@ -7,15 +7,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "session/session_timer.h"
-
 namespace sluice {
 namespace {
 
 constexpr Nanoseconds kSecond = 1'000'000'000;
 constexpr unsigned kCommandsPerLoop = 64;
-constexpr unsigned kReportsPerLoop = 16;
-constexpr unsigned kTimersPerLoop = 64;
 
 }  // namespace
 
@@ -126,22 +122,6 @@ unsigned Worker::turn(Nanoseconds now) noexcept {
   return packets + commands;
 }
 
-void Worker::expire_timers(Nanoseconds now) noexcept {
-  wheel_.expire(now, kTimersPerLoop, [&](TimerNode& node) {
-    if (&node == &timers_[1]) {
-      realtime_offset_ = read_realtime_offset();
-      wheel_.schedule(node, now + kSecond);
-      return;
-    }
-    if (pipeline_.owns_timer(node)) return pipeline_.expire_timer(node, now);
-    // The timer is an account's first member.
-    SessionView session = config_.pipeline.sessions->view(reinterpret_cast<Account&>(node).session);
-    const UsageStep step(session, *this);
-    session_timer(session, now, *this);
-  });
-  next_expiry_ = wheel_.next_deadline(now + kSecond);
-}
-
 unsigned Worker::receive(Nanoseconds now) noexcept {
   unsigned total = 0;
   for (std::size_t i = 0; i < config_.queues.size(); ++i) {
@@ -169,6 +149,7 @@ unsigned Worker::take_over(Nanoseconds now) noexcept {
 
 bool Worker::replay_one(unsigned queue, Nanoseconds now) noexcept {
   drain_commands(now);
+  catch_up(now);
   const unsigned n = config_.queues[queue]->rx(rx_, 1);
   if (n != 0) pipeline_.receive(config_.ports[queue], rx_, n, now);
   pipeline_.flush();
@@ -209,23 +190,6 @@ unsigned Worker::drain_commands(Nanoseconds now) noexcept {
   return applied;
 }
 
-void Worker::remember(SessionView& session) noexcept {
-  std::uint32_t& link = config_.pipeline.sessions->pending_link(session.index);
-  if (link != 0) return;
-  link = pending_head_ == 0 ? ~0u : pending_head_;
-  pending_head_ = session.index + 1;
-}
-
-void Worker::retry_reports(Nanoseconds now) noexcept {
-  Sessions& sessions = *config_.pipeline.sessions;
-  for (unsigned n = 0; n < kReportsPerLoop && pending_head_ != 0; ++n) {
-    if (kEventRing - events_->size() < kUrrsMax) return;
-    SessionView session = sessions.view(pending_head_ - 1);
-    std::uint32_t& link = sessions.pending_link(session.index);
-    pending_head_ = link == ~0u ? 0 : link;
-    link = 0;
-    usage_retry(session, now, *this);
-  }
 }
 
 bool Worker::post(Errand& errand) noexcept {

@@ -96,6 +96,13 @@ class Worker final : public EventSink {
   unsigned loop() noexcept;
   /// The same at a given time.
   unsigned turn(Nanoseconds now) noexcept;
+  /// Fires what was due before `now` too, each at its own time (a worker without a thread).
+  void catch_up(Nanoseconds now) noexcept;
+  /// Time since 1970 minus monotonic time from here on, whatever the clock says (replay).
+  void fix_realtime_offset(std::uint64_t offset) noexcept {
+    realtime_offset_ = offset;
+    wheel_.cancel(timers_[1]);
+  }
   /// A limit left timers over that are due.
   bool timers_left(Nanoseconds now) const noexcept { return now >= next_expiry_; }
   /// One packet of one queue at a given time, through to transmit (replay). False: none there.

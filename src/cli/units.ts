@@ -43,6 +43,11 @@ export function parseSeconds(text: string, flag: string): number {
   return Number(match[1]) * (match[2] === 'ms' ? 0.001 : match[2] === 'm' ? 60 : 1);
 }
 
+/** "90 s" or "500 ms" of seconds. */
+export function formatSeconds(seconds: number): string {
+  return seconds < 1 ? `${trim(seconds * 1000)} ms` : `${trim(seconds)} s`;
+}
+
 /** "50.0 Mbit/s" of kbit/s. */
 export function formatRate(kbps: number): string {
   if (kbps >= 1e6) return `${trim(kbps / 1e6)} Gbit/s`;

@@ -57,19 +57,6 @@ export const enum PrepareStatus {
   Instance = 5,
   /** The F-TEID's local address is no address of an access port. Detail: PDR index. */
   LocalAddress = 6,
-  /** The packet path doesn't do this yet. Detail: {@link UnsupportedFeature} << 16 | index. */
-  Unsupported = 7,
-}
-
-/** What a record may say and the packet path refuses by name (native/session/compile/support.h). */
-export const enum UnsupportedFeature {
-  MeasureBeforePolicing = 5,
-  TimeThreshold = 6,
-  TimeQuota = 7,
-  Period = 8,
-  Inactivity = 9,
-  LinkedUrrs = 10,
-  QuotaFar = 11,
 }
 
 /** Words per entry of {@link Datapath.events}. */
@@ -271,7 +258,10 @@ export interface Datapath {
   readonly operations: Uint32Array;
   /** Shared with native code: EVENTS_MAX entries of EVENT_WORDS, filled by poll(). */
   readonly events: Uint32Array;
-  /** Query list of the batch in `operations`: pairs {operation position, URR index}, ended by 0xffffffff. */
+  /**
+   * Query list of the batch in `operations`: pairs {operation position, index of the URR in the
+   * rules before}, ended by 0xffffffff.
+   */
   readonly queries: Uint32Array;
 
   /** Makes a chunk of the slab known; chunks are numbered from 0 in the order of these calls. */

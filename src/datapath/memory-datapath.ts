@@ -3,7 +3,7 @@
  * (unique TEIDs and UE addresses, reservations, numbered completions, usage by URR) for tests
  * of what stands above it, and fails where it is told to. Start at {@link MemoryDatapath}.
  */
-import { pdrCount, sameWords, urrCount, urrsAt } from '../model/record.js';
+import { pdrCount, urrCount, urrsAt } from '../model/record.js';
 import {
   HEADER_INCARNATION,
   HEADER_MAGIC,
@@ -331,22 +331,19 @@ export class MemoryDatapath implements Datapath {
     if (live !== null) this.#release(live, next);
   }
 
-  /** URRs whose ID and content stay keep their usage; one that goes reports what it has. */
+  /** URRs whose ID stays keep their usage; one that goes reports what it has. */
   #carryUsage(index: number, live: LiveSession | null, next: LiveSession, ticket: number): void {
-    const kept = new Set<number>();
     const at = urrsAt(next.words, next.start);
     for (let i = 0; i < urrCount(next.words, next.start); i++) {
       const id = next.words[at + i * URR_WORDS + URR_ID]!;
-      const old = live === null ? -1 : urrAt(live, id);
-      const same =
-        old >= 0 && sameWords(live!.words, old, next.words, at + i * URR_WORDS, URR_WORDS);
       const salvaged = this.#salvaged.get(next.words[next.start + HEADER_INCARNATION]!)?.get(id);
       const fresh = { uplinkBytes: 0, downlinkBytes: 0, sequence: 0, ...salvaged };
-      next.usage.set(id, same ? live!.usage.get(id)! : fresh);
-      if (same) kept.add(id);
+      next.usage.set(id, live?.usage.get(id) ?? fresh);
     }
     for (const id of live?.usage.keys() ?? []) {
-      if (!kept.has(id)) this.#usageEvent(index, live!, id, TRIGGER_TERMINATION, ticket + 1);
+      if (!next.usage.has(id)) {
+        this.#usageEvent(index, live!, id, TRIGGER_TERMINATION, ticket + 1);
+      }
     }
   }
 
@@ -376,11 +373,3 @@ function eventKey(words: Uint32Array, at: number): string {
   return `${words[at + EventWord.Run]}.${words[at + EventWord.Run + 2]}`;
 }
 
-/** Index of the URR's first word, -1: none. */
-function urrAt(session: LiveSession, id: number): number {
-  const at = urrsAt(session.words, session.start);
-  for (let i = 0; i < urrCount(session.words, session.start); i++) {
-    if (session.words[at + i * URR_WORDS + URR_ID] === id) return at + i * URR_WORDS;
-  }
-  return -1;
-}

@@ -105,7 +105,11 @@ function seconds(ms: number): Message {
 }
 
 function urr(id: number, urrs: readonly number[], fars: readonly number[]): fc.Arbitrary<Message> {
-  return record({
+  const traffic = fc.oneof(
+    record({ inactivity: optional(duration) }),
+    record({ inactivity: duration, report_stop: fc.constant(true) }),
+  );
+  const rest = record({
     id: fc.constant(id),
     measure_volume: fc.constant(true),
     measure_duration: fc.constant(true),
@@ -115,10 +119,12 @@ function urr(id: number, urrs: readonly number[], fars: readonly number[]): fc.A
     time_threshold: optional(duration),
     time_quota: optional(duration),
     period: optional(duration),
-    inactivity: optional(duration),
     linked_urr_ids: some(urrs.filter((other) => other !== id)),
     quota_far_id: optional(fc.constantFrom(...fars)),
+    report_start: optional(fc.constant(true)),
+    quota_grant: optional(fc.integer({ min: 1, max: 0xff_ffff })),
   });
+  return fc.tuple(rest, traffic).map(([most, stop]) => ({ ...most, ...stop }));
 }
 
 const side = fc.constantFrom('INTERFACE_ACCESS', 'INTERFACE_CORE', 'INTERFACE_N6_LAN');

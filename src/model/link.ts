@@ -162,7 +162,7 @@ function linkUrr(record: RecordBuffer, urr: number, refusal: Refusal): boolean {
       const message = missing('a FAR', quotaFar);
       return refuseRule(refusal, layout.TABLE_URR, urr, '.quota_far_id', message);
     }
-    words[at + layout.URR_QUOTA_FAR] = far + 1;
+    words[at + layout.URR_QUOTA_FAR] = words[at + layout.URR_QUOTA_FAR]! | (far + 1);
   }
   const count = references.linkedCount[urr]!;
   if (count === 0) return true;

@@ -139,6 +139,11 @@ export const URR_HAS_TIME_THRESHOLD = 512;
 export const URR_HAS_TIME_QUOTA = 1024;
 export const URR_HAS_PERIOD = 2048;
 export const URR_HAS_INACTIVITY = 4096;
+export const URR_REPORT_START = 8192;
+export const URR_REPORT_STOP = 16384;
+/** URR_QUOTA_FAR holds the FAR's index + 1 in its low 8 bits and the quota grant above them. */
+export const URR_QUOTA_GRANT_SHIFT = 8;
+export const URR_QUOTA_GRANT_MAX = 0xff_ffff;
 
 export const BAR_WORDS = 4;
 export const BAR_ID = 0;

@@ -118,6 +118,8 @@ describe('sameContent', () => {
     ['bucket', (s) => (s.qers[1].shared_bucket = 'else')],
     ['threshold', (s) => (s.urrs[0].volume_threshold.total_bytes = '1')],
     ['quota FAR', (s) => (s.urrs[0].quota_far_id = 2)],
+    ['quota grant', (s) => (s.urrs[0].quota_grant = 2)],
+    ['report of starts', (s) => (s.urrs[0].report_start = true)],
     ['BARs', (s) => (s.bars = [{ id: 1 }])],
   ])('is false when the %s differs', (_, change) => {
     expect(sameContent(sample, 0, changed(change), 0)).toBe(false);

@@ -67,6 +67,8 @@ export function sameUrr(
   const bAt = bUrrs + bIndex * layout.URR_WORDS;
   if (!record.sameWords(a, aAt, b, bAt, layout.URR_LINKED)) return false;
   if (quotaFarId(a, aBase, aAt) !== quotaFarId(b, bBase, bAt)) return false;
+  const grants = a[aAt + layout.URR_QUOTA_FAR]! ^ b[bAt + layout.URR_QUOTA_FAR]!;
+  if (grants >>> layout.URR_QUOTA_GRANT_SHIFT !== 0) return false;
   const aLinked = a[aAt + layout.URR_LINKED]!;
   const bLinked = b[bAt + layout.URR_LINKED]!;
   if (aLinked >>> 16 !== bLinked >>> 16) return false;
@@ -80,7 +82,7 @@ export function sameUrr(
 
 /** 0: drop, as in the API. */
 function quotaFarId(words: Uint32Array, base: number, at: number): number {
-  const far = words[at + layout.URR_QUOTA_FAR]!;
+  const far = words[at + layout.URR_QUOTA_FAR]! & 255;
   return far === 0 ? 0 : words[record.farsAt(words, base) + (far - 1) * layout.FAR_WORDS]!;
 }
 

@@ -313,6 +313,26 @@ const REFUSED: readonly [string, string, (s: Loose) => void][] = [
     'session.urrs[0].inactivity',
     (s) => (s.urrs[0].inactivity = { seconds: 50 * 86400 }),
   ],
+  [
+    'a start of traffic that nothing measures',
+    'session.urrs[0].report_start',
+    (s) => (s.urrs[0] = { id: 1, report_start: true }),
+  ],
+  [
+    'a stop of traffic without a time',
+    'session.urrs[0].report_stop',
+    (s) => (s.urrs[0].report_stop = true),
+  ],
+  [
+    'a grant of more than 24 bits',
+    'session.urrs[0].quota_grant',
+    (s) => (s.urrs[0].quota_grant = 2 ** 24),
+  ],
+  [
+    'a grant of 32 bits',
+    'session.urrs[0].quota_grant',
+    (s) => (s.urrs[0].quota_grant = 2 ** 32 - 1),
+  ],
   ['bad nanoseconds', 'session.urrs[0].period', (s) => (s.urrs[0].period = { nanos: 1e9 })],
   [
     'a negative delay',

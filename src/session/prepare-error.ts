@@ -1,6 +1,6 @@
 /** Why the packet path refused a session, in the words of the API. */
 import { SluiceError } from '../base/errors.js';
-import { PrepareStatus, UnsupportedFeature } from '../datapath/datapath.js';
+import { PrepareStatus } from '../datapath/datapath.js';
 import { HEADER_WORDS, PDR_LISTS, PDR_UE_IPV4, PDR_WORDS } from '../model/record-layout.js';
 import type { RecordAt } from './allocators/ue-addresses.js';
 
@@ -29,35 +29,11 @@ export function prepareError(record: RecordAt, status: PrepareStatus, detail: nu
       return new SluiceError('failed_precondition', 'no access port has this local address', {
         field: `${pdi}.local_f_teid`,
       });
-    case PrepareStatus.Unsupported:
-      return new SluiceError('unimplemented', 'the packet path does not do this yet', {
-        field: unsupportedField(detail >>> 16, detail & 0xffff),
-      });
     default:
       return new SluiceError(
         'internal',
         `the packet path can't read the record: status ${status}, detail ${detail}`,
       );
-  }
-}
-
-/** Field path of a feature; index is the position of the rule. */
-function unsupportedField(feature: UnsupportedFeature, index: number): string {
-  switch (feature) {
-    case UnsupportedFeature.MeasureBeforePolicing:
-      return `session.urrs[${index}].measure_before_policing`;
-    case UnsupportedFeature.TimeThreshold:
-      return `session.urrs[${index}].time_threshold`;
-    case UnsupportedFeature.TimeQuota:
-      return `session.urrs[${index}].time_quota`;
-    case UnsupportedFeature.Period:
-      return `session.urrs[${index}].period`;
-    case UnsupportedFeature.Inactivity:
-      return `session.urrs[${index}].inactivity`;
-    case UnsupportedFeature.LinkedUrrs:
-      return `session.urrs[${index}].linked_urr_ids`;
-    case UnsupportedFeature.QuotaFar:
-      return `session.urrs[${index}].quota_far_id`;
   }
 }
 

@@ -202,6 +202,39 @@ PrepareError Compiler::compile_copies(const RecordReader& record, unsigned far_i
   return {};
 }
 
+PrepareError Compiler::compile_urrs(const RecordReader& record, const std::uint32_t* p,
+                                    Direction direction, PdrEntry& entry) {
+  Side& side = sides_[static_cast<unsigned>(direction)];
+  std::uint64_t urrs = 0, first = 0;
+  for (const std::uint8_t u : record.urr_indices(p)) {
+    const std::uint32_t* words = record.urr(u);
+    (words[urr::Flags] & urr::kBeforePolicing ? first : urrs) |= 1ull << u;
+    const unsigned far = words[urr::QuotaFar] & 0xff;
+    // A FAR that drops is the same as none: what it takes is not counted either.
+    if (far == 0 || (record.far(far - 1)[far::Action] & 0xff) == far::kDrop) continue;
+    std::uint8_t position = 0;
+    if (const auto error = compile_far(record, far - 1, false, direction, position);
+        error.status != PrepareStatus::Ok) {
+      return error;
+    }
+    side.quota_fars[u] = static_cast<std::uint8_t>(position + 1);
+  }
+  const auto set_of = [&](std::uint64_t mask) -> std::uint8_t {
+    if (mask == 0) return 0;
+    const auto at = std::find(side.sets.begin(), side.sets.end(), mask);
+    const auto set = static_cast<std::uint8_t>(at - side.sets.begin() + 1);
+    if (at == side.sets.end()) side.sets.push_back(mask);
+    return set;
+  };
+  entry.usage_set = set_of(urrs);
+  side.first_sets.push_back(set_of(first));
+  if (first != 0) {
+    entry.flags |= kPdrMeasureFirst;
+    side.measures_first = true;
+  }
+  return {};
+}
+
 PrepareError Compiler::compile_pdrs(const RecordReader& record, Direction direction) {
   Side& side = sides_[static_cast<unsigned>(direction)];
   side.pdrs.clear();
@@ -209,6 +242,9 @@ PrepareError Compiler::compile_pdrs(const RecordReader& record, Direction direct
   side.fars.clear();
   side.far_index.clear();
   side.sets.clear();
+  side.first_sets.clear();
+  side.measures_first = false;
+  side.quota_fars.fill(0);
   if (!list_buckets(record, direction, side.buckets)) return {PrepareStatus::Resources, 0};
   for (const std::uint8_t i : side.order) {
     const std::uint32_t* p = record.pdr(i);
@@ -241,14 +277,9 @@ PrepareError Compiler::compile_pdrs(const RecordReader& record, Direction direct
     }
     entry.buckets = static_cast<std::uint8_t>(mask & 3);
     if (mask >> kHotBuckets != 0) entry.buckets |= kMoreBuckets;
-    std::uint64_t urrs = 0;
-    for (const std::uint8_t u : record.urr_indices(p)) {
-      if (u < kUrrsMax && (record.urr(u)[urr::Flags] & urr::kVolume)) urrs |= 1ull << u;
-    }
-    if (urrs != 0) {
-      const auto at = std::find(side.sets.begin(), side.sets.end(), urrs);
-      entry.usage_set = static_cast<std::uint8_t>(at - side.sets.begin() + 1);
-      if (at == side.sets.end()) side.sets.push_back(urrs);
+    if (const auto error = compile_urrs(record, p, direction, entry);
+        error.status != PrepareStatus::Ok) {
+      return error;
     }
     side.pdrs.push_back(entry);
     side.masks.push_back(mask);

@@ -23,7 +23,6 @@ enum class PrepareStatus : std::uint32_t {
   Resources = 4,
   Instance = 5,
   LocalAddress = 6,
-  Unsupported = 7,
 };
 
 struct PrepareError {
@@ -60,6 +59,8 @@ struct Compiled {
   ArenaRef account = 0;
   /// What carries over from the rules before: position + 1, 0: starts anew.
   std::array<std::uint8_t, kUrrsMax> urr_from;
+  std::uint64_t same_volume_quota;  ///< bit n: URR n brings no new one
+  std::uint64_t same_time_quota;
   std::array<std::uint8_t, kBucketsMax> bucket_from[kDirections];
 };
 
@@ -94,6 +95,9 @@ class Compiler {
     std::vector<FarEntry> fars;
     std::vector<std::uint16_t> far_index;  ///< as in the record | kKeepsOuter; kCopyEntry
     std::vector<std::uint64_t> sets;       ///< URR masks
+    std::vector<std::uint8_t> first_sets;  ///< by PDR: what counts before policing
+    bool measures_first = false;
+    std::array<std::uint8_t, kUrrsMax> quota_fars;  ///< by URR: position + 1 of its FAR
     BucketList buckets;
   };
 
@@ -101,6 +105,8 @@ class Compiler {
   PrepareError compile_pdrs(const RecordReader& record, Direction direction);
   PrepareError compile_far(const RecordReader& record, unsigned far_index, bool keeps_outer,
                            Direction direction, std::uint8_t& out);
+  PrepareError compile_urrs(const RecordReader& record, const std::uint32_t* pdr,
+                            Direction direction, PdrEntry& entry);
   PrepareError compile_copies(const RecordReader& record, unsigned far_index, bool keeps_outer,
                               Side& side, FarEntry primary);
   PrepareError resolve_forward(const RecordReader& record, const std::uint32_t* far,
@@ -117,6 +123,7 @@ class Compiler {
   PrepareError lay_out(const RecordReader& record, Compiled& out);
   ArenaRef lay_out_extension(Direction direction, std::vector<TunnelEntry>& tunnels);
   PrepareError make_account(const RecordReader& record, const RecordReader& before, Compiled& out);
+  void fill_urrs(const RecordReader& record, Account& account) const;
   void carry_buckets(const RecordReader& record, const RecordReader& before, Compiled& out);
   void release_side(const Side& side);
 
@@ -154,6 +161,10 @@ void for_each_route(const RecordReader& record, const std::uint32_t* pdr, F&& f)
     f(route);
   }
 }
+/// Whether a URR has an UrrClock.
+bool needs_clock(const std::uint32_t* urr) noexcept;
+/// Which URRs of the record go on with what was counted before, and with which quotas.
+void carry_urrs(const RecordReader& record, const RecordReader& before, Compiled& out) noexcept;
 /// Buckets of one direction of a record.
 bool list_buckets(const RecordReader& record, Direction direction, BucketList& out) noexcept;
 

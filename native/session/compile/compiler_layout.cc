@@ -1,4 +1,4 @@
-// The second half of the compiler: sides to lines and extensions, URRs to the account.
+// The second half of the compiler: sides to lines and extensions.
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -58,6 +58,7 @@ ArenaRef Compiler::lay_out_extension(Direction direction, std::vector<TunnelEntr
   std::copy(side.fars.begin(), side.fars.end(), extension->fars());
   std::copy(tunnels.begin(), tunnels.end(), extension->tunnels());
   std::copy(routes_.begin(), routes_.end(), extension->routes());
+  std::copy(side.first_sets.begin(), side.first_sets.end(), extension->first_sets());
   return ref;
 }
 
@@ -112,7 +113,7 @@ PrepareError Compiler::lay_out(const RecordReader& record, Compiled& out) {
     lay_out_flow(record, uplink, direct, out.flows[d]);
     const bool inline_fits = side.pdrs.size() <= kInlinePdrs && side.fars.size() <= kInlineFars &&
                              side.buckets.count <= kHotBuckets && routes_.empty() &&
-                             (!uplink || tunnel_entries_.empty());
+                             !side.measures_first && (!uplink || tunnel_entries_.empty());
     if (inline_fits) {
       std::copy(side.pdrs.begin(), side.pdrs.end(), rules.pdrs);
       std::copy(side.fars.begin(), side.fars.end(), rules.fars);
@@ -142,61 +143,6 @@ PrepareError Compiler::lay_out(const RecordReader& record, Compiled& out) {
     out.flows[d].rules.extension = 0;
   }
   return full;
-}
-
-PrepareError Compiler::make_account(const RecordReader& record, const RecordReader& before,
-                                    Compiled& out) {
-  unsigned more[kDirections];
-  for (unsigned d = 0; d < kDirections; ++d) {
-    more[d] = sides_[d].buckets.count - std::min(sides_[d].buckets.count, kHotBuckets);
-  }
-  if (record.urrs() == 0 && more[0] + more[1] == 0) return {};
-  const auto sets0 = static_cast<unsigned>(sides_[0].sets.size()),
-             sets1 = static_cast<unsigned>(sides_[1].sets.size());
-  const std::uint32_t bytes = Account::size(sets0 + sets1, record.urrs(), more[0] + more[1]);
-  out.account = arena_.allocate(bytes);
-  if (out.account == 0) return {PrepareStatus::Resources, 0};
-  auto* account = arena_.at<Account>(out.account);
-  std::memset(static_cast<void*>(account), 0, bytes);
-  account->bytes = bytes;
-  account->session = record.header(header::SessionIndex);
-  account->urr_count = static_cast<std::uint8_t>(record.urrs());
-  account->set_count[0] = static_cast<std::uint8_t>(sets0);
-  account->set_count[1] = static_cast<std::uint8_t>(sets1);
-  account->bucket_count[0] = static_cast<std::uint8_t>(more[0]);
-  account->bucket_count[1] = static_cast<std::uint8_t>(more[1]);
-  for (unsigned d = 0; d < kDirections; ++d) {
-    out.flows[d].state.account = out.account;
-    for (unsigned s = 0; s < sides_[d].sets.size(); ++s) {
-      account->sets(static_cast<Direction>(d))[s].urrs = sides_[d].sets[s];
-    }
-    for (unsigned i = 0; i < more[d]; ++i) {
-      const std::uint32_t* q = record.qer(sides_[d].buckets.qer[kHotBuckets + i]);
-      account->buckets(static_cast<Direction>(d))[i].rate_kbps =
-          bucket_rate_kbps(q, static_cast<Direction>(d));
-    }
-  }
-  for (unsigned i = 0; i < record.urrs(); ++i) {
-    const std::uint32_t* u = record.urr(i);
-    UrrState& state = account->urrs()[i];
-    state.id = u[urr::Id];
-    state.definition = urr_definition(u);
-    for (unsigned v = 0; v < 3; ++v) {
-      const auto value = [&](unsigned word, std::uint32_t flag) {
-        return u[urr::Flags] & (flag << v)
-                   ? u[word + 2 * v] | std::uint64_t{u[word + 2 * v + 1]} << 32
-                   : kUnlimited;
-      };
-      state.threshold[v] = value(urr::ThresholdTotal, urr::kThresholdTotal);
-      state.quota_left[v] = value(urr::QuotaTotal, urr::kQuotaTotal);
-    }
-    for (unsigned k = 0; before.valid() && k < before.urrs(); ++k) {
-      // The last two words are places of lists, not content; lists are compared by the engine.
-      if (std::equal(u, u + urr::Linked, before.urr(k)))
-        out.urr_from[i] = static_cast<std::uint8_t>(k + 1);
-    }
-  }
-  return {};
 }
 
 }  // namespace sluice

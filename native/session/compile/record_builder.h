@@ -61,6 +61,12 @@ struct QerSpec {
 struct UrrSpec {
   unsigned id = 1;
   std::uint64_t threshold[3] = {}, quota[3] = {};  ///< total, uplink, downlink; 0: none
+  bool volume = true, duration = false, before_policing = false;
+  bool report_start = false, report_stop = false;
+  std::int64_t time_threshold_ms = -1, time_quota_ms = -1, period_ms = -1, inactivity_ms = -1;
+  std::vector<std::uint8_t> linked;
+  unsigned quota_far = 0;  ///< FAR position + 1
+  unsigned grant = 0;
 };
 
 struct SessionSpec {
@@ -229,7 +235,18 @@ class RecordBuilder {
   }
   void urr(unsigned at, const UrrSpec& u) {
     using namespace record;
-    std::uint32_t flags = urr::kVolume;
+    const std::uint32_t linked = bytes(u.linked.data(), u.linked.size());
+    std::uint32_t flags = (u.volume ? urr::kVolume : 0) | (u.duration ? urr::kDuration : 0) |
+                          (u.before_policing ? urr::kBeforePolicing : 0) |
+                          (u.report_start ? urr::kReportStart : 0) |
+                          (u.report_stop ? urr::kReportStop : 0);
+    const std::int64_t times[] = {u.time_threshold_ms, u.time_quota_ms, u.period_ms,
+                                  u.inactivity_ms};
+    for (unsigned t = 0; t < 4; ++t) {
+      if (times[t] < 0) continue;
+      flags |= urr::kTimeThreshold << t;
+      w_[at + urr::TimeThresholdMs + t] = static_cast<std::uint32_t>(times[t]);
+    }
     for (unsigned v = 0; v < 3; ++v) {
       if (u.threshold[v]) flags |= urr::kThresholdTotal << v;
       if (u.quota[v]) flags |= urr::kQuotaTotal << v;
@@ -238,6 +255,8 @@ class RecordBuilder {
     }
     w_[at + urr::Id] = u.id;
     w_[at + urr::Flags] = flags;
+    w_[at + urr::Linked] = linked | static_cast<std::uint32_t>(u.linked.size()) << 16;
+    w_[at + urr::QuotaFar] = u.quota_far | u.grant << 8;
   }
   void word64(unsigned at, std::uint64_t value) {
     w_[at] = static_cast<std::uint32_t>(value);

@@ -20,6 +20,7 @@ RecordReader::RecordReader(const std::uint32_t* words, std::size_t bytes) noexce
   bool good = (filter_ + filters() * kFilterWords) * std::size_t{4} <= bytes_;
   for (unsigned i = 0; good && i < pdrs(); ++i) good = pdr_in_range(pdr(i));
   for (unsigned i = 0; good && i < fars(); ++i) good = far_in_range(far(i));
+  for (unsigned i = 0; good && i < urrs(); ++i) good = urr_in_range(urr(i));
   for (unsigned i = 0; good && i < filters(); ++i) good = filter_in_range(filter(i));
   if (!good) words_ = nullptr;
 }
@@ -49,6 +50,12 @@ bool RecordReader::far_in_range(const std::uint32_t* f) const noexcept {
 
 std::span<const std::uint32_t> RecordReader::duplicates(const std::uint32_t* f) const noexcept {
   return word_list(f[far::Duplicates], (f[far::UdpPort] >> 24) * kFarWords);
+}
+
+bool RecordReader::urr_in_range(const std::uint32_t* u) const noexcept {
+  const auto indices = linked_indices(u);
+  return indices.size() == u[urr::Linked] >> 16 && (u[urr::QuotaFar] & 0xff) <= fars() &&
+         std::all_of(indices.begin(), indices.end(), [&](auto i) { return i < urrs(); });
 }
 
 bool RecordReader::filter_in_range(const std::uint32_t* f) const noexcept {
@@ -90,6 +97,10 @@ std::span<const std::uint8_t> RecordReader::urr_indices(const std::uint32_t* p) 
 
 std::span<const std::uint32_t> RecordReader::routes(const std::uint32_t* p) const noexcept {
   return word_list(p[pdr::FramedRoutes], (p[pdr::Lists] >> 24) * kRouteWords);
+}
+
+std::span<const std::uint8_t> RecordReader::linked_indices(const std::uint32_t* u) const noexcept {
+  return list(u[urr::Linked] & 0xffff, u[urr::Linked] >> 16);
 }
 
 }  // namespace sluice

@@ -54,6 +54,8 @@ class RecordReader {
   std::span<const std::uint8_t> urr_indices(const std::uint32_t* pdr) const noexcept;
   /// Framed routes, record::kRouteWords each.
   std::span<const std::uint32_t> routes(const std::uint32_t* pdr) const noexcept;
+  /// URRs whose reports bring one of this URR; indices in range, as above.
+  std::span<const std::uint8_t> linked_indices(const std::uint32_t* urr) const noexcept;
 
  private:
   unsigned count1(unsigned shift) const noexcept {
@@ -61,6 +63,7 @@ class RecordReader {
   }
   bool pdr_in_range(const std::uint32_t* pdr) const noexcept;
   bool far_in_range(const std::uint32_t* far) const noexcept;
+  bool urr_in_range(const std::uint32_t* urr) const noexcept;
   bool filter_in_range(const std::uint32_t* filter) const noexcept;
 
   const std::uint32_t* words_ = nullptr;

@@ -11,8 +11,18 @@ namespace {
 /// "Worker" of the reports that carry_on() makes; their position is the URR's.
 constexpr std::uint32_t kCarriedWorker = 0xffff;
 
+/// A monotonic time as one since 1970, and back; never is 0 there. A machine that was started
+/// anew has a younger monotonic clock: what lies before its start is its start.
+std::uint64_t to_realtime(Nanoseconds time, std::uint64_t offset) {
+  return time == kNever ? 0 : time + offset;
+}
+Nanoseconds to_monotonic(std::uint64_t time, std::uint64_t offset) {
+  if (time == 0) return kNever;
+  return time > offset ? time - offset : 0;
+}
+
 /// What is carried of a URR, there and back.
-CarriedUrr keep(const UrrState& u, std::uint64_t realtime_offset) {
+CarriedUrr keep(const UrrState& u, const UrrClock* clock, std::uint64_t realtime_offset) {
   CarriedUrr c{};
   c.id = u.id;
   c.definition = u.definition;
@@ -23,13 +33,34 @@ CarriedUrr keep(const UrrState& u, std::uint64_t realtime_offset) {
   std::copy(std::begin(u.packets), std::end(u.packets), c.packets);
   std::copy(std::begin(u.quota_left), std::end(u.quota_left), c.quota_left);
   c.since_time = u.since + realtime_offset;
+  if (clock == nullptr) return c;
+  c.time_quota_left = clock->quota_left;
+  c.measured = clock->measured;
+  c.running_time = to_realtime(clock->running_since, realtime_offset);
+  c.period_time = to_realtime(clock->next_period, realtime_offset);
+  c.active_time = to_realtime(clock->active_at, realtime_offset);
+  c.seen = clock->seen;
   return c;
+}
+
+/// Time went on while nobody ran: durations, periods and inactivity as if packets had ceased.
+void restore_to(UrrClock& clock, const CarriedUrr& c, std::uint64_t offset, Nanoseconds now) {
+  if (c.active_time == 0) return;  // of a version that had no clocks
+  clock.quota_left = c.time_quota_left;
+  clock.measured = c.measured;
+  clock.running_since = to_monotonic(c.running_time, offset);
+  if (clock.runs()) clock.running_since = std::min(clock.running_since, now);
+  clock.next_period = to_monotonic(c.period_time, offset);
+  clock.active_at = std::min(to_monotonic(c.active_time, offset), now);
+  clock.seen = c.seen;
 }
 
 void restore_to(UrrState& u, const CarriedUrr& c, std::uint64_t realtime_offset, Nanoseconds now) {
   u.sequence = c.sequence;
-  u.flags = c.flags;
-  u.pending = c.pending;
+  u.flags = static_cast<std::uint8_t>(c.flags);
+  u.pending = c.pending & ~kPendingInactivity;
+  // One that was not told is found out once more.
+  if (c.pending & kPendingInactivity) u.flags &= static_cast<std::uint8_t>(~kUrrQuiet);
   std::copy(std::begin(c.bytes), std::end(c.bytes), u.bytes);
   std::copy(std::begin(c.packets), std::end(c.packets), u.packets);
   std::copy(std::begin(c.quota_left), std::end(c.quota_left), u.quota_left);
@@ -146,7 +177,7 @@ void Salvage::take_session(const Source& source, SessionIndex session) {
   const auto* head = reinterpret_cast<const Account*>(account);
   if (head == nullptr || bytes < sizeof(Account) || head->session != session ||
       head->urr_count > kUrrsMax || bytes > UsageJournal::kAccountBytesMax ||
-      Account::size(head->set_count[0] + head->set_count[1], head->urr_count, 0) > bytes) {
+      head->size() > bytes) {
     ++unreadable_;
     return;
   }
@@ -158,7 +189,9 @@ void Salvage::take_session(const Source& source, SessionIndex session) {
                     flows[0].rules.incarnation, static_cast<std::uint32_t>(urrs_.size()),
                     head->urr_count};
   for (unsigned i = 0; i < entry.count; ++i) {
-    urrs_.push_back(keep(view.account->urrs()[i], source.realtime_offset));
+    const UrrState& urr = view.account->urrs()[i];
+    const UrrClock* clock = urr.clock <= head->clock_count ? view.account->clock(urr) : nullptr;
+    urrs_.push_back(keep(urr, clock, source.realtime_offset));
   }
   if (entry.count != 0) sessions_.push_back(entry);
 }
@@ -219,14 +252,14 @@ void Salvage::report(const SessionView& session, std::size_t urr, std::uint32_t 
   event.incarnation = session.flows[0]->rules.incarnation;
   event.id = c.id;
   event.sequence = c.sequence;
-  event.triggers = triggers | c.pending;
-  for (unsigned d = 0; d < kDirections; ++d) {
+  event.triggers = triggers | (c.pending & ~kPendingInactivity);
+  for (unsigned d = 0; d < kDirections && (c.flags & kUrrVolume); ++d) {
     event.bytes[d] = c.bytes[d];
     event.packets[d] = c.packets[d];
   }
   event.start_time = c.since_time;
   event.end_time = std::max(now + sink.realtime_offset(), c.since_time);
-  event.duration_ns = event.end_time - event.start_time;
+  event.duration_ns = c.flags & kUrrDuration ? c.measured : event.end_time - event.start_time;
   event.run = run_;
   event.worker = kCarriedWorker;
   event.position = urr;
@@ -250,13 +283,16 @@ void Salvage::carry_on(SessionView& session, std::uint32_t slots_per_bucket, Nan
       taken |= 1ull << k;
     }
     if (from != nullptr) {
+      UrrClock* clock = session.account->clock(state);
       restore_to(state, *from, offset, now);
+      if (clock != nullptr) restore_to(*clock, *from, offset, now);
       if (state.pending != 0) {
         report(session, static_cast<std::size_t>(from - urrs_.data()), 0, now, sink);
         state.bytes[0] = state.bytes[1] = state.packets[0] = state.packets[1] = 0;
         state.pending = 0;
         state.since = now;
         ++state.sequence;
+        if (clock != nullptr) clock->measured = clock->seen = 0;
       }
     } else if (entry == nullptr) {
       // Its deletion was carried out and reported, and never stored.
@@ -268,7 +304,10 @@ void Salvage::carry_on(SessionView& session, std::uint32_t slots_per_bucket, Nan
     if ((taken >> k & 1) == 0) report(session, entry->first + k, kTriggerTermination, now, sink);
   }
   if (entry != nullptr) ++carried_;
-  if (taken != 0) usage_grant(session);
+  if (taken == 0) return;
+  usage_grant(session);
+  // What became due meanwhile is reported when the worker runs, which is nobody's twice.
+  if (session.account->clock_count != 0) sink.schedule(session.account->timer, now);
 }
 
 }  // namespace sluice

@@ -28,6 +28,13 @@ struct CarriedUrr {
   std::uint64_t packets[kDirections];
   std::uint64_t quota_left[3];
   std::uint64_t since_time;  ///< ns since 1970
+  // Of its clock, if it has one; times are ns since 1970, 0: never.
+  std::uint64_t time_quota_left;
+  std::uint64_t measured;  ///< up to running_time
+  std::uint64_t running_time;
+  std::uint64_t period_time;
+  std::uint64_t active_time;
+  std::uint64_t seen;
 };
 
 class Salvage {

@@ -58,7 +58,7 @@ struct UsageDirectory {
 
 /// Tells layouts of the structures apart that are read from a region of an earlier run.
 constexpr std::uint64_t usage_layout() noexcept {
-  constexpr std::size_t kParts[] = {1,  // to be raised when a member changes its meaning only
+  constexpr std::size_t kParts[] = {2,  // to be raised when a member changes its meaning only
                                     sizeof(Flow),
                                     offsetof(FlowState, usage_left),
                                     offsetof(FlowState, flags),
@@ -72,6 +72,9 @@ constexpr std::uint64_t usage_layout() noexcept {
                                     offsetof(UrrState, bytes),
                                     offsetof(UrrState, quota_left),
                                     offsetof(UrrState, since),
+                                    offsetof(Account, clock_count),
+                                    sizeof(UrrClock),
+                                    offsetof(UrrClock, quota_left),
                                     sizeof(Bucket),
                                     sizeof(Event),
                                     offsetof(Event, bytes),

@@ -73,8 +73,18 @@ export interface Urr {
   id?: number;
   measure_volume?: boolean;
   measure_duration?: boolean;
+  measure_before_policing?: boolean;
   volume_threshold?: Volume;
   volume_quota?: Volume;
+  time_threshold?: Duration;
+  time_quota?: Duration;
+  period?: Duration;
+  inactivity?: Duration;
+  linked_urr_ids?: number[];
+  quota_far_id?: number;
+  report_start?: boolean;
+  report_stop?: boolean;
+  quota_grant?: number;
 }
 export interface Session {
   name?: string;

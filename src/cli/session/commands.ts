@@ -41,7 +41,11 @@ function addRuleFlags(command: Command): Command {
     .addOption(new Option('--gate-ul <gate>', 'uplink gate').choices(['open', 'closed']))
     .addOption(new Option('--gate-dl <gate>', 'downlink gate').choices(['open', 'closed']))
     .option('--volume-threshold <bytes>', 'report usage each time this volume has passed: 100M')
-    .option('--volume-quota <bytes>', 'block once this volume has passed');
+    .option('--volume-quota <bytes>', 'block once this volume has passed')
+    .option('--period <time>', 'report usage this often: 10s')
+    .option('--time-threshold <time>', 'report usage each time traffic has lasted this long')
+    .option('--time-quota <time>', 'block once traffic has lasted this long')
+    .option('--inactivity <time>', 'tell when no packet came for this long');
 }
 
 export function addSessionCommands(program: Command): void {
@@ -194,7 +198,8 @@ function addUpdate(parent: Command): void {
     .option('-f, --file <file>', 'sessions in YAML or JSON, as for create')
     .option('--expected-revision <n>', 'refuse when the session has another revision')
     .option('--send-end-markers', 'send End Markers on tunnels that change')
-    .option('--drop-buffered', 'drop what is buffered');
+    .option('--drop-buffered', 'drop what is buffered')
+    .option('--query <ids>', 'report the usage of these URRs at once: 1 or 1,2');
   addRuleFlags(command)
     .addHelpText(
       'after',
@@ -219,6 +224,7 @@ interface UpdateOptions extends SessionFlags, Output {
   expectedRevision?: string;
   sendEndMarkers?: boolean;
   dropBuffered?: boolean;
+  query?: string;
 }
 
 async function updateSessions(
@@ -244,10 +250,20 @@ async function updateSessions(
       expected_revision: revision,
       send_end_markers: options.sendEndMarkers === true,
       drop_buffered: options.dropBuffered === true,
+      query_urr_ids: urrIds(options.query),
     });
-    if (options.json === true) printJson(client.json.toJson('UpdateSessionResponse', reply));
-    else printLine(sessionText(reply.session ?? {}));
+    if (options.json === true) {
+      printJson(client.json.toJson('UpdateSessionResponse', reply));
+      continue;
+    }
+    printLine(sessionText(reply.session ?? {}));
+    if ((reply.usage ?? []).length > 0) printLine(usageTable(reply.usage ?? []));
   }
+}
+
+function urrIds(text = ''): number[] {
+  const ids = text.split(',').filter((id) => id !== '');
+  return ids.map((id) => parseInteger(id, '--query', 1, 0xffff_ffff));
 }
 
 function addDelete(parent: Command): void {

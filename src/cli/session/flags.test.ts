@@ -76,6 +76,25 @@ describe('applyRuleFlags', () => {
     ]);
     expect(session.pdrs?.every((pdr) => pdr.urr_ids?.[0] === 1)).toBe(true);
   });
+
+  it('makes a quota new when the same one is given again', () => {
+    const session = sessionFromFlags({ name: 'ue1', volumeQuota: '1k', timeQuota: '90s' });
+    const grant = () => session.urrs?.[0]?.quota_grant;
+    expect(session.urrs?.[0]).toMatchObject({ time_quota: { seconds: '90' } });
+    expect(grant()).toBeUndefined();
+    applyRuleFlags(session, { volumeQuota: '2k' });
+    expect(grant()).toBeUndefined();
+    applyRuleFlags(session, { volumeQuota: '2k' });
+    expect(grant()).toBe(1);
+    applyRuleFlags(session, { timeQuota: '90s' });
+    expect(grant()).toBe(2);
+    applyRuleFlags(session, { period: '500ms', inactivity: '2m' });
+    expect(grant()).toBe(2);
+    expect(session.urrs?.[0]).toMatchObject({
+      period: { seconds: '0', nanos: 500_000_000 },
+      inactivity: { seconds: '120' },
+    });
+  });
 });
 
 describe('withoutOutputs', () => {

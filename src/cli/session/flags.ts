@@ -1,13 +1,22 @@
 /**
  * The session that the flags of `session create` describe: one uplink and one downlink
- * rule, one QER, and a URR when volume is to be reported. Also the changes that `session
+ * rule, one QER, and a URR when usage is to be reported. Also the changes that `session
  * update` makes to a session that is there. Pure.
  */
 import { createHash } from 'node:crypto';
 import { isIPv4, isIPv6 } from 'node:net';
 import { usageError } from '../../tools/tool-error.js';
-import type { Far, OuterHeaderCreation, Qer, Session, UeAddress, Urr } from '../api/messages.js';
-import { parseBytes, parseInteger, parseRateKbps } from '../units.js';
+import type {
+  Duration,
+  Far,
+  OuterHeaderCreation,
+  Qer,
+  Session,
+  UeAddress,
+  Urr,
+} from '../api/messages.js';
+import { milliseconds } from '../api/proto-json.js';
+import { parseBytes, parseInteger, parseRateKbps, parseSeconds } from '../units.js';
 
 export interface RuleFlags {
   gnb?: string;
@@ -19,6 +28,10 @@ export interface RuleFlags {
   gateDl?: string;
   volumeThreshold?: string;
   volumeQuota?: string;
+  period?: string;
+  timeThreshold?: string;
+  timeQuota?: string;
+  inactivity?: string;
 }
 export interface SessionFlags extends RuleFlags {
   name?: string;
@@ -33,6 +46,8 @@ export const DEFAULT_DNN = 'internet';
 const DEFAULT_QFI = '9';
 const PRECEDENCE = 255;
 const TEID_MAX = 0xffffffff;
+/** Numbers that a quota grant can have. */
+const GRANTS = 2 ** 24;
 
 /** A session as `session create` sends it. */
 export function sessionFromFlags(flags: SessionFlags): Session {
@@ -95,7 +110,7 @@ export function applyRuleFlags(session: Session, flags: RuleFlags): void {
     if ((session.qers ?? []).length === 0) attachQer(session);
     for (const qer of session.qers ?? []) applyQerFlags(qer, flags);
   }
-  if (flags.volumeThreshold !== undefined || flags.volumeQuota !== undefined) {
+  if (touchesUrr(flags)) {
     if ((session.urrs ?? []).length === 0) attachUrr(session);
     for (const urr of session.urrs ?? []) applyUrrFlags(urr, flags);
   }
@@ -170,6 +185,12 @@ function touchesQer(flags: RuleFlags): boolean {
   return [qfi, mbrUl, mbrDl, gateUl, gateDl].some((flag) => flag !== undefined);
 }
 
+function touchesUrr(flags: RuleFlags): boolean {
+  const { volumeThreshold, volumeQuota, period, timeThreshold, timeQuota, inactivity } = flags;
+  const all = [volumeThreshold, volumeQuota, period, timeThreshold, timeQuota, inactivity];
+  return all.some((flag) => flag !== undefined);
+}
+
 function attachQer(session: Session): void {
   session.qers = [{ id: 1 }];
   for (const pdr of session.pdrs ?? []) pdr.qer_ids = [1];
@@ -198,10 +219,38 @@ function applyQerFlags(qer: Qer, flags: RuleFlags): void {
 
 function applyUrrFlags(urr: Urr, flags: RuleFlags): void {
   urr.measure_volume = true;
+  const before = quotasOf(urr);
   if (flags.volumeThreshold !== undefined) {
     urr.volume_threshold = { total_bytes: parseBytes(flags.volumeThreshold, '--volume-threshold') };
   }
   if (flags.volumeQuota !== undefined) {
     urr.volume_quota = { total_bytes: parseBytes(flags.volumeQuota, '--volume-quota') };
   }
+  if (flags.period !== undefined) urr.period = duration(flags.period, '--period');
+  if (flags.inactivity !== undefined) urr.inactivity = duration(flags.inactivity, '--inactivity');
+  if (flags.timeThreshold !== undefined) {
+    urr.measure_duration = true;
+    urr.time_threshold = duration(flags.timeThreshold, '--time-threshold');
+  }
+  if (flags.timeQuota !== undefined) {
+    urr.measure_duration = true;
+    urr.time_quota = duration(flags.timeQuota, '--time-quota');
+  }
+  // A quota that is given is a new one, also when its size is that of the one before.
+  const given = flags.volumeQuota !== undefined || flags.timeQuota !== undefined;
+  if (given && quotasOf(urr) === before) urr.quota_grant = ((urr.quota_grant ?? 0) + 1) % GRANTS;
+}
+
+function quotasOf(urr: Urr): string {
+  const {
+    total_bytes: total,
+    uplink_bytes: uplink,
+    downlink_bytes: downlink,
+  } = urr.volume_quota ?? {};
+  return [total, uplink, downlink, milliseconds(urr.time_quota)].join();
+}
+
+function duration(text: string, flag: string): Duration {
+  const ms = Math.round(parseSeconds(text, flag) * 1000);
+  return { seconds: String(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 };
 }

@@ -1,8 +1,18 @@
 /** What people see of a session and of its reports. Pure. */
-import type { Far, FTeid, Report, Session, UsageReport } from '../api/messages.js';
+import type {
+  Duration,
+  Far,
+  FTeid,
+  Report,
+  Session,
+  Uint64,
+  Urr,
+  UsageReport,
+  Volume,
+} from '../api/messages.js';
 import { formatTimestamp, milliseconds } from '../api/proto-json.js';
 import { fields, grouped, table } from '../print.js';
-import { formatBytes, formatRate } from '../units.js';
+import { formatBytes, formatRate, formatSeconds } from '../units.js';
 
 export const LIST_HEAD = [
   'name',
@@ -75,15 +85,45 @@ function ruleLines(session: Session): string[] {
         `${rate(qer.downlink_mbr_kbps)} down`,
     );
   }
-  for (const urr of session.urrs ?? []) {
-    const bytes = urr.volume_threshold?.total_bytes;
-    const quota = urr.volume_quota?.total_bytes;
-    const parts = ['volume'];
-    if (bytes !== undefined) parts.push(`threshold ${formatBytes(Number(bytes))}`);
-    if (quota !== undefined) parts.push(`quota ${formatBytes(Number(quota))}`);
-    lines.push(`urr ${urr.id}  ${parts.join(', ')}`);
-  }
+  for (const urr of session.urrs ?? []) lines.push(`urr ${urr.id}  ${urrText(urr)}`);
   return lines;
+}
+
+function urrText(urr: Urr): string {
+  const measured = [
+    urr.measure_volume === true ? 'volume' : '',
+    urr.measure_duration === true ? 'duration' : '',
+  ].filter((one) => one !== '');
+  const parts = [measured.join(' and ') || 'nothing measured'];
+  if (urr.measure_before_policing === true) parts.push('before policing');
+  parts.push(...volumeTexts('threshold', urr.volume_threshold));
+  parts.push(...volumeTexts('quota', urr.volume_quota));
+  const times: [string, Duration | undefined][] = [
+    ['time threshold', urr.time_threshold],
+    ['time quota', urr.time_quota],
+    ['every', urr.period],
+    ['inactive after', urr.inactivity],
+  ];
+  for (const [what, time] of times) {
+    if (time !== undefined) parts.push(`${what} ${formatSeconds(milliseconds(time) / 1000)}`);
+  }
+  if ((urr.quota_grant ?? 0) !== 0) parts.push(`quota grant ${urr.quota_grant}`);
+  if ((urr.quota_far_id ?? 0) !== 0) parts.push(`then far ${urr.quota_far_id}`);
+  if (urr.report_start === true) parts.push('reports start');
+  if (urr.report_stop === true) parts.push('reports stop');
+  const linked = urr.linked_urr_ids ?? [];
+  if (linked.length > 0) parts.push(`linked to urr ${linked.join(', ')}`);
+  return parts.join(', ');
+}
+
+function volumeTexts(what: string, volume: Volume | undefined): string[] {
+  const bytes = (of: Uint64) => formatBytes(Number(of));
+  const { total_bytes: total, uplink_bytes: uplink, downlink_bytes: downlink } = volume ?? {};
+  return [
+    total === undefined ? '' : `${what} ${bytes(total)}`,
+    uplink === undefined ? '' : `${what} ${bytes(uplink)} up`,
+    downlink === undefined ? '' : `${what} ${bytes(downlink)} down`,
+  ].filter((text) => text !== '');
 }
 
 function farText(far: Far): string {
@@ -131,6 +171,7 @@ export function usageTable(usage: readonly UsageReport[]): string {
       'downlink bytes',
       'uplink packets',
       'downlink packets',
+      'duration',
     ],
     usage.map((report) => [
       String(report.urr_id ?? 0),
@@ -140,6 +181,7 @@ export function usageTable(usage: readonly UsageReport[]): string {
       grouped(report.downlink_bytes),
       grouped(report.uplink_packets),
       grouped(report.downlink_packets),
+      formatSeconds(milliseconds(report.duration) / 1000),
     ]),
   );
 }
@@ -158,7 +200,8 @@ export function reportLine(report: Report): string {
   if (usage !== undefined) {
     what =
       `usage of urr ${usage.urr_id} #${usage.sequence ?? 0} (${triggersText(usage)}): ` +
-      `${grouped(usage.uplink_bytes)} bytes up, ${grouped(usage.downlink_bytes)} bytes down`;
+      `${grouped(usage.uplink_bytes)} bytes up, ${grouped(usage.downlink_bytes)} bytes down` +
+      `, ${formatSeconds(milliseconds(usage.duration) / 1000)}`;
   } else if (report.downlink_data !== undefined) {
     what = `downlink data waits at pdr ${report.downlink_data.pdr_id}`;
   } else if (report.error_indication !== undefined) {

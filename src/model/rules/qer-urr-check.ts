@@ -118,5 +118,20 @@ function checkTimes(context: CheckContext, index: number, at: number, flags: num
       return refuseUrr(context, index, TIME_FIELDS[which]!, 'must be longer than 0');
     }
   }
-  return true;
+  return checkTraffic(context, index, flags);
+}
+
+function checkTraffic(context: CheckContext, index: number, flags: number): boolean {
+  const told = flags & (layout.URR_REPORT_START | layout.URR_REPORT_STOP);
+  if (told === 0) return true;
+  if ((flags & (layout.URR_VOLUME | layout.URR_DURATION)) === 0) {
+    const field = (told & layout.URR_REPORT_START) !== 0 ? '.report_start' : '.report_stop';
+    const message = 'must come with measure_volume or measure_duration';
+    return refuseUrr(context, index, field, message);
+  }
+  if ((told & layout.URR_REPORT_STOP) === 0 || (flags & layout.URR_HAS_INACTIVITY) !== 0) {
+    return true;
+  }
+  const message = 'must come with inactivity: the time without packets that ends traffic';
+  return refuseUrr(context, index, '.report_stop', message);
 }

@@ -79,6 +79,9 @@ const enum UrrTag {
   Linked = 88,
   LinkedPacked = 90,
   QuotaFar = 96,
+  ReportStart = 104,
+  ReportStop = 112,
+  QuotaGrant = 120,
 }
 
 const DURATION_FIELDS = ['.time_threshold', '.time_quota', '.period', '.inactivity'];
@@ -96,12 +99,9 @@ export function decodeUrr(context: DecodeContext, index: number, start: number, 
         break;
       case UrrTag.Volume:
       case UrrTag.Duration:
-      case UrrTag.BeforePolicing: {
-        const flag = 1 << ((tag >>> 3) - 2);
-        const flags = words[at + layout.URR_FLAGS]!;
-        words[at + layout.URR_FLAGS] = reader.bool() ? flags | flag : flags & ~flag;
+      case UrrTag.BeforePolicing:
+        decodeFlag(context, at, layout.URR_VOLUME << ((tag >>> 3) - 2));
         break;
-      }
       case UrrTag.VolumeThreshold:
         decodeVolume(context, at, layout.URR_THRESHOLD_TOTAL, layout.URR_HAS_THRESHOLD_TOTAL);
         break;
@@ -126,11 +126,33 @@ export function decodeUrr(context: DecodeContext, index: number, start: number, 
       case UrrTag.QuotaFar:
         references.quotaFarIds[index] = reader.varint();
         break;
+      case UrrTag.ReportStart:
+      case UrrTag.ReportStop:
+        decodeFlag(context, at, layout.URR_REPORT_START << ((tag >>> 3) - 13));
+        break;
+      case UrrTag.QuotaGrant:
+        decodeGrant(context, index, at);
+        break;
       default:
         reader.skip(tag);
     }
   }
   references.linkedCount[index] = references.urrs - references.linkedFirst[index]!;
+}
+
+function decodeFlag(context: DecodeContext, at: number, flag: number): void {
+  const words = context.record.words;
+  const flags = words[at + layout.URR_FLAGS]!;
+  words[at + layout.URR_FLAGS] = context.reader.bool() ? flags | flag : flags & ~flag;
+}
+
+function decodeGrant(context: DecodeContext, index: number, at: number): void {
+  const grant = context.reader.varint();
+  if (grant < 0 || grant > layout.URR_QUOTA_GRANT_MAX) {
+    const message = `must be from 0 to ${layout.URR_QUOTA_GRANT_MAX}`;
+    context.refuse(layout.TABLE_URR, index, '.quota_grant', message);
+  }
+  context.record.words[at + layout.URR_QUOTA_FAR] = grant << layout.URR_QUOTA_GRANT_SHIFT;
 }
 
 function decodeVolume(context: DecodeContext, at: number, words: number, flag: number): void {

@@ -42,10 +42,14 @@ export function encodeUrr(
   fars: number,
 ): void {
   const flags = words[at + layout.URR_FLAGS]!;
-  const quotaFar = words[at + layout.URR_QUOTA_FAR]!;
+  const quotaFar = words[at + layout.URR_QUOTA_FAR]! & 255;
+  const grant = words[at + layout.URR_QUOTA_FAR]! >>> layout.URR_QUOTA_GRANT_SHIFT;
   const linked = words[at + layout.URR_LINKED]!;
   const mark = writer.size;
   writer.reserve((linked >>> 16) * 5);
+  writer.uint32(15, grant);
+  writer.uint32(14, (flags & layout.URR_REPORT_STOP) !== 0 ? 1 : 0);
+  writer.uint32(13, (flags & layout.URR_REPORT_START) !== 0 ? 1 : 0);
   if (quotaFar !== 0) writer.uint32(12, words[fars + (quotaFar - 1) * layout.FAR_WORDS]!);
   const list = base + (linked & 0xffff);
   encodeIds(writer, 11, words, list, 0, linked >>> 16, urrs, layout.URR_WORDS);

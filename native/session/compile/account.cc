@@ -1,0 +1,145 @@
+// The third part of the compiler: URRs, and buckets beyond the hot ones, to the account.
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "session/compile/compiler.h"
+
+namespace sluice {
+using namespace record;
+namespace {
+
+constexpr Nanoseconds kMillisecond = 1'000'000;
+
+Nanoseconds time_of(const std::uint32_t* u, unsigned word, std::uint32_t flag) noexcept {
+  return u[urr::Flags] & flag ? u[word] * kMillisecond : kNever;
+}
+
+/// As time_of(), for times that are longer than 0 in every record of ours.
+Nanoseconds span_of(const std::uint32_t* u, unsigned word, std::uint32_t flag) noexcept {
+  const Nanoseconds span = time_of(u, word, flag);
+  return span == 0 ? kNever : span;
+}
+
+std::uint64_t volume_of(const std::uint32_t* u, unsigned word, std::uint32_t flag) noexcept {
+  return u[urr::Flags] & flag ? u[word] | std::uint64_t{u[word + 1]} << 32 : kUnlimited;
+}
+
+void fill_clock(const std::uint32_t* u, UrrClock& clock) noexcept {
+  clock.threshold = span_of(u, urr::TimeThresholdMs, urr::kTimeThreshold);
+  clock.period = span_of(u, urr::PeriodMs, urr::kPeriod);
+  clock.inactivity = span_of(u, urr::InactivityMs, urr::kInactivity);
+  clock.quota_left = time_of(u, urr::TimeQuotaMs, urr::kTimeQuota);
+  clock.running_since = kNever;
+}
+
+std::uint8_t flags_of(const std::uint32_t* u) noexcept {
+  constexpr struct {
+    std::uint32_t record;
+    std::uint8_t state;
+  } kFlags[] = {{urr::kVolume, kUrrVolume},
+                {urr::kDuration, kUrrDuration},
+                {urr::kReportStart, kUrrReportStart},
+                {urr::kReportStop, kUrrReportStop}};
+  std::uint8_t flags = 0;
+  for (const auto& [record, state] : kFlags) {
+    if (u[urr::Flags] & record) flags |= state;
+  }
+  return flags;
+}
+
+bool same_words(const std::uint32_t* a, const std::uint32_t* b, std::uint32_t flags, unsigned first,
+                unsigned count) noexcept {
+  // The number of the grant tells a new quota from the same one.
+  return ((a[urr::Flags] ^ b[urr::Flags]) & flags) == 0 &&
+         a[urr::QuotaFar] >> 8 == b[urr::QuotaFar] >> 8 &&
+         std::equal(a + first, a + first + count, b + first);
+}
+
+}  // namespace
+
+bool needs_clock(const std::uint32_t* u) noexcept {
+  return (u[urr::Flags] & (urr::kDuration | urr::kTimeThreshold | urr::kTimeQuota | urr::kPeriod |
+                           urr::kInactivity | urr::kReportStart | urr::kReportStop)) != 0;
+}
+
+void carry_urrs(const RecordReader& record, const RecordReader& before, Compiled& out) noexcept {
+  constexpr std::uint32_t kVolumeQuotas =
+      urr::kQuotaTotal | urr::kQuotaUplink | urr::kQuotaDownlink;
+  for (unsigned i = 0; i < record.urrs(); ++i) {
+    const std::uint32_t* u = record.urr(i);
+    for (unsigned k = 0; before.valid() && k < before.urrs(); ++k) {
+      const std::uint32_t* old = before.urr(k);
+      if (u[urr::Id] != old[urr::Id]) continue;
+      out.urr_from[i] = static_cast<std::uint8_t>(k + 1);
+      const std::uint64_t bit = 1ull << i;
+      if (same_words(u, old, kVolumeQuotas, urr::QuotaTotal, 6)) out.same_volume_quota |= bit;
+      if (same_words(u, old, urr::kTimeQuota, urr::TimeQuotaMs, 1)) out.same_time_quota |= bit;
+    }
+  }
+}
+
+void Compiler::fill_urrs(const RecordReader& record, Account& account) const {
+  std::uint8_t clocks = 0;
+  for (unsigned i = 0; i < record.urrs(); ++i) {
+    const std::uint32_t* u = record.urr(i);
+    UrrState& state = account.urrs()[i];
+    state.id = u[urr::Id];
+    state.definition = urr_definition(u);
+    state.flags = flags_of(u);
+    for (unsigned v = 0; v < 3; ++v) {
+      state.threshold[v] = volume_of(u, urr::ThresholdTotal + 2 * v, urr::kThresholdTotal << v);
+      state.quota_left[v] = volume_of(u, urr::QuotaTotal + 2 * v, urr::kQuotaTotal << v);
+    }
+    for (unsigned d = 0; d < kDirections; ++d) state.quota_far[d] = sides_[d].quota_fars[i];
+    if (needs_clock(u)) {
+      state.clock = ++clocks;
+      fill_clock(u, *account.clock(state));
+    }
+    if (account.link_count == 0) continue;
+    for (const std::uint8_t to : record.linked_indices(u)) {
+      if (to != i) account.links()[to] |= 1ull << i;
+    }
+  }
+}
+
+PrepareError Compiler::make_account(const RecordReader& record, const RecordReader& before,
+                                    Compiled& out) {
+  Account counts{};
+  unsigned more[kDirections];
+  bool linked = false;
+  for (unsigned d = 0; d < kDirections; ++d) {
+    more[d] = sides_[d].buckets.count - std::min(sides_[d].buckets.count, kHotBuckets);
+    counts.set_count[d] = static_cast<std::uint8_t>(sides_[d].sets.size());
+    counts.bucket_count[d] = static_cast<std::uint8_t>(more[d]);
+  }
+  if (record.urrs() == 0 && more[0] + more[1] == 0) return {};
+  for (unsigned i = 0; i < record.urrs(); ++i) {
+    if (needs_clock(record.urr(i))) ++counts.clock_count;
+    linked = linked || !record.linked_indices(record.urr(i)).empty();
+  }
+  counts.urr_count = static_cast<std::uint8_t>(record.urrs());
+  counts.link_count = linked ? counts.urr_count : 0;
+  counts.bytes = counts.size();
+  out.account = arena_.allocate(counts.bytes);
+  if (out.account == 0) return {PrepareStatus::Resources, 0};
+  auto* account = arena_.at<Account>(out.account);
+  std::memset(static_cast<void*>(account), 0, counts.bytes);
+  *account = counts;
+  for (unsigned d = 0; d < kDirections; ++d) {
+    out.flows[d].state.account = out.account;
+    for (unsigned s = 0; s < sides_[d].sets.size(); ++s) {
+      account->sets(static_cast<Direction>(d))[s].urrs = sides_[d].sets[s];
+    }
+    for (unsigned i = 0; i < more[d]; ++i) {
+      const std::uint32_t* q = record.qer(sides_[d].buckets.qer[kHotBuckets + i]);
+      account->buckets(static_cast<Direction>(d))[i].rate_kbps =
+          bucket_rate_kbps(q, static_cast<Direction>(d));
+    }
+  }
+  fill_urrs(record, *account);
+  carry_urrs(record, before, out);
+  return {};
+}
+
+}  // namespace sluice
