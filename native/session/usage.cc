@@ -56,14 +56,12 @@ bool waits_for_packet(const UrrState& urr, const UrrClock* clock) noexcept {
   return (urr.flags & kUrrTraffic) == 0 || ((urr.flags & kUrrDuration) && !clock->runs());
 }
 
-/// A packet of the URR passes. Returns the trigger of its start, if that is to be told.
+/// A packet was added to the URR. Returns the trigger of its start, if that is to be told.
 std::uint32_t note_packet(UrrState& urr, UrrClock* clock, Nanoseconds now) noexcept {
   if (clock == nullptr) return 0;
   const bool starts = (urr.flags & kUrrTraffic) == 0;
-  if (starts) {
-    urr.flags = static_cast<std::uint8_t>((urr.flags | kUrrTraffic) & ~kUrrQuiet);
-    clock->active_at = now;
-  }
+  urr.flags = static_cast<std::uint8_t>((urr.flags | kUrrTraffic) & ~kUrrQuiet);
+  clock->look(urr.packets[0] + urr.packets[1], now);
   if ((urr.flags & kUrrDuration) && !clock->runs()) clock->running_since = now;
   return starts && (urr.flags & kUrrReportStart) ? kTriggerStart : kTriggerNone;
 }
@@ -329,8 +327,8 @@ Spent usage_count_slow(SessionView& session, Direction direction, unsigned set_i
   if (spent.passes) {
     for_each_urr(account, set.urrs, [&](UrrState& urr) {
       UrrClock* clock = account.clock(urr);
-      const std::uint32_t starts = note_packet(urr, clock, now);
       add(urr, d, bytes, 1);
+      const std::uint32_t starts = note_packet(urr, clock, now);
       report(urr, starts | reached(urr, clock));
     });
   }

@@ -289,5 +289,102 @@ TEST_F(UsageTest, AFullRingLosesNothing) {
   EXPECT_GT(refusals, 50u);
 }
 
+/// One URR with a clock, its deadlines in `sink_.due`.
+class UsageClockTest : public ::testing::Test {
+ protected:
+  static constexpr Nanoseconds kSecond = 1'000'000'000;
+  struct TimedSink final : Sink {
+    void schedule(TimerNode&, Nanoseconds deadline) noexcept override { due = deadline; }
+    void cancel(TimerNode&) noexcept override { due = kNever; }
+    Nanoseconds due = kNever;
+  };
+  UsageClockTest() {
+    Account counts{};
+    counts.urr_count = counts.clock_count = 1;
+    counts.set_count[0] = 1;
+    memory_.assign(counts.size() / 8, 0);
+    account_ = reinterpret_cast<Account*>(memory_.data());
+    *account_ = counts;
+    account_->sets(Direction::Uplink)[0].urrs = 1;
+    UrrState& urr = account_->urrs()[0];
+    urr.id = urr.clock = 1;
+    urr.flags = kUrrVolume | kUrrDuration;
+    std::fill_n(urr.threshold, 3, kUnlimited);
+    std::fill_n(urr.quota_left, 3, kUnlimited);
+    *account_->clock(urr) = {.threshold = kNever,
+                             .period = kNever,
+                             .inactivity = kNever,
+                             .quota_left = kNever,
+                             .running_since = kNever,
+                             .next_period = kNever};
+    session_ = {7, {&flows_[0], &flows_[1]}, account_};
+  }
+  UrrClock& clock() { return account_->clocks()[0]; }
+  bool packet(std::uint32_t bytes, Nanoseconds now) {
+    FlowState& state = flows_[0].state;
+    state.usage_left -= static_cast<std::int32_t>(bytes);
+    ++state.usage_packets;
+    if (state.usage_left >= 0) return true;
+    ++slow_;
+    return usage_count_slow(session_, Direction::Uplink, 1, bytes, now, sink_).passes;
+  }
+  std::vector<std::uint64_t> memory_;
+  Flow flows_[2];
+  Account* account_;
+  SessionView session_{};
+  TimedSink sink_;
+  unsigned slow_ = 0;
+};
+
+TEST_F(UsageClockTest, OnlyTheFirstPacketIsLookedAt) {
+  usage_grant(session_);
+  for (unsigned i = 0; i < 1000; ++i) EXPECT_TRUE(packet(1000, kSecond + i));
+  EXPECT_EQ(slow_, 1u);
+  clock().inactivity = 8 * kSecond;
+  EXPECT_EQ(usage_due(session_, 2 * kSecond, sink_), 3 * kSecond) << "a look";
+  EXPECT_EQ(clock().measured, kSecond);
+  for (unsigned i = 0; i < 1000; ++i) EXPECT_TRUE(packet(1000, 2 * kSecond + i));
+  EXPECT_EQ(slow_, 1u);
+  EXPECT_EQ(usage_due(session_, 3 * kSecond, sink_), 4 * kSecond);
+  for (unsigned i = 4; i <= 11; ++i) usage_due(session_, i * kSecond, sink_);
+  ASSERT_EQ(sink_.events.size(), 1u) << "eight seconds after the look that saw the last packet";
+  EXPECT_EQ(sink_.events[0].kind, EventKind::Inactivity);
+  EXPECT_TRUE(packet(1000, 20 * kSecond));
+  EXPECT_EQ(slow_, 2u);
+}
+
+TEST_F(UsageClockTest, APacketBringsTheTimerForward) {
+  clock().threshold = 5 * kSecond;
+  clock().quota_left = 3 * kSecond;
+  usage_grant(session_);
+  EXPECT_EQ(usage_due(session_, kSecond, sink_), kNever);
+  EXPECT_TRUE(packet(100, 2 * kSecond));
+  EXPECT_EQ(sink_.due, 5 * kSecond);
+}
+
+TEST_F(UsageClockTest, AFullRingKeepsWhatTimeBrought) {
+  UrrState& urr = account_->urrs()[0];
+  urr.flags |= kUrrReportStop;
+  clock().threshold = 2 * kSecond;
+  clock().inactivity = 8 * kSecond;
+  usage_grant(session_);
+  EXPECT_TRUE(packet(100, kSecond));
+  sink_.refuses = true;
+  EXPECT_EQ(usage_due(session_, 3 * kSecond, sink_), 4 * kSecond) << "no deadline in the past";
+  usage_due(session_, 9 * kSecond, sink_);
+  EXPECT_TRUE(sink_.remembered);
+  EXPECT_FALSE(usage_retry(session_, 10 * kSecond, sink_));
+  EXPECT_TRUE(packet(300, 11 * kSecond)) << "traffic starts again before the report is out";
+  sink_.refuses = false;
+  EXPECT_TRUE(usage_retry(session_, 12 * kSecond, sink_));
+  ASSERT_EQ(sink_.events.size(), 2u);
+  EXPECT_EQ(sink_.events[0].triggers, kTriggerTimeThreshold | kTriggerStop);
+  EXPECT_EQ(sink_.events[0].bytes[0], 400u);
+  EXPECT_EQ(sink_.events[0].duration_ns, 9 * kSecond) << "8 up to the stop, and 1";
+  EXPECT_EQ(sink_.events[1].kind, EventKind::Inactivity);
+  EXPECT_EQ(urr.pending, 0u);
+  EXPECT_EQ(sink_.due, 12 * kSecond + kSecond) << "a look, before the next threshold";
+}
+
 }  // namespace
 }  // namespace sluice
