@@ -13,7 +13,7 @@
 namespace sluice {
 namespace {
 
-struct Sink final : EventSink {
+struct Sink : EventSink {
   bool push(const Event& event) noexcept override {
     if (refuses) return false;
     events.push_back(event);
