@@ -132,6 +132,33 @@ TEST_F(SurvivalTest, AnOrderlyStopLeavesTheSame) {
   EXPECT_EQ(last().sequence, 1u);
 }
 
+TEST_F(SurvivalTest, ClocksRunOn) {
+  SessionSpec spec = metered();
+  spec.urrs[0].duration = true;
+  spec.urrs[0].time_quota_ms = spec.urrs[0].period_ms = 3'600'000;
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  traffic(1, 0);
+  const auto clock = [&] { return path_->sessions().view(kSession).account->clocks()[0]; };
+  const UrrClock before = clock();
+  ASSERT_TRUE(before.runs());
+  kill();
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  live();
+  const UrrClock after = clock();
+  // The two offsets to the time since 1970 were read at different moments.
+  EXPECT_NEAR(static_cast<double>(after.running_since), static_cast<double>(before.running_since),
+              1e6);
+  EXPECT_NEAR(static_cast<double>(after.next_period), static_cast<double>(before.next_period), 1e6);
+  EXPECT_EQ(after.quota_left, before.quota_left);
+  EXPECT_EQ(after.seen, before.seen);
+  EXPECT_TRUE(path_->sessions().view(kSession).account->timer.waiting());
+  traffic(1, 0);
+  EXPECT_EQ(remove(kSession), PrepareStatus::Ok);
+  EXPECT_EQ(last().packets[0], 2u);
+  EXPECT_NEAR(static_cast<double>(last().duration_ns),
+              static_cast<double>(Clock::machine().now() - before.running_since), 1e9);
+}
+
 TEST_F(SurvivalTest, EventsComeAgainUntilTheyAreReleased) {
   const SessionSpec spec = metered(100);
   ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
