@@ -190,8 +190,6 @@ unsigned Worker::drain_commands(Nanoseconds now) noexcept {
   return applied;
 }
 
-}
-
 bool Worker::post(Errand& errand) noexcept {
   Errand* none = nullptr;
   // Release: pairs with the acquire in run_errand(), which sees the errand whole.
