@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-
 namespace sluice {
 using namespace record;
 

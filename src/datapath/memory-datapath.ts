@@ -372,4 +372,3 @@ export class MemoryDatapath implements Datapath {
 function eventKey(words: Uint32Array, at: number): string {
   return `${words[at + EventWord.Run]}.${words[at + EventWord.Run + 2]}`;
 }
-
