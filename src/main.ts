@@ -12,6 +12,7 @@ import { packageFolder } from './api/proto-files.js';
 import { ApiServer } from './api/server.js';
 import type { Config, PortConfig } from './base/config/config.js';
 import { isLoopback, type ListenAddress, listenText, parseListen } from './base/config/listen.js';
+import { ownAddresses } from './base/config/own-addresses.js';
 import { SluiceError } from './base/errors.js';
 import { PACKETS_PER_WORKER } from './base/limits.js';
 import { createLog, type Log } from './base/log.js';
@@ -152,6 +153,9 @@ export class UpfNode {
         name: await loadRegionName(store),
         snapshot: path.join(config.store.path, USAGE_FILE),
       },
+      policy: config.policy,
+      reassembly: config.limits.reassembly,
+      ownAddresses: ownAddresses(config),
       ...identity,
     });
     this.#datapath = datapath;

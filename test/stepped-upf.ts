@@ -175,7 +175,7 @@ export class SteppedUpf {
       udpPort: 2152,
       sourcePorts: 1,
       device: '',
-      mtu: 1500,
+      mtu: port.role === 'access' ? 0 : 1500,
       uePools: [],
       masquerade: false,
       file: '',

@@ -33,6 +33,21 @@ bool parse_prefix(const std::string& text, IpPrefix& out) {
   return true;
 }
 
+Status addresses_of(const Napi::Object& from, const char* key, const std::string& path,
+                    std::vector<IpAddress>& out) {
+  Status status = Ok{};
+  for_each(from, key, [&](std::uint32_t i, Napi::Value value) {
+    IpAddress address;
+    const std::string text = value.ToString().Utf8Value();
+    if (!parse_address(text, address)) {
+      status = Error{"\"" + text + "\" is not an IP address",
+                     path + key + "[" + std::to_string(i) + "]"};
+    }
+    out.push_back(address);
+  });
+  return status;
+}
+
 Status port_of(const Napi::Object& from, std::uint32_t index, PortConfig& port) {
   const std::string path = "ports[" + std::to_string(index) + "].";
   port.name = text_of(from, "name");
@@ -41,20 +56,19 @@ Status port_of(const Napi::Object& from, std::uint32_t index, PortConfig& port) 
   port.udp_port = static_cast<std::uint16_t>(number_of(from, "udpPort"));
   port.source_ports = static_cast<unsigned>(number_of(from, "sourcePorts"));
   port.device = text_of(from, "device");
-  port.mtu = static_cast<std::uint16_t>(number_of(from, "mtu"));
+  const auto mtu = static_cast<std::uint16_t>(number_of(from, "mtu"));
+  (port.role == PortRole::Access ? port.outer_mtu : port.mtu) = mtu;
   port.masquerade = flag_of(from, "masquerade");
+  port.decrements_ttl = flag_of(from, "decrementTtl");
+  const Napi::Value clamp = from.Get("clampMss");
+  port.clamp_mss = clamp.IsNumber() ? static_cast<std::uint16_t>(number_of(from, "clampMss"))
+                   : flag_of(from, "clampMss") ? kClampToMtu
+                                               : std::uint16_t{0};
   port.file = text_of(from, "file");
   port.output_file = text_of(from, "outputFile");
   Status status = Ok{};
-  for_each(from, "addresses", [&](std::uint32_t i, Napi::Value value) {
-    IpAddress address;
-    const std::string text = value.ToString().Utf8Value();
-    if (!parse_address(text, address)) {
-      status = Error{"\"" + text + "\" is not an IP address",
-                     path + "addresses[" + std::to_string(i) + "]"};
-    }
-    port.addresses.push_back(address);
-  });
+  if (Status read = addresses_of(from, "addresses", path, port.addresses); !read) status = read;
+  if (Status read = addresses_of(from, "icmpSource", path, port.icmp_sources); !read) status = read;
   for_each(from, "networkInstances", [&](std::uint32_t, Napi::Value value) {
     port.network_instances.push_back(value.ToString().Utf8Value());
   });
@@ -95,6 +109,28 @@ void set_peers(Napi::Env env, const Datapath& datapath, Napi::Object& status) {
   }
   status.Set("peers", peers);
   status.Set("peersTotal", count_to(env, all));
+}
+
+/// Anything but "forward" drops; keys that are missing keep their defaults.
+void set_policy(const Napi::Object& object, DatapathConfig& config) {
+  const Napi::Value value = object.Get("policy");
+  if (value.IsObject()) {
+    const Napi::Object from = value.ToObject();
+    IpPolicy& policy = config.policy;
+    policy.drop_multicast = text_of(from, "multicast") != "forward";
+    policy.drop_martians = text_of(from, "martians") != "forward";
+    policy.drop_own_addresses = text_of(from, "ownAddresses") != "forward";
+    policy.drop_nested_gtpu = text_of(from, "nestedGtpu") != "forward";
+    policy.hairpin = flag_of(from, "hairpin");
+    policy.icmp_errors_per_second =
+        static_cast<std::uint32_t>(number_of(from, "icmpErrorsPerSecond"));
+  }
+  const Napi::Value limits = object.Get("reassembly");
+  if (!limits.IsObject()) return;
+  const Napi::Object from = limits.ToObject();
+  config.reassembly.datagrams = static_cast<unsigned>(number_of(from, "datagrams"));
+  config.reassembly.fragments = static_cast<unsigned>(number_of(from, "fragments"));
+  config.reassembly.timeout = static_cast<Nanoseconds>(number_of(from, "timeoutMs") * 1e6);
 }
 
 }  // namespace
@@ -179,7 +215,11 @@ Result<DatapathConfig> config_of(const Napi::Object& object) {
     if (Status made = port_of(value.ToObject(), i, port); !made) status = made;
     config.ports.push_back(std::move(port));
   });
+  if (Status read = addresses_of(object, "ownAddresses", "", config.own_addresses); !read) {
+    status = read;
+  }
   if (!status) return status.error();
+  set_policy(object, config);
   return config;
 }
 

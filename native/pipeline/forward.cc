@@ -16,7 +16,6 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
   const PdrEntry& pdr = *hit.pdr;
   const Peer& peer = sessions_.peers()[far.peer];
   const PipelinePort& port = ports_[far.port];
-  const unsigned inner = burst.inner_length[i];
   wire::PscFields psc;
   psc.type = far.container;
   psc.qfi = stage::qfi_of(pdr, burst.qfi[i]);
@@ -25,10 +24,16 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
   psc.ppi = static_cast<std::uint8_t>(pdr.ppi - 1);
   const wire::PscFields* container = psc.qfi != 0 ? &psc : nullptr;
   const unsigned gtpu = static_cast<unsigned>(wire::gpdu_bytes(container));
-  const unsigned udp = 8 + gtpu + inner;
   const unsigned ip = peer.is_v6 ? 40 : 20;
+  const unsigned header = ip + 8 + gtpu;
+  if (burst.inner_length[i] + header > port.plain_bytes && (burst.flags[i] & kFits) == 0) {
+    const DropReason reason = leave(burst, i, hit, port.mtu - header);
+    if (reason != DropReason::None) return reason;
+  }
+  const unsigned inner = burst.inner_length[i];
+  const unsigned udp = 8 + gtpu + inner;
   unsigned offset = packet->offset + burst.inner_offset[i];
-  if (__builtin_expect(ip + 8 + gtpu + sizeof(Packet) > offset, 0)) {
+  if (__builtin_expect(header + sizeof(Packet) > offset, 0)) {
     // From one tunnel into another with a longer header: the inner packet makes room.
     if (inner > kPacketBytesMax) return DropReason::MtuExceeded;
     auto* const chunk = reinterpret_cast<std::byte*>(packet);
@@ -55,13 +60,13 @@ DropReason Pipeline::forward_whole(Burst& burst, unsigned i, Hit hit) noexcept {
   burst.inner_offset[i] = 0;
   burst.inner_length[i] = static_cast<std::uint16_t>(is_v6 ? wire::load16(p + 4) + wire::kIpv6Bytes
                                                            : wire::load16(p + 2));
+  burst.flags[i] |= kFits;  // a tunnel packet is not cut up, nor does its UE hear of it
   DropReason reason = DropReason::None;
-  if (hit.far->action == FarAction::WholeToTunnel) {
+  if (hit.far->action == FarAction::WholeToTunnel)
     reason = to_tunnel(burst, i, hit);
-  } else {
+  else
     packet->length = burst.inner_length[i];
-    if (packet->length > ports_[hit.far->port].mtu) reason = DropReason::MtuExceeded;
-  }
+  if (packet->length > ports_[hit.far->port].mtu) reason = DropReason::MtuExceeded;
   if (reason == DropReason::None) emit(hit.far->port, packet);
   return reason;
 }

@@ -43,12 +43,13 @@ inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
   const Peer& peer = peers_[far.peer];
   const unsigned qfi = stage::qfi_of(pdr, burst.qfi[i]);
   const unsigned offset = packet->offset + burst.inner_offset[i];
-  if (__builtin_expect(
-          peer.is_v6 || pdr.ppi != 0 || qfi == 0 || offset < sizeof(Packet) + kPlainOuterBytes,
-          0)) {
+  const PipelinePort& port = ports_[far.port];
+  if (__builtin_expect(peer.is_v6 || pdr.ppi != 0 || qfi == 0 ||
+                           offset < sizeof(Packet) + kPlainOuterBytes ||
+                           hit.length + kPlainOuterBytes > port.plain_bytes,
+                       0)) {
     return to_tunnel(burst, i, hit);
   }
-  const PipelinePort& port = ports_[far.port];
   const unsigned source_port =
       port.source_ports[stage::flow_hash(burst.operand[i]) & port.source_port_mask];
   const unsigned container = far.container == wire::kPscUplink
@@ -81,9 +82,13 @@ inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
     const DropReason reason = to_plain_tunnel(burst, i, hit);
     if (__builtin_expect(reason != DropReason::None, 0)) return reason;
   } else if (__builtin_expect(far.action == FarAction::ToCore, 1)) {
-    packet->offset = static_cast<std::uint16_t>(packet->offset + burst.inner_offset[i]);
-    packet->length = static_cast<std::uint16_t>(hit.length);
-    if (__builtin_expect(hit.length > ports_[far.port].mtu, 0)) return DropReason::MtuExceeded;
+    if (__builtin_expect(hit.length > ports_[far.port].plain_bytes, 0)) {
+      const DropReason reason = to_core(burst, i, hit);
+      if (reason != DropReason::None) return reason;
+    } else {
+      packet->offset = static_cast<std::uint16_t>(packet->offset + burst.inner_offset[i]);
+      packet->length = static_cast<std::uint16_t>(hit.length);
+    }
   } else {
     return forward_rarely(burst, i, hit);
   }

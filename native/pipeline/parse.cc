@@ -120,7 +120,8 @@ template <bool kUplink>
                                                    unsigned qfi) noexcept {
   if (__builtin_expect(n < 24, 0)) return false;
   const unsigned total = wire::load16(inner + 2);
-  const unsigned odd = (wire::load8(inner) ^ 0x45u) | (wire::load16(inner + 6) & 0x3fffu);
+  const unsigned odd = (wire::load8(inner) ^ 0x45u) | (wire::load16(inner + 6) & 0x3fffu) |
+                       (wire::load8(inner + 8) == 0 ? 1u : 0u);  // TTL
   if (__builtin_expect((odd != 0) | (total - 24 > n - 24), 0)) return false;
   Operand& operand = burst.operand[i];
   operand_of<kUplink>(inner, operand);
@@ -142,6 +143,7 @@ DropReason Pipeline::set_inner(Burst& burst, unsigned i, bool uplink) noexcept {
   wire::InnerPacket parsed;
   const DropReason reason = wire::parse_inner(inner, burst.inner_length[i], parsed);
   if (reason != DropReason::None) return reason;
+  if (wire::load8(inner + (parsed.version == 6 ? 7 : 8)) == 0) return DropReason::TtlExceeded;
   burst.inner_length[i] = static_cast<std::uint16_t>(parsed.total_length);
   if (parsed.version == 6) burst.flags[i] |= kInnerV6;
   if (!parsed.has_ports) burst.flags[i] |= kInnerNoPorts;
@@ -149,9 +151,10 @@ DropReason Pipeline::set_inner(Burst& burst, unsigned i, bool uplink) noexcept {
   const auto& local = uplink ? parsed.source : parsed.destination;
   const unsigned source_port = parsed.has_ports ? parsed.source_port : 0;
   const unsigned destination_port = parsed.has_ports ? parsed.destination_port : 0;
-  set_operand(burst.operand[i], parsed.version == 4 ? halves(remote[0], local[0]) : 0,
-              parsed.protocol, uplink ? destination_port : source_port,
-              uplink ? source_port : destination_port, burst.qfi[i]);
+  // Of IPv6 addresses the first words are there, for the spreading of flows and the sieve.
+  set_operand(burst.operand[i], halves(remote[0], local[0]), parsed.protocol,
+              uplink ? destination_port : source_port, uplink ? source_port : destination_port,
+              burst.qfi[i]);
   return DropReason::None;
 }
 
@@ -228,6 +231,7 @@ DropReason Pipeline::parse_outer_slow(Burst& burst, unsigned i) noexcept {
   std::uint32_t to[4] = {};
   std::size_t upper = 0, end = 0;
   const bool is_v6 = wire::load8(p) >> 4 == 6;
+  bool is_fragment = false;
   wire::Ipv4Header v4{};
   if (is_v6) {
     wire::Ipv6Header v6{};
@@ -235,8 +239,8 @@ DropReason Pipeline::parse_outer_slow(Burst& burst, unsigned i) noexcept {
     DropReason reason = wire::parse_ipv6(p, n, v6);
     if (reason == DropReason::None) reason = wire::walk_ipv6(p, v6.total_length, walk);
     if (reason != DropReason::None) return reason;
-    if (walk.is_fragment) return DropReason::OuterFragment;
     if (walk.protocol != wire::kProtocolUdp) return DropReason::NotGtpu;
+    is_fragment = walk.is_fragment;
     upper = walk.offset;
     end = v6.total_length;
     for (unsigned w = 0; w < 4; ++w) to[w] = wire::load32(p + 24 + 4 * w);
@@ -244,8 +248,8 @@ DropReason Pipeline::parse_outer_slow(Burst& burst, unsigned i) noexcept {
     if (const auto reason = wire::parse_ipv4(p, n, v4); reason != DropReason::None) return reason;
     if (!checked && !wire::ipv4_checksum_good(p, v4.header_length))
       return DropReason::BadIpChecksum;
-    if (v4.is_fragment) return DropReason::OuterFragment;
     if (v4.protocol != wire::kProtocolUdp) return DropReason::NotGtpu;
+    is_fragment = v4.is_fragment;
     upper = v4.header_length;
     end = v4.total_length;
     to[0] = v4.destination;
@@ -259,6 +263,7 @@ DropReason Pipeline::parse_outer_slow(Burst& burst, unsigned i) noexcept {
     }
   }
   if (local == network_.locals.size()) return DropReason::NotForUs;
+  if (is_fragment) return reassemble(burst, i);
   wire::UdpHeader udp{};
   if (const auto reason = wire::parse_udp(p + upper, end - upper, udp);
       reason != DropReason::None) {

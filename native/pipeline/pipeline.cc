@@ -27,11 +27,18 @@ Pipeline::Pipeline(const PipelineConfig& config)
       bucket_owner_(config.bucket_owner),
       worker_(config.worker),
       workers_(config.workers),
+      sieve_(config.sessions->sieve()),
       network_(*config.network),
+      policy_(config.policy),
+      reassembler_(config.reassembly),
       bursts_(new Burst[3]),
       answers_(config.answers_per_second, config.answers_from),
       handoffs_(new PacketList[config.workers]) {
   for (std::size_t i = 0; i < config.ports.size(); ++i) ports_[i] = config.ports[i];
+  for (std::uint8_t port = 0; port < kPortsMax; ++port) {
+    hairpins_[port].action = FarAction::ToUe;
+    hairpins_[port].port = port;
+  }
   for (const LocalAddress& local : network_.locals) {
     local_ipv4_[local_count_++] = local.is_v6 ? 0 : local.words[0];
   }
@@ -98,6 +105,9 @@ void Pipeline::reenter(std::uint8_t port, Packet* packet) noexcept {
 
 void Pipeline::reenter_waiting(Nanoseconds now) noexcept {
   now_ = now;
+  if (__builtin_expect(now >= reassembler_.next_expiry(), 0)) {
+    expire_fragments(now, DropReason::ReassemblyTimeout);
+  }
   // What these put aside again has no second turn, so the list only empties.
   for (unsigned done = 0; done < reentries_.count;) {
     const unsigned n = std::min(reentries_.count - done, kBurstMax);
@@ -161,6 +171,16 @@ template <bool kAccess>
   Hit hit;
   DropReason verdict = match<kAccess>(burst, i, hit);
   if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
+  const Direction direction = kAccess ? burst.direction[i] : Direction::Downlink;
+  if (__builtin_expect(
+          sieve_.wants_look(burst.operand[i].lanes[kRemoteHigh] >> 8,
+                            (burst.flags[i] & kInnerV6) != 0, static_cast<unsigned>(direction)),
+          0)) {
+    Hit looked_at = hit;  // a copy, as in match()
+    verdict = look_closer(burst, i, looked_at);
+    if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
+    hit.far = looked_at.far;
+  }
   if (__builtin_expect(hit.flow->state.flags & kFlowSlow, 0)) {
     verdict = hold(burst, i, hit);
     if (verdict != DropReason::None) return verdict;
@@ -179,6 +199,8 @@ DropReason Pipeline::forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept 
       return forward_whole(burst, i, hit);
     case FarAction::Duplicate:
       return forward_copies(burst, i, hit);
+    case FarAction::ToUe:
+      return turn_round(burst, i, hit);
     case FarAction::Buffer:
       return DropReason::FarBuffer;
     case FarAction::NoTunnel:

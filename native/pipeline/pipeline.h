@@ -11,8 +11,11 @@
 #include "pipeline/hold/hold_table.h"
 #include "pipeline/path/path_prober.h"
 #include "pipeline/signal/answer.h"
+#include "pipeline/ip/ip_address.h"
+#include "pipeline/ip/reassembler.h"
 #include "pipeline/traffic_sampler.h"
 #include "session/sessions.h"
+#include "wire/icmp.h"
 
 namespace sluice {
 
@@ -22,12 +25,19 @@ inline constexpr unsigned kWorkersMax = 64;
 struct alignas(kCacheLine) PipelinePort {
   bool is_access = false;
   bool fills_udp_checksum = false;  ///< the driver or kernel computes the outer checksum
-  std::uint16_t mtu = 1500;         ///< of a core port
+  bool decrements_ttl = false;
+  /// Largest packet that leaves without a closer look; 0: all want one.
+  std::uint16_t plain_bytes = 1500;
+  std::uint16_t mtu = 1500;          ///< access: of the outer packet
+  std::uint16_t mss4 = 0, mss6 = 0;  ///< SYNs are lowered to, 0: left alone
   std::uint16_t udp_port = 2152;
   std::uint16_t source_ports[16] = {2152};
   std::uint16_t source_port_mask = 0;
   /// Local addresses of an access port: their bits, and the IPv4 ones to compare with.
   std::uint16_t local_mask = 0;
+  // Core: what ICMP errors come from, in network order.
+  bool has_icmp_source4 = false, has_icmp_source6 = false;
+  std::uint8_t icmp_source4[4] = {}, icmp_source6[16] = {};
 };
 
 /// Packets on their way out of one port, or over to one worker.
@@ -37,10 +47,14 @@ struct PacketList {
   unsigned count = 0;
 };
 
-/// An address out of a UE's packet; words as in a record.
-struct UeAddress {
-  std::uint32_t words[4] = {};
-  bool is_v6 = false;
+/// What becomes of packets that have no business on N6, and what Sluice says about others.
+struct IpPolicy {
+  bool drop_multicast = true;
+  bool drop_martians = true;
+  bool drop_own_addresses = true;
+  bool drop_nested_gtpu = true;
+  bool hairpin = true;  ///< packets between UEs of an instance turn round here
+  std::uint32_t icmp_errors_per_second = 1000;  ///< of a worker; 0: none
 };
 
 /// GTP-U messages other than G-PDUs and Echo.
@@ -74,6 +88,8 @@ struct PipelineConfig {
   PathProber* prober = nullptr;       ///< of the one worker that asks peers
   unsigned answers_per_second = 100;  ///< Error Indications and the like, of this worker
   Nanoseconds answers_from = 0;       ///< not before this time
+  IpPolicy policy;
+  ReassemblyLimits reassembly;
 };
 
 class Pipeline {
@@ -91,6 +107,8 @@ class Pipeline {
   void reenter(std::uint8_t port, Packet* packet) noexcept;
   /// Lets in what was put aside. Once a loop, and by flush().
   void reenter_waiting(Nanoseconds now) noexcept;
+  /// Drops what waits for the rest of its packet, where that is due by `now`.
+  void expire_fragments(Nanoseconds now, DropReason reason) noexcept;
   /// Finishes what is inside, also what enters again by that.
   void flush() noexcept;
   bool idle() const noexcept { return inside_ == 0; }
@@ -163,6 +181,18 @@ class Pipeline {
   DropReason to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept;
   DropReason forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept;
   DropReason forward_whole(Burst& burst, unsigned i, Hit hit) noexcept;
+  // ip/unusual.cc
+  DropReason look_closer(Burst& burst, unsigned i, Hit& hit) noexcept;
+  DropReason to_own_address(const Burst& burst, unsigned i, const UeAddress& to) noexcept;
+  DropReason turn_round(Burst& burst, unsigned i, Hit hit) noexcept;
+  // ip/leave.cc
+  DropReason leave(Burst& burst, unsigned i, const Hit& hit, unsigned room) noexcept;
+  DropReason leave_in_pieces(Burst& burst, unsigned i, const Hit& hit, unsigned room) noexcept;
+  DropReason to_core(Burst& burst, unsigned i, Hit hit) noexcept;
+  void send_error(const Burst& burst, unsigned i, wire::IcmpError error, std::uint8_t core,
+                  unsigned mtu) noexcept;
+  // ip/reassemble.cc
+  DropReason reassemble(Burst& burst, unsigned i) noexcept;
   // ip/ue_side.cc
   DropReason match_other_source(Burst& burst, unsigned i, Hit& hit) noexcept;
   bool find_route(const Burst& burst, unsigned i, SessionIndex& session) noexcept;
@@ -236,8 +266,14 @@ class Pipeline {
   const unsigned workers_;
   std::uint32_t local_ipv4_[kLocalAddressesMax] = {};
   unsigned local_count_ = 0;
+  const AddressSieve& sieve_;
   const NetworkMap& network_;
   std::array<PipelinePort, kPortsMax> ports_;
+  IpPolicy policy_;
+  FarEntry hairpins_[kPortsMax] = {};  ///< stands for the FAR when a packet turns round
+  Reassembler reassembler_;
+  Nanoseconds errors_since_ = 0;
+  std::uint32_t errors_sent_ = 0;  ///< in the second since then
 
   // Bursts between the stages: parsed, and (core) looked up. A third one takes the next.
   std::unique_ptr<Burst[]> bursts_;

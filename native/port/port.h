@@ -34,6 +34,8 @@ struct IpPrefix {
   std::uint8_t length = 0;
 };
 
+inline constexpr std::uint16_t kClampToMtu = 0xffff;
+
 struct PortConfig {
   std::string name;
   std::string driver;  ///< "memory", "pcap", "socket", "tun"
@@ -43,7 +45,11 @@ struct PortConfig {
   std::uint16_t udp_port = 2152;
   unsigned source_ports = 4;  ///< socket: how many source ports flows are spread over; power of two
   std::string device;         ///< tun: interface name
-  std::uint16_t mtu = 1500;
+  std::uint16_t mtu = 1500;   ///< core
+  std::uint16_t outer_mtu = 0;  ///< access: of an outer packet; 0: no limit
+  bool decrements_ttl = false;
+  std::uint16_t clamp_mss = 0;          ///< 0: no; kClampToMtu: what the MTU leaves
+  std::vector<IpAddress> icmp_sources;  ///< core: at most one a family; else chosen
   std::vector<IpPrefix> ue_pools;
   bool masquerade = false;
   std::string file;         ///< pcap: capture to read, empty: none

@@ -69,7 +69,8 @@ enum class FarAction : std::uint8_t {
   // With the outer header that it came in (OUTER_HEADER_REMOVAL_NONE).
   WholeToCore = 5,
   WholeToTunnel = 6,
-  Duplicate = 7  ///< the entry behind it is the packet's own, those behind that are its copies'
+  Duplicate = 7,  ///< the entry behind it is the packet's own, those behind that are its copies'
+  ToUe = 8        ///< never compiled: the pipeline's own, for a packet that turns round
 };
 
 struct FarEntry {

@@ -92,18 +92,41 @@ std::uint32_t Sessions::direct_teid(const RecordReader& record,
   return 0;
 }
 
+namespace {
+/// A UE address or framed route as a prefix, for the sieve.
+Route prefix_of(const TableKey& key) noexcept {
+  switch (key.kind) {
+    case TableKey::Kind::Ipv4:
+      return {{static_cast<std::uint32_t>(key.key), 0, 0, 0}, 32, false, 0};
+    case TableKey::Kind::Ipv6:
+      return {
+          {static_cast<std::uint32_t>(key.key >> 32), static_cast<std::uint32_t>(key.key), 0, 0},
+          64,
+          true,
+          0};
+    default:
+      return key.route;
+  }
+}
+}  // namespace
+
 bool Sessions::insert_key(const TableKey& key, SessionIndex session) {
+  bool inserted = false;
   switch (key.kind) {
     case TableKey::Kind::Teid:
       return teids_.insert(key.key, key.qualifier, session);
     case TableKey::Kind::Ipv4:
-      return ipv4_.insert(key.key, key.qualifier, session);
+      inserted = ipv4_.insert(key.key, key.qualifier, session);
+      break;
     case TableKey::Kind::Ipv6:
-      return ipv6_.insert(key.key, key.qualifier, session);
+      inserted = ipv6_.insert(key.key, key.qualifier, session);
+      break;
     case TableKey::Kind::Route:
-      return routes_.insert(key.route, key.qualifier, session);
+      inserted = routes_.insert(key.route, key.qualifier, session);
+      break;
   }
-  return false;
+  if (inserted) sieve_.add_ue(prefix_of(key));
+  return inserted;
 }
 
 bool Sessions::find_key(const TableKey& key, SessionIndex& session) const {
@@ -132,6 +155,7 @@ bool Sessions::find_key(const TableKey& key, SessionIndex& session) const {
 }
 
 void Sessions::erase_key(const TableKey& key) {
+  if (key.kind != TableKey::Kind::Teid) sieve_.remove_ue(prefix_of(key));
   switch (key.kind) {
     case TableKey::Kind::Teid:
       teids_.erase(key.key, key.qualifier);

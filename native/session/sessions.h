@@ -7,6 +7,7 @@
 
 #include "memory/region.h"
 #include "session/compile/compiler.h"
+#include "session/table/address_sieve.h"
 #include "session/table/address_table.h"
 #include "session/table/remote_table.h"
 #include "session/table/remote_tunnels.h"
@@ -89,6 +90,9 @@ class Sessions {
   const Ipv4Table& ipv4() const noexcept { return ipv4_; }
   const WideTable& ipv6() const noexcept { return ipv6_; }
   const RouteTable& routes() const noexcept { return routes_; }
+  const AddressSieve& sieve() const noexcept { return sieve_; }
+  /// Control thread, before the first session.
+  AddressSieve& sieve() noexcept { return sieve_; }
   const Peer* peers() const noexcept { return peers_.data(); }
   template <typename T>
   const T* rule(ArenaRef ref) const noexcept {
@@ -143,6 +147,7 @@ class Sessions {
   WideTable ipv6_;
   RouteTable routes_;
   RemoteTable remotes_;
+  AddressSieve sieve_;
   PeerTable peers_;
   Path* paths_;
   FilterSets filter_sets_;

@@ -8,6 +8,7 @@
 
 #include "port/pcap_port.h"
 #include "wire/bytes.h"
+#include "worker/port_rules.h"
 
 namespace sluice {
 namespace {
@@ -80,6 +81,10 @@ Status Datapath::make_network() {
       network_.locals.push_back(local_address(address, index));
     }
   }
+  network_.owns = network_.locals;
+  for (const IpAddress& address : config_.own_addresses) {
+    network_.owns.push_back(local_address(address, kNoPort));
+  }
   return Ok{};
 }
 
@@ -119,6 +124,10 @@ Status Datapath::make_memory() {
   auto sessions = Sessions::create(*region_, config_.sessions, network_);
   if (!sessions) return sessions.error();
   sessions_ = std::move(sessions).value();
+  sessions_->sieve().look_for_ues(config_.policy.hairpin);
+  for (const LocalAddress& own : network_.owns) {
+    sessions_->sieve().add_own(own.words[0] >> 24, own.is_v6);
+  }
   return Ok{};
 }
 
@@ -138,7 +147,7 @@ Status Datapath::open_ports() {
     PipelinePort row;
     row.is_access = config.role == PortRole::Access;
     row.fills_udp_checksum = config.driver == "socket";
-    row.mtu = config.mtu;
+    set_ip_rules(config, row);
     row.udp_port = config.udp_port;
     row.source_ports[0] = config.udp_port;
     const auto sources = ports_[i]->source_ports();
@@ -152,6 +161,12 @@ Status Datapath::open_ports() {
     }
     pipeline_ports_.push_back(row);
   }
+  // What one port has to look at passes another one too.
+  bool looks = false;
+  for (const PipelinePort& row : pipeline_ports_) {
+    looks |= row.decrements_ttl || row.mss4 != 0;
+  }
+  for (PipelinePort& row : pipeline_ports_) row.plain_bytes = looks ? 0 : row.mtu;
   return Ok{};
 }
 
@@ -177,6 +192,8 @@ Status Datapath::make_workers() {
     config.pipeline.network = &network_;
     config.pipeline.ports = pipeline_ports_;
     config.pipeline.bucket_owner = bucket_owner_.data();
+    config.pipeline.policy = config_.policy;
+    config.pipeline.reassembly = config_.reassembly;
     config.pipeline.pool = &pool_->cache(w);
     auto holds =
         HoldTable::create(*region_, *pool_, {w * held_share(), held_share(), config_.held_max});

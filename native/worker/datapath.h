@@ -34,6 +34,9 @@ struct DatapathConfig {
   SessionsConfig sessions;
   std::vector<PortConfig> ports;
   SurvivalConfig survival;
+  IpPolicy policy;
+  ReassemblyLimits reassembly;
+  std::vector<IpAddress> own_addresses;  ///< of the UPF, beside those of access ports
   /// Called on a worker's thread when poll() has something and was armed.
   std::function<void()> wake = [] {};
 };

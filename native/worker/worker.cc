@@ -253,6 +253,7 @@ void Worker::discard() noexcept {
   pipeline_.flush();
   transmit();
   pipeline_.discard_held();
+  pipeline_.expire_fragments(kNever, DropReason::Stopping);
   for (PacketRing* ring : incoming_) {
     for (unsigned n; (n = ring->dequeue_burst(rx_, kRxBurst)) != 0;) {
       pipeline_.drop(rx_, n, DropReason::Stopping);

@@ -130,7 +130,13 @@ export interface DatapathPortConfig {
   readonly udpPort: number;
   readonly sourcePorts: number;
   readonly device: string;
+  /** Access: of the outer packet, 0: no limit. */
   readonly mtu: number;
+  /** MSS of SYNs is lowered to this; true: to what the MTU leaves. */
+  readonly clampMss?: boolean | number;
+  readonly decrementTtl?: boolean;
+  /** What ICMP errors come from, at most one address of each family. */
+  readonly icmpSource?: readonly string[];
   /** CIDR texts */
   readonly uePools: readonly string[];
   readonly masquerade: boolean;
@@ -182,6 +188,28 @@ export interface DatapathConfig {
     /** Path in the data folder: usage between two runs. */
     readonly snapshot: string;
   };
+  /** What packets without business on N6 meet; absent: dropped, and UEs reach each other. */
+  readonly policy?: IpPolicy;
+  /** Outer fragments; absent: the native defaults. */
+  readonly reassembly?: ReassemblyLimits;
+  /** Addresses of the UPF beside those of its access ports. */
+  readonly ownAddresses?: readonly string[];
+}
+export interface IpPolicy {
+  readonly multicast: 'drop' | 'forward';
+  readonly martians: 'drop' | 'forward';
+  readonly ownAddresses: 'drop' | 'forward';
+  readonly nestedGtpu: 'drop' | 'forward';
+  readonly hairpin: boolean;
+  /** Of a worker. */
+  readonly icmpErrorsPerSecond: number;
+}
+export interface ReassemblyLimits {
+  /** At a time; 0: fragments are dropped. */
+  readonly datagrams: number;
+  /** Of one datagram. */
+  readonly fragments: number;
+  readonly timeoutMs: number;
 }
 
 export interface DatapathPortStatus {

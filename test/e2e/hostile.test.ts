@@ -50,6 +50,8 @@ const EXPECTED: Readonly<Record<string, string>> = {
   'unknown-message': 'gtpu_message_type',
   'forged-error-indication': 'error_indication_forged',
   echo: 'gtpu_echo',
+  'gtp-in-gtp': 'nested_gtpu',
+  'to-upf-itself': 'own_address',
 };
 /** What the kernel drops before any socket sees it. */
 const NEVER_ARRIVES = ['lone-fragment', 'bad-udp-checksum'];
@@ -88,7 +90,7 @@ describe('hostile datagrams', () => {
     const names = (await sender.printed(/^good,.*$/m))[0].split(',');
     const known = [...Object.keys(EXPECTED), ...NEVER_ARRIVES];
     expect(names.filter((name) => !known.includes(name)).sort()).toEqual(
-      ['garbage', 'gtp-in-gtp', 'to-upf-itself'].sort(),
+      ['garbage'],
     );
   });
 
@@ -112,20 +114,6 @@ describe('hostile datagrams', () => {
     const account = await attack('garbage', COPIES);
     const dropped = Object.values(account.dropped).reduce((sum, count) => sum + count, 0);
     expect(dropped).toBe(COPIES);
-  });
-
-  it.each(['gtp-in-gtp', 'to-upf-itself'])('%s: never loops and loses nothing', async (name) => {
-    const before = await upf.receivedOnN3();
-    sender.child.stdin?.write(`${name}\n`);
-    await sender.printed(new RegExp(`^sent ${name}$`, 'm'));
-    const settled = async () => {
-      const first = await upf.receivedOnN3();
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      return first === (await upf.receivedOnN3()) && first - before >= COPIES;
-    };
-    await expect.poll(settled, { timeout: 5000 }).toBe(true);
-    // A tunnel in a tunnel may be opened once more, not more often.
-    expect((await upf.receivedOnN3()) - before).toBeLessThanOrEqual(2 * COPIES);
   });
 
   it('leave a session that still works', async () => {

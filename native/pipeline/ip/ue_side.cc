@@ -12,21 +12,6 @@ namespace {
 
 constexpr std::uint16_t kDhcpv6Server = 547;
 
-/// Address at an offset of the packet's IP header.
-UeAddress load_address(const std::byte* inner, bool is_v6, bool source) noexcept {
-  UeAddress address{{}, is_v6};
-  const unsigned at = is_v6 ? (source ? 8 : 24) : (source ? 12 : 16);
-  for (unsigned i = 0; i < (is_v6 ? 4u : 1u); ++i) {
-    address.words[i] = wire::load32(inner + at + 4 * i);
-  }
-  return address;
-}
-
-UeAddress address_of(const Burst& burst, unsigned i, bool source) noexcept {
-  return load_address(burst.packets[i]->data() + burst.inner_offset[i],
-                      (burst.flags[i] & kInnerV6) != 0, source);
-}
-
 }  // namespace
 
 /// The session with the longest framed route to a packet from N6.
@@ -52,7 +37,7 @@ bool Pipeline::has_address(const Burst& burst, unsigned i, const UeAddress& addr
 /// to send from them: ICMPv6 (router solicitations, neighbours, MLD) and DHCPv6.
 bool Pipeline::may_send(const Burst& burst, unsigned i) noexcept {
   const UeAddress source = address_of(burst, i, true);
-  if (source.is_v6 && source.words[0] >> 22 == 0xfe80 >> 6) {
+  if (is_link_local(source)) {
     const auto& lanes = burst.operand[i].lanes;
     return burst.flow[i]->state.ue_prefix != 0 &&
            (lanes[kProtocol] == wire::kProtocolIcmpv6 ||
@@ -64,7 +49,12 @@ bool Pipeline::may_send(const Burst& burst, unsigned i) noexcept {
 /// An uplink packet from another address than the UE's.
 DropReason Pipeline::match_other_source(Burst& burst, unsigned i, Hit& hit) noexcept {
   const ArenaRef filters = burst.filter_set[i];
-  if (may_send(burst, i)) return match_rules(burst, i, hit, filters, true);
+  if (may_send(burst, i)) {
+    const DropReason reason = match_rules(burst, i, hit, filters, true);
+    // Link-local packets stay on their link: to the control plane function, never to N6.
+    const bool leaves = reason == DropReason::None && hit.far->action == FarAction::ToCore;
+    return leaves && is_link_local(address_of(burst, i, true)) ? DropReason::Martian : reason;
+  }
   // Indirect forwarding: what the old gNB sends back was meant for the UE, and goes on to it.
   if (!is_for_ue(burst, i)) return DropReason::SpoofedSource;
   const DropReason reason = match_rules(burst, i, hit, filters, true);

@@ -37,6 +37,8 @@ struct PortNames {
 struct NetworkMap {
   std::vector<PortNames> ports;
   std::vector<LocalAddress> locals;
+  /// Addresses of the UPF itself: the local ones, and with kNoPort those of its other services.
+  std::vector<LocalAddress> owns;
 
   /// Ports of one role that carry an instance (empty: any), bit n is port n.
   std::uint8_t mask(bool access, std::string_view instance) const {

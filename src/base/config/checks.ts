@@ -20,6 +20,8 @@ const ROLE_OF_KEY: { readonly [K in keyof PortConfig]?: PortConfig['role'] } = {
   advertise: 'access',
   udpPort: 'access',
   uePools: 'core',
+  decrementTtl: 'core',
+  icmpSource: 'core',
 };
 
 /** Whether the key says anything about this port. */
@@ -78,6 +80,16 @@ function checkPort(port: PortConfig, index: number, complain: Complain): void {
   }
   if (port.role === 'access' && port.addresses.length === 0) {
     complain(at, 'needs addresses: an access port has at least one IP address');
+  }
+  if (port.role === 'core' && port.mtu === 0) {
+    complain([...at, 'mtu'], 'must be from 1280 to 65535 on a core port');
+  }
+  if (port.clampMss === true && port.mtu === 0) {
+    complain([...at, 'clampMss'], "needs the port's mtu; give it, or clampMss a number of bytes");
+  }
+  const families = port.icmpSource.map((address) => isIP(address));
+  if (new Set(families).size !== families.length) {
+    complain([...at, 'icmpSource'], 'must have at most one address of each family');
   }
   checkAddresses(port, index, complain);
   if (port.networkInstances.includes('*') && port.networkInstances.length > 1) {

@@ -25,11 +25,11 @@ const core = '{ name: n6, driver: memory, role: core }';
 const bad: readonly (readonly [string, string])[] = [
   [
     'apii: { listen: 127.0.0.1:1 }',
-    'bad.yaml:1:1: apii: unknown key; did you mean api? allowed here: node, n4, api, http, store, workers, limits, gtpu, ports',
+    'bad.yaml:1:1: apii: unknown key; did you mean api? allowed here: node, n4, api, http, store, workers, limits, gtpu, policy, ports',
   ],
   [
     'zebra: 1',
-    'bad.yaml:1:1: zebra: unknown key; allowed here: node, n4, api, http, store, workers, limits, gtpu, ports',
+    'bad.yaml:1:1: zebra: unknown key; allowed here: node, n4, api, http, store, workers, limits, gtpu, policy, ports',
   ],
   [
     'store:\n  durabilty: sync',
@@ -94,7 +94,7 @@ const bad: readonly (readonly [string, string])[] = [
   ],
   [
     '- 1',
-    'bad.yaml:1:1: must be a mapping with the keys node, n4, api, http, store, workers, limits, gtpu, ports, not [1]',
+    'bad.yaml:1:1: must be a mapping with the keys node, n4, api, http, store, workers, limits, gtpu, policy, ports, not [1]',
   ],
   ['ports: []', 'bad.yaml:1:8: ports: must have at least one port, not []'],
   [
@@ -215,13 +215,27 @@ describe('a good configuration', () => {
       http: { listen: '127.0.0.1:9090' },
       store: { kind: 'embedded', path: path.join(folder, 'data'), durability: 'async' },
       workers: { count: 1, cores: 'auto', hugepages: 'auto', poll: 'auto' },
-      limits: { sessions: 1_000_000, rulesPerSession: 64, heldPackets: 65_536, heldSeconds: 60 },
+      limits: {
+        sessions: 1_000_000,
+        rulesPerSession: 64,
+        heldPackets: 65_536,
+        heldSeconds: 60,
+        reassembly: { datagrams: 64, fragments: 16, timeoutMs: 1000 },
+      },
       gtpu: {
         echoIntervalSeconds: 60,
         echoTimeoutSeconds: 3,
         echoTries: 3,
         errorIndicationsPerSecond: 100,
         errorIndicationsQuietSeconds: 11,
+      },
+      policy: {
+        multicast: 'drop',
+        martians: 'drop',
+        ownAddresses: 'drop',
+        nestedGtpu: 'drop',
+        hairpin: true,
+        icmpErrorsPerSecond: 1000,
       },
       ports: [
         {
@@ -233,7 +247,8 @@ describe('a good configuration', () => {
           networkInstances: ['*'],
           udpPort: 2152,
           sourcePorts: 4,
-          mtu: 1500,
+          mtu: 0,
+          clampMss: false,
         },
         {
           name: 'n6',
@@ -243,6 +258,9 @@ describe('a good configuration', () => {
           networkInstances: ['internet'],
           device: 'sluice0',
           mtu: 1500,
+          clampMss: false,
+          decrementTtl: false,
+          icmpSource: [],
           uePools: ['10.60.0.0/16', 'fd00:60::/40'],
           masquerade: false,
         },

@@ -36,8 +36,17 @@ const device = text(`1 to ${DEVICE_NAME_MAX} characters without space or /`, (va
 const coreList = z.union([z.literal('auto'), list(whole(0, 4095), 'core numbers').min(1)], {
   error: 'must be auto or a list of core numbers such as [2, 3]',
 });
+const verdict = oneOf(['drop', 'forward']).default('drop');
+const MTU_FORMS = 'must be a whole number from 1280 to 65535, or 0 for no limit (access ports)';
+const mtu = z
+  .int({ error: MTU_FORMS })
+  .refine((value) => value === 0 || (value >= 1280 && value <= 65_535), { error: MTU_FORMS });
+const clampMss = z.union([flag(), whole(536, 65_495)], {
+  error: 'must be true, false or a whole number from 536 to 65495',
+});
 const sourcePorts = z.literal([1, 2, 4, 8, 16], { error: 'must be a power of two from 1 to 16' });
 
+/** A core port's MTU is that of its link; an access port has none unless told. */
 const port = section({
   name: portName,
   driver: oneOf(['memory', 'pcap', 'socket', 'tun']),
@@ -52,12 +61,15 @@ const port = section({
   udpPort: whole(1, 65_535).default(2152),
   sourcePorts: sourcePorts.default(4),
   device: device.default('sluice0'),
-  mtu: whole(1280, 65_535).default(1500),
+  mtu: mtu.optional(),
+  clampMss: clampMss.default(false),
+  decrementTtl: flag().default(false),
+  icmpSource: list(address, 'IP addresses').default([]),
   uePools: list(pool, 'IP prefixes').default([]),
   masquerade: flag().default(false),
   file: fileName.default(''),
   outputFile: fileName.default(''),
-});
+}).transform((keys) => ({ ...keys, mtu: keys.mtu ?? (keys.role === 'core' ? 1500 : 0) }));
 
 const tls = section({ cert: fileName, key: fileName, clientCa: fileName.optional() });
 
@@ -105,6 +117,11 @@ export const schema = section({
     rulesPerSession: whole(1, RULES_PER_SESSION_MAX).default(64),
     heldPackets: whole(0, HELD_PACKETS_MAX).default(65_536),
     heldSeconds: whole(1, 3600).default(60),
+    reassembly: section({
+      datagrams: whole(0, 1024).default(64),
+      fragments: whole(2, 64).default(16),
+      timeoutMs: whole(100, 60_000).default(1000),
+    }).prefault({}),
   }).prefault({}),
   gtpu: section({
     echoIntervalSeconds: whole(0, 3600).default(60),
@@ -112,6 +129,14 @@ export const schema = section({
     echoTries: whole(1, 10).default(3),
     errorIndicationsPerSecond: whole(0, 1_000_000).default(100),
     errorIndicationsQuietSeconds: whole(0, 3600).default(11),
+  }).prefault({}),
+  policy: section({
+    multicast: verdict,
+    martians: verdict,
+    ownAddresses: verdict,
+    nestedGtpu: verdict,
+    hairpin: flag().default(true),
+    icmpErrorsPerSecond: whole(0, 1_000_000).default(1000),
   }).prefault({}),
   ports: list(port, 'ports')
     .min(1, { error: 'must have at least one port' })

@@ -142,7 +142,7 @@ function portOf(
     udpPort: 2152,
     sourcePorts: 1,
     device: '',
-    mtu: 1500,
+    mtu: role === 'core' ? 1500 : 0,
     uePools: [],
     masquerade: false,
     file,
