@@ -44,7 +44,6 @@ TEST_F(DatapathTest, HostilePacketsHaveTheirReason) {
   expect_drop(0, with(10, 0x11), DropReason::BadIpChecksum);
   expect_drop(0, with(0, 0x55), DropReason::BadIpVersion);
   expect_drop(0, with(0, 0x44), DropReason::BadIpHeader);
-  expect_drop(0, fixed(with(6, 0x20)), DropReason::OuterFragment);
   expect_drop(0, fixed(with(9, 6)), DropReason::NotGtpu);
   expect_drop(0, fixed(with(16, 11)), DropReason::NotForUs);
   expect_drop(0, with(23, 0x69), DropReason::NotGtpu);
