@@ -89,9 +89,7 @@ describe('hostile datagrams', () => {
     sender.child.stdin?.write('list\n');
     const names = (await sender.printed(/^good,.*$/m))[0].split(',');
     const known = [...Object.keys(EXPECTED), ...NEVER_ARRIVES];
-    expect(names.filter((name) => !known.includes(name)).sort()).toEqual(
-      ['garbage'],
-    );
+    expect(names.filter((name) => !known.includes(name)).sort()).toEqual(['garbage']);
   });
 
   it.each(Object.entries(EXPECTED))('%s: %s', async (name, outcome) => {

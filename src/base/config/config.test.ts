@@ -205,6 +205,15 @@ describe('a bad configuration', () => {
   });
 });
 
+const DEFAULT_POLICY = {
+  multicast: 'drop',
+  martians: 'drop',
+  ownAddresses: 'drop',
+  nestedGtpu: 'drop',
+  hairpin: true,
+  icmpErrorsPerSecond: 1000,
+};
+
 describe('a good configuration', () => {
   it('has a default for every key', () => {
     const config = parseConfig('', path.join(folder, 'sluice.yaml'));
@@ -229,14 +238,7 @@ describe('a good configuration', () => {
         errorIndicationsPerSecond: 100,
         errorIndicationsQuietSeconds: 11,
       },
-      policy: {
-        multicast: 'drop',
-        martians: 'drop',
-        ownAddresses: 'drop',
-        nestedGtpu: 'drop',
-        hairpin: true,
-        icmpErrorsPerSecond: 1000,
-      },
+      policy: DEFAULT_POLICY,
       ports: [
         {
           name: 'n3',
