@@ -15,9 +15,11 @@ struct ExtraCheck {
   const std::byte* inner;
   unsigned length;
   bool no_ports;
+  const Packet* packet;
   bool operator()(const FilterExtra& extra) const noexcept {
     if ((extra.flags & kExtraPorts) && no_ports) return false;
-    if ((extra.flags & ~kExtraPorts) == 0) return true;
+    if ((extra.flags & kExtraInstance) && (extra.ports >> packet->port & 1) == 0) return false;
+    if ((extra.flags & ~(kExtraPorts | kExtraInstance)) == 0) return true;
     wire::InnerPacket p;
     if (wire::parse_inner(inner, length, p) != DropReason::None) return false;
     if ((extra.flags & kExtraTos) && (p.tos & extra.tos_mask) != extra.tos) return false;
@@ -47,7 +49,7 @@ inline bool is_own_source6(const FlowState& state, const std::byte* inner) noexc
   const std::byte* const inner = hit.packet->data() + burst.inner_offset[i];
   const Operand& operand = burst.operand[i];
   const auto& set = *rule<FilterSet>(filters);
-  const ExtraCheck accepts{inner, hit.length, (flags & kInnerNoPorts) != 0};
+  const ExtraCheck accepts{inner, hit.length, (flags & kInnerNoPorts) != 0, hit.packet};
   const unsigned position =
       __builtin_expect(flags & kInnerV6, 0)
           ? match_ipv6(set, operand, inner + (uplink ? kIpv6DestinationOffset : kIpv6SourceOffset),

@@ -28,9 +28,15 @@ void add(UrrState& urr, unsigned direction, std::uint64_t bytes, std::uint64_t p
   spend(urr.quota_left[volume_of(direction)], bytes);
 }
 
+bool threshold_reached(const UrrState& urr) noexcept {
+  return urr.bytes[0] + urr.bytes[1] >= urr.threshold[kTotal] ||
+         urr.bytes[0] >= urr.threshold[kUplink] || urr.bytes[1] >= urr.threshold[kDownlink];
+}
+
 /// Bytes of this direction until something happens to the URR; 0 when it has happened.
 std::uint64_t remaining(const UrrState& urr, unsigned direction) noexcept {
-  if (urr.flags & kUrrExhausted) return 0;
+  // A new threshold may be reached already, in the other direction too.
+  if ((urr.flags & kUrrExhausted) || threshold_reached(urr)) return 0;
   const Volume v = volume_of(direction);
   const auto until = [](std::uint64_t limit, std::uint64_t used) {
     return limit == kUnlimited ? kUnlimited : limit - std::min(limit, used);
@@ -38,11 +44,6 @@ std::uint64_t remaining(const UrrState& urr, unsigned direction) noexcept {
   return std::min({until(urr.threshold[kTotal], urr.bytes[0] + urr.bytes[1]),
                    until(urr.threshold[v], urr.bytes[direction]), urr.quota_left[kTotal],
                    urr.quota_left[v]});
-}
-
-bool threshold_reached(const UrrState& urr) noexcept {
-  return urr.bytes[0] + urr.bytes[1] >= urr.threshold[kTotal] ||
-         urr.bytes[0] >= urr.threshold[kUplink] || urr.bytes[1] >= urr.threshold[kDownlink];
 }
 
 bool volume_quota_used_up(const UrrState& urr) noexcept {

@@ -211,6 +211,8 @@ function linkUeInstance(record: RecordBuffer): void {
     const ue = (words[at + layout.PDR_LISTS]! >>> 16) & (layout.PDR_UE_IPV4 | layout.PDR_UE_IPV6);
     if (ue === 0) continue;
     if (((words[at]! >>> 16) & 255) !== layout.INTERFACE_ACCESS) {
+      // Packets of a tunnel towards the UE arrive in the access network, whatever is theirs.
+      if ((words[at + layout.PDR_F_TEID]! & layout.F_TEID_PRESENT) !== 0) continue;
       instance = words[at + layout.PDR_INSTANCE]!;
       break;
     }

@@ -111,14 +111,33 @@ bool addresses_of(const std::uint32_t* f, bool is_v6, const Route* side, Filter&
   return true;
 }
 
+bool is_tunnel(const std::uint32_t* p) noexcept {
+  return (p[pdr::FTeid] & pdr::kFTeidPresent) != 0;
+}
+
 }  // namespace
 
+/// Ports on which a PDR without a tunnel takes packets for the UE.
+std::uint8_t Compiler::ue_ports_of(const RecordReader& record, const std::uint32_t* p) const {
+  return network_.mask(false, record.text(p[pdr::Instance]));
+}
+
+/// Ports at which packets for the UE arrive without a tunnel, for any PDR.
+void Compiler::list_ue_ports(const RecordReader& record) {
+  ue_ports_ = 0;
+  for (const std::uint8_t i : sides_[1].order) {
+    if (!is_tunnel(record.pdr(i))) ue_ports_ |= ue_ports_of(record, record.pdr(i));
+  }
+}
+
 /// Once routes are in play, a PDR with a UE address no longer means all that its session has.
-/// A direction without routes is spared the addresses, so that sessions share filter sets.
+/// In a tunnel towards the UE no table has found its address. Any other direction without
+/// routes is spared the addresses, so that sessions share filter sets.
 void Compiler::list_locals(const RecordReader& record, const std::uint32_t* p,
                            Direction direction) {
   locals_.clear();
-  if (!is_routed_[static_cast<unsigned>(direction)]) return;
+  const bool down = direction == Direction::Downlink;
+  if (!is_routed_[static_cast<unsigned>(direction)] && !(down && is_tunnel(p))) return;
   const std::uint32_t ue = p[pdr::Lists] >> 16 & 0xff;
   if (ue & (pdr::kPdrUeIpv4 | pdr::kPdrUeIpv4Auto)) {
     locals_.push_back({{record.header(header::UeIpv4), 0, 0, 0}, 32, false, 0});
@@ -130,6 +149,8 @@ void Compiler::list_locals(const RecordReader& record, const std::uint32_t* p,
          true,
          0});
     locals_.push_back({{0xfe800000, 0, 0, 0}, 10, true, 0});
+    // What is for every host on the UE's link is for the UE too.
+    if (down) locals_.push_back({{0xff020000, 0, 0, 0}, 16, true, 0});
   }
   for_each_route(record, p, [&](const Route& route) { locals_.push_back(route); });
 }
@@ -173,6 +194,7 @@ void Compiler::add_filters(const RecordReader& record, unsigned index, Direction
   const bool family[2] = {any_family || (ue & (pdr::kPdrUeIpv4 | pdr::kPdrUeIpv4Auto)) != 0,
                           any_family || (ue & (pdr::kPdrUeIpv6 | pdr::kPdrUeIpv6Auto)) != 0};
   const unsigned filters = p[pdr::Filters] >> 16 & 0xff;
+  const std::uint8_t ports = is_tunnel(p) ? ue_ports_ : ue_ports_of(record, p);
   for (unsigned i = 0; i < std::max(filters, 1u); ++i) {
     const std::uint32_t* f = filters == 0 ? kAny : record.filter((p[pdr::Filters] & 0xffff) + i);
     const auto add = [&](bool is_v6, const Route* side) {
@@ -180,6 +202,10 @@ void Compiler::add_filters(const RecordReader& record, unsigned index, Direction
       Filter made;
       if (!addresses_of(f, is_v6, side, made)) return;
       made.extra = extra_of(f, position);
+      if (ports != ue_ports_) {
+        made.extra.flags |= kExtraInstance;
+        made.extra.ports = ports;
+      }
       add_boxes(record, p, f, made, out);
     };
     for (const Route& side : locals_) add(side.is_v6, &side);

@@ -10,6 +10,7 @@ using namespace record;
 PrepareError Compiler::build_tunnels(const RecordReader& record, std::uint32_t direct_teid) {
   tunnels_.clear();
   ue_filters_.clear();
+  list_ue_ports(record);
   for (unsigned d = 0; d < kDirections; ++d) {
     const auto direction = static_cast<Direction>(d);
     for (std::size_t at = 0; at < sides_[d].order.size(); ++at) {

@@ -45,10 +45,13 @@ struct FilterExtra {
   std::uint8_t tos;
   std::uint8_t tos_mask;
   std::uint32_t spi;
-  std::uint32_t flow_label;
+  std::uint32_t flow_label : 24;
+  std::uint32_t ports : 8;  ///< bit n: a packet that port n received
 };
 inline constexpr std::uint8_t kExtraPorts = 1;  ///< never matches a packet without ports
 inline constexpr std::uint8_t kExtraTos = 2, kExtraSpi = 4, kExtraFlowLabel = 8;
+/// Not every port that the UE's address is known at will do.
+inline constexpr std::uint8_t kExtraInstance = 16;
 
 /// One filter, before it is laid out.
 struct Filter {

@@ -106,6 +106,10 @@ export class AddressPool {
     return Claim.Claimed;
   }
 
+  contains(high: number, low: number): boolean {
+    return this.#offset(high, low) >= 0;
+  }
+
   /** Gives an address back; false when it is outside. One that is free already is ignored. */
   release(high: number, low: number): boolean {
     const offset = this.#offset(high, low);

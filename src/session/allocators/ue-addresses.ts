@@ -130,13 +130,25 @@ export class UeAddresses {
   #takeOver(record: RecordAt, old: RecordAt, auto: boolean, family: Family): boolean {
     const oldFlags = old.words[old.start + HEADER_FLAGS]!;
     if ((oldFlags & family.has) === 0) return false;
-    if (this.#network(record) !== this.#network(old)) return false;
+    const pool = this.#poolOf(old, family, old);
     if (auto) {
       if ((oldFlags & family.fromPool) === 0) return false;
+      if (this.#poolOf(record, family, old) !== pool) return false;
       this.#write(record, family, this.#high(old, family), old.words[old.start + family.low]!);
       return true;
     }
-    return this.#same(record, old, family);
+    return this.#same(record, old, family) && this.#poolOf(record, family, record) === pool;
+  }
+
+  /**
+   * The pool of the record's network that the other record's address lies in. An update that
+   * names the network in another way means the same pool, and another network's is another.
+   */
+  #poolOf(record: RecordAt, family: Family, holder: RecordAt): AddressPool | undefined {
+    const network = this.#network(record);
+    const pools = family === IPV4 ? network.pools4 : network.pools6;
+    const low = holder.words[holder.start + family.low]!;
+    return pools.find((pool) => pool.contains(this.#high(holder, family), low));
   }
 
   #take(record: RecordAt, bucket: number, family: Family, pools: readonly AddressPool[]): boolean {
@@ -188,20 +200,13 @@ export class UeAddresses {
   #releaseOne(record: RecordAt, keeper: RecordAt | null, family: Family): void {
     const { words, start } = record;
     if ((words[start + HEADER_FLAGS]! & family.has) === 0) return;
-    const network = this.#network(record);
-    if (
+    const pool = this.#poolOf(record, family, record);
+    const kept =
       keeper !== null &&
       (keeper.words[keeper.start + HEADER_FLAGS]! & family.has) !== 0 &&
-      this.#network(keeper) === network &&
-      this.#same(record, keeper, family)
-    ) {
-      return;
-    }
-    const high = this.#high(record, family);
-    const low = words[start + family.low]!;
-    for (const pool of family === IPV4 ? network.pools4 : network.pools6) {
-      if (pool.release(high, low)) return;
-    }
+      this.#same(record, keeper, family) &&
+      this.#poolOf(keeper, family, keeper) === pool;
+    if (!kept) pool?.release(this.#high(record, family), words[start + family.low]!);
   }
 
   #network(record: RecordAt): Network {
