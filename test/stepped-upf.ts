@@ -6,13 +6,19 @@
  */
 import { Refusal } from '../src/base/errors.js';
 import { ProtoJson } from '../src/cli/api/proto-json.js';
-import { type DatapathPortConfig, EVENT_WORDS } from '../src/datapath/datapath.js';
+import {
+  type DatapathPortConfig,
+  EVENT_WORDS,
+  type GtpuConfig,
+  type HoldConfig,
+} from '../src/datapath/datapath.js';
 import { createSteppedDatapath } from '../src/datapath/native.js';
 import { PacketExchange, type SteppedDatapath } from '../src/datapath/packet-exchange.js';
 import { RecordBuffer } from '../src/model/record.js';
 import * as layout from '../src/model/record-layout.js';
 import { encodeMessage, type Message, protoTypes } from '../src/model/sample.fixture.js';
 import { SessionDecoder } from '../src/model/session-decode.js';
+import { RecordValidator } from '../src/model/validate.js';
 import type { Report, ReportReader, SessionKey, UpdateOptions } from '../src/session/engine.js';
 import { EngineCore } from '../src/session/engine-core.js';
 import { loadIdentity } from '../src/session/identity.js';
@@ -41,6 +47,9 @@ export const USUAL_PORTS: readonly PortWords[] = [
 export interface UpfOptions {
   readonly ports?: readonly PortWords[];
   readonly sessionsMax?: number;
+  /** Absent: nothing is held, and Echo Requests are answered, nothing else. */
+  readonly hold?: HoldConfig;
+  readonly gtpu?: GtpuConfig;
   /** Nanoseconds since 1970 at which the clock starts. */
   readonly startNs: number;
 }
@@ -62,6 +71,7 @@ const json = new ProtoJson(protoTypes);
 const scratch = new RecordBuffer();
 const refusal = new Refusal();
 const decoder = new SessionDecoder(scratch, refusal);
+const validator = new RecordValidator(refusal);
 
 export class SteppedUpf {
   readonly #contents = new MemoryStoreContents();
@@ -96,10 +106,10 @@ export class SteppedUpf {
   }
 
   /** Rejects with a SluiceError when it is refused; text names the field then. */
-  create(session: unknown): Promise<Changed> {
+  async create(session: unknown): Promise<Changed> {
     return this.engine.create(OWNER, this.#record(session));
   }
-  update(session: unknown, options: UpdateOptions = {}): Promise<Changed> {
+  async update(session: unknown, options: UpdateOptions = {}): Promise<Changed> {
     return this.engine.update(OWNER, this.#record(session), options);
   }
   delete(key: SessionKey): Promise<Changed> {
@@ -107,8 +117,10 @@ export class SteppedUpf {
   }
 
   /** Reports since the last call, acknowledged. */
-  reports(): readonly Report[] {
+  async reports(): Promise<readonly Report[]> {
+    // Reports are offered once they are in the store.
     this.engine.drainEvents();
+    await this.engine.reports.whenWritten();
     const reports: Report[] = [];
     for (;;) {
       const read = this.#running.reader.read(REPORTS_PER_READ);
@@ -116,7 +128,10 @@ export class SteppedUpf {
       reports.push(...read);
     }
     const last = reports.at(-1);
-    if (last !== undefined) this.#running.reader.acknowledge(last.cursor);
+    if (last === undefined) return reports;
+    this.#running.reader.acknowledge(last.cursor);
+    await new Promise((resolve) => setImmediate(resolve));
+    await this.engine.reports.whenWritten();
     return reports;
   }
 
@@ -135,7 +150,7 @@ export class SteppedUpf {
    */
   async restart(cleanly: boolean): Promise<readonly Report[]> {
     if (cleanly) await this.engine.shutdown();
-    const reports = cleanly ? this.reports() : [];
+    const reports = cleanly ? await this.reports() : [];
     this.datapath.stop();
     await this.#start();
     return reports;
@@ -146,7 +161,7 @@ export class SteppedUpf {
   }
 
   async #start(): Promise<void> {
-    const sessionsMax = this.options.sessionsMax ?? 1_000;
+    const { hold, gtpu, sessionsMax = 1_000 } = this.options;
     const store = new MemoryStore(this.#contents);
     const identity = await loadIdentity(store, sessionsMax);
     const ports = this.#ports();
@@ -156,6 +171,8 @@ export class SteppedUpf {
       hold: { packetsMax: PACKETS_MAX, ms: 60_000 },
       hugepages: 'off',
       ports,
+      ...(hold === undefined ? {} : { hold }),
+      ...(gtpu === undefined ? {} : { gtpu }),
       ...identity,
     });
     datapath.giveTime(this.nowNs);
@@ -188,6 +205,7 @@ export class SteppedUpf {
     const message = json.fromJson('Session', session) as Message;
     const bytes = encodeMessage('Session', message);
     if (!decoder.decode(bytes, 0, bytes.length)) throw refusal.toError();
+    if (!validator.validate(scratch.words, 0)) throw refusal.toError();
     scratch.words[layout.HEADER_SEID_LOW] = decoder.seidLow;
     scratch.words[layout.HEADER_SEID_HIGH] = decoder.seidHigh;
     return scratch;

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
+import type { GtpuConfig, HoldConfig } from '../../src/datapath/datapath.js';
 import type { PortWords } from '../stepped-upf.js';
 import { packetOf } from '../wire/text.js';
 
@@ -47,6 +48,9 @@ export interface PacketStep {
 export interface PacketCase {
   readonly title: string;
   readonly ports?: readonly PortWords[];
+  /** As in the packet path's configuration. */
+  readonly hold?: HoldConfig;
+  readonly gtpu?: GtpuConfig;
   readonly steps: readonly PacketStep[];
 }
 
@@ -58,7 +62,7 @@ export interface PacketFile {
 }
 
 const FILE_KEYS = ['rule', 'clause', 'texts', 'rules', 'cases'];
-const CASE_KEYS = ['title', 'ports', 'steps'];
+const CASE_KEYS = ['title', 'ports', 'hold', 'gtpu', 'steps'];
 /** A step does one of these … */
 const ACTIONS = ['in', 'after', 'create', 'update', 'delete', 'restart', 'reports'];
 /** … and says these about it. */
@@ -73,7 +77,10 @@ const WITH: Readonly<Record<string, readonly string[]>> = {
 };
 
 export function readPacketFile(path: string): PacketFile {
-  const file = parse(readFileSync(path, 'utf8'), { merge: true }) as PacketFile & {
+  const file = parse(readFileSync(path, 'utf8'), {
+    merge: true,
+    maxAliasCount: -1,
+  }) as PacketFile & {
     readonly texts?: Readonly<Record<string, string>>;
   };
   onlyKeys(path, file, FILE_KEYS);

@@ -29,7 +29,14 @@ class CaseRun {
 
   static async start(one: PacketCase): Promise<CaseRun> {
     const ports = one.ports ?? USUAL_PORTS;
-    return new CaseRun(await SteppedUpf.start({ ports, startNs: START_NS }), ports);
+    const { hold, gtpu } = one;
+    const options = {
+      ports,
+      startNs: START_NS,
+      ...(hold === undefined ? {} : { hold }),
+      ...(gtpu === undefined ? {} : { gtpu }),
+    };
+    return new CaseRun(await SteppedUpf.start(options), ports);
   }
 
   stop(): void {
@@ -44,7 +51,7 @@ class CaseRun {
       this.#compareReports(reports, step.reports ?? []);
       return;
     } else if (step.reports === undefined) await this.#operate(step);
-    if (step.reports !== undefined) this.#compareReports(this.upf.reports(), step.reports);
+    if (step.reports !== undefined) this.#compareReports(await this.upf.reports(), step.reports);
     expect(this.upf.unaccounted(), 'rx + created = tx + held + dropped').toBe(0);
   }
 
@@ -122,14 +129,14 @@ const files = readdirSync(folder)
   .sort()
   .map((name) => ({ name, ...readPacketFile(join(folder, name)) }));
 
-describe.each(files)('$name: $rule', ({ cases }) => {
+describe.each(files.map((file) => [file.name, file] as const))('%s', (_, { cases }) => {
   let run: CaseRun | undefined;
   afterEach(() => {
     run?.stop();
     run = undefined;
   });
 
-  it.each(cases)('$title', async (one) => {
+  it.each(cases.map((one) => [one.title, one] as const))('%s', async (_title, one) => {
     run = await CaseRun.start(one);
     for (const [i, step] of one.steps.entries()) {
       try {

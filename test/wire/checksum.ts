@@ -1,4 +1,4 @@
-/** The Internet checksum (RFC 1071). */
+/** Numbers in network byte order, and the Internet checksum over them (RFC 1071). */
 import type { Address } from './address.js';
 
 /** Over bytes[from, end), on top of a sum begun elsewhere; 0 over data with its own checksum. */
@@ -22,4 +22,19 @@ export function pseudoHeaderSum(
     sum += ((source[i]! << 8) | source[i + 1]!) + ((destination[i]! << 8) | destination[i + 1]!);
   }
   return sum;
+}
+
+export function put16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 8;
+  bytes[at + 1] = value;
+}
+export function put32(bytes: Uint8Array, at: number, value: number): void {
+  put16(bytes, at, value >>> 16);
+  put16(bytes, at + 2, value);
+}
+export function get16(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 8) | bytes[at + 1]!;
+}
+export function get32(bytes: Uint8Array, at: number): number {
+  return ((get16(bytes, at) << 16) | get16(bytes, at + 2)) >>> 0;
 }

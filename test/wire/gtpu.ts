@@ -1,4 +1,5 @@
 /** GTP-U (TS 29.281) in UDP in IP, with the PDU Session Container (TS 38.415). */
+import { get16, get32, put16, put32 } from './checksum.js';
 import { buildIp, type IpPacket, parseIp, UDP } from './ip.js';
 
 export const GTPU_PORT = 2152;
@@ -56,13 +57,12 @@ export function buildGtpu(packet: GtpuPacket): Uint8Array {
   const options = hasSequence || extensions.length > 0 ? 4 : 0;
   const length = options + extensions.length + packet.body.length;
   const message = new Uint8Array(8 + length);
-  const view = new DataView(message.buffer);
   message[0] = 0x30 | (extensions.length > 0 ? 4 : 0) | (hasSequence ? 2 : 0);
   message[1] = packet.type;
-  view.setUint16(2, length);
-  view.setUint32(4, packet.teid);
+  put16(message, 2, length);
+  put32(message, 4, packet.teid);
   if (options > 0) {
-    view.setUint16(8, packet.sequence ?? 0);
+    put16(message, 8, packet.sequence ?? 0);
     message[11] = first;
     message.set(extensions, 12);
   }
@@ -83,10 +83,9 @@ export function parseGtpu(bytes: Uint8Array): GtpuPacket {
   const outer = parseIp(bytes);
   if (outer.protocol !== UDP || outer.payload === undefined) throw new Error('not UDP');
   const message = outer.payload;
-  const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
   const flags = message[0]!;
   if (flags >>> 4 !== 3) throw new Error('not GTP version 1');
-  if (view.getUint16(2) !== message.length - 8) throw new Error('a wrong GTP-U length');
+  if (get16(message, 2) !== message.length - 8) throw new Error('a wrong GTP-U length');
   let at = 8;
   let container: Container | undefined;
   const extensions: { type: number; content: Uint8Array }[] = [];
@@ -106,8 +105,8 @@ export function parseGtpu(bytes: Uint8Array): GtpuPacket {
   return {
     outer,
     type: message[1]!,
-    teid: view.getUint32(4),
-    ...((flags & 2) !== 0 ? { sequence: view.getUint16(8) } : {}),
+    teid: get32(message, 4),
+    ...((flags & 2) !== 0 ? { sequence: get16(message, 8) } : {}),
     ...(container === undefined ? {} : { container }),
     extensions,
     body: message.subarray(at),

@@ -1,6 +1,6 @@
 /** IPv4 and IPv6 packets with the transport headers that rules look at. */
 import type { Address } from './address.js';
-import { checksum, pseudoHeaderSum } from './checksum.js';
+import { checksum, get16, get32, pseudoHeaderSum, put16, put32 } from './checksum.js';
 
 export const TCP = 6;
 export const UDP = 17;
@@ -42,6 +42,8 @@ export interface IpPacket {
   readonly moreFragments?: boolean;
   /** Behind the transport header; absent: {@link patternByte}. */
   readonly payload?: Uint8Array;
+  /** The transport checksum stays 0, as UDP over IPv4 may have it. */
+  readonly withoutChecksum?: boolean;
   /** Only read: which checksums are wrong. */
   readonly wrong?: readonly string[];
 }
@@ -51,13 +53,14 @@ export function patternByte(at: number): number {
   return at & 0xff;
 }
 
+const PATTERN = Uint8Array.from({ length: 0x10000 }, (_, i) => patternByte(i));
+
 export function hasPorts(protocol: number): boolean {
   return PROTOCOLS_WITH_PORTS.has(protocol);
 }
 
 export function buildIp(packet: IpPacket): Uint8Array {
-  const bytes = new Uint8Array(packet.bytes);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = patternByte(i);
+  const bytes = PATTERN.slice(0, packet.bytes);
   const isV6 = packet.source.length === 16;
   const upper = isV6 ? writeIpv6(bytes, packet) : writeIpv4(bytes, packet);
   const payloadAt = upper + writeTransport(bytes, upper, packet);
@@ -66,32 +69,26 @@ export function buildIp(packet: IpPacket): Uint8Array {
   return bytes;
 }
 
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
 function writeIpv4(bytes: Uint8Array, packet: IpPacket): number {
-  const view = viewOf(bytes);
   const flags = (packet.dontFragment === true ? 0x4000 : 0) | (packet.moreFragments ? 0x2000 : 0);
   bytes[0] = 0x45;
   bytes[1] = packet.tos ?? 0;
-  view.setUint16(2, packet.bytes);
-  view.setUint16(4, packet.identification ?? 0);
-  view.setUint16(6, flags | ((packet.fragmentOffset ?? 0) >>> 3));
+  put16(bytes, 2, packet.bytes);
+  put16(bytes, 4, packet.identification ?? 0);
+  put16(bytes, 6, flags | ((packet.fragmentOffset ?? 0) >>> 3));
   bytes[8] = packet.ttl ?? 64;
   bytes[9] = packet.protocol;
-  view.setUint16(10, 0);
+  put16(bytes, 10, 0);
   bytes.set(packet.source, 12);
   bytes.set(packet.destination, 16);
-  view.setUint16(10, checksum(bytes, 0, 20));
+  put16(bytes, 10, checksum(bytes, 0, 20));
   return 20;
 }
 
 function writeIpv6(bytes: Uint8Array, packet: IpPacket): number {
-  const view = viewOf(bytes);
   const fragment = packet.fragmentOffset !== undefined;
-  view.setUint32(0, (0x6000_0000 | ((packet.tos ?? 0) << 20) | (packet.flowLabel ?? 0)) >>> 0);
-  view.setUint16(4, packet.bytes - 40);
+  put32(bytes, 0, (0x6000_0000 | ((packet.tos ?? 0) << 20) | (packet.flowLabel ?? 0)) >>> 0);
+  put16(bytes, 4, packet.bytes - 40);
   bytes[6] = fragment ? FRAGMENT_HEADER : packet.protocol;
   bytes[7] = packet.ttl ?? 64;
   bytes.set(packet.source, 8);
@@ -99,8 +96,8 @@ function writeIpv6(bytes: Uint8Array, packet: IpPacket): number {
   if (!fragment) return 40;
   bytes[40] = packet.protocol;
   bytes[41] = 0;
-  view.setUint16(42, (packet.fragmentOffset ?? 0) | (packet.moreFragments === true ? 1 : 0));
-  view.setUint32(44, packet.identification ?? 0);
+  put16(bytes, 42, (packet.fragmentOffset ?? 0) | (packet.moreFragments === true ? 1 : 0));
+  put32(bytes, 44, packet.identification ?? 0);
   return 48;
 }
 
@@ -108,15 +105,14 @@ function writeIpv6(bytes: Uint8Array, packet: IpPacket): number {
 function writeTransport(bytes: Uint8Array, at: number, packet: IpPacket): number {
   const length = HEADER_BYTES[packet.protocol] ?? 0;
   if (length === 0 || (packet.fragmentOffset ?? 0) !== 0 || at + length > bytes.length) return 0;
-  const view = viewOf(bytes);
   bytes.fill(0, at, at + length);
   if (hasPorts(packet.protocol)) {
-    view.setUint16(at, packet.sourcePort ?? 0);
-    view.setUint16(at + 2, packet.destinationPort ?? 0);
+    put16(bytes, at, packet.sourcePort ?? 0);
+    put16(bytes, at + 2, packet.destinationPort ?? 0);
   }
-  if (packet.protocol === UDP) view.setUint16(at + 4, bytes.length - at);
-  if (packet.protocol === TCP) view.setUint16(at + 12, 0x5010);
-  if (packet.protocol === ESP) view.setUint32(at, packet.spi ?? 0);
+  if (packet.protocol === UDP) put16(bytes, at + 4, bytes.length - at);
+  if (packet.protocol === TCP) put16(bytes, at + 12, 0x5010);
+  if (packet.protocol === ESP) put32(bytes, at, packet.spi ?? 0);
   if (packet.protocol === ICMP || packet.protocol === ICMPV6) {
     bytes[at] = packet.type ?? (packet.protocol === ICMP ? 8 : 128);
     bytes[at + 1] = packet.code ?? 0;
@@ -133,10 +129,11 @@ const CHECKSUM_AT: Readonly<Record<number, number>> = {
 
 function fillTransportChecksum(bytes: Uint8Array, at: number, packet: IpPacket): void {
   const place = CHECKSUM_AT[packet.protocol];
+  if (packet.withoutChecksum === true) return;
   const fragmented = packet.fragmentOffset !== undefined || packet.moreFragments === true;
   if (place === undefined || fragmented || at + place + 2 > bytes.length) return;
   const sum = transportChecksum(bytes, at, packet);
-  viewOf(bytes).setUint16(at + place, sum === 0 && packet.protocol === UDP ? 0xffff : sum);
+  put16(bytes, at + place, sum === 0 && packet.protocol === UDP ? 0xffff : sum);
 }
 
 function transportChecksum(bytes: Uint8Array, at: number, packet: IpPacket): number {
@@ -149,9 +146,8 @@ function transportChecksum(bytes: Uint8Array, at: number, packet: IpPacket): num
 
 /** Reads a well-formed packet; throws on anything else. */
 export function parseIp(bytes: Uint8Array): IpPacket {
-  const view = viewOf(bytes);
   const isV6 = bytes[0]! >>> 4 === 6;
-  const total = isV6 ? 40 + view.getUint16(4) : view.getUint16(2);
+  const total = isV6 ? 40 + get16(bytes, 4) : get16(bytes, 2);
   if (total !== bytes.length) throw new Error(`an IP packet says ${total} and has ${bytes.length}`);
   const header = isV6 ? readIpv6(bytes) : readIpv4(bytes);
   const upper = header.upper;
@@ -170,9 +166,8 @@ interface Header {
 }
 
 function readIpv4(bytes: Uint8Array): Header {
-  const view = viewOf(bytes);
   const upper = (bytes[0]! & 15) * 4;
-  const flags = view.getUint16(6);
+  const flags = get16(bytes, 6);
   const isFragment = (flags & 0x3fff) !== 0;
   const packet: IpPacket = {
     source: bytes.subarray(12, 16),
@@ -181,7 +176,7 @@ function readIpv4(bytes: Uint8Array): Header {
     bytes: bytes.length,
     tos: bytes[1]!,
     ttl: bytes[8]!,
-    identification: view.getUint16(4),
+    identification: get16(bytes, 4),
     dontFragment: (flags & 0x4000) !== 0,
     ...(isFragment ? { fragmentOffset: (flags & 0x1fff) * 8 } : {}),
     moreFragments: (flags & 0x2000) !== 0,
@@ -190,8 +185,7 @@ function readIpv4(bytes: Uint8Array): Header {
 }
 
 function readIpv6(bytes: Uint8Array): Header {
-  const view = viewOf(bytes);
-  const first = view.getUint32(0);
+  const first = get32(bytes, 0);
   const fragment = bytes[6] === FRAGMENT_HEADER;
   const packet: IpPacket = {
     source: bytes.subarray(8, 24),
@@ -203,9 +197,9 @@ function readIpv6(bytes: Uint8Array): Header {
     ttl: bytes[7]!,
     ...(fragment
       ? {
-          fragmentOffset: view.getUint16(42) & 0xfff8,
+          fragmentOffset: get16(bytes, 42) & 0xfff8,
           moreFragments: (bytes[43]! & 1) !== 0,
-          identification: view.getUint32(44),
+          identification: get32(bytes, 44),
         }
       : {}),
   };
@@ -215,11 +209,10 @@ function readIpv6(bytes: Uint8Array): Header {
 function readTransport(bytes: Uint8Array, at: number, packet: IpPacket): Partial<IpPacket> {
   const length = HEADER_BYTES[packet.protocol] ?? 0;
   if ((packet.fragmentOffset ?? 0) !== 0 || length === 0 || at + length > bytes.length) return {};
-  const view = viewOf(bytes);
   if (hasPorts(packet.protocol)) {
-    return { sourcePort: view.getUint16(at), destinationPort: view.getUint16(at + 2) };
+    return { sourcePort: get16(bytes, at), destinationPort: get16(bytes, at + 2) };
   }
-  if (packet.protocol === ESP) return { spi: view.getUint32(at) };
+  if (packet.protocol === ESP) return { spi: get32(bytes, at) };
   return { type: bytes[at]!, code: bytes[at + 1]! };
 }
 
@@ -228,7 +221,7 @@ function isTransportChecksumWrong(bytes: Uint8Array, at: number, packet: IpPacke
   if (place === undefined || packet.fragmentOffset !== undefined) return false;
   const field = at + place;
   if (field + 2 > bytes.length) return false;
-  if (packet.protocol === UDP && packet.source.length === 4 && viewOf(bytes).getUint16(field) === 0)
+  if (packet.protocol === UDP && packet.source.length === 4 && get16(bytes, field) === 0)
     return false;
   return transportChecksum(bytes, at, packet) !== 0;
 }
