@@ -203,6 +203,7 @@ export class UpfNode {
         status: () => datapath.status(),
         statistics: () => datapath.statistics(),
         watchTraffic: () => engine.watchTraffic(),
+        sight: datapath,
       },
     });
   }

@@ -110,11 +110,25 @@ Napi::Value merge_captures(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+/// readCapturedPacket(path, frame): the IP packet of the frame with that number, from 1.
+Napi::Value read_captured_packet(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto packet = gnb::captured_packet(info[0].As<Napi::String>().Utf8Value(),
+                                     info[1].As<Napi::Number>().Uint32Value());
+  if (!packet) {
+    throw_error(env, packet.error());
+    return env.Undefined();
+  }
+  return Napi::Buffer<std::uint8_t>::Copy(
+      env, reinterpret_cast<const std::uint8_t*>(packet.value().data()), packet.value().size());
+}
+
 }  // namespace
 
 void init_capture(Napi::Env env, Napi::Object exports) {
   exports.Set("splitCapture", Napi::Function::New<split_capture>(env));
   exports.Set("busiestGtpuDestination", Napi::Function::New<busiest_gtpu_destination>(env));
+  exports.Set("readCapturedPacket", Napi::Function::New<read_captured_packet>(env));
   exports.Set("mergeCaptures", Napi::Function::New<merge_captures>(env));
 }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "addon/convert.h"
+#include "addon/sight.h"
 #include "worker/exchange.h"
 
 namespace sluice::addon {
@@ -38,6 +39,11 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
                         InstanceMethod<&O::statistics>("statistics"),
                         InstanceMethod<&O::path_transitions>("pathTransitions"),
                         InstanceMethod<&O::set_sampling>("setSampling"),
+                        InstanceMethod<&O::start_capture>("startCapture"),
+                        InstanceMethod<&O::read_capture>("readCapture"),
+                        InstanceMethod<&O::stop_capture>("stopCapture"),
+                        InstanceMethod<&O::start_trace>("startTrace"),
+                        InstanceMethod<&O::take_trace>("takeTrace"),
                         InstanceMethod<&O::take_samples>("takeSamples"),
                         InstanceAccessor<&O::samples>("samples"),
                         InstanceAccessor<&O::operations>("operations"),
@@ -189,6 +195,19 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
     const unsigned n =
         datapath_->take_samples(reinterpret_cast<TrafficSample*>(sample_words_), kSamplesMax);
     return Napi::Number::New(info.Env(), n);
+  }
+  Napi::Value start_capture(const Napi::CallbackInfo& info) {
+    return addon::start_capture(info, *datapath_);
+  }
+  Napi::Value read_capture(const Napi::CallbackInfo& info) {
+    return addon::read_capture(info, *datapath_);
+  }
+  void stop_capture(const Napi::CallbackInfo& info) { addon::stop_capture(info, *datapath_); }
+  Napi::Value start_trace(const Napi::CallbackInfo& info) {
+    return addon::start_trace(info, *datapath_);
+  }
+  Napi::Value take_trace(const Napi::CallbackInfo& info) {
+    return addon::take_trace(info, *datapath_);
   }
   Napi::Value samples(const Napi::CallbackInfo&) { return samples_.Value(); }
   Napi::Value operations(const Napi::CallbackInfo&) { return operations_.Value(); }

@@ -302,6 +302,28 @@ Result<std::optional<IpAddress>> busiest_gtpu_destination(const std::string& pat
   return busiest;
 }
 
+Result<std::vector<std::byte>> captured_packet(const std::string& path, std::uint64_t number) {
+  auto reader = CaptureReader::open(path);
+  if (!reader) return reader.error();
+  CaptureFrame frame;
+  for (std::uint64_t seen = 0;;) {
+    const CaptureReader::Step step = reader.value()->next(frame);
+    if (step == CaptureReader::Step::Fault) return reader.value()->error();
+    if (step == CaptureReader::Step::End) {
+      return Error{path + ": has " + std::to_string(seen) + " frames, and no frame " +
+                       std::to_string(number),
+                   "frame"};
+    }
+    if (step == CaptureReader::Step::Frame && ++seen == number) break;
+  }
+  CapturedPacket found;
+  if (find_ip_packet(frame, found) != DropReason::None) {
+    return Error{path + ": frame " + std::to_string(number) + " has no IP packet", "frame"};
+  }
+  const std::byte* const at = frame.data + found.offset;
+  return std::vector<std::byte>(at, at + found.length);
+}
+
 Status merge_captures(const std::vector<std::string>& inputs, const std::vector<std::string>& names,
                       const std::string& output) {
   std::vector<std::unique_ptr<CaptureReader>> readers;

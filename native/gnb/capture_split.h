@@ -50,6 +50,10 @@ Result<SplitCounts> split_capture(const SplitRequest& request);
 /// The address that most GTP-U packets of a capture go to; none without GTP-U.
 Result<std::optional<IpAddress>> busiest_gtpu_destination(const std::string& path);
 
+/// The IP packet of one frame of a capture, counted from 1.
+/// Errors: a file that cannot be read, no such frame, a frame without an IP packet.
+Result<std::vector<std::byte>> captured_packet(const std::string& path, std::uint64_t number);
+
 /// One pcapng of several captures, ordered by time, with one named interface for each.
 Status merge_captures(const std::vector<std::string>& inputs, const std::vector<std::string>& names,
                       const std::string& output);

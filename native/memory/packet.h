@@ -25,14 +25,14 @@ inline constexpr std::uint16_t kPacketBytesMax = kChunkBytes - kCoreDataOffset;
 
 /// Metadata at the start of each chunk. Owner: the thread that holds the packet.
 struct Packet {
-  std::uint16_t offset;  ///< first data byte, from the start of the chunk
-  std::uint16_t length;  ///< bytes of data: one whole IP packet
-  std::uint8_t port;     ///< index of the port that received it
-  std::uint8_t flags;    ///< kPacket… bits
-  std::uint16_t reserved;
-  std::uint32_t session;  ///< hand-off: session index found by the worker that received it
-  std::uint32_t word;     ///< hand-off: what the receiving worker parsed
-  std::uint32_t tag;      ///< free for the driver or a test between rx and tx
+  std::uint16_t offset;    ///< first data byte, from the start of the chunk
+  std::uint16_t length;    ///< bytes of data: one whole IP packet
+  std::uint8_t port;       ///< index of the port that received it
+  std::uint8_t flags;      ///< kPacket… bits
+  std::uint16_t captures;  ///< with kPacketCaptured: bit n, capture n wants it when it is sent
+  std::uint32_t session;   ///< hand-off, and kPacketCaptured: session index that was found
+  std::uint32_t word;      ///< kPacketCaptured: incarnation of the session
+  std::uint32_t tag;       ///< free for the driver or a test between rx and tx
 
   std::byte* data() noexcept { return reinterpret_cast<std::byte*>(this) + offset; }
   const std::byte* data() const noexcept {
@@ -47,6 +47,16 @@ inline constexpr std::uint8_t kPacketOuterChecksumGood = 1;
 inline constexpr std::uint8_t kPacketInnerChecksumPartial = 2;
 /// It came out of the pipeline once and went in again: it does not do so twice.
 inline constexpr std::uint8_t kPacketReentered = 4;
+/// A capture of its session copies it on its way out, too.
+inline constexpr std::uint8_t kPacketCaptured = 8;
+
+/// A packet made of another is in the captures of that one.
+inline void mark_like(Packet& packet, const Packet& origin) noexcept {
+  packet.flags = static_cast<std::uint8_t>(packet.flags | (origin.flags & kPacketCaptured));
+  packet.captures = origin.captures;
+  packet.session = origin.session;
+  packet.word = origin.word;
+}
 
 /// A packet's name across threads and processes: its offset in the region ÷ 64.
 using PacketHandle = std::uint32_t;

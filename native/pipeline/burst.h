@@ -24,6 +24,7 @@ inline constexpr std::uint8_t kResolved = 4;  ///< the session was found by the 
 inline constexpr std::uint8_t kHasContainer = 8;
 inline constexpr std::uint8_t kReleased = 16;  ///< was held, and is looked at again
 inline constexpr std::uint8_t kFits = 32;      ///< looked at, and small enough to leave
+inline constexpr std::uint8_t kCaptured = 64;  ///< Burst::capture names its copy
 
 /// What match found for one packet, and what later stages read again and again. Valid until
 /// the rules change, that is within the burst.
@@ -49,8 +50,9 @@ struct alignas(kCacheLine) Burst {
   DropReason verdict[kBurstMax];
   Direction direction[kBurstMax];
   std::uint8_t flags[kBurstMax];
-  std::uint8_t local[kBurstMax];  ///< index of the local address that the tunnel packet came to
-  std::uint8_t qfi[kBurstMax];    ///< of the container, or kNoQfi
+  std::uint8_t local[kBurstMax];     ///< index of the local address that the tunnel packet came to
+  std::uint8_t qfi[kBurstMax];       ///< of the container, or kNoQfi
+  std::uint32_t capture[kBurstMax];  ///< with kCaptured: where its copy is, see capture_tap.h
   unsigned count = 0;
   bool is_access = false;
   std::uint8_t port = 0;  ///< that all packets came in by

@@ -91,6 +91,7 @@ DropReason Pipeline::forward_copies(Burst& burst, unsigned i, Hit hit) noexcept 
     std::memcpy(copy->data(), packet->data() + from, bytes);
     copy->length = static_cast<std::uint16_t>(bytes);
     copy->flags |= packet->flags & (kPacketInnerChecksumPartial | kPacketReentered);
+    mark_like(*copy, *packet);
     burst.packets[i] = copy;
     burst.inner_offset[i] = 0;
     burst.inner_length[i] = length;

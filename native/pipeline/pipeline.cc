@@ -143,11 +143,13 @@ Burst& Pipeline::take_burst() noexcept {
 }
 
 void Pipeline::enter(Burst& burst) noexcept {
+  note(Stage::Receive, burst);
   if (burst.is_access) {
     parse_access(burst);
   } else {
     parse_core(burst);
   }
+  note(Stage::Parse, burst);
   if (looked_up_ != nullptr) finish(*looked_up_);
   looked_up_ = nullptr;
   if (parsed_ != nullptr) advance(*parsed_);
@@ -157,19 +159,26 @@ void Pipeline::enter(Burst& burst) noexcept {
 void Pipeline::advance(Burst& burst) noexcept {
   if (burst.is_access) {
     lookup_access(burst);
+    note(Stage::Lookup, burst);
     finish(burst);
   } else {
     lookup_core(burst);
+    note(Stage::Lookup, burst);
     looked_up_ = &burst;
   }
 }
 
-/// The way of a packet that has its session. None: it is on its way out.
-template <bool kAccess>
+/// The way of a packet that has its session. None: it is on its way out. The same code is there
+/// a second time for when somebody looks on, so that nobody pays for it else.
+template <bool kAccess, bool kObserved>
 [[gnu::always_inline]] inline DropReason Pipeline::match_to_forward(Burst& burst,
                                                                     unsigned i) noexcept {
   Hit hit;
-  DropReason verdict = match<kAccess>(burst, i, hit);
+  const auto decided = [&](Stage stage, DropReason verdict) {
+    if constexpr (kObserved) observer_->decided(stage, burst, i, hit, verdict);
+    return verdict;
+  };
+  DropReason verdict = decided(Stage::Match, match<kAccess>(burst, i, hit));
   if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
   const Direction direction = kAccess ? burst.direction[i] : Direction::Downlink;
   if (__builtin_expect(
@@ -177,19 +186,19 @@ template <bool kAccess>
                             (burst.flags[i] & kInnerV6) != 0, static_cast<unsigned>(direction)),
           0)) {
     Hit looked_at = hit;  // a copy, as in match()
-    verdict = look_closer(burst, i, looked_at);
+    verdict = decided(Stage::Look, look_closer(burst, i, looked_at));
     if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
     hit.far = looked_at.far;
   }
   if (__builtin_expect(hit.flow->state.flags & kFlowSlow, 0)) {
-    verdict = hold(burst, i, hit);
+    verdict = decided(Stage::Hold, hold(burst, i, hit));
     if (verdict != DropReason::None) return verdict;
   }
-  verdict = police(burst, i, hit);
+  verdict = decided(Stage::Police, police(burst, i, hit));
   if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
-  verdict = account(burst, i, hit);
+  verdict = decided(Stage::Account, account(burst, i, hit));
   if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
-  return forward(burst, i, hit);
+  return decided(Stage::Forward, forward(burst, i, hit));
 }
 
 DropReason Pipeline::forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept {
@@ -211,14 +220,14 @@ DropReason Pipeline::forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept 
 }
 
 /// Returns how many died.
-template <bool kAccess>
+template <bool kAccess, bool kObserved>
 unsigned Pipeline::finish_packets(Burst& burst) noexcept {
   unsigned dead = 0;
   const unsigned count = burst.count;
   for (unsigned i = 0; i < count; ++i) {
     DropReason verdict = burst.verdict[i];
     if (__builtin_expect(verdict == DropReason::None, 1)) {
-      verdict = match_to_forward<kAccess>(burst, i);
+      verdict = match_to_forward<kAccess, kObserved>(burst, i);
       if (__builtin_expect(verdict == DropReason::None, 1)) continue;
       burst.verdict[i] = verdict;
     }
@@ -233,9 +242,15 @@ unsigned Pipeline::finish_packets(Burst& burst) noexcept {
 
 void Pipeline::finish(Burst& burst) noexcept {
   const unsigned sample = __builtin_expect(sampler_.wanted(), 0) ? sampler_.draw(burst) : kNoSample;
-  const unsigned dead =
-      burst.is_access ? finish_packets<true>(burst) : finish_packets<false>(burst);
+  unsigned dead;
+  if (__builtin_expect(observer_ == nullptr, 1)) {
+    dead =
+        burst.is_access ? finish_packets<true, false>(burst) : finish_packets<false, false>(burst);
+  } else {
+    dead = burst.is_access ? finish_packets<true, true>(burst) : finish_packets<false, true>(burst);
+  }
   if (__builtin_expect(sample != kNoSample, 0)) sampler_.note(burst, sample);
+  note(Stage::Finish, burst);
   if (dead != 0) pool_.free(dead_.packets, dead);
   inside_ -= burst.count;
   burst.count = 0;

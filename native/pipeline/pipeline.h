@@ -11,6 +11,7 @@
 #include "pipeline/hold/hold_table.h"
 #include "pipeline/ip/ip_address.h"
 #include "pipeline/ip/reassembler.h"
+#include "pipeline/observe/observer.h"
 #include "pipeline/path/path_prober.h"
 #include "pipeline/signal/answer.h"
 #include "pipeline/traffic_sampler.h"
@@ -145,6 +146,14 @@ class Pipeline {
   /// the lists are empty. Threads: any.
   unsigned held() const noexcept { return inside_ + holds_.count(); }
 
+  /// Who looks on from now on, null: nobody. What is inside goes on without the one before, so
+  /// flush() comes first.
+  void observe(BurstObserver* observer) noexcept { observer_ = observer; }
+  BurstObserver* observer() const noexcept { return observer_; }
+  /// For a pipeline that only traces: it holds nothing, and leaves the rules as they are.
+  void only_trace() noexcept { traced_ = true; }
+  Nanoseconds now() const noexcept { return now_; }
+
  private:
   // The stages, one per file, in the order of a packet's life.
   void parse_access(Burst& burst) noexcept;
@@ -157,9 +166,9 @@ class Pipeline {
   DropReason police(Burst& burst, unsigned i, Hit& hit) noexcept;
   DropReason account(Burst& burst, unsigned i, Hit& hit) noexcept;
   DropReason forward(Burst& burst, unsigned i, const Hit& hit) noexcept;
-  template <bool kAccess>
+  template <bool kAccess, bool kObserved>
   DropReason match_to_forward(Burst& burst, unsigned i) noexcept;
-  template <bool kAccess>
+  template <bool kAccess, bool kObserved>
   unsigned finish_packets(Burst& burst) noexcept;
 
   DropReason parse_access_slow(Burst& burst, unsigned i) noexcept;
@@ -240,6 +249,14 @@ class Pipeline {
   void start_created(Packet* packet, std::uint8_t port) noexcept;
   void enter_sorted(Packet* const* packets, unsigned count, std::uint8_t flags,
                     Nanoseconds now) noexcept;
+  /// What a trace does in place of holding a packet.
+  DropReason give_back(Packet* packet) noexcept {
+    pool_.free(&packet, 1);
+    return kTakenAway;
+  }
+  void note(Stage stage, Burst& burst) noexcept {
+    if (__builtin_expect(observer_ != nullptr, 0)) observer_->after(stage, burst);
+  }
   void enter(Burst& burst) noexcept;
   void advance(Burst& burst) noexcept;
   void finish(Burst& burst) noexcept;
@@ -283,6 +300,8 @@ class Pipeline {
   Nanoseconds now_ = 0;  ///< of what came in last
   AnswerBudget answers_;
   std::uint16_t sequence_ = 0;  ///< of messages made here
+  BurstObserver* observer_ = nullptr;
+  bool traced_ = false;
 
   PipelineCounters counters_;
   std::array<PacketList, kPortsMax> outputs_;

@@ -42,6 +42,15 @@ inline constexpr std::uint16_t kFlowCapture = 8;  ///< packets are copied to a c
 /// a change of rules leaves them as they are.
 inline constexpr std::uint16_t kFlowSlow = kFlowHold | kFlowCapture;
 
+/// Puts back what packets change of a line; the rest of it is a change of rules'.
+inline void restore_mutable(FlowState& to, const FlowState& from) noexcept {
+  for (unsigned i = 0; i < kHotBuckets; ++i) to.tokens[i] = from.tokens[i];
+  to.refilled_at = from.refilled_at;
+  to.usage_left = from.usage_left;
+  to.usage_packets = from.usage_packets;
+  to.flags = from.flags;
+}
+
 /// What a matching PDR does, in 8 bytes.
 struct PdrEntry {
   std::uint16_t id;

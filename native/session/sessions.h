@@ -61,6 +61,15 @@ class Sessions {
   /// After the worker has applied it: frees what the old rules held.
   void retire(std::uint32_t ticket);
   SessionIndex session_of(std::uint32_t ticket) const noexcept { return prepared_[ticket].session; }
+  OperationKind kind_of(std::uint32_t ticket) const noexcept { return prepared_[ticket].kind; }
+  /// The record in force, invalid: no such session. While a change is under way, the one before.
+  RecordReader record(SessionIndex session) const noexcept {
+    if (session >= installed_.size() || installed_[session].record == nullptr) return {};
+    return {installed_[session].record, installed_[session].bytes};
+  }
+  /// A change of the session is prepared or under way.
+  bool changing(SessionIndex session) const noexcept { return installed_[session].busy; }
+  const Compiler& compiler() const noexcept { return compiler_; }
   std::uint64_t live() const noexcept { return live_; }
   PeerTable& peer_table() noexcept { return peers_; }
   /// By peer.

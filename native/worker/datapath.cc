@@ -216,6 +216,13 @@ Status Datapath::make_workers() {
     }
   }
   lanes_.resize(workers_.size());
+  std::vector<std::string> names;
+  for (const PortConfig& port : config_.ports) names.push_back(port.name);
+  const bool threads = config_.workers != 0;
+  captures_ =
+      std::make_unique<Captures>(workers_, *sessions_, names, threads, [this] { return now(); });
+  traces_ = std::make_unique<Traces>(workers_, *sessions_, network_, names, threads,
+                                     [this] { return now(); });
   return Ok{};
 }
 
@@ -267,6 +274,8 @@ void Datapath::stop() {
     drain_inline(w);
     workers_[w]->discard();
   }
+  if (captures_ != nullptr) captures_->workers_ended();
+  if (traces_ != nullptr) traces_->workers_ended();
   running_ = false;
   keep_usage();
   // Queues end with their ports; what they counted is kept.

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "session/survival/salvage.h"
+#include "worker/sight/captures.h"
+#include "worker/sight/traces.h"
 #include "worker/worker.h"
 
 namespace sluice {
@@ -143,6 +145,9 @@ class Datapath {
   std::span<const std::unique_ptr<Port>> ports() const noexcept { return ports_; }
   std::span<const std::unique_ptr<Worker>> workers() const noexcept { return workers_; }
   Sessions& sessions() noexcept { return *sessions_; }
+  /// Captures of what passes, and traces of single packets: from start() on.
+  Captures& captures() noexcept { return *captures_; }
+  Traces& traces() noexcept { return *traces_; }
   PacketPool& pool() noexcept { return *pool_; }
   const std::string& plan_text() const noexcept { return plan_text_; }
 
@@ -168,6 +173,7 @@ class Datapath {
   }
   void submit(unsigned worker);
   void drain_inline(unsigned worker);
+  void retire(std::uint32_t ticket);
   bool step_captures();
   Nanoseconds now() const noexcept {
     return given_time_ != 0 ? given_time_ : Clock::machine().now();
@@ -224,6 +230,8 @@ class Datapath {
   std::vector<std::unique_ptr<Port>> ports_;
   std::vector<PipelinePort> pipeline_ports_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Captures> captures_;
+  std::unique_ptr<Traces> traces_;
   std::vector<std::thread> threads_;
   std::vector<Chunk> chunks_;
   std::vector<Lane> lanes_;

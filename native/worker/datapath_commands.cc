@@ -105,6 +105,7 @@ unsigned Datapath::poll_events(Event* out, unsigned max) {
   note_polled(kQuiet, total);
   if (quiet_sink_.events.empty() && batches_.empty() && !running_) completed_ = next_batch_;
   if (workers_.empty()) return total;
+  if (captures_ != nullptr && !captures_->idle()) captures_->turn();
   // Completions first, then the events that were pushed before them.
   std::vector<std::uint64_t>& reached = reached_;
   reached.clear();
@@ -121,7 +122,7 @@ unsigned Datapath::poll_events(Event* out, unsigned max) {
   for (unsigned w = 0; w < workers_.size(); ++w) {
     Lane& lane = lanes_[w];
     for (; lane.retired < reached[w]; ++lane.retired) {
-      sessions_->retire(lane.submitted.front());
+      retire(lane.submitted.front());
       lane.submitted.pop_front();
     }
     submit(w);
@@ -152,6 +153,16 @@ void Datapath::release(unsigned count) {
     next.count -= n;
     if (next.count == 0) polled_.pop_front();
   }
+}
+
+/// A change is in force: who looks at its session hears of it.
+void Datapath::retire(std::uint32_t ticket) {
+  const SessionIndex session = sessions_->session_of(ticket);
+  if (captures_ != nullptr && sessions_->kind_of(ticket) == OperationKind::Delete) {
+    captures_->session_gone(session);
+  }
+  if (traces_ != nullptr) traces_->session_changed(session);
+  sessions_->retire(ticket);
 }
 
 void Datapath::arm() noexcept {

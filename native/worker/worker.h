@@ -109,6 +109,8 @@ class Worker final : public EventSink {
   bool replay_one(unsigned queue, Nanoseconds now) noexcept;
   /// Applies waiting commands; for the control thread only while run() does not run.
   unsigned drain_commands(Nanoseconds now) noexcept;
+  /// Runs the errand that waits, if one does; the same.
+  bool run_errand(Nanoseconds now) noexcept;
 
   bool push(const Event& event) noexcept override {
     if (events_->enqueue_burst(&event, 1) == 0) {
@@ -185,7 +187,6 @@ class Worker final : public EventSink {
   unsigned drain_held(Nanoseconds now) noexcept;
   void hand_over() noexcept;
   void retry_reports(Nanoseconds now) noexcept;
-  bool run_errand(Nanoseconds now) noexcept;
   void measure(std::uint64_t now) noexcept;
   void expire_timers(Nanoseconds now) noexcept;
   static Nanoseconds start_of(const Config& config) noexcept;

@@ -18,7 +18,12 @@ void Worker::transmit_lists() noexcept {
   for (std::size_t i = 0; i < config_.queues.size(); ++i) {
     PacketList& list = pipeline_.output(config_.ports[i]);
     if (list.count == 0) continue;
+    BurstObserver* const observer = pipeline_.observer();
+    if (__builtin_expect(observer != nullptr, 0)) {
+      observer->sending(config_.ports[i], list.packets, list.count, pipeline_.now());
+    }
     const unsigned sent = config_.queues[i]->tx(list.packets, list.count);
+    if (__builtin_expect(observer != nullptr, 0)) observer->sent(sent);
     if (sent < list.count) {
       pipeline_.drop(list.packets + sent, list.count - sent, DropReason::TxFull);
     }

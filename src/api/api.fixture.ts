@@ -55,6 +55,7 @@ export async function startApi(options: Partial<ApiServerOptions> = {}): Promise
       status: () => datapath.status(),
       statistics: () => datapath.statistics(),
       watchTraffic: () => engine.watchTraffic(),
+      sight: datapath,
     },
     ...options,
   });

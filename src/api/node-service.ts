@@ -8,9 +8,11 @@ import { loadSync } from '@grpc/proto-loader';
 import { SluiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { DatapathStatus, Statistics } from '../datapath/datapath.js';
+import type { PacketSight } from '../datapath/packet-sight.js';
 import type { SessionTraffic, TrafficReader } from '../session/engine.js';
 import { PROTO_FILE, PROTO_FOLDER } from './proto-files.js';
-import { caughtToServiceError, toServiceError } from './status.js';
+import { type SightParts, sightMethods } from './sight/service.js';
+import { caughtToServiceError } from './status.js';
 
 const INTERVAL_DEFAULT_MS = 1000;
 const INTERVAL_MIN_MS = 100;
@@ -28,6 +30,7 @@ export interface NodeSource {
   status(): DatapathStatus;
   statistics(): Statistics;
   watchTraffic(): TrafficReader;
+  readonly sight: PacketSight;
 }
 
 /** Stands for a request whose bytes are no message, so that the handler can answer it. */
@@ -35,14 +38,15 @@ const MALFORMED = Symbol('malformed request');
 type Request<T> = T | typeof MALFORMED;
 
 interface WatchStatsRequest {
-  readonly interval: { readonly seconds: number; readonly nanos: number } | null;
+  readonly interval: { readonly seconds: string; readonly nanos: number } | null;
   readonly busiestSessions: number;
 }
 
 export function nodeServiceDefinition(): ServiceDefinition {
   const package_ = loadSync(PROTO_FILE, {
     includeDirs: [PROTO_FOLDER],
-    longs: Number,
+    // 64-bit identifiers are none of JavaScript's numbers.
+    longs: String,
     enums: String,
     defaults: true,
   });
@@ -65,6 +69,7 @@ export function nodeServiceDefinition(): ServiceDefinition {
 /** @param closing aborts when the server drains: streams end then. */
 export function nodeService(
   source: NodeSource,
+  sessions: Pick<SightParts, 'engine' | 'ownerOf'>,
   closing: AbortSignal,
   log: Log,
 ): UntypedServiceImplementation {
@@ -82,16 +87,14 @@ export function nodeService(
     GetNode: unary(() => nodeMessage(source)),
     GetStats: unary(() => statsMessage(source)),
     WatchStats: watchStats(source, closing, log),
-    Capture: later('Capture', 'capturing live traffic'),
-    Trace: later('Trace', 'tracing a given packet'),
-  };
-}
-
-function later(method: string, what: string) {
-  const error = new SluiceError('unimplemented', `${method}: ${what} is not in this version`);
-  return (call: { emit?(event: 'error', error: Error): void }, callback?: unknown): void => {
-    if (typeof callback === 'function') callback(toServiceError(error));
-    else call.emit?.('error', toServiceError(error));
+    ...sightMethods({
+      sight: source.sight,
+      status: () => source.status(),
+      malformed: (request) => (request === MALFORMED ? malformed() : undefined),
+      closing,
+      log,
+      ...sessions,
+    }),
   };
 }
 
@@ -150,7 +153,7 @@ function watchStats(
 
 function intervalOf({ interval }: WatchStatsRequest): number {
   if (interval === null) return INTERVAL_DEFAULT_MS;
-  const ms = interval.seconds * 1000 + interval.nanos / 1e6;
+  const ms = Number(interval.seconds) * 1000 + interval.nanos / 1e6;
   if (ms >= INTERVAL_MIN_MS && ms <= INTERVAL_MAX_MS) return ms;
   throw new SluiceError('invalid_argument', 'must be from 100 ms to 1 hour', {
     field: 'interval',

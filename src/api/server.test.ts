@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parseListen } from '../base/config/listen.js';
 import { SampleFlag } from '../datapath/datapath.js';
 import { IDLE_STATISTICS, IDLE_STATUS } from '../datapath/idle-statistics.js';
+import { MemorySight } from '../datapath/memory-sight.js';
 import { HEADER_INCARNATION } from '../model/record-layout.js';
 import { sampleSession } from '../model/sample.fixture.js';
 import {
@@ -87,6 +88,7 @@ describe('the node service', () => {
         sessions: () => 4_000_000_000,
         status: () => IDLE_STATUS,
         watchTraffic: () => ({ take: () => [], close: () => undefined }),
+        sight: new MemorySight(),
         statistics: () => ({
           ports: [
             { name: 'n3', rxPackets: 2 ** 50, rxBytes: 1, txPackets: 0, txBytes: 0, txFull: 2 },
@@ -185,19 +187,6 @@ describe('the node service', () => {
         details: 'interval: must be from 100 ms to 1 hour',
       });
     }
-  });
-
-  it('says plainly what is not there yet', async () => {
-    const { address } = await start();
-    const client = connect(address);
-    expect(await failure(client.call('NodeService/Trace'))).toMatchObject({
-      code: grpc.status.UNIMPLEMENTED,
-      details: 'Trace: tracing a given packet is not in this version',
-    });
-    expect(await ending(client.watch('NodeService/Capture', {}))).toMatchObject({
-      code: grpc.status.UNIMPLEMENTED,
-      details: 'Capture: capturing live traffic is not in this version',
-    });
   });
 });
 

@@ -83,7 +83,10 @@ export class ApiServer {
         log,
       }),
     );
-    this.#server.addService(nodeServiceDefinition(), nodeService(node, closing, log));
+    this.#server.addService(
+      nodeServiceDefinition(),
+      nodeService(node, { engine, ownerOf }, closing, log),
+    );
     this.#health.addToServer(this.#server);
     addReflection(this.#server);
   }

@@ -16,6 +16,8 @@ import { addNodeCommands } from './node-commands.js';
 import { addReplayCommand } from './replay-command.js';
 import { addServeCommands } from './serve-commands.js';
 import { addSessionCommands } from './session/commands.js';
+import { addCaptureCommand } from './sight/capture-command.js';
+import { addTraceCommand } from './sight/trace-command.js';
 import { addTopCommand } from './top/command.js';
 
 export function version(): string {
@@ -48,6 +50,8 @@ Examples:
   sluice gnb exec --session ue1 -- ping -c 3 10.60.0.1
   sluice stats --watch
   sluice top
+  sluice trace uplink udp --session ue1 --to 203.0.113.9:443
+  sluice capture --session ue1 -w ue1.pcapng
   sluice doctor -c sluice.yaml
   sluice replay capture.pcap --sessions sessions.yaml --out result.pcapng
   sluice help session create`,
@@ -58,6 +62,8 @@ Examples:
   addTopCommand(sluice);
   addDoctorCommand(sluice);
   addGnbCommands(sluice);
+  addTraceCommand(sluice);
+  addCaptureCommand(sluice);
   addReplayCommand(sluice);
   addHelpCommands(sluice);
   addCommonSections(sluice);

@@ -6,6 +6,8 @@
  * Owner: the control thread. Nothing here blocks.
  */
 
+import type { PacketSight } from './packet-sight.js';
+
 /** Words per entry of {@link Datapath.operations}. */
 export const OPERATION_WORDS = 8;
 /** Operations that one prepare() takes at most. */
@@ -281,7 +283,7 @@ export interface Statistics {
   readonly gtpu: GtpuStatistics;
 }
 
-export interface Datapath {
+export interface Datapath extends PacketSight {
   /** Shared with native code: OPERATIONS_MAX entries of OPERATION_WORDS. */
   readonly operations: Uint32Array;
   /** Shared with native code: EVENTS_MAX entries of EVENT_WORDS, filled by poll(). */

@@ -30,6 +30,7 @@ import {
   type Statistics,
 } from './datapath.js';
 import { IDLE_STATISTICS, IDLE_STATUS } from './idle-statistics.js';
+import { MemorySight } from './memory-sight.js';
 import { RecordKeys } from './record-keys.js';
 
 const QUERY_END = 0xffff_ffff;
@@ -56,7 +57,7 @@ interface Prepared {
   readonly queried: readonly number[];
 }
 
-export class MemoryDatapath implements Datapath {
+export class MemoryDatapath extends MemorySight implements Datapath {
   readonly operations = new Uint32Array(OPERATIONS_MAX * OPERATION_WORDS);
   readonly events = new Uint32Array(EVENTS_MAX * EVENT_WORDS);
   readonly queries = new Uint32Array(4 * OPERATIONS_MAX);
@@ -91,6 +92,7 @@ export class MemoryDatapath implements Datapath {
 
   /** @param killed  the packet path of the process before this one, which is gone. */
   constructor(killed?: MemoryDatapath) {
+    super();
     if (killed === undefined) return;
     for (const { words, start, usage } of killed.sessions.values()) {
       this.#salvaged.set(words[start + HEADER_INCARNATION]!, usage);

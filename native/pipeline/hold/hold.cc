@@ -36,6 +36,7 @@ DropReason Pipeline::hold(Burst& burst, unsigned i, Hit hit) noexcept {
   if (holds_.is_full() || (hold != nullptr && !drains && hold->count >= most)) {
     return DropReason::FarBuffer;
   }
+  if (traced_) return give_back(packet);
   if (hold == nullptr) hold = holds_.open(burst.session[i], burst.direction[i], burst.now);
   if (hold == nullptr) return DropReason::FarBuffer;
   const bool first = hold->count == 0;

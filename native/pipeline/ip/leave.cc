@@ -62,6 +62,7 @@ DropReason Pipeline::leave_in_pieces(Burst& burst, unsigned i, const Hit& hit,
       return DropReason::NoBuffer;
     }
     pieces[k]->flags = whole->flags;
+    mark_like(*pieces[k], *whole);
   }
   const std::uint16_t word = wire::load16(inner + 6);
   const unsigned first = (word & 0x1fffu) * 8;

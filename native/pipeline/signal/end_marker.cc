@@ -70,6 +70,7 @@ DropReason Pipeline::take_end_marker(Burst& burst, unsigned i) noexcept {
   if ((flow.state.flags & kFlowHold) && (burst.flags[i] & kReleased) == 0) {
     Hold* hold = holds_.find(burst.session[i], burst.direction[i]);
     if (hold != nullptr && !holds_.is_full()) {
+      if (traced_) return give_back(packet);
       holds_.append(*hold, packet, burst.now);
       holds_.settle(pool_);
       return kTakenAway;

@@ -63,7 +63,7 @@ void Pipeline::report_lost_tunnel(SessionIndex session, const RemoteAddress& pee
   event.qfi = peer.is_v6 ? 1 : 0;
   std::copy(peer.words, peer.words + 4, event.address);
   // A full ring loses nothing: the peer says it again with the next packet.
-  if (!events_.push(event)) return;
+  if (!events_.push(event) || traced_) return;
   visit([](FlowRules& rules, FarEntry& far) {
     rules.flags |= kRulesErrorReported;
     far.dscp |= kFarErrorReported;

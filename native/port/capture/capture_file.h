@@ -163,12 +163,6 @@ class CaptureWriter final {
 
  private:
   explicit CaptureWriter(std::string path) : path_(std::move(path)) {}
-  void put16(std::uint16_t value) noexcept;
-  void put32(std::uint32_t value) noexcept;
-  void put(const void* bytes, std::size_t n) noexcept;
-  void put_option(std::uint16_t code, const void* bytes, std::uint16_t n) noexcept;
-  void section_header() noexcept;
-  void interface_description(const std::string& name) noexcept;
 
   std::string path_;
   int fd_ = -1;

@@ -21,6 +21,7 @@ struct FilterSpec {
   std::uint32_t remote6[4] = {};
   unsigned remote6_length = 0;
   std::int64_t spi = -1, flow_label = -1;
+  std::string text;  ///< as it was written
 };
 struct PdrSpec {
   unsigned id = 1, precedence = 100, source = 1;  ///< interface: 1 access, 2 core
@@ -70,6 +71,7 @@ struct UrrSpec {
 };
 
 struct SessionSpec {
+  std::string name;
   std::uint32_t ue_ipv4 = 0;
   std::uint64_t ue_prefix = 0;
   std::uint32_t incarnation = 1;
@@ -104,6 +106,8 @@ class RecordBuilder {
     w_[header::UePrefixLow] = static_cast<std::uint32_t>(spec.ue_prefix);
     w_[header::Flags] =
         (spec.ue_ipv4 ? header::kUeIpv4 : 0) | (spec.ue_prefix ? header::kUeIpv6 : 0);
+    const std::uint32_t name = ref(spec.name);
+    w_[header::Name] = name;
     unsigned filter = 0;
     for (unsigned i = 0; i < pdrs; ++i) {
       pdr(pdr0 + i * kPdrWords, spec.pdrs[i], filter);
@@ -193,6 +197,8 @@ class RecordBuilder {
     w_[at + filter::Tos] = static_cast<std::uint32_t>(f.tos < 0 ? 0 : f.tos | f.tos_mask << 8);
     w_[at + filter::Spi] = static_cast<std::uint32_t>(f.spi);
     w_[at + filter::FlowLabel] = static_cast<std::uint32_t>(f.flow_label);
+    const std::uint32_t text = ref(f.text);
+    w_[at + filter::Text] = text;
   }
   void far(unsigned at, const FarSpec& f) {
     using namespace record;

@@ -210,3 +210,15 @@ export interface Stats {
   held?: Uint64;
   busiest?: SessionTraffic[];
 }
+export interface TraceResponse {
+  steps?: { stage?: string; decision?: string; seid?: Uint64; rule_id?: number }[];
+  verdict?: string;
+  drop_reason?: string;
+  outputs?: { port?: string; packet?: Uint8Array }[];
+}
+export interface CaptureChunk {
+  pcapng?: Uint8Array;
+  lost?: Uint64;
+  packets?: Uint64;
+  trailer?: Uint8Array;
+}

@@ -3,7 +3,8 @@
  * file) and back, driven by the descriptors of the proto file itself, so that a misspelt
  * key or a wrong type is told with its path instead of being silently left out.
  * Durations are "10s" or "500ms", timestamps RFC 3339, 64-bit integers text or numbers,
- * enum values may leave out their prefix ("access" for INTERFACE_ACCESS). Pure.
+ * enum values may leave out their prefix ("access" for INTERFACE_ACCESS), bytes are
+ * hexadecimal text. Pure.
  */
 import type { PackageDefinition } from '@grpc/proto-loader';
 import { usageError } from '../../tools/tool-error.js';
@@ -115,7 +116,8 @@ export class ProtoJson {
     for (const [key, item] of Object.entries(value)) {
       const field = fields.find((candidate) => candidate.name === key);
       if (field === undefined || item === undefined) continue;
-      if (field.type !== 'TYPE_MESSAGE') out[key] = item;
+      if (field.type === 'TYPE_BYTES') out[key] = Buffer.from(item as Uint8Array).toString('hex');
+      else if (field.type !== 'TYPE_MESSAGE') out[key] = item;
       else if (Array.isArray(item)) out[key] = item.map((each) => this.plain(field.typeName, each));
       else out[key] = this.plain(field.typeName, item);
     }

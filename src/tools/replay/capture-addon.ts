@@ -30,6 +30,8 @@ interface CaptureAddon {
     readonly adopt: boolean;
   }): SplitCounts;
   busiestGtpuDestination(path: string): string | undefined;
+  /** The IP packet of a frame, counted from 1. */
+  readCapturedPacket(path: string, frame: number): Uint8Array;
   mergeCaptures(inputs: readonly string[], names: readonly string[], output: string): void;
 }
 
@@ -48,4 +50,5 @@ function forPeople<K extends keyof CaptureAddon>(name: K): CaptureAddon[K] {
 
 export const splitCapture = forPeople('splitCapture');
 export const busiestGtpuDestination = forPeople('busiestGtpuDestination');
+export const readCapturedPacket = forPeople('readCapturedPacket');
 export const mergeCaptures = forPeople('mergeCaptures');

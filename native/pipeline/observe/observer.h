@@ -1,0 +1,46 @@
+// Looking on while packets pass, without a part in what happens to them: a trace of one packet
+// (worker/sight/traces.h), captures of many (capture_tap.h). A pipeline that nobody looks at pays one
+// test a stage and burst. Everything here runs on the thread of the pipeline's worker.
+#pragma once
+#include <cstdint>
+
+#include "base/types.h"
+#include "memory/packet.h"
+
+namespace sluice {
+
+struct Burst;
+struct Hit;
+
+/// What has just been done. Receive comes before the packets are looked at; from Match to
+/// Forward packets go one by one; Finish comes when all of a burst have.
+enum class Stage : std::uint8_t {
+  Receive,
+  Parse,
+  Lookup,
+  Match,
+  Look,  ///< at what few packets have: unusual addresses, size, hops
+  Hold,
+  Police,
+  Account,
+  Forward,
+  Finish
+};
+
+class BurstObserver {
+ public:
+  virtual ~BurstObserver() = default;
+  /// A stage is through with the burst. Behind Lookup, a packet without a verdict has its flow;
+  /// behind Finish every packet is still in its buffer, also the dropped.
+  virtual void after(Stage stage, Burst& burst) noexcept = 0;
+  /// A stage from Match to Forward is through with one packet.
+  /// @param hit  of meaning when `verdict` is None, and behind Match.
+  virtual void decided(Stage stage, const Burst& burst, unsigned i, const Hit& hit,
+                       DropReason verdict) noexcept = 0;
+  /// These leave by a port next. What of them the port took is told by sent().
+  virtual void sending(std::uint8_t port, Packet* const* packets, unsigned count,
+                       Nanoseconds now) noexcept = 0;
+  virtual void sent(unsigned count) noexcept = 0;
+};
+
+}  // namespace sluice

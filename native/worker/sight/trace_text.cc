@@ -1,0 +1,367 @@
+#include "worker/sight/trace_text.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdio>
+#include <cstring>
+
+#include "wire/bytes.h"
+#include "worker/sight/trace_match.h"
+#include "worker/sight/trace_words.h"
+
+namespace sluice {
+namespace {
+using namespace record;
+using namespace trace_words;
+
+/// Writes the steps of one worker's part.
+class Writer {
+ public:
+  Writer(const TraceErrand& part, const TraceWorld& world, TraceResult& out)
+      : part_(part), world_(world), out_(out) {}
+
+  void write() {
+    for (const TraceNote& note : part_.recorder.notes()) {
+      select(note);
+      switch (note.stage) {
+        case Stage::Receive:
+          receive(note);
+          break;
+        case Stage::Parse:
+          parse(note);
+          break;
+        case Stage::Lookup:
+          lookup(note);
+          break;
+        case Stage::Match:
+          match(note);
+          break;
+        case Stage::Look:
+          ended("look closer", note, note.verdict == kTakenAway ? "it leaves in pieces" : "");
+          break;
+        case Stage::Hold:
+          ended("hold", note, note.verdict == kTakenAway ? "held until new rules let it go" : "");
+          break;
+        case Stage::Police:
+          police(note);
+          break;
+        case Stage::Account:
+          account(note);
+          break;
+        case Stage::Forward:
+          forward(note);
+          break;
+        case Stage::Finish:
+          break;
+      }
+    }
+    for (unsigned i = 0; i < part_.sink.count; ++i) event(part_.sink.events[i]);
+  }
+
+ private:
+  void select(const TraceNote& note) {
+    session_ = note.session == kNoSession ? RecordReader{} : world_.sessions.record(note.session);
+    seid_ = session_.valid() ? session_.header(header::SeidLow) |
+                                   std::uint64_t{session_.header(header::SeidHigh)} << 32
+                             : 0;
+    pdr_ = nullptr;
+    for (unsigned i = 0; session_.valid() && note.pdr.id != 0 && i < session_.pdrs(); ++i) {
+      if ((session_.pdr(i)[pdr::Id] & 0xffff) == note.pdr.id) pdr_ = session_.pdr(i);
+    }
+  }
+  void add(const char* stage, std::string decision, std::uint32_t rule = 0) {
+    out_.steps.push_back({stage, std::move(decision), seid_, rule});
+  }
+  /// The step of a packet that ends here; false when it goes on.
+  bool ended(const char* stage, const TraceNote& note, const std::string& why = "",
+             std::uint32_t rule = 0) {
+    if (note.verdict == DropReason::None) return false;
+    if (note.verdict == kTakenAway) {
+      add(stage, why.empty() ? "taken out of the burst" : why, rule);
+      return true;
+    }
+    std::string text = why.empty() ? drop_reason_text(note.verdict) : why;
+    add(stage, "dropped as " + std::string(drop_reason_label(note.verdict)) + ": " + text, rule);
+    return true;
+  }
+  const std::string& port_name(unsigned port) const { return world_.port_names[port]; }
+  std::string session_name() const {
+    return session_.valid() ? std::string(session_.text(session_.header(header::Name))) : "?";
+  }
+
+  void receive(const TraceNote& note) {
+    const std::string size = grouped(note.length) + " bytes";
+    if (part_.taken_over && note.pass == 0) {
+      add("receive", "worker " + std::to_string(part_.worker) + " takes it over, " + size);
+    } else if (note.pass == 0) {
+      add("receive",
+          "worker " + std::to_string(part_.worker) + ", on " + port_name(note.port) + ", " + size);
+    } else {
+      add("receive", "comes in again, as if on " + port_name(note.port) + ", " + size);
+    }
+  }
+
+  void parse(const TraceNote& note) {
+    if (note.verdict == kTakenAway) {
+      add("parse", "a GTP-U message that is answered or consumed here");
+      return;
+    }
+    if (ended("parse", note)) return;
+    std::string text;
+    if (note.is_access) {
+      text = "G-PDU with TEID " + hexadecimal(note.key) + " to " + local_text(note.local) +
+             (note.qfi < kNoQfi ? ", QFI " + std::to_string(note.qfi) : ", no QFI") + "; inside ";
+    }
+    add("parse", text + inner_text(note, note.is_access));
+  }
+
+  void lookup(const TraceNote& note) {
+    const std::string key = note.is_access
+                                ? "TEID " + hexadecimal(note.key) + " at " + local_text(note.local)
+                                : "UE address " + inner_address(note, false);
+    if (note.verdict == kTakenAway) {
+      add("lookup", key + " is session " + session_name() +
+                        (part_.owner >= 0
+                             ? " of worker " + std::to_string(part_.owner) + ": handed over to it"
+                             : ": taken away"));
+      return;
+    }
+    if (ended("lookup", note,
+              note.verdict == DropReason::UnknownTeid || note.verdict == DropReason::UnknownUe
+                  ? "no session has " + key
+                  : "")) {
+      return;
+    }
+    add("lookup", key + " is session " + session_name() +
+                      (note.direction == Direction::Uplink ? ", uplink" : ", downlink"));
+  }
+
+  void match(const TraceNote& note) {
+    if (note.verdict == DropReason::SpoofedSource) {
+      std::string ue = note.flags & kInnerV6 ? address6(note.state.ue_prefix) + "/64"
+                                             : address4(note.state.ue_ipv4);
+      if (note.rules.extension != 0) ue += " and its framed routes";
+      ended("match", note, "source " + inner_address(note, true) + ", but the UE has " + ue);
+      return;
+    }
+    if (note.verdict == DropReason::None || note.verdict == DropReason::NoPdr) passed_over(note);
+    if (ended("match", note)) return;
+    std::string text = "PDR " + std::to_string(note.pdr.id);
+    if (pdr_ != nullptr) {
+      text += " (precedence " + std::to_string(pdr_[pdr::Precedence]) + ")";
+      text += matched_filter(note, session_, pdr_);
+    }
+    add("match", text, note.pdr.id);
+  }
+
+  /// The PDRs that were asked before, each with why its last filter does not fit.
+  void passed_over(const TraceNote& note) {
+    for (const PassedOver& pdr : passed_over_by(note, world_.sessions)) {
+      std::string name = "PDR " + std::to_string(pdr.id);
+      for (unsigned i = 0; session_.valid() && i < session_.pdrs(); ++i) {
+        const std::uint32_t* p = session_.pdr(i);
+        if ((p[pdr::Id] & 0xffff) != pdr.id) continue;
+        name += " (precedence " + std::to_string(p[pdr::Precedence]) + ")";
+      }
+      add("match", name + " passed over: " + pdr.why, pdr.id);
+    }
+  }
+
+  void police(const TraceNote& note) {
+    if (note.verdict == DropReason::GateClosed) {
+      for (const std::uint8_t q : qers()) {
+        const std::uint32_t flag =
+            note.direction == Direction::Uplink ? qer::kUplinkClosed : qer::kDownlinkClosed;
+        if (session_.qer(q)[qer::Flags] & flag) {
+          ended("police", note,
+                "the gate of QER " + std::to_string(session_.qer(q)[qer::Id]) + " is closed",
+                session_.qer(q)[qer::Id]);
+          return;
+        }
+      }
+      ended("police", note);
+      return;
+    }
+    if (!session_.valid() || qers().empty()) {
+      if (!ended("police", note)) add("police", "no QER");
+      return;
+    }
+    BucketList buckets;
+    list_buckets(session_, note.direction, buckets);
+    for (const std::uint8_t q : qers()) {
+      const std::uint32_t id = session_.qer(q)[qer::Id];
+      const std::string name = "QER " + std::to_string(id) + ": gate open";
+      const int bucket = buckets.find(session_, q);
+      std::uint64_t tokens = 0;
+      std::uint32_t rate = 0;
+      if (bucket < 0 || !bucket_of(note, static_cast<unsigned>(bucket), tokens, rate)) {
+        add("police", name + ", no maximum bit rate", id);
+        continue;
+      }
+      const bool fits =
+          note.verdict == DropReason::None || tokens >= note.inner_length * kMicrobitsPerByte;
+      add("police",
+          name + ", " + std::to_string(rate) + " kbit/s: " + (fits ? "" : "not enough, ") +
+              bytes(tokens / kMicrobitsPerByte) + " of " +
+              bytes(bucket_depth(rate) / kMicrobitsPerByte) + " of tokens left",
+          id);
+    }
+    ended("police", note);
+  }
+
+  bool bucket_of(const TraceNote& note, unsigned bucket, std::uint64_t& tokens,
+                 std::uint32_t& rate) const {
+    if (bucket < kHotBuckets) {
+      tokens = note.state.tokens[bucket];
+      rate = note.state.rate_kbps[bucket];
+      return rate != 0;
+    }
+    Account* account = account_of(note.session);
+    const auto d = static_cast<unsigned>(note.direction);
+    if (account == nullptr || bucket - kHotBuckets >= account->bucket_count[d]) return false;
+    const Bucket& more = account->buckets(note.direction)[bucket - kHotBuckets];
+    tokens = more.tokens;
+    rate = more.rate_kbps;
+    return true;
+  }
+
+  void account(const TraceNote& note) {
+    const auto list =
+        pdr_ == nullptr ? std::span<const std::uint8_t>{} : session_.urr_indices(pdr_);
+    const std::vector<UrrState> urrs = urrs_after(note.session);
+    for (const std::uint8_t u : list) {
+      const std::uint32_t* words = session_.urr(u);
+      const std::uint32_t id = words[urr::Id];
+      for (const UrrState& state : urrs) {
+        if (state.id != id) continue;
+        add("account", urr_text(state, words, note.direction), id);
+      }
+    }
+    if (ended("account", note)) return;
+    if (list.empty()) add("account", "no URR counts it");
+  }
+
+  /// The URRs with this packet in them: what was spent of the credits is folded in.
+  std::vector<UrrState> urrs_after(SessionIndex index) const {
+    const TracedSession* kept = part_.recorder.session(index);
+    Account* account = account_of(index);
+    if (kept == nullptr || account == nullptr) return {};
+    Flow flows[kDirections] = {kept->after[0], kept->after[1]};
+    std::vector<std::byte> copy(account->bytes);
+    std::memcpy(copy.data(), account, account->bytes);
+    auto* folded = reinterpret_cast<Account*>(copy.data());
+    SessionView view{index, {&flows[0], &flows[1]}, folded};
+    usage_fold(view);
+    return {folded->urrs(), folded->urrs() + folded->urr_count};
+  }
+  Account* account_of(SessionIndex index) const {
+    const TracedSession* kept = part_.recorder.session(index);
+    if (kept == nullptr || !kept->has_account) return nullptr;
+    return reinterpret_cast<Account*>(kept->account_after.get());
+  }
+
+  void forward(const TraceNote& note) {
+    std::uint32_t id = note.far.id_low;
+    if (pdr_ != nullptr) id = session_.far(pdr_[pdr::FTeid] >> 16 & 0xff)[far::Id];
+    const std::string name = "FAR " + std::to_string(id) + ": ";
+    if (note.verdict == kTakenAway) {
+      add("forward", name + far_action(note) + ", taken on from here", id);
+      return;
+    }
+    if (ended("forward", note, name + drop_reason_text(note.verdict), id)) return;
+    add("forward", name + far_action(note), id);
+  }
+
+  std::string far_action(const TraceNote& note) const {
+    switch (note.far.action) {
+      case FarAction::ToCore:
+        return "plain IP, out on " + port_name(note.far.port);
+      case FarAction::WholeToCore:
+        return "with its outer headers, out on " + port_name(note.far.port);
+      case FarAction::WholeToTunnel:
+      case FarAction::ToTunnel: {
+        const Peer& peer = world_.sessions.peers()[note.far.peer];
+        const std::string to =
+            peer.is_v6
+                ? address6_at(reinterpret_cast<const std::byte*>(peer.header) + 24)
+                : address4(wire::load32(reinterpret_cast<const std::byte*>(peer.header) + 16));
+        std::string text = "into tunnel " + to + " TEID " + hexadecimal(note.far.teid);
+        if (note.pdr.qfi != 0) text += ", QFI " + std::to_string(note.pdr.qfi);
+        if (note.far.dscp & kDscpPresent) text += ", DSCP " + std::to_string(note.far.dscp & 63);
+        return text + ", out on " + port_name(note.far.port);
+      }
+      case FarAction::Duplicate:
+        return "to its destination and as " + std::to_string(note.far.copies()) + " copies";
+      case FarAction::ToUe:
+        return "turns round to another UE";
+      case FarAction::Drop:
+        return "drop";
+      case FarAction::Buffer:
+        return "buffer";
+      default:
+        return "forward";
+    }
+  }
+
+  void event(const Event& event) {
+    static constexpr const char* kKinds[] = {
+        "", "a usage report of URR ", "a downlink data report of PDR ",
+        "an error indication report of TEID ", "an inactivity report of URR "};
+    const auto kind = static_cast<unsigned>(event.kind);
+    seid_ = 0;
+    add("report",
+        std::string("would send ") + (kind < std::size(kKinds) ? kKinds[kind] : "a report, ID ") +
+            std::to_string(event.id),
+        event.id);
+  }
+
+  std::span<const std::uint8_t> qers() const {
+    return pdr_ == nullptr ? std::span<const std::uint8_t>{} : session_.qer_indices(pdr_);
+  }
+  std::string local_text(unsigned local) const {
+    if (local >= world_.network.locals.size()) return "?";
+    const LocalAddress& address = world_.network.locals[local];
+    if (!address.is_v6) return address4(address.words[0]);
+    std::byte bytes[16];
+    for (unsigned w = 0; w < 4; ++w) wire::store32(bytes + 4 * w, address.words[w]);
+    return address6_at(bytes);
+  }
+
+  const TraceErrand& part_;
+  const TraceWorld& world_;
+  TraceResult& out_;
+  RecordReader session_;
+  const std::uint32_t* pdr_ = nullptr;
+  std::uint64_t seid_ = 0;
+};
+
+}  // namespace
+
+TraceResult trace_text(const std::vector<const TraceErrand*>& parts, const TraceWorld& world) {
+  TraceResult result;
+  std::uint64_t created = 0;
+  for (const TraceErrand* part : parts) {
+    Writer(*part, world, result).write();
+    created += part->created;
+    for (std::size_t r = 1; r < kDropReasons; ++r) {
+      if (part->dropped[r] != 0) result.drop_reason = drop_reason_label(static_cast<DropReason>(r));
+    }
+    for (unsigned i = 0; i < part->output_count; ++i) {
+      const TracePacket& packet = part->outputs[i];
+      result.outputs.push_back(
+          {packet.meta.port, {packet.bytes.begin(), packet.bytes.begin() + packet.meta.length}});
+    }
+  }
+  const bool dropped = !result.drop_reason.empty();
+  const bool out = !result.outputs.empty();
+  result.verdict = out && dropped && created != 0 ? "answered"
+                   : out                          ? "forwarded"
+                   : dropped                      ? "dropped"
+                                                  : "held";
+  if (result.verdict == "forwarded") result.drop_reason.clear();
+  return result;
+}
+
+}  // namespace sluice

@@ -1,0 +1,167 @@
+/** `sluice capture`: packets of a session or a port as pcapng, as received and as sent. */
+import { closeSync, openSync, writeSync } from 'node:fs';
+import type * as grpc from '@grpc/grpc-js';
+import type { Command } from 'commander';
+import { ToolError, usageError } from '../../tools/tool-error.js';
+import type { ApiClient, ApiOptions } from '../api/client.js';
+import type { CaptureChunk } from '../api/messages.js';
+import { withClient } from '../api/with-client.js';
+import { grouped } from '../print.js';
+import { parseCount, parseInteger, parseSeconds } from '../units.js';
+
+interface CaptureFlags extends ApiOptions {
+  session?: string;
+  port?: string;
+  write?: string;
+  snap?: string;
+  count?: string;
+  time?: string;
+  drops?: boolean;
+}
+
+const PROGRESS_MS = 1000;
+const TIME_MAX_S = 24 * 3600;
+
+export function addCaptureCommand(program: Command): void {
+  program
+    .command('capture')
+    .description('write the packets of a session or a port as pcapng')
+    .option('--session <name>', 'packets of this session, as received and as sent')
+    .option('--port <name>', 'packets of this port, also those that no session owns')
+    .option('-w, --write <file>', 'file to write, or - for stdout')
+    .option('--snap <bytes>', 'at most this much of each packet, from 64 (default: all)')
+    .option('--count <n>', 'end after this many packets')
+    .option('--time <time>', 'end after this time: 10s, 5m')
+    .option('--drops', 'packets that are dropped, too')
+    .addHelpText(
+      'after',
+      `
+Each packet has a comment: the session, the rule that matched, and what became of it. The
+file has an interface for every port. Ctrl-C ends it; the file is complete then. Packets that
+were not written because the reader or the disk is slow are counted as lost; none is held up.
+
+Examples:
+  sluice capture --session ue1 -w ue1.pcapng
+  sluice capture --session ue1 --drops -w - | tshark -i -
+  sluice capture --port n3 --snap 128 -w - | wireshark -k -i -
+  sluice capture --port n6 --count 1000 --time 1m -w n6.pcapng`,
+    )
+    .action(async (_: unknown, own: Command) => {
+      const options = own.optsWithGlobals<CaptureFlags>();
+      const request = requestOf(options);
+      const output = new Output(options.write ?? '');
+      try {
+        await withClient(options, (client) => receive(client, request, output));
+      } finally {
+        output.close();
+      }
+    });
+}
+
+function requestOf(f: CaptureFlags): object {
+  if ((f.session === undefined) === (f.port === undefined)) {
+    throw usageError('give one of --session NAME and --port NAME');
+  }
+  if (f.write === undefined) throw usageError('say where it goes: -w FILE, or -w - for stdout');
+  if (f.write === '-' && process.stdout.isTTY === true) {
+    throw usageError('-w -: pcapng is not for a terminal; pipe it, such as into "tshark -i -"');
+  }
+  const request: Record<string, unknown> = { drops: f.drops === true };
+  if (f.session !== undefined) request.session_name = f.session;
+  if (f.port !== undefined) request.port = f.port;
+  if (f.snap !== undefined) request.snap_length = parseInteger(f.snap, '--snap', 64, 65535);
+  if (f.count !== undefined) {
+    const count = parseCount(f.count, '--count');
+    if (count < 1) throw usageError('--count: at least 1');
+    request.max_packets = String(count);
+  }
+  if (f.time !== undefined) {
+    const seconds = parseSeconds(f.time, '--time');
+    if (seconds < 0.001 || seconds > TIME_MAX_S) throw usageError('--time: from 1ms to 1440m');
+    const whole = Math.floor(seconds);
+    request.max_time = { seconds: whole, nanos: Math.round((seconds - whole) * 1e9) };
+  }
+  return request;
+}
+
+/** The file, made only when there is something to write: a refused capture leaves none. */
+class Output {
+  #fd = -1;
+
+  constructor(private readonly file: string) {}
+
+  /** False: the reader of a pipe has gone. */
+  write(bytes: Uint8Array): boolean {
+    try {
+      if (this.#fd < 0) this.#fd = this.file === '-' ? 1 : openSync(this.file, 'w', 0o600);
+      for (let at = 0; at < bytes.length; ) at += this.#some(bytes.subarray(at));
+      return true;
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === 'EPIPE') return false;
+      throw new ToolError(`${this.file}: cannot be written: ${message}`);
+    }
+  }
+  #some(bytes: Uint8Array): number {
+    try {
+      return writeSync(this.#fd, bytes);
+    } catch (error) {
+      // A pipe that does not block and is full: the next try waits for its reader.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+      return 0;
+    }
+  }
+  close(): void {
+    if (this.#fd > 2) closeSync(this.#fd);
+    this.#fd = -1;
+  }
+}
+
+async function receive(client: ApiClient, request: object, output: Output): Promise<void> {
+  const stream = client.serverStream('NodeService', 'Capture', request);
+  let last: CaptureChunk = {};
+  let open = true;
+  const say = (end: string): void => {
+    const lost = Number(last.lost ?? 0) === 0 ? '' : `, ${grouped(last.lost)} lost`;
+    process.stderr.write(`${grouped(last.packets)} packets${lost}${end}`);
+  };
+  const live = process.stderr.isTTY === true;
+  const progress = setInterval(() => live && say('\r'), PROGRESS_MS);
+  const stop = (): void => {
+    open = false;
+    stream.cancel();
+  };
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      stream.on('data', (chunk: CaptureChunk) => {
+        if (!open) return;
+        last = chunk;
+        try {
+          if (!output.write(chunk.pcapng ?? new Uint8Array())) stop();
+        } catch (error) {
+          stop();
+          reject(error);
+        }
+      });
+      stream.on('end', resolve);
+      stream.on('error', (error: grpc.ServiceError) => {
+        if (open) reject(client.toToolError(error, { name: (request as Named).session_name }));
+        else resolve();
+      });
+    });
+    // Ended by us: the file ends with what its last chunk says of it.
+    if (last.trailer !== undefined && last.trailer.length > 0) output.write(last.trailer);
+    say('\n');
+  } finally {
+    clearInterval(progress);
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+  }
+}
+
+interface Named {
+  readonly session_name?: string;
+}
