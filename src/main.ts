@@ -129,7 +129,9 @@ export class UpfNode {
     const { engine, datapath } = opened;
     await this.#restore(engine);
     datapath.start();
-    for (const warning of datapath.status().warnings) this.#log.warn(warning);
+    const { plan, warnings } = datapath.status();
+    if (plan !== '') this.#log.info(plan);
+    for (const warning of warnings) this.#log.warn(warning);
     this.#pathLog = new PathLog(datapath, this.#log);
     this.#api = await this.#openApi(opened);
     this.#phase = 'ready';

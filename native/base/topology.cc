@@ -215,6 +215,20 @@ Status pin_this_thread(std::span<const unsigned> cores) {
   return Ok{};
 }
 
+void confine_process(std::span<const unsigned> cores) noexcept {
+  CoreSet set(kCoresMax);
+  for (const unsigned core : cores) {
+    if (core < kCoresMax) set.add(core);
+  }
+  DIR* tasks = opendir("/proc/self/task");
+  if (tasks == nullptr) return;
+  while (const dirent* task = readdir(tasks)) {
+    const int id = std::atoi(task->d_name);
+    if (id > 0) sched_setaffinity(id, set.bytes(), set.get());
+  }
+  closedir(tasks);
+}
+
 void name_this_thread(const std::string& name) noexcept {
   char short_name[16] = {};
   std::strncpy(short_name, name.c_str(), sizeof short_name - 1);

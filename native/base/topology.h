@@ -83,6 +83,9 @@ std::string format_core_list(std::vector<unsigned> cores);
 
 /// Lets the calling thread run only on these cores. Error: the kernel refuses.
 Status pin_this_thread(std::span<const unsigned> cores);
+/// Lets all threads that the process has by now run only on these cores, and so those that they
+/// make. Threads that the kernel refuses (gone meanwhile) are left out.
+void confine_process(std::span<const unsigned> cores) noexcept;
 inline Status pin_this_thread(unsigned core) { return pin_this_thread(std::span(&core, 1)); }
 /// Names the calling thread for top, gdb and perf; the kernel keeps 15 characters.
 void name_this_thread(const std::string& name) noexcept;

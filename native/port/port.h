@@ -117,6 +117,9 @@ class Port {
   std::uint8_t index_;
 };
 
+/// Interface of this machine that has the address; empty when none has it, or it is the loopback.
+std::string device_of(const IpAddress& address);
+
 /// Makes a port of the named driver; an unknown driver is an error on field "driver".
 Result<std::unique_ptr<Port>> make_port(const PortConfig& config, std::uint8_t index);
 

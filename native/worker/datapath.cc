@@ -52,9 +52,15 @@ Status Datapath::plan() {
   request.workers = config_.workers;
   request.cores = config_.cores;
   request.poll = config_.poll;
+  for (const PortConfig& port : config_.ports) {
+    for (const IpAddress& address : port.addresses) {
+      if (std::string device = device_of(address); !device.empty()) request.nics.push_back(device);
+    }
+  }
   auto plan = plan_workers(topology.value(), request);
   if (!plan) return plan.error();
   places_ = plan.value().workers;
+  control_cores_ = plan.value().control_cores;
   plan_text_ = describe(plan.value());
   for (const auto& warning : plan.value().warnings) warnings_.push_back(warning);
   for (unsigned b = 0; b < kBuckets; ++b) {
@@ -237,6 +243,10 @@ Status Datapath::start() {
   }
   start_timers();
   running_ = true;
+  // Whoever spins has its core alone: all that the process runs so far keeps off it.
+  const bool spins = std::any_of(places_.begin(), places_.end(),
+                                 [](const auto& place) { return place.poll == PollMode::Busy; });
+  if (spins && config_.workers != 0) confine_process(control_cores_);
   for (unsigned w = 0; w < config_.workers; ++w) {
     threads_.emplace_back([this, w] {
       if (Status pinned = pin_this_thread(places_[w].core); !pinned) {

@@ -219,6 +219,7 @@ class Datapath {
   std::vector<std::string> warnings_;
   std::string plan_text_;
   std::vector<WorkerPlace> places_;
+  std::vector<unsigned> control_cores_;
   std::array<std::uint8_t, kBuckets> bucket_owner_{};
   std::unique_ptr<Region> region_;
   std::size_t sessions_start_ = 0;  ///< offset in the region, behind the pool

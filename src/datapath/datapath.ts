@@ -245,6 +245,8 @@ export interface DatapathStatus {
   readonly ports: readonly DatapathPortStatus[];
   readonly workers: readonly DatapathWorkerStatus[];
   readonly warnings: readonly string[];
+  /** Which worker runs on which core and why the event loop where it does, as one line. */
+  readonly plan: string;
   readonly regionBytesUsed: number;
   /** at most PEERS_MAX of peersTotal, by address */
   readonly peers: readonly PeerStatus[];

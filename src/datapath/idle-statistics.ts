@@ -5,6 +5,7 @@ export const IDLE_STATUS: DatapathStatus = {
   ports: [],
   workers: [],
   warnings: [],
+  plan: '',
   regionBytesUsed: 0,
   peers: [],
   peersTotal: 0,

@@ -26,6 +26,7 @@ const status: DatapathStatus = {
   ports: [],
   workers: [],
   warnings: ['w'],
+  plan: '',
   regionBytesUsed: 4096,
   peers: [
     { ...peer, state: 'up' },
