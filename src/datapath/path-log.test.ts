@@ -24,6 +24,7 @@ describe('PathLog', () => {
       ports: [],
       workers: [],
       warnings: [],
+      plan: '',
       regionBytesUsed: 0,
       peers,
       peersTotal: 1,
