@@ -108,13 +108,19 @@ function innerPacket(random: Random, chosen: Chosen, upwards: boolean): IpPacket
     destination,
     protocol: isV6 && protocol === ICMP ? 58 : protocol,
     withoutChecksum: true,
-    bytes: random.once(48) ? LARGEST : random.between(least, 400),
+    bytes: randomLength(random, least),
     tos: random.of(TOS),
     ...ports,
     ...(protocol === 50 ? { spi: random.of(SPIS) } : {}),
     ...(isV6 ? { flowLabel: random.of(FLOW_LABELS) } : {}),
     ...(later ? { fragmentOffset: 1_480, moreFragments: random.once(2), identification: 9 } : {}),
   };
+}
+
+/** Often such that limits are met to the byte, or missed by one. */
+function randomLength(random: Random, least: number): number {
+  if (random.once(48)) return LARGEST;
+  return random.once(2) ? random.of([100, 100, 101, 200, 500]) : random.between(least, 400);
 }
 
 function ueAddress(random: Random, { ueIpv4, uePrefix }: Chosen, isV6: boolean): Address {

@@ -172,7 +172,7 @@ function randomFars(random: Random): Far[] {
 }
 
 function randomQers(random: Random): Qer[] {
-  const rate = () => random.of([undefined, undefined, 0, 8, 64, 1_000, 50_000]);
+  const rate = () => random.of([undefined, 0, 8, 8, 64, 1_000, 50_000]);
   const rates = (): Partial<Qer> => {
     const up = random.once(2) ? undefined : rate();
     const down = random.once(2) ? undefined : rate();

@@ -199,8 +199,10 @@ export class ModelRun {
   #batch(): void {
     const random = this.#random;
     const turns: Judged[][] = [];
-    const names = [...this.#model.sessions.keys()];
-    if (names.length === 0) return;
+    // Few sessions at a time, so that their buckets and quotas come under load.
+    const all = [...this.#model.sessions.keys()];
+    if (all.length === 0) return;
+    const names = Array.from({ length: random.between(1, 4) }, () => random.of(all));
     const firstStep = this.counts.steps + 1;
     for (let sent = 0; sent < PACKETS_PER_BATCH; ) {
       this.upf.nowNs += randomPause(random);
@@ -352,7 +354,9 @@ function comparable(report: UsageReport) {
 function randomPause(random: Random): number {
   const draw = random.below(100);
   if (draw < 40) return 0;
-  if (draw < 80) return random.between(1, 50_000);
+  if (draw < 70) return random.between(1, 50_000);
+  // At 8 kbit/s a millisecond is a byte.
+  if (draw < 80) return 1_000_000 * random.between(1, 200);
   if (draw < 97) return random.between(1, 5_000_000);
   if (draw < 99) return random.between(1, 500_000_000);
   return random.between(1, 30) * 1_000_000_000;
