@@ -1,6 +1,6 @@
 // Looking on while packets pass, without a part in what happens to them: a trace of one packet
-// (worker/sight/traces.h), captures of many (capture_tap.h). A pipeline that nobody looks at pays one
-// test a stage and burst. Everything here runs on the thread of the pipeline's worker.
+// (worker/sight/traces.h), captures of many (capture_tap.h). A pipeline that nobody looks at pays
+// one test a stage and burst. Everything here runs on the thread of the pipeline's worker.
 #pragma once
 #include <cstdint>
 
