@@ -20,7 +20,7 @@ Route route6(std::uint64_t high, std::uint8_t length, std::uint64_t low = 0) {
           true,
           0};
 }
-SessionSpec routed_session(std::uint32_t teid, std::uint32_t ue, std::vector<Route> routes) {
+SessionSpec routed_session(std::uint32_t teid, std::uint32_t ue, const std::vector<Route>& routes) {
   SessionSpec s = plain_session(teid, ue);
   s.ue_prefix = kUePrefix + ue;
   for (PdrSpec& pdr : s.pdrs) {

@@ -19,8 +19,9 @@ void UsageJournal::open(const SessionView& before, std::uint64_t events) noexcep
   // Release: pairs with the acquire in visible(). A reader after the process's end needs no
   // more than the order of the stores.
   open_from.store(events, std::memory_order_release);
-  // No store of the step may come before this one. Pairs with nobody: it is for the order alone.
-  std::atomic_thread_fence(std::memory_order_release);
+  // No store of the step may come before this one. The compiler alone has to be told: what a
+  // thread has stored when its process is killed is in memory, in the order of the program.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
 }  // namespace sluice
