@@ -7,22 +7,11 @@
 #include <random>
 
 #include "port/pcap_port.h"
-#include "wire/bytes.h"
 #include "worker/port_rules.h"
 
 namespace sluice {
 namespace {
 constexpr std::size_t kRegionSlack = std::size_t{16} << 20;
-
-LocalAddress local_address(const IpAddress& address, std::uint8_t port) {
-  LocalAddress local{};
-  local.is_v6 = address.is_v6;
-  local.port = port;
-  const auto* bytes = reinterpret_cast<const std::byte*>(address.bytes.data());
-  for (unsigned i = 0; i < (address.is_v6 ? 4u : 1u); ++i)
-    local.words[i] = wire::load32(bytes + 4 * i);
-  return local;
-}
 }  // namespace
 
 Datapath::Datapath(DatapathConfig config) : config_(std::move(config)), bell_(config_.wake) {}

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "wire/bytes.h"
+
 namespace sluice {
 namespace {
 
@@ -27,6 +29,16 @@ void set_icmp_source(const IpAddress& address, PipelinePort& row) {
 }
 
 }  // namespace
+
+LocalAddress local_address(const IpAddress& address, std::uint8_t port) {
+  LocalAddress local{};
+  local.is_v6 = address.is_v6;
+  local.port = port;
+  const auto* bytes = reinterpret_cast<const std::byte*>(address.bytes.data());
+  for (unsigned i = 0; i < (address.is_v6 ? 4u : 1u); ++i)
+    local.words[i] = wire::load32(bytes + 4 * i);
+  return local;
+}
 
 void set_ip_rules(const PortConfig& config, PipelinePort& row) {
   const bool access = config.role == PortRole::Access;
