@@ -2,6 +2,7 @@
 
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
@@ -90,7 +91,16 @@ int Netlink::configure_link(unsigned device, std::uint16_t mtu) noexcept {
   quiet.close(families);
   // A kernel without IPv6 does not know the attribute, and does not need it.
   exchange(quiet);
-  return 0;
+  Request sender(RTM_NEWLINK, 0, &link, sizeof link);
+  families = sender.open(IFLA_AF_SPEC);
+  rtattr* inet = sender.open(AF_INET);
+  rtattr* options = sender.open(IFLA_INET_CONF);
+  const std::uint32_t on = 1;
+  sender.add(IPV4_DEVCONF_ACCEPT_LOCAL, &on, sizeof on);
+  sender.close(options);
+  sender.close(inet);
+  sender.close(families);
+  return exchange(sender);
 }
 
 int Netlink::set_link_up(unsigned device) noexcept {

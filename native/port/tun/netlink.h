@@ -16,7 +16,9 @@ class Netlink {
 
   // Each request waits for the kernel's answer and returns 0 or a positive errno.
 
-  /// Sets the MTU, and that the kernel makes no link-local IPv6 address: nobody would answer it.
+  /// Sets the MTU; that the kernel makes no link-local IPv6 address, since nobody would answer
+  /// it; and that it takes IPv4 packets from the device's own address (accept_local): ICMP
+  /// errors of the packet path come from there.
   int configure_link(unsigned device, std::uint16_t mtu) noexcept;
   int set_link_up(unsigned device) noexcept;
   /// Adds an address with the prefix length of its network, whose route comes with it.

@@ -1,4 +1,5 @@
 // The TUN device as the kernel sees it, and what opening it refuses.
+#include <fcntl.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <netinet/in.h>
@@ -91,6 +92,11 @@ TEST(TunPort, GivesTheDeviceItsAddressesMtuAndRoutes) {
       EXPECT_EQ(::ioctl(fd, SIOCGIFFLAGS, &request), 0);
       EXPECT_NE(request.ifr_flags & IFF_UP, 0);
       ::close(fd);
+      char accepts = '0';
+      const int option = ::open("/proc/sys/net/ipv4/conf/sluice0/accept_local", O_RDONLY);
+      EXPECT_EQ(::read(option, &accepts, 1), 1);
+      ::close(option);
+      EXPECT_EQ(accepts, '1') << "else ICMP errors from the own address are martians";
       // An own address can be bound, one of the pool is reached from it by the device.
       const auto source_towards = [](const char* text) -> std::string {
         const IpPrefix to = prefix(text, 0);
