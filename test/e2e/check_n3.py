@@ -4,6 +4,8 @@ Usage: check_n3.py CAPTURE UPF_ADDRESS…; prints one JSON object with counts an
 """
 
 import json
+import socket
+import struct
 import sys
 
 from scapy.all import IP, IPv6, UDP, PcapReader, raw
@@ -40,9 +42,30 @@ def downlink_complaint(gtp):
     return inner_complaint(container.payload)
 
 
+def error_indication_complaint(message, upf):
+    """What is wrong with an Error Indication (TS 29.281 7.3.1), or None."""
+    flags, kind, length, teid = struct.unpack("!BBHI", message[:8])
+    if flags != 0x32 or teid != 0 or length != len(message) - 8:
+        return f"Error Indication header {message[:8].hex()}"
+    # Behind the sequence number: TEID Data I, then the peer's address, which was the UPF's.
+    elements = message[12:]
+    if elements[:1] != b"\x10" or elements[5:8] != b"\x85\0\x04" or len(elements) != 12:
+        return f"Error Indication elements {elements.hex()}"
+    address = socket.inet_ntoa(elements[8:12])
+    return None if address in upf else f"Error Indication about {address}"
+
+
+def is_fragment(gtp):
+    """Whether the inner packet is a piece of an IPv4 packet."""
+    container = gtp.getlayer(GTPPDUSessionContainer)
+    inner = raw(container.payload) if container is not None else b""
+    return len(inner) > 8 and inner[0] >> 4 == 4 and inner[6:8] not in (b"\0\0", b"\x40\0")
+
+
 def main():
     upf = set(sys.argv[2:])
-    result = {"gpdu": 0, "echo": 0, "v6": 0, "complaints": []}
+    result = dict.fromkeys(("gpdu", "fragments", "echo", "asked", "errors", "ends", "v6"), 0)
+    result["complaints"] = []
     for frame in PcapReader(sys.argv[1]):
         ip = frame.payload
         if not isinstance(ip, (IP, IPv6)) or ip.src not in upf:
@@ -55,6 +78,7 @@ def main():
         if gtp.gtp_type == 255:
             result["gpdu"] += 1
             result["v6"] += isinstance(ip, IPv6)
+            result["fragments"] += is_fragment(gtp)
             complaint = downlink_complaint(gtp)
             if gtp.length != len(raw(udp.payload)) - 8:
                 complaint = f"GTP-U length {gtp.length} of {len(raw(udp.payload))} bytes"
@@ -63,8 +87,15 @@ def main():
         elif gtp.gtp_type == 2:
             result["echo"] += 1
         elif gtp.gtp_type == 1 and gtp.teid == 0 and gtp.S == 1:
-            pass  # the UPF asks its peers, too
-        elif gtp.gtp_type != 254:
+            result["asked"] += 1
+        elif gtp.gtp_type == 26:
+            result["errors"] += 1
+            complaint = error_indication_complaint(raw(udp.payload), upf)
+            if complaint is not None:
+                result["complaints"].append(complaint)
+        elif gtp.gtp_type == 254 and gtp.teid != 0:
+            result["ends"] += 1
+        else:
             result["complaints"].append(f"message type {gtp.gtp_type}")
     result["complaints"] = result["complaints"][:10]
     print(json.dumps(result))

@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { ApiClient } from '../../src/cli/api/client.js';
 import type { Session, Stats } from '../../src/cli/api/messages.js';
 import { countsOf } from '../../src/cli/node-commands.js';
-import { type SessionFlags, sessionFromFlags } from '../../src/cli/session/flags.js';
+import {
+  type SessionFlags,
+  sessionFromFlags,
+  withoutOutputs,
+} from '../../src/cli/session/flags.js';
 import type { PacketCounts } from '../../src/tools/packet-counts.js';
 import {
   addresses,
@@ -19,6 +23,12 @@ export interface UpfOptions {
   readonly name?: string;
   readonly workers?: number;
   readonly durability?: 'async' | 'sync';
+  /** Largest outer packet on N3; 0: no limit. */
+  readonly accessMtu?: number;
+  /** Keys of `gtpu`. By default no Echo Request: tests count packets, and it comes at any time. */
+  readonly gtpu?: Readonly<Record<string, number>>;
+  /** A second N6, of the network instance "ims", with the same pools. */
+  readonly ims?: boolean;
 }
 
 export class Upf {
@@ -56,9 +66,23 @@ export class Upf {
     return this.process.end(signal);
   }
 
-  create(flags: SessionFlags): Promise<Session> {
+  /** Makes a session of flags, changed by `change` before it is sent. */
+  create(flags: SessionFlags, change?: (session: Session) => void): Promise<Session> {
     const session = sessionFromFlags({ gnb: addresses.gnb, ...flags });
+    change?.(session);
     return this.client.call<Session>('SessionService', 'CreateSession', { session });
+  }
+
+  /** Changes a session as the server returned it. */
+  async update(
+    session: Session,
+    change: (session: Session) => void,
+    flags: { send_end_markers?: boolean; drop_buffered?: boolean } = {},
+  ): Promise<void> {
+    const changed = withoutOutputs(structuredClone(session));
+    change(changed);
+    const request = { session: changed, expected_revision: '0', ...flags };
+    await this.client.call('SessionService', 'UpdateSession', request);
   }
 
   async remove(name: string) {
@@ -131,17 +155,23 @@ http: { listen: "127.0.0.1:9090" }
 store: { path: "${data}", durability: ${options.durability ?? 'async'} }
 workers: { count: ${options.workers ?? 1}, poll: adaptive }
 limits: { sessions: 65536 }
-gtpu: { echoIntervalSeconds: 0 } # tests count packets, and answers would come at any time
+gtpu: ${JSON.stringify({ echoIntervalSeconds: 0, ...options.gtpu })}
 ports:
   - name: n3
     driver: socket
     role: access
     addresses: ["${addresses.upfN3}", "${addresses.upfN3v6}"]
-  - name: n6
+    mtu: ${options.accessMtu ?? 0}
+${corePort('n6', 'sluice0', 'internet')}${options.ims === true ? corePort('ims', 'sluice1', 'ims') : ''}`;
+}
+
+function corePort(name: string, device: string, networkInstance: string): string {
+  return `
+  - name: ${name}
     driver: tun
     role: core
-    device: sluice0
-    networkInstances: [internet]
+    device: ${device}
+    networkInstances: [${networkInstance}]
     uePools: ["${addresses.uePool}", "${addresses.uePoolV6}"]
 `;
 }
