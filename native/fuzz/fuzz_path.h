@@ -1,5 +1,6 @@
-// A packet path of memory ports and no thread for the targets that need a whole one, with
-// one session that lets packets through. Made once a process.
+// A packet path of memory ports and no thread for the targets that need a whole one, with all
+// that packets may meet turned on and small limits, and a session that lets packets through.
+// Time stands still but for run_at(). Made once a process.
 #pragma once
 #include <cstdlib>
 #include <cstring>
@@ -12,12 +13,16 @@
 namespace sluice::fuzz {
 
 inline constexpr std::uint32_t kN3 = 0x0a000001, kUe = 0x0a3c0007, kTeid = 0x00c0ffee;
+inline constexpr std::uint32_t kGnb = 0x0a000002;
+inline constexpr std::uint64_t kUePrefix = 0xfd00006000000007;
 inline constexpr SessionIndex kSession = 5;
+inline constexpr Nanoseconds kStart = 1'700'000'000'000'000'000;
+inline constexpr Nanoseconds kExpiry = 200'000'000;  ///< of all that waits
 
 inline SessionSpec rich_session() {
   SessionSpec s;
   s.ue_ipv4 = kUe;
-  s.ue_prefix = 0xfd00006000000007;
+  s.ue_prefix = kUePrefix;
   PdrSpec up, down;
   up.teid = kTeid;
   up.local_ipv4 = kN3;
@@ -40,7 +45,7 @@ inline SessionSpec rich_session() {
   gnb.destination = 1;
   gnb.tunnel = true;
   gnb.teid = 7;
-  gnb.ipv4 = 0x0a000002;
+  gnb.ipv4 = kGnb;
   s.fars = {core, gnb};
   QerSpec flow, ambr;
   flow.qfi = 9;
@@ -68,17 +73,39 @@ inline Datapath& datapath() {
     n3.name = "n3";
     n6.name = "n6";
     n3.driver = n6.driver = "memory";
-    IpAddress address;
+    IpAddress address, pool;
     wire::store32(reinterpret_cast<std::byte*>(address.bytes.data()), kN3);
+    wire::store32(reinterpret_cast<std::byte*>(pool.bytes.data()), kUe & 0xffff0000);
+    IpAddress pool6{.bytes = {0xfd, 0, 0, 0x60}, .is_v6 = true};
     n3.addresses = {address};
+    n3.outer_mtu = 700;
+    n6.mtu = 600;
+    n6.decrements_ttl = true;
+    n6.clamp_mss = kClampToMtu;
+    n6.ue_pools = {{pool, 16}, {pool6, 40}};
+    config.held_packets_max = 64;
+    config.held_max = kExpiry;
+    config.echo = {.interval = 2 * kExpiry, .timeout = kExpiry, .tries = 2};
+    config.reassembly = {.datagrams = 4, .fragments = 8, .timeout = kExpiry};
     n3.network_instances = n6.network_instances = {"*"};
     n6.role = PortRole::Core;
     config.ports = {n3, n6};
     auto made = Datapath::create(std::move(config));
-    if (!made || !made.value()->start()) std::abort();
+    if (!made) std::abort();
+    made.value()->give_time(kStart);
+    if (!made.value()->start()) std::abort();
     return std::move(made).value();
   }();
   return *path;
+}
+
+/// As a control plane that keeps all it is told.
+inline void take_events() {
+  Event events[64];
+  for (unsigned n = 64; n == 64;) {
+    n = datapath().poll(events, 64);
+    datapath().release(n);
+  }
 }
 
 }  // namespace sluice::fuzz

@@ -3,6 +3,8 @@
 // the GTP-U header, its containers, and what Error Indications say. Threads: one.
 #include "wire/gtpu.h"
 
+#include <cstring>
+
 #include "fuzz/expect.h"
 
 namespace sluice::wire {
@@ -23,6 +25,25 @@ void check_container(const std::byte* bytes, const GtpuHeader& header) {
   fuzz::expect(again.psc_type == header.psc_type && again.payload_length == 0);
 }
 
+/// One that is written from what was parsed says the same.
+void check_indication(const std::byte* bytes, std::size_t n) {
+  ErrorIndication indication{};
+  if (parse_error_indication(bytes, n, indication) != DropReason::None) return;
+  fuzz::expect(indication.address_bytes == 4 || indication.address_bytes == 16);
+  std::byte written[kErrorIndicationBytesMax];
+  const auto* address = reinterpret_cast<const std::byte*>(indication.address);
+  const std::size_t size =
+      write_error_indication(written, 7, indication.teid, address, indication.address_bytes);
+  fuzz::expect(size <= sizeof written);
+  GtpuHeader header{};
+  fuzz::expect(parse_gtpu(written, size, header) == DropReason::None && header.sequence == 7);
+  ErrorIndication again{};
+  fuzz::expect(parse_error_indication(written + header.payload_offset, header.payload_length,
+                                      again) == DropReason::None);
+  fuzz::expect(again.teid == indication.teid && again.address_bytes == indication.address_bytes);
+  fuzz::expect(std::memcmp(again.address, indication.address, again.address_bytes) == 0);
+}
+
 void check(const std::byte* bytes, std::size_t n) {
   GtpuHeader header{};
   if (parse_gtpu(bytes, n, header) != DropReason::None) return;
@@ -32,11 +53,7 @@ void check(const std::byte* bytes, std::size_t n) {
   fuzz::expect(std::size_t{header.payload_offset} + header.payload_length <= n);
   fuzz::expect(header.qfi < 64);
   if (header.has_psc) check_container(bytes, header);
-  ErrorIndication indication{};
-  if (parse_error_indication(bytes + header.payload_offset, header.payload_length, indication) ==
-      DropReason::None) {
-    fuzz::expect(indication.address_bytes == 4 || indication.address_bytes == 16);
-  }
+  check_indication(bytes + header.payload_offset, header.payload_length);
 }
 
 }  // namespace
@@ -45,7 +62,6 @@ void check(const std::byte* bytes, std::size_t n) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto* bytes = reinterpret_cast<const std::byte*>(data);
   sluice::wire::check(bytes, size);
-  sluice::wire::ErrorIndication indication{};
-  sluice::wire::parse_error_indication(bytes, size, indication);
+  sluice::wire::check_indication(bytes, size);
   return 0;
 }

@@ -1,13 +1,81 @@
-// A whole frame on its way in: Ethernet, outer IP, UDP, GTP-U and the inner packet, and each
-// of the parsers by itself on the same bytes.
+// A whole frame on its way in: Ethernet, outer IP, UDP, GTP-U and the inner packet, each of the
+// parsers by itself on the same bytes, and what a router makes of a packet that it understood:
+// fragments, ICMP errors, a hop less, a lower MSS.
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
 #include "fuzz/expect.h"
 #include "wire/ethernet.h"
+#include "wire/fragment.h"
 #include "wire/gtpu.h"
+#include "wire/icmp.h"
 #include "wire/inner.h"
+#include "wire/tcp.h"
 #include "wire/udp.h"
 
 namespace sluice::wire {
 namespace {
+
+/// The sum stays what it was: 0 and 0xffff are the same in it.
+bool same_sum(const std::byte* a, const std::byte* b, std::size_t n) {
+  return checksum(a, n) % 0xffff == checksum(b, n) % 0xffff;
+}
+
+void check_fragments(const std::vector<std::byte>& whole, const InnerPacket& packet) {
+  const unsigned header = packet.header_length;
+  const unsigned payload = packet.total_length - header;
+  const unsigned step = fragment_payload_bytes(header, header + 8 + packet.tos % 64);
+  fuzz::expect(step != 0 && step % 8 == 0);
+  for (unsigned at = 0; at < payload && at < 3 * step; at += step) {
+    std::byte out[60];
+    const unsigned bytes = write_fragment_header(out, whole.data());
+    fuzz::expect(bytes >= kIpv4Bytes && bytes <= header);
+    const unsigned n = std::min(step, payload - at);
+    const unsigned place = packet.fragment_offset + at;
+    finish_fragment(out, bytes + n, place, at + n < payload);
+    std::vector<std::byte> piece(out, out + bytes);
+    piece.resize(bytes + n);
+    Ipv4Header again{};
+    fuzz::expect(parse_ipv4(piece.data(), piece.size(), again) == DropReason::None);
+    fuzz::expect(ipv4_checksum_good(piece.data(), bytes));
+    fuzz::expect(again.header_length == bytes && again.total_length == bytes + n);
+    fuzz::expect(again.fragment_offset == place && again.protocol == packet.protocol);
+  }
+}
+
+void check_error(const std::vector<std::byte>& about, IcmpError error) {
+  std::byte source[16] = {std::byte{10}}, out[kIcmpErrorBytesMax];
+  const unsigned n = write_icmp_error(out, about.data(), about.size(), error, source, 1300);
+  fuzz::expect(n <= sizeof out);
+  InnerPacket parsed{};
+  fuzz::expect(parse_inner(out, n, parsed) == DropReason::None && parsed.total_length == n);
+  // Nobody answers an error with an error.
+  fuzz::expect(!may_answer_with_icmp(out, n));
+  fuzz::expect(
+      std::memcmp(out + parsed.header_length + 8, about.data(), n - parsed.header_length - 8) == 0);
+}
+
+/// What a packet that parsed may become; it ends where its memory does.
+void check_router(const std::byte* bytes, const InnerPacket& packet) {
+  const std::vector<std::byte> whole(bytes, bytes + packet.total_length);
+  if (packet.version == 4) check_fragments(whole, packet);
+  if (may_answer_with_icmp(whole.data(), whole.size())) {
+    check_error(whole, IcmpError::TooBig);
+    check_error(whole, IcmpError::TimeExceeded);
+  }
+  std::vector<std::byte> changed = whole;
+  const unsigned hops = packet.version == 4 ? 8 : 7;
+  const bool taken = take_hop(changed.data());
+  fuzz::expect(load8(changed.data() + hops) + (taken ? 1 : 0) == load8(bytes + hops));
+  fuzz::expect(packet.version == 6 || same_sum(bytes, changed.data(), load8(bytes) % 16 * 4));
+  changed = whole;
+  const std::size_t upper = packet.header_length;
+  const bool clamped = clamp_mss(changed.data(), packet, 1200);
+  fuzz::expect(clamped == (changed != whole));
+  fuzz::expect(same_sum(bytes + upper, changed.data() + upper, packet.total_length - upper));
+  fuzz::expect(!clamp_mss(changed.data(), packet, 1200) || clamped);
+}
 
 void check_inner(const std::byte* bytes, std::size_t n) {
   InnerPacket packet{};
@@ -20,6 +88,7 @@ void check_inner(const std::byte* bytes, std::size_t n) {
     fuzz::expect(packet.header_length + 4u <= packet.total_length);
     fuzz::expect(packet.source_port == load16(bytes + packet.header_length));
   }
+  check_router(bytes, packet);
 }
 
 void check_datagram(const std::byte* bytes, std::size_t n) {

@@ -1,82 +1,312 @@
-// Any bytes into both ports of a packet path with a session: nothing is read outside a
-// packet, and every packet is in the books.
+// A script of packets, changes of sessions and pauses against a packet path: nothing is read
+// outside a packet, every packet is in the books after each step, and when all is over nothing
+// is held and the pool is full again.
+#include <array>
+
 #include "fuzz/expect.h"
 #include "fuzz/fuzz_path.h"
+#include "wire/fragment.h"
 #include "wire/gtpu.h"
+#include "wire/ipv6.h"
 #include "wire/udp.h"
 
 namespace sluice::fuzz {
 namespace {
 
-void install() {
-  static const auto record = RecordBuilder().build(rich_session());
-  static const bool done = [] {
-    std::uint32_t ticket = 0;
-    const auto error = datapath().sessions().prepare(OperationKind::Create, kSession, record.data(),
-                                                     record.size() * 4, 0, 0, ticket);
-    expect(error.status == PrepareStatus::Ok);
-    datapath().apply(&ticket, 1);
-    return true;
-  }();
-  (void)done;
+constexpr unsigned kSessionsUsed = 4, kVariants = 8, kBurst = 64;
+constexpr unsigned kRoom = kPacketBytesMax - 100;
+constexpr std::uint32_t kNet = 0xc0a83200;  // 192.168.50.0/24, behind the first UE
+constexpr std::uint32_t kAddresses[] = {kUe,        kUe + 1, kUe + 2,    kUe + 3,
+                                        kNet + 9,   kN3,     0xcb007109, 0xcb00710a,
+                                        0xe0000001, 0,       0xffffffff, 0x0a3c0001};
+constexpr std::uint64_t kPrefixes[] = {kUePrefix, kUePrefix + 1, 0x20010db800000000,
+                                       0xfe80000000000000};
+constexpr std::uint8_t kProtocols[] = {17, 6, 1, 58, 50, 0, 44, 132};
+constexpr std::uint8_t kMessages[] = {1, 2, 26, 31, 254, 255};
+
+/// Bytes of the input, zeros behind its end.
+struct Script {
+  const std::uint8_t* data;
+  std::size_t left;
+  std::uint8_t byte() {
+    if (left == 0) return 0;
+    --left;
+    return *data++;
+  }
+  std::uint16_t word() {
+    const unsigned high = byte();
+    return static_cast<std::uint16_t>(high << 8 | byte());
+  }
+  template <class T, std::size_t N>
+  T one_of(const T (&list)[N]) {
+    return list[byte() % N];
+  }
+};
+
+/// One of the sessions, by what its downlink FAR does. The last session joins two tunnels.
+SessionSpec spec_of(unsigned session, unsigned variant) {
+  SessionSpec s = rich_session();
+  s.ue_ipv4 = kUe + session;
+  s.ue_prefix = kUePrefix + session;
+  for (PdrSpec& pdr : s.pdrs) {
+    if (pdr.teid != 0) pdr.teid = kTeid + session;
+    pdr.ue = record::pdr::kPdrUeIpv4 | record::pdr::kPdrUeIpv6;
+    if (session == 0) pdr.routes = {{{kNet, 0, 0, 0}, 24, false, 0}};
+    if (variant == 6) pdr.removal = 2;
+  }
+  s.urrs[0].duration = s.urrs[0].report_start = s.urrs[0].report_stop = true;
+  s.urrs[0].period_ms = 300;
+  s.urrs[0].inactivity_ms = 100;
+  if (variant == 5) s.urrs[0].quota[0] = 20'000;
+  FarSpec& down = s.fars[1];
+  if (session == 3) s.fars[0] = down, s.fars[0].id = 1, s.fars[0].teid = 0x33;
+  down.teid = 0x70 + session;
+  s.bars = {{.id = 1, .delay_ms = 20, .packet_limit = 8}};
+  if (variant == 1 || variant == 7) {
+    FarSpec& held = variant == 7 ? s.fars[0] : down;
+    const unsigned id = held.id;
+    held = FarSpec{};
+    held.id = id;
+    held.action = record::far::kBuffer;
+    held.notify = true;
+    held.bar = 1;
+  } else if (variant == 2) {
+    FarSpec copy = down, core;
+    copy.teid = 0x99;
+    down.duplicates = {copy, core};
+  } else if (variant == 3) {
+    down.action = record::far::kDrop;
+  } else if (variant == 4) {
+    down.teid += 0x100;
+    down.ipv4 = kGnb + 1;
+  }
+  return s;
 }
 
-/// The first byte says how deep the input lies: a whole packet, or what a good tunnel carries.
-void inject(std::uint8_t depth, const std::uint8_t* data, std::size_t size) {
-  const unsigned port = depth & 1;
-  PoolCache& cache = datapath().pool().cache(datapath().pool().caches() - 1);
-  Packet* packet;
-  expect(cache.allocate(&packet, 1) == 1);
-  packet->offset = port == 0 ? kAccessDataOffset : kCoreDataOffset;
-  packet->port = static_cast<std::uint8_t>(port);
-  packet->flags = depth & 4 ? kPacketOuterChecksumGood : 0;
-  std::byte* p = packet->data();
-  const std::size_t header = port == 0 && (depth & 2) ? 44 : 0;
-  const std::size_t n = std::min<std::size_t>(size, 1500);
-  if (n != 0) std::memcpy(p + header, data, n);
-  if (header != 0) {
-    wire::write_ipv4(p, {.source = 0x0a000002,
-                         .destination = kN3,
-                         .total_length = static_cast<std::uint16_t>(n + header)});
-    wire::write_udp(p + 20, 2152, 2152, static_cast<std::uint16_t>(n + 24));
-    wire::PscFields psc{.type = wire::kPscUplink, .qfi = 9};
-    wire::write_gpdu(p + 28, Teid{kTeid}, static_cast<std::uint16_t>(n), &psc);
-  }
-  packet->length = static_cast<std::uint16_t>(n + header);
-  expect(static_cast<MemoryPort&>(*datapath().ports()[port]).inject(0, &packet, 1) == 1);
+void change(OperationKind kind, unsigned session, unsigned variant, std::uint32_t flags = 0) {
+  // Records stay where they are as long as a session may use them.
+  static std::array<std::array<std::vector<std::uint32_t>, kVariants>, kSessionsUsed> records;
+  auto& record = records[session][variant];
+  if (record.empty()) record = RecordBuilder().build(spec_of(session, variant));
+  std::uint32_t ticket = 0;
+  const auto error = datapath().sessions().prepare(kind, kSession + session, record.data(),
+                                                   record.size() * 4, flags, 0, ticket);
+  // A session that is there or not, as the script has it.
+  if (error.status != PrepareStatus::Ok) return;
+  datapath().apply(&ticket, 1);
 }
 
-void collect() {
-  PoolCache& cache = datapath().pool().cache(datapath().pool().caches() - 1);
-  Packet* packet;
-  for (const auto& port : datapath().ports()) {
-    while (static_cast<MemoryPort&>(*port).collect(0, &packet, 1) == 1) cache.free(&packet, 1);
+PoolCache& cache() { return datapath().pool().cache(datapath().pool().caches() - 1); }
+
+struct Bench {
+  Nanoseconds now;
+  unsigned waiting = 0;  ///< injected since the last step
+
+  void collect() {
+    Packet* packet;
+    for (const auto& port : datapath().ports()) {
+      while (static_cast<MemoryPort&>(*port).collect(0, &packet, 1) == 1) {
+        expect(packet->length != 0 && packet->offset + packet->length <= kChunkBytes);
+        cache().free(&packet, 1);
+      }
+    }
+    take_events();
+  }
+  void check_books() const {
+    const auto s = datapath().statistics();
+    std::uint64_t in = s.created, out = s.held;
+    for (const auto& port : s.ports) {
+      in += port.counters.rx_packets;
+      out += port.counters.tx_packets;
+    }
+    for (const std::uint64_t n : s.dropped) out += n;
+    expect(in == out);
+  }
+  void step() {
+    datapath().run_at(now);
+    waiting = 0;
+    collect();
+    check_books();
+  }
+  void inject(unsigned port, const std::byte* bytes, std::size_t n, std::uint8_t flags) {
+    Packet* packet;
+    if (cache().allocate(&packet, 1) == 0) return step();
+    packet->offset = port == 0 ? kAccessDataOffset : kCoreDataOffset;
+    packet->port = static_cast<std::uint8_t>(port);
+    packet->flags = flags;
+    packet->length = static_cast<std::uint16_t>(n);
+    if (n != 0) std::memcpy(packet->data(), bytes, n);
+    expect(static_cast<MemoryPort&>(*datapath().ports()[port]).inject(0, &packet, 1) == 1);
+    if (++waiting == kBurst) step();
+  }
+};
+
+/// An IP packet of the script's choosing, and then any of its bytes changed.
+std::size_t write_inner(std::byte* p, Script& in) {
+  const std::uint8_t kind = in.byte();
+  const std::size_t header = kind & 1 ? wire::kIpv6Bytes : wire::kIpv4Bytes;
+  const std::size_t n = std::min<std::size_t>(header + in.word() % 2048, kRoom);
+  const std::uint8_t protocol = in.one_of(kProtocols);
+  std::memset(p, 0, n);
+  if (kind & 1) {
+    std::byte from[16] = {}, to[16] = {};
+    wire::store64(from, in.one_of(kPrefixes));
+    wire::store64(to, in.one_of(kPrefixes));
+    from[15] = to[15] = std::byte{1};
+    wire::write_ipv6(p, {.source = from,
+                         .destination = to,
+                         .payload_length = static_cast<std::uint16_t>(n - header),
+                         .next_header = protocol});
+  } else {
+    wire::write_ipv4(p, {.source = in.one_of(kAddresses),
+                         .destination = in.one_of(kAddresses),
+                         .total_length = static_cast<std::uint16_t>(n),
+                         .protocol = protocol,
+                         .ttl = static_cast<std::uint8_t>(kind & 2 ? 64 : kind >> 6),
+                         .dont_fragment = (kind & 4) != 0});
+  }
+  for (unsigned changes = in.byte() % 32; changes > 0 && n != 0; --changes) {
+    const unsigned at = in.byte();
+    p[at % n] = std::byte{in.byte()};
+  }
+  return n;
+}
+
+constexpr std::size_t kTunnelBytes = 44;
+
+/// The outer headers of a G-PDU of `n` bytes.
+void write_outer(std::byte* p, std::size_t n, std::uint32_t teid, std::uint8_t message) {
+  wire::write_ipv4(p, {.source = kGnb,
+                       .destination = kN3,
+                       .total_length = static_cast<std::uint16_t>(n + kTunnelBytes)});
+  wire::write_udp(p + 20, 2152, 2152, static_cast<std::uint16_t>(n + 24));
+  const wire::PscFields psc{.type = wire::kPscUplink, .qfi = 9};
+  wire::write_gpdu(p + 28, Teid{teid}, static_cast<std::uint16_t>(n), &psc);
+  wire::store8(p + 29, message);
+}
+
+/// Its pieces in the order that the script has, some twice, some not at all.
+void inject_pieces(Bench& bench, const std::byte* whole, std::size_t n, Script& in) {
+  const unsigned step = in.byte() % 128 * 8u + 8, payload = static_cast<unsigned>(n) - 20;
+  const std::uint16_t identification = in.byte() & 3;
+  for (unsigned count = in.byte() % 24; count > 0; --count) {
+    const unsigned at = in.byte() % ((payload + step - 1) / step) * step;
+    const unsigned bytes = std::min(step, payload - at);
+    std::byte piece[kPacketBytesMax];
+    std::memcpy(piece, whole, 20);
+    std::memcpy(piece + 20, whole + 20 + at, bytes);
+    wire::store16(piece + 4, identification);
+    wire::finish_fragment(piece, 20 + bytes, at, at + bytes < payload);
+    bench.inject(0, piece, 20 + bytes, 0);
   }
 }
 
-void check_books() {
-  const auto s = datapath().statistics();
-  std::uint64_t in = s.created, out = s.held;
-  for (const auto& port : s.ports) {
-    in += port.counters.rx_packets;
-    out += port.counters.tx_packets;
+void from_access(Bench& bench, Script& in) {
+  const std::uint8_t how = in.byte();
+  std::byte bytes[kPacketBytesMax + kTunnelBytes];
+  const std::size_t n = std::min<std::size_t>(write_inner(bytes + kTunnelBytes, in), kRoom - 60);
+  write_outer(bytes, n, kTeid + how % 5, wire::kGtpuGpdu);
+  if (how & 0x80) {
+    inject_pieces(bench, bytes, n + kTunnelBytes, in);
+  } else {
+    for (unsigned i = how >> 5 & 3; i < 4; ++i) {
+      bench.inject(0, bytes, n + kTunnelBytes, kPacketOuterChecksumGood);
+    }
   }
-  for (const std::uint64_t n : s.dropped) out += n;
-  expect(in == out);
+}
+
+void from_core(Bench& bench, Script& in) {
+  std::byte bytes[kPacketBytesMax];
+  const unsigned copies = in.byte() % 4 + 1;
+  const std::size_t n = write_inner(bytes, in);
+  for (unsigned i = 0; i < copies; ++i) bench.inject(1, bytes, n, 0);
+}
+
+/// A GTP-U message of any kind, with contents of the script.
+void message(Bench& bench, Script& in) {
+  std::byte bytes[kTunnelBytes + 64] = {};
+  const std::uint8_t type = in.one_of(kMessages), which = in.byte();
+  std::size_t n = in.byte() % 64;
+  if (type == wire::kGtpuErrorIndication && (which & 0x80)) {
+    std::byte peer[4];
+    wire::store32(peer, kGnb);
+    wire::write_gpdu(bytes + 28, Teid{0}, 24, nullptr);
+    n = wire::write_error_indication(bytes + 28, 1, Teid{0x70u + which % 4}, peer, 4);
+    wire::write_ipv4(
+        bytes,
+        {.source = kGnb, .destination = kN3, .total_length = static_cast<std::uint16_t>(n + 28)});
+    wire::write_udp(bytes + 20, 2152, 2152, static_cast<std::uint16_t>(n + 8));
+    return bench.inject(0, bytes, n + 28, 0);
+  }
+  for (std::size_t i = 0; i < n; ++i) bytes[kTunnelBytes + i] = std::byte{in.byte()};
+  write_outer(bytes, n, kTeid + which % 5, type);
+  if (which & 0x40) wire::store8(bytes + 39, in.byte());  // type of the extension
+  bench.inject(0, bytes, n + kTunnelBytes, 0);
+}
+
+void raw(Bench& bench, Script& in) {
+  const std::uint8_t how = in.byte();
+  const std::size_t n = std::min<std::size_t>({in.word(), in.left, kRoom});
+  bench.inject(how & 1, reinterpret_cast<const std::byte*>(in.data), n,
+               how & 2 ? kPacketOuterChecksumGood : 0);
+  in.data += n;
+  in.left -= n;
+}
+
+void change(Script& in) {
+  const std::uint8_t what = in.byte(), how = in.byte();
+  constexpr OperationKind kKinds[] = {OperationKind::Create, OperationKind::Update,
+                                      OperationKind::Update, OperationKind::Delete};
+  change(kKinds[what >> 2 & 3], what & 3, how & 7, how >> 3 & 3);
+}
+
+void run(Bench& bench, Script& in) {
+  while (in.left != 0) {
+    switch (in.byte() % 8) {
+      case 0:
+      case 1:
+        from_access(bench, in);
+        break;
+      case 2:
+      case 3:
+        from_core(bench, in);
+        break;
+      case 4:
+        message(bench, in);
+        break;
+      case 5:
+        raw(bench, in);
+        break;
+      case 6:
+        change(in);
+        break;
+      default:
+        bench.now += in.byte() * Nanoseconds{1'000'000};
+        bench.step();
+    }
+  }
+  bench.step();
 }
 
 }  // namespace
 }  // namespace sluice::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace sluice;
   using namespace sluice::fuzz;
-  if (size < 1) return 0;
-  install();
-  inject(data[0], data + 1, size - 1);
-  datapath().step();
-  collect();
-  check_books();
-  sluice::Event events[64];
-  while (datapath().poll(events, 64) == 64) continue;
+  static Bench bench{kStart};
+  static const std::uint32_t all = datapath().pool().available();
+  for (unsigned s = 0; s < kSessionsUsed; ++s) {
+    change(OperationKind::Create, s, size == 0 ? 0 : data[0] >> s & 1);
+  }
+  Script script{data, size};
+  script.byte();
+  run(bench, script);
+  for (unsigned s = 0; s < kSessionsUsed; ++s) change(OperationKind::Delete, s, 0);
+  bench.now += 2 * kExpiry;
+  bench.step();
+  bench.step();
+  expect(datapath().sessions().live() == 0 && datapath().statistics().held == 0);
+  expect(datapath().pool().available() == all);
   return 0;
 }

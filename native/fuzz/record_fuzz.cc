@@ -29,8 +29,7 @@ bool change(OperationKind kind, const std::vector<std::uint32_t>& record) {
       sessions.prepare(kind, kSession, record.data(), record.size() * 4, 0, 1, ticket);
   if (error.status != PrepareStatus::Ok) return false;
   datapath().apply(&ticket, 1);
-  Event events[64];
-  while (datapath().poll(events, 64) == 64) continue;
+  take_events();
   return true;
 }
 
