@@ -293,5 +293,23 @@ TEST_F(HoldingTest, CopiesGoWhereTheDuplicatesSay) {
   conserve();
 }
 
+class HoldingInTime : public HoldingTest {
+ protected:
+  HoldingInTime() { starts_at_ = 1'700'000'000'000'000'000; }
+};
+
+TEST_F(HoldingInTime, WhatDrainsDoesNotExpire) {
+  ASSERT_EQ(create(kSession, buffering()), PrepareStatus::Ok);
+  ASSERT_TRUE(inject(1, downlink(0)));
+  pass(1'000'000);
+  ASSERT_EQ(held(), 1u);
+  // The change is in force, and its turn comes only when the packet is too old.
+  ASSERT_EQ(update(kSession, plain_session(kTeid)), PrepareStatus::Ok);
+  pass(120'000'000'000);
+  EXPECT_EQ(collect(0).size(), 1u);
+  EXPECT_EQ(held(), 0u);
+  conserve();
+}
+
 }  // namespace
 }  // namespace sluice::test

@@ -77,7 +77,10 @@ void Pipeline::set_hold_timer(Hold& hold, Nanoseconds now) noexcept {
     }
     if (!hold.notified) next = hold.notify_at;
   }
-  if (hold.waiting.head != 0) next = std::min(next, now + holds_.until_expiry(hold, now));
+  // Nothing expires while it drains, and end_drain() comes here again.
+  if (hold.waiting.head != 0 && !hold.draining) {
+    next = std::min(next, now + holds_.until_expiry(hold, now));
+  }
   if (next != kNotPending) events_.schedule(hold.timer, next);
 }
 
