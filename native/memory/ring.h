@@ -206,6 +206,10 @@ class BasicRing {
     return inside > capacity() ? capacity() : static_cast<std::uint32_t>(inside);
   }
   std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(mask_ + 1); }
+  /// False: no ring has such a capacity; of memory that another process left. Threads: any.
+  bool is_sound() const noexcept {
+    return mask_ < ~std::uint32_t{0} && std::has_single_bit(mask_ + 1);
+  }
 
  private:
   explicit BasicRing(std::uint32_t capacity) noexcept : mask_(capacity - 1) {

@@ -39,6 +39,8 @@ static_assert(sizeof(UrrState) == 112);
 // Rules:
 inline constexpr std::uint8_t kUrrVolume = 1, kUrrDuration = 2, kUrrReportStart = 4,
                               kUrrReportStop = 8;
+inline constexpr std::uint32_t kUrrRules =
+    kUrrVolume | kUrrDuration | kUrrReportStart | kUrrReportStop;
 // State:
 inline constexpr std::uint8_t kUrrVolumeExhausted = 16, kUrrTimeExhausted = 32;
 inline constexpr std::uint8_t kUrrTraffic = 64;  ///< a packet came, and no inactivity since

@@ -78,7 +78,7 @@ Status Datapath::take_over_usage() {
   }
   if (salvage_->unreadable() != 0) {
     warnings_.push_back("usage of " + std::to_string(salvage_->unreadable()) +
-                        " sessions of the last run made no sense" + kGivenUp);
+                        " sessions and reports of the last run made no sense" + kGivenUp);
   }
   return Ok{};
 }

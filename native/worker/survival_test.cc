@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "worker/datapath_fixture_test.h"
 
@@ -328,6 +329,38 @@ TEST_F(SurvivalTest, ARegionInUseIsNotTakenOver) {
   EXPECT_EQ(made.error().field, "store.path");
   EXPECT_NE(made.error().message.find("another process uses"), std::string::npos);
   EXPECT_TRUE(fs::exists(file()));
+}
+
+TEST_F(SurvivalTest, WhatMakesNoSenseIsGivenUpAlone) {
+  const SessionSpec spec = metered(1000);
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  traffic(11, 0);  // a report, which waits
+  ASSERT_EQ(path_->workers()[0]->events()->size(), 1u);
+  SessionView session = path_->sessions().view(kSession);
+  session.account->sets(Direction::Uplink)[0].granted = std::numeric_limits<std::int32_t>::min();
+  const_cast<Event&>(path_->workers()[0]->events()->at(0)).kind = EventKind{99};
+  kill();
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  ASSERT_EQ(path_->warnings().size(), 1u);
+  EXPECT_NE(path_->warnings()[0].find("2 sessions and reports"), std::string::npos)
+      << path_->warnings()[0];
+  live();
+  EXPECT_TRUE(events_.empty());
+  EXPECT_EQ(remove(kSession), PrepareStatus::Ok);
+  EXPECT_EQ(last().bytes[0], 0u);
+}
+
+TEST_F(SurvivalTest, RulesAreThoseOfTheSessionNotOfTheMemory) {
+  const SessionSpec spec = metered();
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  traffic(2, 0);
+  urr().flags |= kUrrDuration;  // it has no clock
+  kill();
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  live();
+  EXPECT_EQ(urr().flags & kUrrDuration, 0);
+  EXPECT_EQ(remove(kSession), PrepareStatus::Ok);
+  EXPECT_EQ(last().bytes[0], 200u);
 }
 
 }  // namespace

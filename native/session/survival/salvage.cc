@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "base/clock.h"
 
@@ -50,14 +51,17 @@ void restore_to(UrrClock& clock, const CarriedUrr& c, std::uint64_t offset, Nano
   clock.measured = c.measured;
   clock.running_since = to_monotonic(c.running_time, offset);
   if (clock.runs()) clock.running_since = std::min(clock.running_since, now);
-  clock.next_period = to_monotonic(c.period_time, offset);
+  if (clock.period != kNever && c.period_time != 0) {
+    clock.next_period = to_monotonic(c.period_time, offset);
+  }
   clock.active_at = std::min(to_monotonic(c.active_time, offset), now);
   clock.seen = c.seen;
 }
 
 void restore_to(UrrState& u, const CarriedUrr& c, std::uint64_t realtime_offset, Nanoseconds now) {
   u.sequence = c.sequence;
-  u.flags = static_cast<std::uint8_t>(c.flags);
+  // What was asked for is the session's own: of the same definition.
+  u.flags = static_cast<std::uint8_t>((u.flags & kUrrRules) | (c.flags & ~kUrrRules));
   u.pending = c.pending & ~kPendingInactivity;
   // One that was not told is found out once more.
   if (c.pending & kPendingInactivity) u.flags &= static_cast<std::uint8_t>(~kUrrQuiet);
@@ -68,9 +72,28 @@ void restore_to(UrrState& u, const CarriedUrr& c, std::uint64_t realtime_offset,
   u.since = c.since_time > realtime_offset ? std::min(c.since_time - realtime_offset, now) : 0;
 }
 
-bool inside(const Region& region, std::uint64_t offset, std::uint64_t bytes) {
-  return offset != 0 && offset % 8 == 0 && offset <= region.size() &&
+bool inside(const Region& region, std::uint64_t offset, std::uint64_t bytes,
+            std::size_t alignment = 8) {
+  return offset != 0 && offset % alignment == 0 && offset <= region.size() &&
          bytes <= region.size() - offset;
+}
+
+/// Whether usage_fold() can make something of it: no credit was spent that was not granted, and
+/// sets name URRs that are there.
+bool can_be_folded(SessionView& session) {
+  Account& account = *session.account;
+  for (unsigned d = 0; d < kDirections; ++d) {
+    const UsageSet* sets = account.sets(static_cast<Direction>(d));
+    for (unsigned s = 0; s < account.set_count[d]; ++s) {
+      const std::int64_t left = s == 0 ? session.flows[d]->state.usage_left : sets[s].left;
+      const std::int64_t used = sets[s].granted - left;
+      if (sets[s].granted < 0 || used < 0 || used > std::numeric_limits<std::int32_t>::max() ||
+          (account.urr_count < kUrrsMax && sets[s].urrs >> account.urr_count != 0)) {
+        return false;
+      }
+    }
+  }
+  return true;
 }
 
 std::uint32_t place_of(SessionIndex session, std::uint32_t slots_per_bucket) {
@@ -101,8 +124,8 @@ Status Salvage::read(Region& region) {
     whole = whole && inside(region, flows, sessions * sizeof(Flow));
   }
   for (unsigned w = 0; whole && w < directory.workers; ++w) {
-    whole = inside(region, directory.worker[w].events, sizeof(SpscRing<Event>)) &&
-            inside(region, directory.worker[w].journal, sizeof(UsageJournal));
+    whole = inside(region, directory.worker[w].events, sizeof(SpscRing<Event>), kCacheLine) &&
+            inside(region, directory.worker[w].journal, sizeof(UsageJournal), kCacheLine);
   }
   if (!whole) return Error{"it is damaged", ""};
   *this = {};
@@ -128,13 +151,18 @@ void Salvage::take_events(const Source& source, unsigned worker) {
   const auto& journal = *reinterpret_cast<const UsageJournal*>(source.region.at(at.journal));
   const std::uint64_t end = journal.visible(ring.produced());
   std::uint64_t position = ring.consumed();
-  if (end < position || end - position > ring.capacity() ||
+  if (!ring.is_sound() || end < position || end - position > ring.capacity() ||
       !inside(source.region, at.events, SpscRing<Event>::bytes(ring.capacity()))) {
     ++unreadable_;
     return;
   }
   for (; position < end; ++position) {
     Event event = ring.at(position);
+    if (event.session >= source.directory.slots_per_bucket * kBuckets ||
+        event.kind < EventKind::Usage || event.kind > EventKind::Inactivity) {
+      ++unreadable_;
+      continue;
+    }
     event.session = place_of(event.session, source.directory.slots_per_bucket);
     event.ticket = 0;  // nobody waits for it any more
     event.run = run_;
@@ -184,6 +212,10 @@ void Salvage::take_session(const Source& source, SessionIndex session) {
   alignas(Account) std::byte copy[UsageJournal::kAccountBytesMax];
   std::memcpy(copy, account, bytes);
   SessionView view{session, {&flows[0], &flows[1]}, reinterpret_cast<Account*>(copy)};
+  if (!can_be_folded(view)) {
+    ++unreadable_;
+    return;
+  }
   usage_fold(view);
   const Entry entry{place_of(session, source.directory.slots_per_bucket),
                     flows[0].rules.incarnation, static_cast<std::uint32_t>(urrs_.size()),

@@ -64,7 +64,7 @@ class Salvage {
   /// Of these, how many have come back.
   std::size_t carried() const noexcept { return carried_; }
   std::size_t events() const noexcept { return events_.size(); }
-  /// Sessions whose memory made no sense.
+  /// Sessions, events and rings of events whose memory made no sense.
   std::size_t unreadable() const noexcept { return unreadable_; }
 
  private:
