@@ -3,6 +3,7 @@
 // subtracting them is printed as "/net". 4,096 buffers circulate first in, first out, their
 // headers written anew each round; sessions are drawn uniformly at random.
 #include <cstring>
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
@@ -153,18 +154,42 @@ class Loop {
   Circle circle_;
 };
 
-enum class Figure { Gross, Net, Mpps };
+/// Captured: gross, while one session of them all is captured.
+enum class Figure { Gross, Net, Mpps, Captured };
+
+/// A capture of the first session, for as long as this lives.
+class OneCapture {
+ public:
+  explicit OneCapture(Captures& captures) : captures_(captures) {
+    auto started = captures_.start({.session = 0});
+    number_ = started ? started.value() : 0;
+    captures_.turn();
+  }
+  ~OneCapture() {
+    captures_.stop(number_);
+    while (captures_.read(number_).end == CaptureEnd::Running) captures_.turn();
+  }
+
+ private:
+  Captures& captures_;
+  unsigned number_;
+};
 
 double run(std::uint32_t sessions, bool full, bool uplink, unsigned bytes, Figure figure,
            const bench::Options& options) {
   if (options.quick && sessions > 100'000) return -1;
   Loop loop(sessions, full, uplink, bytes);
+  std::unique_ptr<OneCapture> capture;
+  if (figure == Figure::Captured) {
+    capture =
+        std::make_unique<OneCapture>(bench::PacketPath::of(sessions, full).datapath->captures());
+  }
   std::uint64_t sent = 0, received = 0;
   loop.gross(2000, sent, received);  // warm
   const std::uint64_t rounds = options.rounds(60'000);
   const double gross = loop.gross(rounds, sent, received);
   if (received != sent) return -1;  // a figure of lost packets would be none
-  if (figure == Figure::Gross) return gross;
+  if (figure == Figure::Gross || figure == Figure::Captured) return gross;
   if (figure == Figure::Mpps) return static_cast<double>(Clock::machine().tsc_hz()) / gross / 1e6;
   return gross - loop.alone(rounds);
 }
@@ -186,6 +211,9 @@ bool add_all() {
           bench::Register(name, "cycles/packet", with(Figure::Gross));
           bench::Register(name + "/net", "cycles/packet", with(Figure::Net));
           bench::Register(name + "/mpps", "Mpps", with(Figure::Mpps));
+          if (sessions == 1000 && full) {
+            bench::Register(name + "/captured", "cycles/packet", with(Figure::Captured));
+          }
         }
       }
     }
