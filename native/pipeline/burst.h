@@ -44,7 +44,7 @@ struct alignas(kCacheLine) Burst {
   std::uint64_t prefix[kBurstMax];  ///< IPv6 downlink: the /64 in host order
   std::uint32_t key[kBurstMax];     ///< TEID, or UE IPv4 address
   SessionIndex session[kBurstMax];
-  ArenaRef filter_set[kBurstMax];
+  ArenaRef filter_set[kBurstMax];  ///< of an access burst: the tunnel's; else it is the flow's
   std::uint16_t inner_offset[kBurstMax];  ///< from the packet's data
   std::uint16_t inner_length[kBurstMax];  ///< octets that QERs and URRs count
   DropReason verdict[kBurstMax];

@@ -96,7 +96,7 @@ TraceNote* TraceRecorder::note(Stage stage, const Burst& burst, unsigned i,
   n.direction = burst.direction[i];
   n.state = burst.flow[i]->state;
   n.rules = burst.flow[i]->rules;
-  n.filter_set = burst.filter_set[i];
+  n.filter_set = burst.is_access ? burst.filter_set[i] : burst.flow[i]->rules.filter_set;
   return &n;
 }
 
