@@ -74,7 +74,9 @@ TraceNote* TraceRecorder::note(Stage stage, const Burst& burst, unsigned i,
   n.flags = burst.flags[i];
   n.verdict = verdict;
   const Packet& packet = *burst.packets[i];
-  n.length = packet.length;
+  // A packet that was taken away may be free by now, but one that lookup hands over is not yet.
+  const bool is_here = verdict != kTakenAway || stage == Stage::Lookup;
+  if (is_here) n.length = packet.length;
   n.session = kNoSession;
   if (stage == Stage::Receive) return &n;
   n.local = burst.local[i];
@@ -84,7 +86,7 @@ TraceNote* TraceRecorder::note(Stage stage, const Burst& burst, unsigned i,
     n.qfi = burst.qfi[i];
     n.inner_length = burst.inner_length[i];
     n.operand = burst.operand[i];
-    const unsigned at = packet.offset + burst.inner_offset[i];
+    const unsigned at = is_here ? packet.offset + burst.inner_offset[i] : kChunkBytes;
     // Behind forward, the packet starts elsewhere.
     if (stage != Stage::Forward && verdict != kTakenAway && at < kChunkBytes) {
       std::memcpy(n.inner, reinterpret_cast<const std::byte*>(&packet) + at,
