@@ -58,6 +58,7 @@ const typeScriptLevels: readonly [string, number][] = [
   ['src/crypto', 2],
   ['src/n4/codec', 2],
   ['src/session', 3],
+  ['src/n4/transport', 3],
   ['src/n4', 4],
   ['src/api', 4],
   ['src/tools', 4],
