@@ -39,6 +39,9 @@ enum Word : unsigned {
   Flags = 18,        // kUe… bits
   UeInstance = 19,   // Ref: network instance of the UE addresses (of the PDI that has them)
   Place = 20,  // bucket << 16 | slot: what SessionIndex follows from, whatever slots per bucket is
+  CpSeidLow = 21,
+  CpSeidHigh = 22,  // of the SMF's F-SEID; 0 where no SMF made the session
+  Shadow = 23,      // Ref: PFCP IEs of the establishment that would make the session as it is; 0
 };
 inline constexpr std::uint32_t kUeIpv4 = 1, kUeIpv6 = 2, kUeIpv4FromPool = 4, kUeIpv6FromPool = 8;
 }  // namespace header
@@ -67,6 +70,8 @@ inline constexpr std::uint32_t kFTeidPresent = 1, kFTeidChosenHere = 2, kFTeidIp
 // Chosen here without a choose ID: shared with no other PDR. Addresses filled in here, not asked
 // for.
 inline constexpr std::uint32_t kFTeidUnshared = 16, kFTeidAddressHere = 32;
+// The choose ID is the ID of a traffic endpoint: another kind of number than the PDIs' own.
+inline constexpr std::uint32_t kFTeidEndpoint = 64;
 inline constexpr std::uint32_t kPdrUeIpv4 = 1, kPdrUeIpv6 = 2, kPdrUeIpv4Auto = 4,
                                kPdrUeIpv6Auto = 8;
 }  // namespace pdr

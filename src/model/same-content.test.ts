@@ -29,6 +29,14 @@ function changed(change: (session: Loose) => void): Uint32Array {
 }
 const sample = recordOf(sampleSession());
 
+/** The sample as a control plane function would have made it of other bytes. */
+function shadowed(bytes: number[]): Uint32Array {
+  recordOf(sampleSession());
+  scratch.setText(layout.HEADER_SHADOW, Uint8Array.from(bytes));
+  scratch.finish();
+  return scratch.words.slice(0, scratch.top);
+}
+
 /** As the engine would leave the sample: outputs and choices filled in, a text appended. */
 function chosen(): Uint32Array {
   recordOf(sampleSession());
@@ -48,6 +56,12 @@ function chosen(): Uint32Array {
 }
 
 describe('sameContent', () => {
+  it('compares what a control plane function sent', () => {
+    expect(sameContent(shadowed([1, 2, 3]), 0, shadowed([1, 2, 3]), 0)).toBe(true);
+    expect(sameContent(shadowed([1, 2, 3]), 0, shadowed([1, 2, 4]), 0)).toBe(false);
+    expect(sameContent(shadowed([1, 2, 3]), 0, sample, 0)).toBe(false);
+  });
+
   it('is true of equal requests wherever they lie', () => {
     fc.assert(
       fc.property(session, (message) => {

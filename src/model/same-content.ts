@@ -25,6 +25,7 @@ export function sameContent(a: Uint32Array, aBase: number, b: Uint32Array, bBase
     sameWord(one, other, layout.HEADER_COUNTS2) &&
     sameRef(one, aBase + layout.HEADER_NAME, other, bBase + layout.HEADER_NAME) &&
     sameRef(one, aBase + layout.HEADER_DNN, other, bBase + layout.HEADER_DNN) &&
+    sameRef(one, aBase + layout.HEADER_SHADOW, other, bBase + layout.HEADER_SHADOW) &&
     samePdrs(one, other) &&
     sameFars(one, other) &&
     sameTable(one, other, record.qerCount(a, aBase), sameQer) &&
@@ -135,7 +136,11 @@ function sameFTeid(a: Uint32Array, aAt: number, b: Uint32Array, bAt: number): bo
   const aFlags = a[aAt + layout.PDR_F_TEID]!;
   const bFlags = b[bAt + layout.PDR_F_TEID]!;
   const identity =
-    ~0xff | layout.F_TEID_PRESENT | layout.F_TEID_CHOSEN_HERE | layout.F_TEID_UNSHARED;
+    ~0xff |
+    layout.F_TEID_PRESENT |
+    layout.F_TEID_CHOSEN_HERE |
+    layout.F_TEID_UNSHARED |
+    layout.F_TEID_ENDPOINT;
   if (((aFlags ^ bFlags) & identity) !== 0) return false;
   if ((aFlags & layout.F_TEID_PRESENT) === 0) return true;
   if ((aFlags & layout.F_TEID_CHOSEN_HERE) !== 0) return true;

@@ -160,6 +160,18 @@ TEST_F(CompilerTest, EveryPrefixIsRefused) {
   EXPECT_TRUE(use(record.data(), record.size() * 4) || use(record.data(), record.size() * 4));
 }
 
+TEST_F(CompilerTest, TheShadowLiesInsideTheRecord) {
+  auto record = RecordBuilder().build(rich());
+  EXPECT_EQ(record[record::header::Shadow], 0u) << "a record of the API has none";
+  const auto end = static_cast<std::uint32_t>(record.size());
+  record[record::header::Shadow] = (end - 2) << 16 | 8;
+  EXPECT_TRUE(RecordReader(record.data(), record.size() * 4).valid());
+  record[record::header::Shadow] = (end - 2) << 16 | 9;
+  EXPECT_FALSE(RecordReader(record.data(), record.size() * 4).valid());
+  record[record::header::Shadow] = 0xffff'ffff;
+  EXPECT_FALSE(RecordReader(record.data(), record.size() * 4).valid());
+}
+
 TEST_F(CompilerTest, RandomChangesAreSurvived) {
   const auto record = RecordBuilder().build(rich());
   std::mt19937 random(17);

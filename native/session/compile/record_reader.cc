@@ -17,12 +17,17 @@ RecordReader::RecordReader(const std::uint32_t* words, std::size_t bytes) noexce
   urr_ = qer_ + qers() * kQerWords;
   bar_ = urr_ + urrs() * kUrrWords;
   filter_ = bar_ + bars() * kBarWords;
-  bool good = (filter_ + filters() * kFilterWords) * std::size_t{4} <= bytes_;
+  bool good = (filter_ + filters() * kFilterWords) * std::size_t{4} <= bytes_ && shadow_in_range();
   for (unsigned i = 0; good && i < pdrs(); ++i) good = pdr_in_range(pdr(i));
   for (unsigned i = 0; good && i < fars(); ++i) good = far_in_range(far(i));
   for (unsigned i = 0; good && i < urrs(); ++i) good = urr_in_range(urr(i));
   for (unsigned i = 0; good && i < filters(); ++i) good = filter_in_range(filter(i));
   if (!good) words_ = nullptr;
+}
+
+bool RecordReader::shadow_in_range() const noexcept {
+  const std::uint32_t ref = words_[header::Shadow];
+  return text(ref).size() == (ref & 0xffff);
 }
 
 bool RecordReader::pdr_in_range(const std::uint32_t* p) const noexcept {

@@ -61,6 +61,7 @@ class RecordReader {
   unsigned count1(unsigned shift) const noexcept {
     return words_[record::header::Counts1] >> shift & 0xff;
   }
+  bool shadow_in_range() const noexcept;
   bool pdr_in_range(const std::uint32_t* pdr) const noexcept;
   bool far_in_range(const std::uint32_t* far) const noexcept;
   bool urr_in_range(const std::uint32_t* urr) const noexcept;

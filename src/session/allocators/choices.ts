@@ -13,6 +13,7 @@ import {
   ACTION_FORWARD,
   F_TEID_ADDRESS_HERE,
   F_TEID_CHOSEN_HERE,
+  F_TEID_ENDPOINT,
   F_TEID_IPV4,
   F_TEID_IPV6,
   F_TEID_PRESENT,
@@ -44,8 +45,8 @@ import { type RecordAt, UeAddresses } from './ue-addresses.js';
 
 /** Tries for a random TEID: with half of a bucket's taken, failing is a matter of 2^-64. */
 const TEID_TRIES = 64;
-/** Flags of an F-TEID that its choice compares: choose ID, and whether it is shared at all. */
-const CHOICE_MASK = (0xff << 8) | F_TEID_UNSHARED | F_TEID_CHOSEN_HERE;
+/** Flags of an F-TEID that its choice compares: choose ID, of which kind, and whether it is shared at all. */
+const CHOICE_MASK = (0xff << 8) | F_TEID_UNSHARED | F_TEID_ENDPOINT | F_TEID_CHOSEN_HERE;
 
 export class Choices {
   readonly registry = new TeidRegistry();
