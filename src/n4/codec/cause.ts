@@ -1,0 +1,27 @@
+/** Causes of responses, TS 29.244 clause 8.2.1. To be imported as a namespace (`import * as Cause`). */
+export const Accepted = 1;
+export const MoreUsageReportToSend = 2;
+export const PartiallyAccepted = 3;
+export const Rejected = 64;
+export const SessionNotFound = 65;
+export const MandatoryIeMissing = 66;
+export const ConditionalIeMissing = 67;
+export const InvalidLength = 68;
+export const MandatoryIeIncorrect = 69;
+export const InvalidForwardingPolicy = 70;
+export const InvalidFTeidAllocationOption = 71;
+export const NoEstablishedAssociation = 72;
+export const RuleFailure = 73;
+export const Congestion = 74;
+export const NoResources = 75;
+export const ServiceNotSupported = 76;
+export const SystemFailure = 77;
+export const RedirectionRequested = 78;
+export const AllDynamicAddressesOccupied = 79;
+export const UnknownPredefinedRule = 80;
+export const UnknownApplicationId = 81;
+export const L2tpTunnelEstablishmentFailure = 82;
+export const L2tpSessionEstablishmentFailure = 83;
+export const L2tpTunnelRelease = 84;
+export const L2tpSessionRelease = 85;
+export const SessionRestorationFailure = 86;

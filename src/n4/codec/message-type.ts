@@ -1,0 +1,26 @@
+/** Message types, TS 29.244 clause 7.3. To be imported as a namespace (`import * as Message`). */
+export const HeartbeatRequest = 1;
+export const HeartbeatResponse = 2;
+export const PfdManagementRequest = 3;
+export const PfdManagementResponse = 4;
+export const AssociationSetupRequest = 5;
+export const AssociationSetupResponse = 6;
+export const AssociationUpdateRequest = 7;
+export const AssociationUpdateResponse = 8;
+export const AssociationReleaseRequest = 9;
+export const AssociationReleaseResponse = 10;
+export const VersionNotSupportedResponse = 11;
+export const NodeReportRequest = 12;
+export const NodeReportResponse = 13;
+export const SessionSetDeletionRequest = 14;
+export const SessionSetDeletionResponse = 15;
+export const SessionSetModificationRequest = 16;
+export const SessionSetModificationResponse = 17;
+export const SessionEstablishmentRequest = 50;
+export const SessionEstablishmentResponse = 51;
+export const SessionModificationRequest = 52;
+export const SessionModificationResponse = 53;
+export const SessionDeletionRequest = 54;
+export const SessionDeletionResponse = 55;
+export const SessionReportRequest = 56;
+export const SessionReportResponse = 57;
