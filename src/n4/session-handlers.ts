@@ -1,0 +1,15 @@
+/** What the endpoint asks of the handlers of session messages (session/). */
+import type { MessageReader } from './codec/message-reader.js';
+import type { Peer } from './peer.js';
+import type { Transaction } from './transaction.js';
+
+export interface SessionHandlers {
+  /** Session Establishment, Modification, Deletion Request; the reader is good during the call. */
+  handle(transaction: Transaction, reader: MessageReader): void;
+  /** All sessions of a peer; resolves with their number when they are gone. */
+  deleteAll(peer: Peer): Promise<number>;
+  /** Those of the FQ-CSIDs of a Session Set Deletion Request; the reader is good during the call. */
+  deleteSets(peer: Peer, reader: MessageReader): Promise<number>;
+  /** Sends reports of the peer's sessions until stopped. */
+  startReports(peer: Peer): { stop(): void };
+}
