@@ -19,7 +19,7 @@ import { createLog, type Log } from './base/log.js';
 import { Metrics } from './base/metrics.js';
 import type { Datapath, DatapathConfig, GtpuConfig } from './datapath/datapath.js';
 import { createNativeDatapath, DatapathError } from './datapath/native.js';
-import { PathLog } from './datapath/path-log.js';
+import { PathWatch } from './datapath/path-watch.js';
 import { tunObstacle } from './datapath/tun-access.js';
 import { createEngine, type SessionEngine } from './session/engine.js';
 import { loadIdentity, loadRegionName, type StoreIdentity } from './session/identity.js';
@@ -64,7 +64,7 @@ export class UpfNode {
   #engine: SessionEngine | undefined;
   #http: HttpServer | undefined;
   #api: ApiServer | undefined;
-  #pathLog: PathLog | undefined;
+  #pathWatch: PathWatch | undefined;
   #stopped: Promise<void> | undefined;
 
   private constructor(
@@ -132,7 +132,7 @@ export class UpfNode {
     const { plan, warnings } = datapath.status();
     if (plan !== '') this.#log.info(plan);
     for (const warning of warnings) this.#log.warn(warning);
-    this.#pathLog = new PathLog(datapath, this.#log);
+    this.#pathWatch = new PathWatch(datapath, this.#log);
     this.#api = await this.#openApi(opened);
     this.#phase = 'ready';
     this.#log.info({ version: this.#version, sessions: engine.count }, 'the node serves');
@@ -260,7 +260,7 @@ export class UpfNode {
 
   async #stop(): Promise<void> {
     this.#phase = 'draining';
-    this.#pathLog?.stop();
+    this.#pathWatch?.stop();
     const steps: [string, () => Promise<void> | void | undefined][] = [
       ['gRPC server', () => this.#api?.stop(DRAIN_MS)],
       ['session engine', () => this.#engine?.shutdown()],

@@ -92,20 +92,27 @@ Napi::Number count_to(Napi::Env env, std::uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
 }
 
+const char* name_of(PathState state) {
+  if (state == PathState::Up) return "up";
+  return state == PathState::Down ? "down" : "unknown";
+}
+
+Napi::Object peer_to(Napi::Env env, const PathRow& path) {
+  Napi::Object row = Napi::Object::New(env);
+  row.Set("address", text_to(env, path.address));
+  row.Set("udpPort", number_to(env, path.udp_port));
+  row.Set("port", text_to(env, path.port));
+  row.Set("state", text_to(env, name_of(path.state)));
+  row.Set("roundTripUs", number_to(env, path.round_trip_us));
+  row.Set("transitions", number_to(env, path.transitions));
+  return row;
+}
+
 void set_peers(Napi::Env env, const Datapath& datapath, Napi::Object& status) {
   std::size_t all = 0;
   Napi::Array peers = Napi::Array::New(env);
   for (const PathRow& path : datapath.paths(kPeersListed, all)) {
-    Napi::Object row = Napi::Object::New(env);
-    row.Set("address", text_to(env, path.address));
-    row.Set("udpPort", number_to(env, path.udp_port));
-    row.Set("port", text_to(env, path.port));
-    row.Set("state", text_to(env, path.state == PathState::Up     ? "up"
-                                  : path.state == PathState::Down ? "down"
-                                                                  : "unknown"));
-    row.Set("roundTripUs", number_to(env, path.round_trip_us));
-    row.Set("transitions", number_to(env, path.transitions));
-    peers.Set(peers.Length(), row);
+    peers.Set(peers.Length(), peer_to(env, path));
   }
   status.Set("peers", peers);
   status.Set("peersTotal", count_to(env, all));
@@ -221,6 +228,16 @@ Result<DatapathConfig> config_of(const Napi::Object& object) {
   if (!status) return status.error();
   set_policy(object, config);
   return config;
+}
+
+Napi::Array path_changes_to(Napi::Env env, Datapath& datapath) {
+  Napi::Array changes = Napi::Array::New(env);
+  for (const PathChange& change : datapath.take_path_changes()) {
+    Napi::Object row = peer_to(env, change.peer);
+    row.Set("before", text_to(env, name_of(change.before)));
+    changes.Set(changes.Length(), row);
+  }
+  return changes;
 }
 
 Napi::Object status_to(Napi::Env env, const Datapath& datapath, bool running) {

@@ -15,6 +15,7 @@ bool flag_of(const Napi::Object& object, const char* key);
 
 /// Error: an address or prefix that is none, on its field.
 Result<DatapathConfig> config_of(const Napi::Object& object);
+Napi::Array path_changes_to(Napi::Env env, Datapath& datapath);
 Napi::Object status_to(Napi::Env env, const Datapath& datapath, bool running);
 Napi::Object statistics_to(Napi::Env env, const DatapathStatistics& statistics);
 /// packetMemoryBytes(config) of native.ts.

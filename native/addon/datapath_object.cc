@@ -24,6 +24,7 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
                         InstanceMethod<&O::prepare>("prepare"),
                         InstanceMethod<&O::apply>("apply"),
                         InstanceMethod<&O::abort>("abort"),
+                        InstanceMethod<&O::holder>("holder"),
                         InstanceMethod<&O::poll>("poll"),
                         InstanceMethod<&O::release>("release"),
                         InstanceMethod<&O::already_written>("alreadyWritten"),
@@ -37,7 +38,7 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
                         InstanceMethod<&O::exchange>("exchange"),
                         InstanceMethod<&O::status>("status"),
                         InstanceMethod<&O::statistics>("statistics"),
-                        InstanceMethod<&O::path_transitions>("pathTransitions"),
+                        InstanceMethod<&O::path_changes>("pathChanges"),
                         InstanceMethod<&O::set_sampling>("setSampling"),
                         InstanceMethod<&O::start_capture>("startCapture"),
                         InstanceMethod<&O::read_capture>("readCapture"),
@@ -115,6 +116,14 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
     datapath_->abort(tickets.Data(), count);
   }
 
+  /// Arguments: session, chunk and offset of its record, whether TEIDs are meant.
+  Napi::Value holder(const Napi::CallbackInfo& info) {
+    const auto number = [&](std::size_t i) { return info[i].As<Napi::Number>().Uint32Value(); };
+    const SessionIndex found =
+        datapath_->holder(number(0), number(1), number(2), info[3].As<Napi::Boolean>().Value());
+    return Napi::Number::New(info.Env(), found == kNoSession ? -1.0 : found);
+  }
+
   Napi::Value poll(const Napi::CallbackInfo& info) {
     const unsigned n = datapath_->poll(reinterpret_cast<Event*>(event_words_), kEventsMax);
     if (listening_ && n < kEventsMax) datapath_->arm();
@@ -185,8 +194,8 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
   Napi::Value statistics(const Napi::CallbackInfo& info) {
     return statistics_to(info.Env(), datapath_->statistics());
   }
-  Napi::Value path_transitions(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), datapath_->path_transitions());
+  Napi::Value path_changes(const Napi::CallbackInfo& info) {
+    return path_changes_to(info.Env(), *datapath_);
   }
   void set_sampling(const Napi::CallbackInfo& info) {
     datapath_->set_sampling(info[0].As<Napi::Boolean>().Value());

@@ -27,6 +27,19 @@ enum UsageTrigger : std::uint32_t {
   kTriggerStart = 1u << 8,
   kTriggerStop = 1u << 9,
   kTriggerLinked = 1u << 10,
+  kTriggerMonitoringTime = 1u << 11,
+  kTriggerQuotaHoldingTime = 1u << 12,
+  kTriggerQuotaValidityTime = 1u << 13,
+  kTriggerDroppedDownlink = 1u << 14,
+  kTriggerEndMarker = 1u << 15,
+  kTriggerEnvelopeClosure = 1u << 16,
+};
+
+/// Which part of its URR's usage a report has, as bits of Usage Information (TS 29.244 8.2.58);
+/// 0: all of it.
+enum UsagePart : std::uint32_t {
+  kUsageBeforeMonitoringTime = 1,
+  kUsageAfterMonitoringTime = 2,
 };
 
 struct Event {

@@ -133,13 +133,49 @@ enum Word : unsigned {
   InactivityMs = 17,
   Linked = 18,    // (byte offset ÷ 4) u16 of u8 URR indices | how many << 16
   QuotaFar = 19,  // FAR index + 1, 0: drop | number of the quota grant << 8
+  // With kMore, kUrrMoreWords words follow in the word behind the linked indices.
 };
 inline constexpr std::uint32_t kVolume = 1, kDuration = 2, kBeforePolicing = 4, kThresholdTotal = 8,
                                kThresholdUplink = 16, kThresholdDownlink = 32, kQuotaTotal = 64,
                                kQuotaUplink = 128, kQuotaDownlink = 256, kTimeThreshold = 512,
                                kTimeQuota = 1024, kPeriod = 2048, kInactivity = 4096,
                                kReportStart = 8192, kReportStop = 16384;
+inline constexpr std::uint32_t kReportEndMarker = 32768,  // REEMR
+    kReportEnvelope = 65536,                              // ENVCL
+    kInstantStart = 131072,                               // ISTM
+    kPaused = 262144,                                     // INAM
+    kCountPackets = 524288,                               // MNOP
+    kMore = 1048576;                                      // what urr_more says is there
 }  // namespace urr
+
+// What few URRs have.
+inline constexpr unsigned kUrrMoreWords = 8;
+namespace urr_more {
+enum Word : unsigned {
+  Flags = 0,
+  QuotaHoldingMs = 1,
+  QuotaValidityMs = 2,
+  Monitors = 3,        // (byte offset ÷ 4) u16 of that many entries of monitor | how many << 16
+  DroppedPackets = 4,  // low word first
+  DroppedBytes = 6,
+};
+inline constexpr std::uint32_t kQuotaHolding = 1, kQuotaValidity = 2, kDroppedPackets = 4,
+                               kDroppedBytes = 8;
+}  // namespace urr_more
+
+// A monitoring time, and the limits from then on: words 1 to 15 are those of a urr, with the
+// same flags for what is there. In ascending order of time.
+inline constexpr unsigned kMonitorWords = 16;
+namespace monitor {
+enum Word : unsigned {
+  TimeS = 0,
+  Flags = 1,
+  ThresholdTotal = 2,
+  QuotaTotal = 8,
+  TimeThresholdMs = 14,
+  TimeQuotaMs = 15
+};  // TimeS: since 1970
+}
 
 inline constexpr unsigned kBarWords = 4;
 namespace bar {

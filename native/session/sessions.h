@@ -67,6 +67,9 @@ class Sessions {
     if (session >= installed_.size() || installed_[session].record == nullptr) return {};
     return {installed_[session].record, installed_[session].bytes};
   }
+  /// Who has a TEID (`teids`), or a UE address or route, that `record` of `session` asks for too;
+  /// changes under way count. kNoSession: nobody.
+  SessionIndex holder(SessionIndex session, const RecordReader& record, bool teids) const;
   /// A change of the session is prepared or under way.
   bool changing(SessionIndex session) const noexcept { return installed_[session].busy; }
   const Compiler& compiler() const noexcept { return compiler_; }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "session/survival/salvage.h"
@@ -86,6 +87,11 @@ struct PathRow {
   std::uint32_t transitions;
 };
 
+struct PathChange {
+  PathRow peer;
+  PathState before;
+};
+
 class Datapath {
  public:
   static Result<std::unique_ptr<Datapath>> create(DatapathConfig config);
@@ -99,6 +105,9 @@ class Datapath {
   /// @return the number that completed() reaches when all of these are in force.
   std::uint64_t apply(const std::uint32_t* tickets, unsigned count);
   void abort(const std::uint32_t* tickets, unsigned count);
+  /// See Sessions::holder(); the record lies in the slab.
+  SessionIndex holder(SessionIndex session, std::uint32_t chunk, std::uint32_t offset,
+                      bool teids) const;
   /// Copies up to `max` events; fewer than `max` means that there are no more. They stay where
   /// a restart finds them until release().
   unsigned poll(Event* out, unsigned max);
@@ -138,7 +147,8 @@ class Datapath {
   DatapathStatistics statistics() const;
   /// At most `max` peers that are in use, in no order; `all` is how many there are.
   std::vector<PathRow> paths(std::size_t max, std::size_t& all) const;
-  std::uint32_t path_transitions() const noexcept { return prober_ ? prober_->transitions() : 0; }
+  /// Peers in use whose state is another than was told before. Control thread.
+  std::vector<PathChange> take_path_changes();
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }
   /// Bytes of memory that sessions, tables and rings take; the packet pool is not in it.
   std::size_t region_used() const noexcept;
@@ -171,6 +181,8 @@ class Datapath {
   std::uint32_t held_share() const noexcept {
     return config_.held_packets_max / static_cast<std::uint32_t>(places_.size());
   }
+  bool find_record(std::uint32_t chunk, std::uint32_t offset, const std::uint32_t*& words,
+                   std::size_t& bytes) const;
   void submit(unsigned worker);
   void drain_inline(unsigned worker);
   void retire(std::uint32_t ticket);
@@ -260,6 +272,8 @@ class Datapath {
   Nanoseconds given_time_ = 0;     ///< by captures or give_time(); 0: the machine's
   Nanoseconds capture_time_ = 0;   ///< of the last packet replayed, since 1970
   Nanoseconds capture_start_ = 0;  ///< given_time_ at the first one, minus its capture_time_
+  std::uint32_t transitions_seen_ = 0;
+  std::unordered_map<std::string, PathState> paths_seen_;  ///< of peers that are not unknown
   Bell bell_;
   DatapathStatistics final_statistics_;  ///< once stopped
   bool opened_ = false;

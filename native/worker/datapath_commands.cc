@@ -17,14 +17,10 @@ void Datapath::prepare(Operation* operations, unsigned count, const std::uint32_
     const auto kind = static_cast<OperationKind>(op.kind);
     const std::uint32_t* words = nullptr;
     std::size_t bytes = 0;
-    if (kind != OperationKind::Delete) {
-      if (op.chunk >= chunks_.size() || op.offset % 8 != 0 || op.offset >= chunks_[op.chunk].size) {
-        op.status = static_cast<std::uint32_t>(PrepareStatus::Malformed);
-        op.detail = 0;
-        continue;
-      }
-      words = reinterpret_cast<const std::uint32_t*>(chunks_[op.chunk].bytes + op.offset);
-      bytes = chunks_[op.chunk].size - op.offset;
+    if (kind != OperationKind::Delete && !find_record(op.chunk, op.offset, words, bytes)) {
+      op.status = static_cast<std::uint32_t>(PrepareStatus::Malformed);
+      op.detail = 0;
+      continue;
     }
     if ((op.flags & kOperationQuery) == 0) query = 0;
     const PrepareError error =
@@ -32,6 +28,22 @@ void Datapath::prepare(Operation* operations, unsigned count, const std::uint32_
     op.status = static_cast<std::uint32_t>(error.status);
     op.detail = error.detail;
   }
+}
+
+bool Datapath::find_record(std::uint32_t chunk, std::uint32_t offset, const std::uint32_t*& words,
+                           std::size_t& bytes) const {
+  if (chunk >= chunks_.size() || offset % 8 != 0 || offset >= chunks_[chunk].size) return false;
+  words = reinterpret_cast<const std::uint32_t*>(chunks_[chunk].bytes + offset);
+  bytes = chunks_[chunk].size - offset;
+  return true;
+}
+
+SessionIndex Datapath::holder(SessionIndex session, std::uint32_t chunk, std::uint32_t offset,
+                              bool teids) const {
+  const std::uint32_t* words = nullptr;
+  std::size_t bytes = 0;
+  if (!find_record(chunk, offset, words, bytes)) return kNoSession;
+  return sessions_->holder(session, RecordReader(words, bytes), teids);
 }
 
 void Datapath::abort(const std::uint32_t* tickets, unsigned count) {

@@ -28,4 +28,23 @@ std::vector<PathRow> Datapath::paths(std::size_t max, std::size_t& all) const {
   return rows;
 }
 
+std::vector<PathChange> Datapath::take_path_changes() {
+  std::vector<PathChange> changes;
+  const std::uint32_t transitions = prober_ ? prober_->transitions() : 0;
+  if (transitions == transitions_seen_) return changes;
+  transitions_seen_ = transitions;
+  std::unordered_map<std::string, PathState> now;
+  std::size_t all = 0;
+  for (PathRow& row : paths(SIZE_MAX, all)) {
+    if (row.state == PathState::Unknown) continue;
+    const std::string name = row.port + ' ' + std::to_string(row.udp_port) + ' ' + row.address;
+    const auto seen = paths_seen_.find(name);
+    const PathState before = seen == paths_seen_.end() ? PathState::Unknown : seen->second;
+    now.emplace(name, row.state);
+    if (row.state != before) changes.push_back({std::move(row), before});
+  }
+  paths_seen_ = std::move(now);
+  return changes;
+}
+
 }  // namespace sluice

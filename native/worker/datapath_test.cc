@@ -193,6 +193,16 @@ TEST_F(DatapathTest, FurtherTunnelsAndChosenTeids) {
   EXPECT_EQ(detail_, 0u);
   EXPECT_EQ(create(index_of(9, 1), plain_session(0x00c0aaaa, kUe)), PrepareStatus::UeAddressTaken);
   EXPECT_EQ(detail_, 1u);
+  const auto holder = [&](SessionIndex session, const SessionSpec& asks, bool teids) {
+    const auto words = RecordBuilder().build(asks);
+    return path_->sessions().holder(session, RecordReader(words.data(), words.size() * 4), teids);
+  };
+  EXPECT_EQ(holder(index_of(9, 1), plain_session(0x00c0ffee, kUe + 9), true), kSession);
+  EXPECT_EQ(holder(index_of(9, 1), plain_session(kTeid, kUe + 9), true), kNoSession)
+      << "its session has another";
+  EXPECT_EQ(holder(index_of(9, 1), plain_session(0x00c0ffee, kUe + 9), false), kNoSession);
+  EXPECT_EQ(holder(index_of(9, 1), plain_session(0x00c0aaaa, kUe), false), kSession);
+  EXPECT_EQ(holder(kSession, plain_session(0x00c0ffee, kUe), false), kNoSession) << "its own";
   EXPECT_EQ(create(index_of(9, 1), plain_session(0x00c0aaaa, kUe + 9)), PrepareStatus::Ok)
       << "a refusal has left nothing behind";
 }

@@ -82,6 +82,27 @@ TEST_F(PathsTest, ThreeRequestsWithoutAnAnswerAreDown) {
   EXPECT_EQ(row().transitions, 2u);
 }
 
+TEST_F(PathsTest, ChangesAreToldOnce) {
+  const auto changes = [&] {
+    std::string text;
+    for (const PathChange& c : path_->take_path_changes()) {
+      text += c.peer.address + " " + std::to_string(static_cast<unsigned>(c.before)) +
+              std::to_string(static_cast<unsigned>(c.peer.state)) + ";";
+    }
+    return text;
+  };
+  ASSERT_EQ(create(kSession, plain_session(kTeid)), PrepareStatus::Ok);
+  EXPECT_EQ(changes(), "");
+  answer(wait(2 * kSecond).at(0));
+  EXPECT_EQ(changes(), "10.0.0.2 01;");
+  EXPECT_EQ(changes(), "");
+  wait(80 * kSecond);
+  EXPECT_EQ(changes(), "10.0.0.2 12;") << "three requests of the next round went unanswered";
+  ASSERT_EQ(remove(kSession), PrepareStatus::Ok);
+  wait(kSecond);
+  EXPECT_EQ(changes(), "");
+}
+
 TEST_F(PathsTest, PeersThatNoRuleUsesAreForgotten) {
   ASSERT_EQ(create(kSession, plain_session(kTeid)), PrepareStatus::Ok);
   EXPECT_EQ(wait(2 * kSecond).size(), 1u);

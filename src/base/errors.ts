@@ -92,14 +92,17 @@ export class SluiceError extends Error {
   override readonly name = 'SluiceError';
   /** Path of the field at fault such as `session.pdrs[2].far_id`; '' when it is none. */
   readonly field: string;
+  /** already_exists: SEID of the session that has the TEID or address at fault; 0n: not known. */
+  readonly holder: bigint;
 
   constructor(
     readonly code: ErrorCode,
     message: string = ERRORS[code].message,
-    options: { readonly field?: string; readonly cause?: unknown } = {},
+    options: { readonly field?: string; readonly cause?: unknown; readonly holder?: bigint } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.field = options.field ?? '';
+    this.holder = options.holder ?? 0n;
   }
 
   get grpcStatus(): number {
@@ -151,7 +154,7 @@ export class Refusal {
     return false;
   }
 
-  toError(): SluiceError {
-    return new SluiceError(this.code, this.message, { field: this.field });
+  toError(holder = 0n): SluiceError {
+    return new SluiceError(this.code, this.message, { field: this.field, holder });
   }
 }

@@ -79,7 +79,7 @@ export const enum EventWord {
   Id = 3,
   /** usage: sequence number of the report, from 0 */
   Sequence = 4,
-  /** usage: bit n = UsageTrigger n of the API */
+  /** usage: bits of UsageTrigger in usage-event.ts */
   Triggers = 5,
   /** 64-bit values: low word, high word */
   UplinkBytes = 6,
@@ -93,7 +93,10 @@ export const enum EventWord {
   Duration = 18,
   /** ticket + 1 of the operation that asked for this report, 0: unasked */
   Ticket = 20,
-  /** downlink data: QFI; error indication: 1 when Address is IPv6 */
+  /**
+   * downlink data: QFI; error indication: 1 when Address is IPv6; usage: UsagePart, see
+   * USAGE_PART_WORD in usage-event.ts
+   */
   Qfi = 21,
   /** error indication: peer address, 4 words as in a record */
   Address = 22,
@@ -239,6 +242,10 @@ export interface PeerStatus {
   /** changes of state */
   readonly transitions: number;
 }
+/** A peer whose state is another than before. */
+export interface PathChange extends PeerStatus {
+  readonly before: PeerStatus['state'];
+}
 /** Peers that a status lists at most. */
 export const PEERS_MAX = 1000;
 export interface DatapathStatus {
@@ -308,6 +315,12 @@ export interface Datapath extends PacketSight {
   /** Gives back what prepare() reserved. */
   abort(tickets: Uint32Array, count: number): void;
   /**
+   * Index of the other session that has what the record at (chunk, offset) of session `index`
+   * asks for too: one of its TEIDs (`teids`), or a UE address or framed route. -1: none has, as
+   * far as the packet path has heard of it by prepare(). For refusals alone.
+   */
+  holder(index: number, chunk: number, offset: number, teids: boolean): number;
+  /**
    * Copies waiting events into `events`; returns how many. A full batch means: call again.
    * Each is given once, and stays where a restart finds it until {@link release}.
    */
@@ -336,8 +349,11 @@ export interface Datapath extends PacketSight {
   step(): boolean;
   status(): DatapathStatus;
   statistics(): Statistics;
-  /** Changes of state of tunnel peers since the start. */
-  pathTransitions(): number;
+  /**
+   * Tunnel peers that rules send to, and whose state is another than was told before; each
+   * change once. For one watcher.
+   */
+  pathChanges(): readonly PathChange[];
 
   /** Shared with native code: SAMPLES_MAX entries of SAMPLE_WORDS, filled by takeSamples(). */
   readonly samples: Uint32Array;

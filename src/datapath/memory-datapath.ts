@@ -24,6 +24,7 @@ import {
   OperationFlag,
   OperationKind,
   OperationWord,
+  type PathChange,
   PrepareStatus,
   SAMPLE_WORDS,
   SAMPLES_MAX,
@@ -32,10 +33,9 @@ import {
 import { IDLE_STATISTICS, IDLE_STATUS } from './idle-statistics.js';
 import { MemorySight } from './memory-sight.js';
 import { RecordKeys } from './record-keys.js';
+import { UsageTrigger } from './usage-event.js';
 
 const QUERY_END = 0xffff_ffff;
-const TRIGGER_IMMEDIATE = 1 << 6;
-const TRIGGER_TERMINATION = 1 << 7;
 
 let runs = 1;
 
@@ -157,6 +157,16 @@ export class MemoryDatapath extends MemorySight implements Datapath {
     }
   }
 
+  holder(index: number, chunk: number, offset: number, teids: boolean): number {
+    const words = this.#chunks[chunk]!;
+    const count = pdrCount(words, offset / 4);
+    for (const { key, pdr } of this.#names.of(words, offset / 4)) {
+      const owner = this.#keys.get(key);
+      if (pdr < count === teids && owner !== undefined && owner !== index) return owner;
+    }
+    return -1;
+  }
+
   poll(): number {
     const count = Math.min(EVENTS_MAX, this.#events.length - this.#polled);
     for (let i = 0; i < count; i++) {
@@ -198,7 +208,7 @@ export class MemoryDatapath extends MemorySight implements Datapath {
   statistics(): Statistics {
     return IDLE_STATISTICS;
   }
-  readonly pathTransitions = (): number => 0;
+  readonly pathChanges = (): readonly PathChange[] => [];
 
   setSampling(on: boolean): void {
     this.sampling = on;
@@ -317,7 +327,7 @@ export class MemoryDatapath extends MemorySight implements Datapath {
     const live = this.sessions.get(prepared.index) ?? null;
     if (prepared.kind === OperationKind.Delete) {
       for (const urr of live!.usage.keys()) {
-        this.#usageEvent(prepared.index, live!, urr, TRIGGER_TERMINATION, ticket + 1);
+        this.#usageEvent(prepared.index, live!, urr, UsageTrigger.Termination, ticket + 1);
       }
       this.sessions.delete(prepared.index);
       this.#release(live!, null);
@@ -326,7 +336,7 @@ export class MemoryDatapath extends MemorySight implements Datapath {
     const next: LiveSession = { words: prepared.words, start: prepared.start, usage: new Map() };
     for (const urr of prepared.queried) {
       const id = live!.words[urrsAt(live!.words, live!.start) + urr * URR_WORDS + URR_ID]!;
-      this.#usageEvent(prepared.index, live!, id, TRIGGER_IMMEDIATE, ticket + 1);
+      this.#usageEvent(prepared.index, live!, id, UsageTrigger.Immediate, ticket + 1);
     }
     this.#carryUsage(prepared.index, live, next, ticket);
     this.sessions.set(prepared.index, next);
@@ -344,7 +354,7 @@ export class MemoryDatapath extends MemorySight implements Datapath {
     }
     for (const id of live?.usage.keys() ?? []) {
       if (!next.usage.has(id)) {
-        this.#usageEvent(index, live!, id, TRIGGER_TERMINATION, ticket + 1);
+        this.#usageEvent(index, live!, id, UsageTrigger.Termination, ticket + 1);
       }
     }
   }

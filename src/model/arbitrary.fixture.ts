@@ -104,11 +104,41 @@ function seconds(ms: number): Message {
   };
 }
 
+const monitor = record({
+  volume_threshold: optional(volume),
+  volume_quota: optional(volume),
+  time_threshold: optional(duration),
+  time_quota: optional(duration),
+});
+const monitors = fc
+  .tuple(
+    fc.uniqueArray(u32, { minLength: 1, maxLength: 3 }),
+    fc.array(monitor, { minLength: 3, maxLength: 3 }),
+  )
+  .map(([times, limits]) =>
+    times
+      .sort((a, b) => a - b)
+      .map((time, index) => ({ time: { seconds: String(time) }, ...limits[index] })),
+  );
+
 function urr(id: number, urrs: readonly number[], fars: readonly number[]): fc.Arbitrary<Message> {
   const traffic = fc.oneof(
     record({ inactivity: optional(duration) }),
-    record({ inactivity: duration, report_stop: fc.constant(true) }),
+    record({
+      inactivity: duration,
+      report_stop: fc.constant(true),
+      report_envelope: optional(fc.constant(true)),
+    }),
   );
+  const more = record({
+    quota_holding_time: optional(duration),
+    dropped_downlink_threshold: optional(record({ packets: optional(bytes), bytes })),
+    monitoring_times: fc.option(monitors, { nil: undefined }),
+    report_end_marker: optional(fc.constant(true)),
+    instant_start: optional(fc.constant(true)),
+    paused: optional(fc.constant(true)),
+    count_packets: optional(fc.constant(true)),
+  });
   const rest = record({
     id: fc.constant(id),
     measure_volume: fc.constant(true),
@@ -124,7 +154,10 @@ function urr(id: number, urrs: readonly number[], fars: readonly number[]): fc.A
     report_start: optional(fc.constant(true)),
     quota_grant: optional(fc.integer({ min: 1, max: 0xff_ffff })),
   });
-  return fc.tuple(rest, traffic).map(([most, stop]) => ({ ...most, ...stop }));
+  const validity = record({ volume_quota: volume, quota_validity_time: optional(duration) });
+  return fc
+    .tuple(rest, traffic, optional(more), optional(validity))
+    .map((parts) => Object.assign({}, ...parts));
 }
 
 const side = fc.constantFrom('INTERFACE_ACCESS', 'INTERFACE_CORE', 'INTERFACE_N6_LAN');

@@ -165,9 +165,15 @@ function linkUrr(record: RecordBuffer, urr: number, refusal: Refusal): boolean {
     words[at + layout.URR_QUOTA_FAR] = words[at + layout.URR_QUOTA_FAR]! | (far + 1);
   }
   const count = references.linkedCount[urr]!;
-  if (count === 0) return true;
-  const list = record.allocate((count + 3) >>> 2);
+  const has = (words[at + layout.URR_FLAGS]! & layout.URR_MORE) !== 0;
+  if (count === 0 && !has) return true;
+  const listed = (count + 3) >>> 2;
+  const list = record.allocate(listed + (has ? layout.URR_MORE_WORDS : 0));
   if (list === 0) return true;
+  const more = urr * layout.URR_MORE_WORDS;
+  for (let word = 0; has && word < layout.URR_MORE_WORDS; word++) {
+    words[list + listed + word] = references.more[more + word]!;
+  }
   const first = references.linkedFirst[urr]!;
   for (let position = 0; position < count; position++) {
     const id = references.urrIds[first + position]!;

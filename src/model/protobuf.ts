@@ -188,7 +188,7 @@ export class ProtobufReader {
 /**
  * Writes messages from the end of its buffer towards the front: what comes last in the
  * message is written first, so that a length is known when its place comes, and nothing is
- * measured beforehand. Field numbers up to 15.
+ * measured beforehand.
  *
  * Room: each string() and each reserve() leaves SLACK bytes for numbers behind it.
  */
@@ -285,7 +285,7 @@ export class ProtobufWriter {
   /** uint32 of an optional field or a oneof: 0 is written. */
   presentUint32(field: number, value: number): void {
     this.raw(value);
-    this.bytes[--this.position] = field << 3;
+    this.raw(field << 3);
   }
 
   uint64(field: number, low: number, high: number): void {
@@ -294,13 +294,13 @@ export class ProtobufWriter {
 
   presentUint64(field: number, low: number, high: number): void {
     this.raw64(low, high);
-    this.bytes[--this.position] = field << 3;
+    this.raw(field << 3);
   }
 
   /** Ends (in the order of writing) the message or packed list begun when `size` was `mark`. */
   close(field: number, mark: number): void {
     this.raw(this.size - mark);
-    this.bytes[--this.position] = (field << 3) | WIRE_BYTES;
+    this.raw((field << 3) | WIRE_BYTES);
   }
 
   /** Bytes that lie in 32-bit words in the machine's order, as texts do in a record. */

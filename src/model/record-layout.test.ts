@@ -29,7 +29,7 @@ function flags(namespace: string): [string, number][] {
 }
 
 describe('record layout', () => {
-  it.each(['header', 'pdr', 'far', 'qer', 'urr', 'bar', 'filter'])(
+  it.each(['header', 'pdr', 'far', 'qer', 'urr', 'urr_more', 'monitor', 'bar', 'filter'])(
     'has the words of %s in record.h',
     (namespace) => {
       const words = enumWords(namespace);
@@ -41,7 +41,7 @@ describe('record layout', () => {
     },
   );
 
-  it.each(['header', 'pdr', 'far', 'qer', 'urr', 'filter'])(
+  it.each(['header', 'pdr', 'far', 'qer', 'urr', 'urr_more', 'filter'])(
     'has the flags of %s in record.h',
     (namespace) => {
       const found = flags(namespace);
@@ -60,11 +60,11 @@ describe('record layout', () => {
     },
   );
 
-  it.each(['Header', 'Pdr', 'Far', 'Qer', 'Urr', 'Bar', 'Filter'])(
+  it.each(['Header', 'Pdr', 'Far', 'Qer', 'Urr', 'UrrMore', 'Monitor', 'Bar', 'Filter'])(
     'has the size of a %s in record.h',
     (table) => {
       const size = new RegExp(`k${table}Words = (\\d+)`).exec(header)?.[1];
-      expect(constants[`${table.toUpperCase()}_WORDS`]).toBe(Number(size));
+      expect(constants[`${upper(table)}_WORDS`]).toBe(Number(size));
     },
   );
 

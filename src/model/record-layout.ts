@@ -145,9 +145,39 @@ export const URR_HAS_PERIOD = 2048;
 export const URR_HAS_INACTIVITY = 4096;
 export const URR_REPORT_START = 8192;
 export const URR_REPORT_STOP = 16384;
+export const URR_REPORT_END_MARKER = 32768;
+export const URR_REPORT_ENVELOPE = 65536;
+export const URR_INSTANT_START = 131072;
+export const URR_PAUSED = 262144;
+export const URR_COUNT_PACKETS = 524288;
+/** The words of URR_MORE_… are there; writers fill them in RuleReferences.more. */
+export const URR_MORE = 1048576;
 /** URR_QUOTA_FAR holds the FAR's index + 1 in its low 8 bits and the quota grant above them. */
 export const URR_QUOTA_GRANT_SHIFT = 8;
 export const URR_QUOTA_GRANT_MAX = 0xff_ffff;
+
+export const URR_MORE_WORDS = 8;
+export const URR_MORE_FLAGS = 0;
+export const URR_MORE_QUOTA_HOLDING_MS = 1;
+export const URR_MORE_QUOTA_VALIDITY_MS = 2;
+export const URR_MORE_MONITORS = 3;
+export const URR_MORE_DROPPED_PACKETS = 4;
+export const URR_MORE_DROPPED_BYTES = 6;
+export const URR_MORE_HAS_QUOTA_HOLDING = 1;
+export const URR_MORE_HAS_QUOTA_VALIDITY = 2;
+export const URR_MORE_HAS_DROPPED_PACKETS = 4;
+export const URR_MORE_HAS_DROPPED_BYTES = 8;
+
+/** Words 1 to 15 are those of a URR, with its flags for what is there. */
+export const MONITOR_WORDS = 16;
+export const MONITOR_TIME_S = 0;
+export const MONITOR_FLAGS = 1;
+export const MONITOR_THRESHOLD_TOTAL = 2;
+export const MONITOR_QUOTA_TOTAL = 8;
+export const MONITOR_TIME_THRESHOLD_MS = 14;
+export const MONITOR_TIME_QUOTA_MS = 15;
+/** Monitoring times of one URR. */
+export const MONITORS_MAX = 16;
 
 export const BAR_WORDS = 4;
 export const BAR_ID = 0;

@@ -28,6 +28,8 @@ export class RuleReferences {
   readonly linkedFirst = new Uint16Array(256);
   readonly linkedCount = new Uint16Array(256);
   readonly quotaFarIds = new Uint32Array(256);
+  /** per URR with URR_MORE: its URR_MORE_WORDS, until they get their place behind the linked */
+  readonly more = new Uint32Array(256 * layout.URR_MORE_WORDS);
   /** per FAR; 0: none */
   readonly barIds = new Uint32Array(256);
   readonly qerIds = new Uint32Array(0x4000);
@@ -49,6 +51,8 @@ export class RuleReferences {
       this.quotaFarIds[urr] = 0;
       this.linkedCount[urr] = 0;
     }
+    const more = urrs * layout.URR_MORE_WORDS;
+    for (let word = 0; word < more; word++) this.more[word] = 0;
   }
 }
 
@@ -127,6 +131,23 @@ export class RecordBuffer {
     const words = this.words;
     for (let word = at; word < at + count; word++) words[word] = 0;
     this.top = at + count;
+    return at;
+  }
+
+  /**
+   * One more monitoring time of the URR at this position: index of its zeroed MONITOR_WORDS, 0
+   * when the record is full or the URR has too many. They come one after the other, with
+   * nothing else of the record in between, in ascending order of time.
+   */
+  addMonitor(urr: number): number {
+    const more = urr * layout.URR_MORE_WORDS + layout.URR_MORE_MONITORS;
+    const list = this.references.more[more]!;
+    const count = list >>> 16;
+    if (count === layout.MONITORS_MAX) return 0;
+    const at = this.allocate(layout.MONITOR_WORDS);
+    if (at === 0) return 0;
+    this.references.more[more] = (count === 0 ? at : list & 0xffff) | ((count + 1) << 16);
+    this.words[this.urrsAt + urr * layout.URR_WORDS + layout.URR_FLAGS]! |= layout.URR_MORE;
     return at;
   }
 
@@ -258,6 +279,13 @@ export function barsAt(words: Uint32Array, base: number): number {
 }
 export function filtersAt(words: Uint32Array, base: number): number {
   return barsAt(words, base) + barCount(words, base) * layout.BAR_WORDS;
+}
+
+/** Where the URR_MORE_WORDS of the URR at words[at…] lie; 0: it has none. */
+export function urrMoreAt(words: Uint32Array, base: number, at: number): number {
+  if ((words[at + layout.URR_FLAGS]! & layout.URR_MORE) === 0) return 0;
+  const linked = words[at + layout.URR_LINKED]!;
+  return base + (linked & 0xffff) + (((linked >>> 16) + 3) >>> 2);
 }
 
 /** Where the words of a Ref lie, and how many bytes of them count. */

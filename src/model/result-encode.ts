@@ -22,6 +22,8 @@ export const EVENT_START_TIME = 14;
 export const EVENT_END_TIME = 16;
 export const EVENT_DURATION = 18;
 export const EVENT_QFI = 21;
+/** Of usage, in the same word: UsagePart of the API. */
+export const EVENT_PART = 21;
 export const EVENT_ADDRESS = 22;
 export const KIND_USAGE = 1;
 export const KIND_DOWNLINK_DATA = 2;
@@ -39,6 +41,7 @@ export function encodeUsage(
 ): void {
   const mark = writer.size;
   writer.reserve(0);
+  writer.uint32(11, words[at + EVENT_PART]!);
   encodeTime(writer, 10, words, at + EVENT_END_TIME);
   encodeTime(writer, 9, words, at + EVENT_START_TIME);
   const duration = at + EVENT_DURATION;

@@ -70,6 +70,7 @@ export function sameUrr(
   if (quotaFarId(a, aBase, aAt) !== quotaFarId(b, bBase, bAt)) return false;
   const grants = a[aAt + layout.URR_QUOTA_FAR]! ^ b[bAt + layout.URR_QUOTA_FAR]!;
   if (grants >>> layout.URR_QUOTA_GRANT_SHIFT !== 0) return false;
+  if (!sameMore(a, aBase, aAt, b, bBase, bAt)) return false;
   const aLinked = a[aAt + layout.URR_LINKED]!;
   const bLinked = b[bAt + layout.URR_LINKED]!;
   if (aLinked >>> 16 !== bLinked >>> 16) return false;
@@ -79,6 +80,36 @@ export function sameUrr(
     if (a[aUrrs + aOther * layout.URR_WORDS] !== b[bUrrs + bOther * layout.URR_WORDS]) return false;
   }
   return true;
+}
+
+/** Flags were compared. */
+function sameMore(
+  a: Uint32Array,
+  aBase: number,
+  aUrr: number,
+  b: Uint32Array,
+  bBase: number,
+  bUrr: number,
+): boolean {
+  const aAt = record.urrMoreAt(a, aBase, aUrr);
+  if (aAt === 0) return true;
+  const bAt = record.urrMoreAt(b, bBase, bUrr);
+  const monitors = layout.URR_MORE_MONITORS;
+  const aList = a[aAt + monitors]!;
+  const bList = b[bAt + monitors]!;
+  const behind = monitors + 1;
+  return (
+    aList >>> 16 === bList >>> 16 &&
+    record.sameWords(a, aAt, b, bAt, monitors) &&
+    record.sameWords(a, aAt + behind, b, bAt + behind, layout.URR_MORE_WORDS - behind) &&
+    record.sameWords(
+      a,
+      aBase + (aList & 0xffff),
+      b,
+      bBase + (bList & 0xffff),
+      (aList >>> 16) * layout.MONITOR_WORDS,
+    )
+  );
 }
 
 /** 0: drop, as in the API. */

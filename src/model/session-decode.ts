@@ -12,7 +12,8 @@ import * as layout from './record-layout.js';
 import { DecodeContext, TEXT_KEPT_MAX } from './rules/decode-context.js';
 import { decodeFar } from './rules/far-decode.js';
 import { countFilters, decodePdr } from './rules/pdr-decode.js';
-import { decodeBar, decodeQer, decodeUrr } from './rules/qer-urr-decode.js';
+import { decodeBar, decodeQer } from './rules/qer-bar-decode.js';
+import { decodeUrr } from './rules/urr/urr-decode.js';
 
 export interface ModelLimits {
   /** PDRs, FARs, QERs, URRs and BARs, each; at most 255. */

@@ -10,7 +10,8 @@ import * as record from './record.js';
 import * as layout from './record-layout.js';
 import { encodeFar } from './rules/far-encode.js';
 import { encodePdr } from './rules/pdr-encode.js';
-import { encodeBar, encodeQer, encodeUrr } from './rules/qer-urr-encode.js';
+import { encodeBar, encodeQer } from './rules/qer-bar-encode.js';
+import { encodeUrr } from './rules/urr/urr-encode.js';
 
 /** Adds the body of a Session message; `worker` is not in the record but where it runs now. */
 export function encodeSession(

@@ -11,7 +11,8 @@ import * as layout from './record-layout.js';
 import { CheckContext } from './rules/check-context.js';
 import { checkFar } from './rules/far-check.js';
 import { checkPdr } from './rules/pdr-check.js';
-import { checkQer, checkUrr } from './rules/qer-urr-check.js';
+import { checkQer } from './rules/qer-check.js';
+import { checkUrr } from './rules/urr/urr-check.js';
 
 export const NAME_MAX = 128;
 export const DNN_MAX = 100;

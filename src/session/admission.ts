@@ -20,6 +20,7 @@ import { sameContent } from '../model/same-content.js';
 import type { Choices } from './allocators/choices.js';
 import type { RecordAt } from './allocators/ue-addresses.js';
 import type { UpdateOptions } from './engine.js';
+import type { Holders } from './holders.js';
 import type { Operations } from './operation-batch.js';
 import { copyRecord, writeIdentity, writeRevision } from './record-writer.js';
 import type { Rounds } from './rounds.js';
@@ -58,6 +59,7 @@ export class Admission {
     private readonly choices: Choices,
     private readonly rounds: Rounds,
     private readonly refusal: Refusal,
+    private readonly holders: Holders,
     private readonly now: () => number,
   ) {}
 
@@ -194,7 +196,7 @@ export class Admission {
     this.refusal.clear();
     if (!this.choices.choose(record, null)) {
       this.table.slots.free(index);
-      this.#refuse(batch, position, handle, this.refusal.toError());
+      this.#refuse(batch, position, handle, this.#choiceError(index, handle));
       return;
     }
     writeIdentity(record, index, this.now());
@@ -269,7 +271,7 @@ export class Admission {
     writeRevision(record, old);
     this.refusal.clear();
     if (!this.choices.choose(record, old)) {
-      this.#refuse(batch, position, handle, this.refusal.toError());
+      this.#refuse(batch, position, handle, this.#choiceError(index, handle));
       return;
     }
     this.table.setState(index, SessionState.Updating);
@@ -342,6 +344,12 @@ export class Admission {
     if (waiting === undefined) this.#waiting.set(index, [one]);
     else waiting.push(one);
     this.#waitingCount++;
+  }
+
+  #choiceError(index: number, handle: number): SluiceError {
+    const { code, field } = this.refusal;
+    if (code !== 'already_exists') return this.refusal.toError();
+    return this.refusal.toError(this.holders.find(index, handle, field.endsWith('.teid')));
   }
 
   #refuse(batch: Operations, position: number, handle: number, error: SluiceError): void {

@@ -27,6 +27,7 @@ import type {
   UpdateOptions,
 } from './engine.js';
 import { flushUsage } from './flush-usage.js';
+import { Holders } from './holders.js';
 import { loadGenerations, putGenerations } from './identity.js';
 import { type BatchHost, Operations } from './operation-batch.js';
 import { prepareError } from './prepare-error.js';
@@ -55,6 +56,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
   readonly #store: Store;
   readonly #now: () => number;
   readonly #versions: Versions;
+  readonly #holders: Holders;
   readonly #admission: Admission;
   readonly #intake: EventIntake;
   readonly #idleBatches: Operations[] = [];
@@ -88,7 +90,16 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     this.#versions = new Versions(this.slab);
     this.rounds = new Rounds(datapath, store, this.slab, this.table, this);
     const { slab, table, choices, rounds } = this;
-    this.#admission = new Admission(slab, table, choices, rounds, refusal, this.#now);
+    this.#holders = new Holders(datapath, table);
+    this.#admission = new Admission(
+      slab,
+      table,
+      choices,
+      rounds,
+      refusal,
+      this.#holders,
+      this.#now,
+    );
     this.reports = new ReportLog(store, datapath, options.reportsMax ?? REPORTS_MAX, this.#now);
     this.#intake = new EventIntake(datapath, table, rounds, this.reports);
     const generations = loadGenerations(store);
@@ -295,7 +306,9 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
   }
 
   refusal(round: Round, at: number, status: PrepareStatus, detail: number): SluiceError {
-    return prepareError(this.#at(this.#record, round.handle[at]!), status, detail);
+    const handle = round.handle[at]!;
+    const holder = this.#holders.of(status, round.index[at]!, handle);
+    return prepareError(this.#at(this.#record, handle), status, detail, holder);
   }
 
   putMeta(): void {

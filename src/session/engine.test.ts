@@ -126,17 +126,20 @@ describe('create', () => {
       fTeids: [{ teid: 0x1234, ipv4: '192.0.2.1' }],
       ueAddress: { ipv4: '172.16.0.9' },
     });
-    const [direct] = teidsOf((await create(bench, { name: 'ue-2' })).record);
+    const second = await create(bench, { name: 'ue-2' });
+    const [direct] = teidsOf(second.record);
     const before = footprint(bench);
     const ueAddress = { ipv4: '172.16.0.9' };
     await expect(create(bench, { name: 'ue-3', ueAddress })).rejects.toMatchObject({
       code: 'already_exists',
+      holder: seidOf(taken.record),
     });
     for (const teid of [0x1234, direct!]) {
       const fTeids = [{ teid, ipv4: '192.0.2.1' }];
       await expect(create(bench, { name: 'ue-3', fTeids })).rejects.toMatchObject({
         code: 'already_exists',
         field: 'session.pdrs[0].pdi.local_f_teid.teid',
+        holder: seidOf(teid === direct ? second.record : taken.record),
       });
     }
     const pooled = ueIpv4Of(bench.engine.get(OWNER, { name: 'ue-2' })!);
@@ -144,6 +147,7 @@ describe('create', () => {
     await expect(claim).rejects.toMatchObject({
       code: 'already_exists',
       field: 'session.pdrs[1].pdi.ue_address.ipv4',
+      holder: seidOf(second.record),
     });
     expect(footprint(bench)).toEqual(before);
     // The same address in another instance is another one.

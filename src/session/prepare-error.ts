@@ -7,15 +7,22 @@ import type { RecordAt } from './allocators/ue-addresses.js';
 /** Details of PrepareStatus.Instance from here on are FAR indices. */
 const FAR_DETAIL = 256;
 
-export function prepareError(record: RecordAt, status: PrepareStatus, detail: number): SluiceError {
+/** @param holder  SEID of the session that has what was asked for, 0n: none or not known. */
+export function prepareError(
+  record: RecordAt,
+  status: PrepareStatus,
+  detail: number,
+  holder = 0n,
+): SluiceError {
   const pdi = `session.pdrs[${detail}].pdi`;
   switch (status) {
     case PrepareStatus.TeidTaken:
       return new SluiceError('already_exists', 'another session has this TEID at this address', {
         field: `${pdi}.local_f_teid.teid`,
+        holder,
       });
     case PrepareStatus.UeAddressTaken:
-      return addressTaken(record, detail & 0xff, detail >>> 8);
+      return addressTaken(record, detail & 0xff, detail >>> 8, holder);
     case PrepareStatus.Resources:
       return new SluiceError('resource_exhausted', 'the packet path has no memory left for it');
     case PrepareStatus.Instance:
@@ -38,16 +45,18 @@ export function prepareError(record: RecordAt, status: PrepareStatus, detail: nu
 }
 
 /** `route` is the position of the framed route from 1; 0: the UE address. */
-function addressTaken(record: RecordAt, pdr: number, route: number): SluiceError {
+function addressTaken(record: RecordAt, pdr: number, route: number, holder: bigint): SluiceError {
   const pdi = `session.pdrs[${pdr}].pdi`;
   if (route !== 0) {
     return new SluiceError('already_exists', 'another session has this address or framed route', {
       field: `${pdi}.framed_routes[${route - 1}]`,
+      holder,
     });
   }
   const lists = record.words[record.start + HEADER_WORDS + pdr * PDR_WORDS + PDR_LISTS] ?? 0;
   const family = ((lists >>> 16) & PDR_UE_IPV4) !== 0 ? 'ipv4' : 'ipv6_prefix';
   return new SluiceError('already_exists', 'another session has this UE address', {
     field: `${pdi}.ue_address.${family}`,
+    holder,
   });
 }

@@ -1,6 +1,6 @@
 import type { Metrics } from '../../base/metrics.js';
 import type { DatapathStatus, PortStatistics, Statistics } from '../../datapath/datapath.js';
-import { nameOf } from '../../datapath/path-log.js';
+import { nameOf } from '../../datapath/path-watch.js';
 import type { EngineStatistics } from '../../session/engine.js';
 
 const SECONDS_PER_NANOSECOND = 1e-9;

@@ -1,4 +1,4 @@
-/** Checks of QERs and URRs. Pure; any thread. */
+/** Checks of QERs. Pure; any thread. */
 import { sameText } from '../record.js';
 import * as layout from '../record-layout.js';
 import type { CheckContext } from './check-context.js';
@@ -75,63 +75,4 @@ function checkBucket(context: CheckContext, index: number, at: number): boolean 
     return same || refuseQer(context, index, '.shared_bucket', message);
   }
   return true;
-}
-
-const VOLUME_FIELDS = ['total_bytes', 'uplink_bytes', 'downlink_bytes'];
-const TIME_FIELDS = ['.time_threshold', '.time_quota', '.period', '.inactivity'];
-const VOLUME_THRESHOLDS = layout.URR_HAS_THRESHOLD_TOTAL * 7;
-const VOLUME_QUOTAS = layout.URR_HAS_QUOTA_TOTAL * 7;
-const TIME_QUOTA = 1;
-
-function refuseUrr(context: CheckContext, index: number, suffix: string, message: string): false {
-  return context.refuse(layout.TABLE_URR, index, suffix, message);
-}
-
-export function checkUrr(context: CheckContext, index: number): boolean {
-  const words = context.words;
-  const at = context.urrsAt + index * layout.URR_WORDS;
-  const flags = words[at + layout.URR_FLAGS]!;
-  if ((flags & layout.URR_VOLUME) === 0 && (flags & (VOLUME_THRESHOLDS | VOLUME_QUOTAS)) !== 0) {
-    const field = (flags & VOLUME_THRESHOLDS) !== 0 ? '.volume_threshold' : '.volume_quota';
-    return refuseUrr(context, index, field, 'must come with measure_volume');
-  }
-  for (let which = 0; which < VOLUME_FIELDS.length; which++) {
-    const present = (flags & (layout.URR_HAS_THRESHOLD_TOTAL << which)) !== 0;
-    const from = at + layout.URR_THRESHOLD_TOTAL + which * 2;
-    if (!present || (words[from]! | words[from + 1]!) !== 0) continue;
-    const suffix = `.volume_threshold.${VOLUME_FIELDS[which]}`;
-    return refuseUrr(context, index, suffix, 'must not be 0');
-  }
-  return checkTimes(context, index, at, flags);
-}
-
-function checkTimes(context: CheckContext, index: number, at: number, flags: number): boolean {
-  const timed = layout.URR_HAS_TIME_THRESHOLD | layout.URR_HAS_TIME_QUOTA;
-  if ((flags & layout.URR_DURATION) === 0 && (flags & timed) !== 0) {
-    const which = (flags & layout.URR_HAS_TIME_THRESHOLD) !== 0 ? 0 : TIME_QUOTA;
-    return refuseUrr(context, index, TIME_FIELDS[which]!, 'must come with measure_duration');
-  }
-  for (let which = 0; which < TIME_FIELDS.length; which++) {
-    const present = (flags & (layout.URR_HAS_TIME_THRESHOLD << which)) !== 0;
-    const ms = context.words[at + layout.URR_TIME_THRESHOLD_MS + which]!;
-    if (present && ms === 0 && which !== TIME_QUOTA) {
-      return refuseUrr(context, index, TIME_FIELDS[which]!, 'must be longer than 0');
-    }
-  }
-  return checkTraffic(context, index, flags);
-}
-
-function checkTraffic(context: CheckContext, index: number, flags: number): boolean {
-  const told = flags & (layout.URR_REPORT_START | layout.URR_REPORT_STOP);
-  if (told === 0) return true;
-  if ((flags & (layout.URR_VOLUME | layout.URR_DURATION)) === 0) {
-    const field = (told & layout.URR_REPORT_START) !== 0 ? '.report_start' : '.report_stop';
-    const message = 'must come with measure_volume or measure_duration';
-    return refuseUrr(context, index, field, message);
-  }
-  if ((told & layout.URR_REPORT_STOP) === 0 || (flags & layout.URR_HAS_INACTIVITY) !== 0) {
-    return true;
-  }
-  const message = 'must come with inactivity: the time without packets that ends traffic';
-  return refuseUrr(context, index, '.report_stop', message);
 }
