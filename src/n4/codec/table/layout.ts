@@ -19,7 +19,10 @@ export interface BitField {
 }
 
 export type Part =
-  /** One octet a list, names from bit 1 up, '' for spare; octets behind the first may be absent. */
+  /**
+   * One octet a list, names from bit 1 up, '' for spare. At the end of a value, octets behind
+   * its first may be absent.
+   */
   | { readonly kind: 'flags'; readonly octets: readonly (readonly string[])[] }
   | { readonly kind: 'octet'; readonly fields: readonly BitField[]; readonly when: When }
   | {
@@ -46,6 +49,8 @@ export type Part =
     }
   /** Exactly that many octets. */
   | { readonly kind: 'fixed'; readonly name: string; readonly octets: number; readonly when: When }
+  /** Octets that mean nothing. */
+  | { readonly kind: 'spare'; readonly octets: number }
   /** The same number again until the value ends. */
   | {
       readonly kind: 'list';
@@ -102,6 +107,9 @@ export function bytes(name = '', counter = 0, when = ''): Part {
 export function fixed(octets: number, name: string, when = ''): Part {
   return { kind: 'fixed', name, octets, when: conditions(when) };
 }
+export function spare(octets: number): Part {
+  return { kind: 'spare', octets };
+}
 export function list(octets: number, name = '', names?: Names, inHex = false): Part {
   const part = { kind: 'list', name, octets, hex: inHex } as const;
   return names === undefined ? part : { ...part, names };
@@ -109,12 +117,28 @@ export function list(octets: number, name = '', names?: Names, inHex = false): P
 
 /** Octets that a value has at least. */
 export function minimumLength(layout: Layout): number {
-  return layout.reduce((sum, part) => sum + minimumOf(part), 0);
+  return layout.reduce((sum, part, index) => sum + minimumOf(part, index, layout.length), 0);
 }
 
-function minimumOf(part: Part): number {
-  if (part.kind === 'flags') return 1;
-  if (part.kind === 'list' || part.when.length !== 0) return 0;
+/** How many octets of flags there have to be, at that place of that many. */
+export function flagOctetsLeast(octets: number, index: number, parts: number): number {
+  return index < parts - 1 ? octets : index === 0 ? 1 : 0;
+}
+
+function minimumOf(part: Part, index: number, parts: number): number {
+  switch (part.kind) {
+    case 'flags':
+      return flagOctetsLeast(part.octets.length, index, parts);
+    case 'list':
+      return 0;
+    case 'spare':
+      return part.octets;
+    default:
+      return part.when.length === 0 ? lengthOf(part) : 0;
+  }
+}
+
+function lengthOf(part: Exclude<Part, { kind: 'flags' | 'list' | 'spare' }>): number {
   switch (part.kind) {
     case 'octet':
       return 1;

@@ -11,13 +11,14 @@ import {
   ipv4,
   ipv6,
   labels,
+  list,
   type Names,
   octet,
+  spare,
   text,
   time,
   uint,
 } from './layout.js';
-import { interfaces } from './rule-elements.js';
 
 export const causes: Names = {
   1: 'Request accepted',
@@ -100,8 +101,16 @@ export const nodeElements: readonly Element[] = [
   supported(Ie.Metric, 'Metric', uint(1)),
   supported(Ie.Timer, 'Timer', timer),
   supported(Ie.OciFlags, 'OCI Flags', flags('AOCI')),
-  supported(Ie.FqCsid, 'FQ-CSID', octet([bits('csids', 0, 4), bits('type', 4, 4)]), bytes('rest')),
-  ignored(Ie.SmfSetId, 'SMF Set ID', fixed(1, 'spare'), labels('fqdn')),
+  supported(
+    Ie.FqCsid,
+    'FQ-CSID',
+    octet([bits('count', 0, 4), bits('type', 4, 4, { 0: 'IPv4', 1: 'IPv6', 2: 'operator' })]),
+    ipv4('ipv4', 'type=IPv4'),
+    ipv6('ipv6', 'type=IPv6'),
+    fixed(4, 'operator', 'type=operator'),
+    list(2, 'csids'),
+  ),
+  ignored(Ie.SmfSetId, 'SMF Set ID', spare(1), labels('fqdn')),
   ignored(Ie.AlternativeSmfIpAddress, 'Alternative SMF IP Address', ...addresses()),
   supported(Ie.CpPfcpEntityIpAddress, 'CP PFCP Entity IP Address', ...addresses()),
   ignored(Ie.PfcpAsRspFlags, 'PFCPASRsp-Flags', flags('PSREI UUPSI')),
@@ -112,7 +121,7 @@ export const nodeElements: readonly Element[] = [
     Ie.PfdContents,
     'PFD Contents',
     flags('FD URL DN CP DNP AFD AURL ADNP'),
-    fixed(1, 'spare'),
+    spare(1),
     text('flowDescription', 2, 'FD'),
     text('url', 2, 'URL'),
     text('domainName', 2, 'DN'),
@@ -129,8 +138,7 @@ export const nodeElements: readonly Element[] = [
     flags('V6 V4 DI NI RTTL'),
     ipv4('ipv4', 'V4'),
     ipv6('ipv6', 'V6'),
-    fixed(2, 'destinationInterfaceLength', 'DI'),
-    octet([bits('destinationInterface', 0, 4, interfaces)], 'DI'),
+    bytes('destinationInterface', 2, 'DI'),
     text('networkInstance', 2, 'NI'),
   ),
 ];

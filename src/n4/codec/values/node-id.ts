@@ -25,10 +25,15 @@ export function readNodeId(reader: MessageReader, index: number): string {
     case FQDN:
       if (length > FQDN_MAX || !isLabels(bytes, at, at + length)) return '';
       labels.decode(bytes, at, length);
-      return labels.toString().toLowerCase();
+      return domainName(labels.toString());
     default:
       return '';
   }
+}
+
+/** Node IDs become names of owners and labels of metrics: nothing but names of hosts. */
+function domainName(text: string): string {
+  return /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(text) ? text.toLowerCase() : '';
 }
 
 /** The value of a Node ID from its text; undefined: it is neither an address nor a name. */
