@@ -42,6 +42,7 @@ export function checkAcross(config: Config, source: YamlSource, complain: Compla
   checkPools(config.ports, complain);
   checkTls(config, complain);
   checkListen(config, complain);
+  checkN4(config, complain);
   const { cores, count } = config.workers;
   if (cores === 'auto') return;
   if (new Set(cores).size !== cores.length) {
@@ -195,9 +196,27 @@ function checkListen(config: Config, complain: Complain): void {
   if (fixed && listenText(api) === listenText(http)) {
     complain(['http', 'listen'], `is the same as api.listen: ${config.http.listen}`);
   }
+}
+
+function checkN4({ n4 }: Config, complain: Complain): void {
   const seen = new Set<string>();
-  for (const [index, address] of config.n4.listen.entries()) {
-    if (seen.has(address)) complain(['n4', 'listen', index], `${address} is listed twice`);
-    seen.add(address);
+  for (const [index, text] of n4.listen.entries()) {
+    if (seen.has(text) && !text.endsWith(':0')) {
+      complain(['n4', 'listen', index], `${text} is listed twice`);
+    }
+    seen.add(text);
+    const listen = parseListen(text);
+    const wildcard = listen?.kind === 'tcp' && /^[0.:]+$/.test(listen.host);
+    if (wildcard && n4.nodeId === undefined) {
+      complain(
+        ['n4', 'listen', index],
+        `${text} is every address of the machine; name the one that peers know in n4.nodeId`,
+      );
+    }
+  }
+  for (const [index, peer] of n4.peers.entries()) {
+    if (peer.nodeId === undefined && peer.addresses.length === 0) {
+      complain(['n4', 'peers', index], 'needs nodeId, addresses or both');
+    }
   }
 }

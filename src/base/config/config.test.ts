@@ -165,6 +165,19 @@ const bad: readonly (readonly [string, string])[] = [
   ],
 ];
 
+const n4Defaults = {
+  listen: ['127.0.0.1:8805'],
+  allow: [],
+  t1Ms: 1000,
+  n1: 4,
+  heartbeatSeconds: 20,
+  replyCacheBytes: 67_108_864,
+  retainSessions: true,
+  releaseSeconds: 0,
+  slowMs: 500,
+  peers: [],
+};
+
 describe('a bad configuration', () => {
   it.each(bad)('%s', (text, message) => {
     expect(complaint(text)).toBe(message);
@@ -219,7 +232,7 @@ describe('a good configuration', () => {
     const config = parseConfig('', path.join(folder, 'sluice.yaml'));
     expect(parse(effectiveConfig(config))).toEqual({
       node: { id: 'upf-1' },
-      n4: { listen: ['127.0.0.1:8805'] },
+      n4: n4Defaults,
       api: { listen: '127.0.0.1:50051' },
       http: { listen: '127.0.0.1:9090' },
       store: { kind: 'embedded', path: path.join(folder, 'data'), durability: 'async' },

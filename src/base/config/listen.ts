@@ -27,10 +27,10 @@ export function parseListen(text: string): ListenAddress | undefined {
   return good && port <= 65_535 ? { kind: 'tcp', host, port } : undefined;
 }
 
-/** As {@link parseListen}, but only an address and a port that is not 0. */
+/** As {@link parseListen}, but only an address and a port. */
 export function isSocketAddress(text: string): boolean {
   const address = parseListen(text);
-  return address?.kind === 'tcp' && isIP(address.host) !== 0 && address.port !== 0;
+  return address?.kind === 'tcp' && isIP(address.host) !== 0;
 }
 
 function isHostName(host: string): boolean {

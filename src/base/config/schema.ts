@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { isSocketAddress, LISTEN_FORMS, parseListen } from './listen.js';
+import { LISTEN_FORMS, parseListen } from './listen.js';
+import { n4 } from './n4.js';
 import { hasHostBits, parsePrefix } from './prefix.js';
 import { flag, list, oneOf, section, text, whole } from './shape.js';
 
@@ -91,12 +92,7 @@ export const schema = section({
       /^[A-Za-z0-9._-]{1,63}$/.test(value),
     ).default('upf-1'),
   }).prefault({}),
-  n4: section({
-    listen: list(
-      text('address:port or [v6]:port', isSocketAddress),
-      'UDP addresses such as 127.0.0.1:8805',
-    ).default(['127.0.0.1:8805']),
-  }).prefault({}),
+  n4: n4.prefault({}),
   api: section({ listen: listen.default('127.0.0.1:50051'), tls: tls.optional() }).prefault({}),
   http: section({ listen: listen.default('127.0.0.1:9090') }).prefault({}),
   store: section({

@@ -1,0 +1,280 @@
+/** For tests: an endpoint on a network in memory, with sessions that are only counted, and SMFs. */
+import { loadConfig } from '../base/config/config.js';
+import type { N4Config } from '../base/config/n4.js';
+import { silentLog } from '../base/log.js';
+import { MemoryStore, MemoryStoreContents } from '../store/memory.js';
+import * as Cause from './codec/cause.js';
+import * as Ie from './codec/ie.js';
+import { MessageReader } from './codec/message-reader.js';
+import * as Message from './codec/message-type.js';
+import { MessageWriter } from './codec/message-writer.js';
+import { nodeIdValue } from './codec/values/node-id.js';
+import { Endpoint } from './endpoint.js';
+import type { Peer } from './peer.js';
+import type { Scheduler } from './scheduler.js';
+import type { SessionHandlers } from './session-handlers.js';
+import type { Transaction } from './transaction.js';
+import { ADDRESS_WORDS, readAddress } from './transport/address-words.js';
+import { FakeClock, FakeNetwork, type FakeTransport } from './transport/fake-network.fixture.js';
+import { RECEIVED_WORDS, WORD_LENGTH, WORD_OFFSET } from './transport/transport.js';
+
+export const UPF = '10.0.0.1:8805';
+export const UPF_STAMP = 1_700_000_000;
+const NTP_EPOCH_S = 2_208_988_800;
+
+export function schedulerOf(clock: FakeClock): Scheduler {
+  return {
+    now: clock.now,
+    after: (ms, run) => clock.after(ms, run),
+    defer: (run) => clock.after(0, run),
+  };
+}
+
+/** Sessions as numbers by owner: what the endpoint has done to them can be seen. */
+export class CountedSessions implements SessionHandlers {
+  readonly byOwner = new Map<string, Set<number>>();
+  readonly reporting = new Set<string>();
+  /** Establishments that were served, by sequence and owner. */
+  served = 0;
+  /** Milliseconds of the clock that serving takes. */
+  serviceMs = 0;
+  #next = 1;
+  readonly #writer = new MessageWriter();
+
+  constructor(private readonly clock: FakeClock) {}
+
+  of(owner: string): Set<number> {
+    const found = this.byOwner.get(owner) ?? new Set<number>();
+    this.byOwner.set(owner, found);
+    return found;
+  }
+
+  handle(transaction: Transaction, reader: MessageReader): void {
+    this.served++;
+    const { seidLow } = reader;
+    const { messageType, peer } = transaction;
+    const answer = () => {
+      const cause = this.#do(peer, messageType, seidLow);
+      this.#writer.begin(messageType + 1, true, 1, 0);
+      this.#writer.cause(cause);
+      if (messageType === Message.SessionEstablishmentRequest) {
+        this.#writer.fSeid(this.#next - 1, 0, true, 0x0a000001, false, new Uint32Array(4));
+      }
+      transaction.answer(this.#writer);
+    };
+    if (this.serviceMs === 0) answer();
+    else this.clock.after(this.serviceMs, answer);
+  }
+
+  deleteAll(peer: Peer): Promise<number> {
+    const { size } = this.of(peer.owner);
+    this.of(peer.owner).clear();
+    return Promise.resolve(size);
+  }
+  deleteSets(): Promise<number> {
+    return Promise.resolve(0);
+  }
+  startReports(peer: Peer): { stop(): void } {
+    this.reporting.add(peer.owner);
+    return { stop: () => this.reporting.delete(peer.owner) };
+  }
+
+  #do(peer: Peer, messageType: number, seid: number): number {
+    const sessions = this.of(peer.owner);
+    if (messageType === Message.SessionEstablishmentRequest) {
+      sessions.add(this.#next++);
+      return Cause.Accepted;
+    }
+    if (!sessions.has(seid)) return Cause.SessionNotFound;
+    if (messageType === Message.SessionDeletionRequest) sessions.delete(seid);
+    return Cause.Accepted;
+  }
+}
+
+/** One answer, as it came. */
+export interface Received {
+  readonly type: number;
+  readonly sequence: number;
+  /** 0: it has none. */
+  readonly cause: number;
+  readonly hex: string;
+}
+
+/** A CP function that sends what it is told, and answers heartbeats. */
+export class FakeSmf {
+  readonly transport: FakeTransport;
+  readonly received: Received[] = [];
+  /** Seconds since 1970. */
+  stamp = UPF_STAMP - 1000;
+  answersHeartbeats = true;
+  sequence = 0;
+  readonly writer = new MessageWriter();
+  readonly #reader = new MessageReader();
+  readonly #to = new Uint32Array(ADDRESS_WORDS);
+  readonly #host: string;
+
+  constructor(
+    network: FakeNetwork,
+    listen: string,
+    public nodeId = listen.split(':')[0]!,
+  ) {
+    this.transport = network.open(listen);
+    this.#host = UPF.split(':')[0]!;
+    readAddress(this.#host, this.#to, 0);
+    this.transport.onReadable(() => this.#receive());
+  }
+
+  /** Sends the message that was begun; its bytes, so that it can be sent again. */
+  send(sequence = ++this.sequence): Uint8Array {
+    this.writer.finish(sequence);
+    const bytes = this.writer.bytes.slice(0, this.writer.length);
+    this.repeat(bytes);
+    return bytes;
+  }
+  repeat(bytes: Uint8Array): void {
+    this.transport.send(0, 4, this.#to, 0, 8805, bytes, 0, bytes.length);
+  }
+
+  heartbeat(): void {
+    this.writer.begin(Message.HeartbeatRequest, false);
+    this.writer.recoveryTimeStamp(this.stamp);
+    this.send();
+  }
+  setUp(cpFeatures = 0): Uint8Array {
+    this.writer.begin(Message.AssociationSetupRequest, false);
+    this.writer.nodeId(nodeIdValue(this.nodeId)!);
+    this.writer.recoveryTimeStamp(this.stamp);
+    if (cpFeatures !== 0) this.writer.flags(Ie.CpFunctionFeatures, cpFeatures, 1);
+    return this.send();
+  }
+  release(): Uint8Array {
+    this.writer.begin(Message.AssociationReleaseRequest, false);
+    this.writer.nodeId(nodeIdValue(this.nodeId)!);
+    return this.send();
+  }
+  /** What the codec demands of one; these sessions look at nothing. */
+  establish(): Uint8Array {
+    const { writer } = this;
+    writer.begin(Message.SessionEstablishmentRequest, true);
+    writer.nodeId(nodeIdValue(this.nodeId)!);
+    writer.fSeid(7, 0, true, 0x0a000002, false, new Uint32Array(4));
+    writer.open(Ie.CreatePdr);
+    writer.u16(Ie.PdrId, 1);
+    writer.u32(Ie.Precedence, 255);
+    writer.open(Ie.Pdi);
+    writer.u8(Ie.SourceInterface, 0);
+    writer.close();
+    writer.u32(Ie.FarId, 1);
+    writer.close();
+    writer.open(Ie.CreateFar);
+    writer.u32(Ie.FarId, 1);
+    writer.u8(Ie.ApplyAction, 1);
+    writer.close();
+    return this.send();
+  }
+  delete(seid: number): Uint8Array {
+    this.writer.begin(Message.SessionDeletionRequest, true, seid, 0);
+    return this.send();
+  }
+
+  #receive(): void {
+    const { transport } = this;
+    for (let count = transport.receive(); count > 0; count = transport.receive()) {
+      for (let i = 0; i < count; i++) this.#take(i * RECEIVED_WORDS);
+      transport.release();
+    }
+  }
+
+  #take(at: number): void {
+    const { words, bytes } = this.transport;
+    const start = words[at + WORD_OFFSET]!;
+    const end = start + words[at + WORD_LENGTH]!;
+    const reader = this.#reader;
+    reader.read(bytes, start, end);
+    const { messageType, sequence } = reader;
+    if (messageType === Message.HeartbeatRequest && this.answersHeartbeats) {
+      this.writer.begin(Message.HeartbeatResponse, false);
+      this.writer.recoveryTimeStamp(this.stamp);
+      this.send(sequence);
+    }
+    const cause = reader.find(-1, Ie.Cause);
+    const hex = Buffer.from(bytes.subarray(start, end)).toString('hex');
+    this.received.push({
+      type: messageType,
+      sequence,
+      cause: cause < 0 ? 0 : reader.u8(cause),
+      hex,
+    });
+  }
+
+  /** Answers of that type, and forgets them. */
+  take(type: number): Received[] {
+    const taken = this.received.filter((one) => one.type === type);
+    const left = this.received.filter((one) => one.type !== type);
+    this.received.splice(0, this.received.length, ...left);
+    return taken;
+  }
+}
+
+/** Endpoint, network and clock; the store outlives endpoints. */
+export class Bed {
+  readonly clock = new FakeClock();
+  readonly network: FakeNetwork;
+  readonly sessions: CountedSessions;
+  readonly contents = new MemoryStoreContents();
+  readonly config: N4Config;
+  transport!: FakeTransport;
+  endpoint!: Endpoint;
+  stamp = UPF_STAMP;
+
+  constructor(keys: Partial<N4Config> = {}, seed = 1) {
+    this.network = new FakeNetwork(this.clock, seed);
+    this.sessions = new CountedSessions(this.clock);
+    this.config = { ...loadConfig(undefined).n4, replyCacheBytes: 1024 * 1024, ...keys };
+    this.open();
+  }
+
+  /** Starts the node, also once more after {@link kill}. */
+  open(): void {
+    this.transport = this.network.open(UPF);
+    this.endpoint = new Endpoint({
+      config: this.config,
+      transport: this.transport,
+      scheduler: schedulerOf(this.clock),
+      store: new MemoryStore(this.contents),
+      sessions: this.sessions,
+      log: silentLog(),
+      nodeId: '10.0.0.1',
+      recoveryTimeStamp: this.stamp,
+      sessionsMax: 1000,
+      sessionCount: () => 0,
+      sessionCountOf: (owner) => this.sessions.of(owner).size,
+      ownerOf: (low) => {
+        for (const [owner, seids] of this.sessions.byOwner) if (seids.has(low)) return owner;
+        return '';
+      },
+      wallMs: () => UPF_STAMP * 1000 + this.clock.nowMs,
+      firstSequence: 100,
+    });
+    this.endpoint.start();
+  }
+
+  /** The process is gone, as if killed. */
+  async kill(): Promise<void> {
+    await this.transport.close();
+  }
+
+  smf(listen: string, nodeId?: string): FakeSmf {
+    return new FakeSmf(this.network, listen, nodeId);
+  }
+
+  /** Time passes; promises settle in between. */
+  async run(ms = 10, step = 5): Promise<void> {
+    for (let left = ms; left > 0; left -= step) {
+      this.clock.advance(Math.min(step, left));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+}
+
+export const ntp = (unixSeconds: number): number => (unixSeconds + NTP_EPOCH_S) >>> 0;

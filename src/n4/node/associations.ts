@@ -1,0 +1,210 @@
+/**
+ * Associations: set up, updated, released; kept over restarts of this node; ended when the
+ * peer has lost its state. What a forged message could do is bounded by three rules: a Node ID
+ * whose peer is alive is not taken over from another address; sessions are given up only on a
+ * set-up from the peer's own address or on a response to a heartbeat of ours; and a stamp that
+ * is older than the known one changes nothing. Thread: the control thread.
+ */
+import type { Log } from '../../base/log.js';
+import * as Cause from '../codec/cause.js';
+import type { PeerProfiles } from '../peers/peer-profiles.js';
+import { addressOf, type PeerAddress, type PeerState, sameAddress } from '../peers/peer-state.js';
+import type { PeerStore } from '../peers/peer-store.js';
+import type { PeerTable } from '../peers/peer-table.js';
+import type { SessionHandlers } from '../session-handlers.js';
+import type { N4Counters } from '../statistics.js';
+
+export interface AssociationsParts {
+  readonly peers: PeerTable;
+  readonly profiles: PeerProfiles;
+  readonly store: PeerStore;
+  readonly sessions: SessionHandlers;
+  readonly counters: N4Counters;
+  readonly log: Log;
+  /** Begins or ends heartbeats to the peer; sooner: now. */
+  readonly scheduleHeartbeat: (peer: PeerState, when: 'now' | 'later' | 'never') => void;
+  /** The peer is gone: its requests of ours, its PFDs. */
+  readonly ended: (peer: PeerState) => void;
+  /** Addresses of associated peers have changed. */
+  readonly changed: () => void;
+  readonly wallMs: () => number;
+}
+
+/** What an Association Setup Request says. */
+export interface SetupRequest {
+  readonly nodeId: string;
+  /** NTP seconds. */
+  readonly recoveryTimeStamp: number;
+  readonly cpFeatures: number;
+  /** PFCP Session Retention Information is there. */
+  readonly retention: boolean;
+  readonly from: PeerAddress;
+  readonly port: number;
+  readonly local: number;
+}
+
+export class Associations {
+  readonly #reports = new Map<PeerState, { stop(): void }>();
+
+  constructor(private readonly parts: AssociationsParts) {}
+
+  /** The peer that a set-up is of, made if it is new; a Cause when it is refused. */
+  admit(request: SetupRequest): PeerState | number {
+    const { peers, profiles, counters, log } = this.parts;
+    const { nodeId, from } = request;
+    const place = profiles.placeOf(nodeId, from);
+    const known = peers.find(nodeId);
+    const moved = known?.associated === true && !known.hasAddress(from.family, from.words, 0);
+    const mayMove = place === 'here' || known?.reachable === false || isOwnAddress(nodeId, from);
+    if (place === 'elsewhere' || (moved && !mayMove)) {
+      counters.takeoversRefused++;
+      const fields = { peer: nodeId, from: from.text, known: known?.address ?? '' };
+      log.warn(fields, 'an association was refused: its Node ID is that of another address');
+      // If the peer has moved, this shows that its old address is dead.
+      if (known !== undefined) this.parts.scheduleHeartbeat(known, 'now');
+      return Cause.Rejected;
+    }
+    const peer = known ?? peers.add(nodeId, profiles.of(nodeId, from));
+    if (peer === undefined) return Cause.NoResources;
+    if (moved && place !== 'here') peers.clearAddresses(peer);
+    return peer;
+  }
+
+  /** Takes the association in; resolves when it outlives this process. */
+  async setUp(peer: PeerState, request: SetupRequest): Promise<void> {
+    const { peers, profiles, counters, log, wallMs } = this.parts;
+    const before = peer.recoveryTimeStamp;
+    const again = peer.associated;
+    const restarted = before !== 0 && isNewer(request.recoveryTimeStamp, before);
+    const same = request.recoveryTimeStamp === before;
+    peers.enterAddress(peer, request.from);
+    peer.port = request.port;
+    peer.local = request.local;
+    peer.answeringPort = 0;
+    peer.cpFeatures = request.cpFeatures;
+    peer.profile = profiles.of(peer.nodeId, request.from);
+    peer.reachable = true;
+    peer.associatedAtMs = wallMs();
+    peer.loadSequence = 0;
+    peer.overloadSequence = 0;
+    if (before === 0 || restarted) peer.recoveryTimeStamp = request.recoveryTimeStamp;
+    if (restarted) counters.peerRestarts++;
+    const keep = peer.profile.retainSessions || request.retention;
+    const purge = before === 0 || restarted || (same && !keep);
+    if (purge) await this.purge(peer);
+    else if (peer.purging !== undefined) await peer.purging;
+    this.#begin(peer);
+    await this.parts.store.save(peers);
+    const fields = { peer: peer.nodeId, from: request.from.text, profile: peer.profile.name };
+    log.info({ ...fields, again, restarted }, 'associated');
+  }
+
+  /** The peer says what it can. */
+  async update(peer: PeerState, cpFeatures: number): Promise<void> {
+    peer.cpFeatures = cpFeatures;
+    await this.parts.store.save(this.parts.peers);
+  }
+
+  /** Ends the association and gives up its sessions; resolves when they are gone. */
+  async release(peer: PeerState): Promise<void> {
+    const { peers, store, log } = this.parts;
+    this.#end(peer);
+    const sessions = await this.purge(peer);
+    // A set-up that came meanwhile has taken the peer up again.
+    if (!peer.associated) peers.remove(peer);
+    await store.save(peers);
+    log.info({ peer: peer.nodeId, sessions }, 'the association was released');
+  }
+
+  /** Gives up the peer's sessions; calls that meet share the work. */
+  purge(peer: PeerState): Promise<number> {
+    const before = peer.purging ?? Promise.resolve();
+    const purging = before.then(() => this.parts.sessions.deleteAll(peer));
+    const settled = purging
+      .catch(() => undefined)
+      .then(() => {
+        if (peer.purging === settled) peer.purging = undefined;
+      });
+    peer.purging = settled;
+    return purging;
+  }
+
+  /** The stamp of a response to a heartbeat of ours, NTP seconds. */
+  async judge(peer: PeerState, stamp: number): Promise<void> {
+    const { counters, log, peers, store } = this.parts;
+    const known = peer.recoveryTimeStamp;
+    if (!peer.reachable) {
+      peer.reachable = true;
+      log.info({ peer: peer.nodeId }, 'the peer answers again');
+    }
+    if (stamp === known || (known !== 0 && !isNewer(stamp, known))) return;
+    peer.recoveryTimeStamp = stamp;
+    if (known !== 0) {
+      counters.peerRestarts++;
+      log.warn({ peer: peer.nodeId }, 'the peer has restarted: its sessions are given up');
+      await this.purge(peer);
+    }
+    await store.save(peers);
+  }
+
+  /** A heartbeat of ours was given up. */
+  lost(peer: PeerState): void {
+    if (!peer.reachable) return;
+    peer.reachable = false;
+    this.parts.counters.pathFailures++;
+    this.parts.log.warn({ peer: peer.nodeId }, 'the peer does not answer heartbeats');
+  }
+
+  /** Peers of the last run, as they were. */
+  restore(): void {
+    const { peers, profiles, store, scheduleHeartbeat } = this.parts;
+    for (const stored of store.load()) {
+      const addresses = stored.addresses.flatMap((text) => addressOf(text) ?? []);
+      const main = addresses[0];
+      if (main === undefined) continue;
+      const peer = peers.add(stored.nodeId, profiles.of(stored.nodeId, main));
+      if (peer === undefined) continue;
+      for (const address of addresses.reverse()) peers.enterAddress(peer, address);
+      peer.port = stored.port;
+      peer.local = stored.local;
+      peer.recoveryTimeStamp = stored.recoveryTimeStamp;
+      peer.cpFeatures = stored.cpFeatures;
+      peer.associatedAtMs = stored.associatedAtMs;
+      this.#begin(peer);
+      scheduleHeartbeat(peer, 'now');
+    }
+  }
+
+  /** Stops reports; associations stay for the next run. */
+  stop(): void {
+    for (const reports of this.#reports.values()) reports.stop();
+    this.#reports.clear();
+  }
+
+  #begin(peer: PeerState): void {
+    peer.associated = true;
+    if (!this.#reports.has(peer)) this.#reports.set(peer, this.parts.sessions.startReports(peer));
+    this.parts.scheduleHeartbeat(peer, 'later');
+    this.parts.changed();
+  }
+
+  #end(peer: PeerState): void {
+    peer.associated = false;
+    this.#reports.get(peer)?.stop();
+    this.#reports.delete(peer);
+    this.parts.scheduleHeartbeat(peer, 'never');
+    this.parts.ended(peer);
+    this.parts.changed();
+  }
+}
+
+/** Of NTP seconds, which go round in 2036. */
+export function isNewer(stamp: number, known: number): boolean {
+  return ((stamp - known) | 0) > 0;
+}
+
+/** A peer that is named by the address that it comes from: nobody else has a better claim. */
+function isOwnAddress(nodeId: string, from: PeerAddress): boolean {
+  const own = addressOf(nodeId);
+  return own !== undefined && sameAddress(own, from.family, from.words, 0);
+}

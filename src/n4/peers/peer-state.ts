@@ -1,0 +1,112 @@
+/** One CP function: what the endpoint knows of it. Thread: the control thread. */
+import type { MessageReader } from '../codec/message-reader.js';
+import type { MessageWriter } from '../codec/message-writer.js';
+import { MessageCounts } from '../message-counts.js';
+import { type Applications, N4_OWNER_PREFIX, type Peer, type PeerProfile } from '../peer.js';
+import { ADDRESS_WORDS, addressText, readAddress } from '../transport/address-words.js';
+
+/** UDP port of PFCP, TS 29.244 clause 6.1. */
+export const PFCP_PORT = 8805;
+/** Addresses of one peer that are remembered. */
+export const PEER_ADDRESSES_MAX = 8;
+
+export interface PeerAddress {
+  readonly family: number;
+  readonly words: Uint32Array;
+  readonly text: string;
+}
+
+/** What a peer does when it is asked to send: the endpoint. */
+export interface PeerHost {
+  request(
+    peer: PeerState,
+    writer: MessageWriter,
+    done: (response: MessageReader | undefined) => void,
+  ): void;
+}
+
+export class PeerState implements Peer {
+  readonly owner: string;
+  associated = false;
+  /** It answered our last heartbeat, or has not been asked yet. */
+  reachable = true;
+  cpFeatures = 0;
+  applications: Applications | null = null;
+  /** NTP seconds; 0: not known. */
+  recoveryTimeStamp = 0;
+  /** Milliseconds since 1970; 0: not associated. */
+  associatedAtMs = 0;
+  readonly counts = new MessageCounts();
+  /** The first one is where requests go. */
+  readonly addresses: PeerAddress[] = [];
+  /** Local socket that it talks to. */
+  local = 0;
+  /** Port that its requests come from. */
+  port = PFCP_PORT;
+  /** Port that has answered requests of ours; 0: none yet. */
+  answeringPort = 0;
+  /** Milliseconds of the endpoint's clock when something came from it; 0: never. */
+  heardAtMs = 0;
+  /** Its sessions are being given up. */
+  purging: Promise<unknown> | undefined;
+  /** Sequence numbers of the load and overload information that it was sent last. */
+  loadSequence = 0;
+  overloadSequence = 0;
+
+  constructor(
+    readonly nodeId: string,
+    /** Names its timer. */
+    readonly index: number,
+    public profile: PeerProfile,
+    private readonly host: PeerHost,
+  ) {
+    this.owner = N4_OWNER_PREFIX + nodeId;
+  }
+
+  request(writer: MessageWriter, done: (response: MessageReader | undefined) => void): void {
+    this.host.request(this, writer, done);
+  }
+
+  /** Its main address as text; '' before it is known. */
+  get address(): string {
+    return this.addresses[0]?.text ?? '';
+  }
+
+  hasAddress(family: number, words: Uint32Array, at: number): boolean {
+    for (const one of this.addresses) if (sameAddress(one, family, words, at)) return true;
+    return false;
+  }
+
+  /**
+   * Where a transmission goes: PFCP's port, or the one it sends from where that is another;
+   * in turns until one has answered.
+   */
+  portFor(attempt: number): number {
+    if (this.answeringPort !== 0 && attempt < 2) return this.answeringPort;
+    return attempt % 2 === 0 ? this.port : PFCP_PORT;
+  }
+}
+
+export function sameAddress(
+  one: PeerAddress,
+  family: number,
+  words: Uint32Array,
+  at: number,
+): boolean {
+  if (one.family !== family) return false;
+  for (let i = 0; i < ADDRESS_WORDS; i++) if (one.words[i] !== words[at + i]) return false;
+  return true;
+}
+
+/** A copy of the address in words[at…]. */
+export function addressAt(family: number, words: Uint32Array, at: number): PeerAddress {
+  const copy = words.slice(at, at + ADDRESS_WORDS);
+  return { family, words: copy, text: addressText(family, copy, 0) };
+}
+
+/** undefined: the text is no address. */
+export function addressOf(text: string): PeerAddress | undefined {
+  const words = new Uint32Array(ADDRESS_WORDS);
+  const family = readAddress(text, words, 0);
+  return family === 0 ? undefined : { family, words, text: addressText(family, words, 0) };
+}

@@ -1,0 +1,50 @@
+/** Associations over the end of the process: one named value of the store. */
+import type { Store } from '../../store/store.js';
+import type { PeerState } from './peer-state.js';
+
+const NAME = 'n4.peers';
+const VERSION = 1;
+
+export interface StoredPeer {
+  readonly nodeId: string;
+  readonly addresses: readonly string[];
+  readonly port: number;
+  readonly local: number;
+  readonly recoveryTimeStamp: number;
+  readonly cpFeatures: number;
+  readonly associatedAtMs: number;
+}
+
+export class PeerStore {
+  constructor(private readonly store: Pick<Store, 'getMeta' | 'putMeta' | 'commit'>) {}
+
+  /** What cannot be read is nothing: peers associate again. */
+  load(): readonly StoredPeer[] {
+    const value = this.store.getMeta(NAME);
+    if (value === undefined) return [];
+    try {
+      const { version, peers } = JSON.parse(Buffer.from(value).toString()) as {
+        version: number;
+        peers: StoredPeer[];
+      };
+      return version === VERSION ? peers : [];
+    } catch {
+      return [];
+    }
+  }
+
+  /** Resolves when it is as durable as sessions are. */
+  save(peers: Iterable<PeerState>): Promise<void> {
+    const stored: StoredPeer[] = [];
+    for (const peer of peers) if (peer.associated) stored.push(storedPeer(peer));
+    const text = JSON.stringify({ version: VERSION, peers: stored });
+    this.store.putMeta(NAME, Buffer.from(text));
+    return this.store.commit();
+  }
+}
+
+function storedPeer(peer: PeerState): StoredPeer {
+  const { nodeId, port, local, recoveryTimeStamp, cpFeatures, associatedAtMs } = peer;
+  const addresses = peer.addresses.map((address) => address.text);
+  return { nodeId, addresses, port, local, recoveryTimeStamp, cpFeatures, associatedAtMs };
+}
