@@ -3,7 +3,7 @@
  * the packet path tells. Owner: the control thread.
  */
 import { Refusal, SluiceError } from '../base/errors.js';
-import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, REPORTS_MAX } from '../base/limits.js';
+import { REPORTS_MAX } from '../base/limits.js';
 import { highWord, lowWord } from '../base/units.js';
 import { type Datapath, OperationKind, type PrepareStatus } from '../datapath/datapath.js';
 import type { Store } from '../store/store.js';
@@ -16,6 +16,7 @@ import type {
   EngineOptions,
   EngineStatistics,
   OperationBatch,
+  RecordPlace,
   RecordWords,
   ReportReader,
   RestoreProgress,
@@ -35,6 +36,7 @@ import { EventIntake } from './reports/event-intake.js';
 import { ReportLog } from './reports/report-log.js';
 import { restoreSessions } from './restore.js';
 import { type Round, type RoundHost, Rounds } from './rounds.js';
+import { Lookup } from './state/lookup.js';
 import { type TextWords, textWords } from './state/name-index.js';
 import { SessionState, SessionTable } from './state/session-table.js';
 import { Slab } from './state/slab.js';
@@ -69,6 +71,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
   #closeListeners: (() => void)[] = [];
   readonly #record: RecordAt = { words: new Uint32Array(0), start: 0 };
   readonly #keeper: RecordAt = { words: new Uint32Array(0), start: 0 };
+  readonly #lookup: Lookup;
 
   constructor(options: EngineOptions) {
     const { datapath, store, identity } = options;
@@ -83,6 +86,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
       options.sessionsMax,
       store.recordCount(),
     );
+    this.#lookup = new Lookup(this.slab, this.table);
     this.#traffic = new TrafficSampling(datapath, this.table);
     const permutation = new TeidPermutation(identity.teidKey, identity.slotBits);
     const networks = new Networks(options.ports);
@@ -152,23 +156,18 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     return index < 0 ? undefined : this.slab.view(this.table.handle[index]!).slice();
   }
 
+  look(owner: string, seidLow: number, seidHigh: number): RecordPlace | null {
+    return this.#lookup.bySeid(owner, seidLow, seidHigh);
+  }
+  hasName(owner: string, bytes: Uint8Array, start: number, length: number): boolean {
+    return this.#lookup.hasName(owner, bytes, start, length);
+  }
+  scan(owner: string, from: number, visit: (place: RecordPlace) => boolean): number {
+    return this.#lookup.scan(owner, from, visit);
+  }
+
   list(owner: string, pageSize: number, pageToken: string): SessionPage {
-    const size = Math.min(pageSize || PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX);
-    const { table } = this;
-    let index = pageToken === '' ? 0 : pageStart(pageToken, table.capacity);
-    const id = owner === '' ? -1 : table.owners.find(owner);
-    const total = owner === '' ? table.live : id < 0 ? 0 : table.owners.count(id);
-    const records: Uint32Array[] = [];
-    let last = -1;
-    for (; index < table.capacity && total > 0; index++) {
-      if (!table.isVisible(index) || (id >= 0 && table.owner[index] !== id)) continue;
-      // One more than the page: there is a next one.
-      if (records.length === size) break;
-      records.push(this.slab.view(table.handle[index]!).slice());
-      last = index;
-    }
-    const more = index < table.capacity && records.length === size;
-    return { records, nextPageToken: more ? last.toString(36) : '', total };
+    return this.#lookup.list(owner, pageSize, pageToken);
   }
 
   watchReports(owner: string, cursor: string, names: readonly string[]): ReportReader {
@@ -380,13 +379,4 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     record.start = this.slab.start(handle);
     return record;
   }
-}
-
-function pageStart(token: string, capacity: number): number {
-  const last = /^[0-9a-z]{1,6}$/.test(token) ? Number.parseInt(token, 36) : -1;
-  if (last < 0 || last >= capacity) {
-    const message = 'is no token of an earlier page';
-    throw new SluiceError('invalid_argument', message, { field: 'page_token' });
-  }
-  return last + 1;
 }

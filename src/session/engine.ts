@@ -119,6 +119,8 @@ export interface ReportReader {
   read(max: number): readonly Report[];
   /** Everything up to this cursor is done with and is never offered again. */
   acknowledge(cursor: string): void;
+  /** This one report is done with, whatever becomes of earlier ones. */
+  forget(cursor: string): void;
   /** Called once, from a later tick, when there is something to read again. */
   onReadable(listener: () => void): void;
   close(): void;
@@ -179,6 +181,18 @@ export interface SessionEngine {
   delete(owner: string, key: SessionKey): Promise<SessionResult>;
   /** A copy of the session's record; undefined when there is none. A SEID finds any owner's. */
   get(owner: string, key: SessionKey): Uint32Array | undefined;
+  /**
+   * The session's record where it lies; null: the owner has no such session. Good until the
+   * next call of the engine; the object is used again.
+   */
+  look(owner: string, seidLow: number, seidHigh: number): RecordPlace | null;
+  /** Whether the owner has a session of that name (UTF-8), or is about to. */
+  hasName(owner: string, bytes: Uint8Array, start: number, length: number): boolean;
+  /**
+   * Shows the owner's sessions from an index on, until `visit` returns false: the index to go
+   * on from, -1: that was all. What `visit` is given is good during its call.
+   */
+  scan(owner: string, from: number, visit: (place: RecordPlace) => boolean): number;
   /** owner '': all. A token of an earlier page goes on behind it, whatever has changed since. */
   list(owner: string, pageSize: number, pageToken: string): SessionPage;
 

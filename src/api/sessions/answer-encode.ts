@@ -12,8 +12,8 @@ import {
   finishBatch,
 } from '../../model/result-encode.js';
 import { encodeSession } from '../../model/session-encode.js';
+import type { AdvertisedAddresses } from '../../session/advertised-addresses.js';
 import type { OperationBatch, Report, SessionPage } from '../../session/engine.js';
-import type { AdvertisedAddresses } from './advertised-addresses.js';
 
 /** Worker that runs a session now, by its session index. */
 export type WorkerOf = (sessionIndex: number) => number;

@@ -7,9 +7,9 @@ import {
   OPERATION_UPDATE,
   type RequestDecoder,
 } from '../../model/request-decode.js';
+import type { AdvertisedAddresses } from '../../session/advertised-addresses.js';
 import type { OperationBatch, UpdateOptions } from '../../session/engine.js';
 import { codeName } from '../status.js';
-import type { AdvertisedAddresses } from './advertised-addresses.js';
 
 /** In the order of OPERATION_…, from 1. */
 const NAMES = ['create', 'update', 'delete'];

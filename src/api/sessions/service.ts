@@ -24,10 +24,10 @@ import {
   RequestDecoder,
 } from '../../model/request-decode.js';
 import type { ModelLimits } from '../../model/session-decode.js';
+import { AdvertisedAddresses, type AdvertisingPort } from '../../session/advertised-addresses.js';
 import type { OperationBatch, SessionEngine } from '../../session/engine.js';
 import type { OwnerOf } from '../identity.js';
 import { caughtToServiceError } from '../status.js';
-import { AdvertisedAddresses, type AdvertisingPort } from './advertised-addresses.js';
 import { AnswerEncoder, type WorkerOf } from './answer-encode.js';
 import { addOperation, OperationCounter, type OperationReader } from './operations.js';
 import { ReportStream } from './report-stream.js';

@@ -154,14 +154,16 @@ export class Choices {
       const field = `session.pdrs[${pdr}].pdi.local_f_teid`;
       return this.refusal.set('failed_precondition', field, message, TABLE_PDR, pdr);
     }
-    let flags = F_TEID_ADDRESS_HERE;
-    if (access.ipv4 !== 0) flags |= F_TEID_IPV4;
-    words[at + PDR_LOCAL_IPV4] = access.ipv4;
-    if (access.ipv6 !== null) {
-      flags |= F_TEID_IPV6;
-      for (let i = 0; i < 4; i++) words[at + PDR_LOCAL_IPV6 + i] = access.ipv6[i]!;
+    const families = F_TEID_IPV4 | F_TEID_IPV6;
+    const owned = (access.ipv4 !== 0 ? F_TEID_IPV4 : 0) | (access.ipv6 !== null ? F_TEID_IPV6 : 0);
+    const fTeid = words[at + PDR_F_TEID]!;
+    // Of the families asked for those that the port has; of none that it has, or none asked: all.
+    const given = fTeid & owned || owned;
+    words[at + PDR_LOCAL_IPV4] = (given & F_TEID_IPV4) !== 0 ? access.ipv4 : 0;
+    for (let i = 0; i < 4; i++) {
+      words[at + PDR_LOCAL_IPV6 + i] = (given & F_TEID_IPV6) !== 0 ? access.ipv6![i]! : 0;
     }
-    words[at + PDR_F_TEID]! |= flags;
+    words[at + PDR_F_TEID] = (fTeid & ~families) | given | F_TEID_ADDRESS_HERE;
     return true;
   }
 

@@ -47,6 +47,11 @@ export class Reader implements ReportReader {
     this.#acknowledged = last;
   }
 
+  forget(cursor: string): void {
+    const number = this.log.parse(cursor);
+    if (number > 0) this.log.forget(number);
+  }
+
   onReadable(listener: () => void): void {
     this.#listener = listener;
     if (this.#position < this.log.visible) setImmediate(() => this.wake());

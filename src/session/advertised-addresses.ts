@@ -1,5 +1,5 @@
-import { IpTextReader } from '../../base/ip-text.js';
-import { pdrCount, pdrsAt, recordWords } from '../../model/record.js';
+import { IpTextReader } from '../base/ip-text.js';
+import { pdrCount, pdrsAt, recordWords } from '../model/record.js';
 import {
   F_TEID_IPV4,
   F_TEID_IPV6,
@@ -7,8 +7,8 @@ import {
   PDR_LOCAL_IPV4,
   PDR_LOCAL_IPV6,
   PDR_WORDS,
-} from '../../model/record-layout.js';
-import type { RecordPlace } from '../../session/engine.js';
+} from '../model/record-layout.js';
+import type { RecordPlace } from './engine.js';
 
 /** What is needed of a port; `advertise` is empty or has one address for each of `addresses`. */
 export interface AdvertisingPort {

@@ -1,0 +1,210 @@
+/**
+ * What a session request asks of the engine: the record of the session as it is to be, the
+ * options of an update, and, when the engine refuses it, what that means in PFCP.
+ * Owner: the control thread; one for all requests.
+ */
+import type { SluiceError } from '../../base/errors.js';
+import { type RecordBuffer, urrCount, urrsAt } from '../../model/record.js';
+import * as layout from '../../model/record-layout.js';
+import type { ModelLimits } from '../../model/session-decode.js';
+import type { AdvertisedAddresses } from '../../session/advertised-addresses.js';
+import type { RecordPlace, SessionEngine, UpdateOptions } from '../../session/engine.js';
+import * as Cause from '../codec/cause.js';
+import * as Ie from '../codec/ie.js';
+import { MessageReader } from '../codec/message-reader.js';
+import * as Message from '../codec/message-type.js';
+import type { Peer } from '../peer.js';
+import { ruleIdAt, SessionCompiler } from '../rules/compile.js';
+import { findIe, flagsAt, type IeTree, numberAt } from '../rules/ie-tree.js';
+import { ShadowMerger } from '../rules/merge.js';
+import type { RuleRefusal } from '../rules/rule-refusal.js';
+import { INACTIVITY_URR_ID } from '../rules/urr-compile.js';
+import { CpFSeid, NAME_BYTES_MAX } from './cp-f-seid.js';
+import { Step, type StoredRequest, type Turn } from './turn.js';
+
+/** PFCPSMReq-Flags. */
+const DROBU = 1;
+const SNDEM = 2;
+const QAURR = 4;
+const NO_URRS: readonly number[] = [];
+const PLAIN: UpdateOptions = {};
+const NO_BYTES = new Uint8Array(0);
+
+export class SessionChanges {
+  /** Of the request at hand, or of the session that it changes. */
+  readonly cp = new CpFSeid();
+  options: UpdateOptions = PLAIN;
+  private readonly compiler: SessionCompiler;
+  private readonly merger: ShadowMerger;
+  private readonly shadow = new MessageReader();
+  private readonly merged = new MessageReader();
+  /** Bytes of the slab's chunk that was looked at last. */
+  private chunk: Uint8Array = NO_BYTES;
+
+  constructor(
+    private readonly engine: SessionEngine,
+    limits: ModelLimits,
+    private readonly advertised: AdvertisedAddresses,
+  ) {
+    this.compiler = new SessionCompiler(limits);
+    this.merger = new ShadowMerger(this.compiler.refusal);
+  }
+
+  get record(): RecordBuffer {
+    return this.compiler.record;
+  }
+  get refusal(): RuleRefusal {
+    return this.compiler.refusal;
+  }
+
+  /** False: see `refusal`. */
+  establish(peer: Peer, reader: IeTree): boolean {
+    const { compiler, cp } = this;
+    compiler.refusal.clear();
+    if (!cp.read(reader)) {
+      return compiler.refusal.set(Cause.MandatoryIeIncorrect, Ie.FSeid, 'the CP F-SEID is bad');
+    }
+    const { profile, applications } = peer;
+    const { name, nameStart } = cp;
+    if (!compiler.compile(reader, profile, applications, null, name, nameStart, NAME_BYTES_MAX)) {
+      return false;
+    }
+    this.writeIdentity();
+    return true;
+  }
+
+  /** The session at `place` as the request makes it; false: see `refusal`. */
+  modify(peer: Peer, place: RecordPlace, request: MessageReader): boolean {
+    const { compiler, merger, cp, shadow, merged } = this;
+    const { words, start } = place;
+    compiler.refusal.clear();
+    cp.seidLow = words[start + layout.HEADER_CP_SEID_LOW]!;
+    cp.seidHigh = words[start + layout.HEADER_CP_SEID_HIGH]!;
+    if (!this.readShadow(words, start)) return this.unreadable();
+    if (!this.readOptions(request, place)) return false;
+    if (!merger.merge(shadow, request)) return false;
+    const type = Message.SessionEstablishmentRequest;
+    if (!merged.readBody(type, merger.bytes, 0, merger.length)) {
+      const { cause, offendingIe } = merged;
+      return compiler.refusal.set(cause, offendingIe, 'the session lacks what it needs');
+    }
+    if (!cp.read(merged)) return this.unreadable();
+    const { renewed, renewedCount } = merger;
+    const old = { words, start, renewed, renewedCount };
+    const { profile, applications } = peer;
+    // The name stays: the engine takes it from the version before.
+    if (!compiler.compile(merged, profile, applications, old, cp.name, 0, 0)) return false;
+    const record = compiler.record.words;
+    record[layout.HEADER_SEID_LOW] = words[start + layout.HEADER_SEID_LOW]!;
+    record[layout.HEADER_SEID_HIGH] = words[start + layout.HEADER_SEID_HIGH]!;
+    this.writeIdentity();
+    return true;
+  }
+
+  private writeIdentity(): void {
+    const { words } = this.compiler.record;
+    words[layout.HEADER_CP_SEID_LOW] = this.cp.seidLow;
+    words[layout.HEADER_CP_SEID_HIGH] = this.cp.seidHigh;
+    this.advertised.toLocal(words);
+  }
+
+  private unreadable(): false {
+    return this.refusal.set(Cause.SystemFailure, 0, 'the session has no readable shadow');
+  }
+
+  private readShadow(words: Uint32Array, start: number): boolean {
+    const ref = words[start + layout.HEADER_SHADOW]!;
+    if (ref === 0) return false;
+    if (this.chunk.buffer !== words.buffer) this.chunk = new Uint8Array(words.buffer);
+    const at = words.byteOffset + (start + (ref >>> 16)) * 4;
+    const type = Message.SessionEstablishmentRequest;
+    return this.shadow.readBody(type, this.chunk, at, at + (ref & 0xffff));
+  }
+
+  private readOptions(request: MessageReader, place: RecordPlace): boolean {
+    const flagsIe = findIe(request, -1, Ie.PfcpSmReqFlags);
+    const dropsIe = findIe(request, -1, Ie.PfcpSrRspFlags);
+    const flags = flagsIe < 0 ? 0 : flagsAt(request, flagsIe, 1);
+    const drops = dropsIe < 0 ? 0 : flagsAt(request, dropsIe, 1);
+    const queries = this.readQueries(request, place, (flags & QAURR) !== 0);
+    if (queries === null) return false;
+    const sendEndMarkers = (flags & SNDEM) !== 0 || marksEnd(request);
+    const dropBuffered = ((flags | drops) & DROBU) !== 0;
+    const plain = !sendEndMarkers && !dropBuffered && queries.length === 0;
+    this.options = plain ? PLAIN : { sendEndMarkers, dropBuffered, queryUrrIds: queries };
+    return true;
+  }
+
+  /** IDs of URRs to report; null: refused. */
+  private readQueries(
+    request: MessageReader,
+    place: RecordPlace,
+    all: boolean,
+  ): readonly number[] | null {
+    const { words, start } = place;
+    const first = urrsAt(words, start);
+    const end = first + urrCount(words, start) * layout.URR_WORDS;
+    if (all) return allUrrs(words, first, end);
+    let ids = NO_URRS;
+    for (let ie = 0; ie < request.count; ie = request.ieEnd[ie]!) {
+      if (request.ieType[ie] !== Ie.QueryUrr) continue;
+      const idAt = findIe(request, ie, Ie.UrrId);
+      const id = idAt < 0 ? 0 : numberAt(request, idAt, 4);
+      let at = first;
+      while (at < end && words[at] !== id) at += layout.URR_WORDS;
+      if (at >= end) {
+        const table = layout.TABLE_URR;
+        this.refusal.set(Cause.RuleFailure, Ie.UrrId, 'the session has no such URR', table, id);
+        return null;
+      }
+      ids = [...ids, id];
+    }
+    return ids;
+  }
+
+  /** Has the answer to a modification tell of the PDRs that are new, or have a new PDI. */
+  tell(request: MessageReader, turn: Turn): void {
+    for (let ie = 0; ie < request.count; ie = request.ieEnd[ie]!) {
+      const type = request.ieType[ie]!;
+      const told =
+        type === Ie.CreatePdr || (type === Ie.UpdatePdr && findIe(request, ie, Ie.Pdi) >= 0);
+      if (told) turn.tellOf(numberAt(request, findIe(request, ie, Ie.PdrId), 2));
+    }
+  }
+
+  /** Into `refusal` and `cp`: what the engine's error means to the peer. */
+  explain(one: StoredRequest, reader: MessageReader, step: Step, error: SluiceError): void {
+    const { refusal, record } = this;
+    const rules = step !== Step.Delete && error.field.startsWith('session.');
+    // The record that was refused is made once more: the rules at fault are those of its tables.
+    const place = this.engine.look(one.peer.owner, one.seidLow, one.seidHigh);
+    let made = false;
+    if (step === Step.Establish) made = this.establish(one.peer, reader);
+    else if (place !== null && step === Step.Modify) made = this.modify(one.peer, place, reader);
+    refusal.clear();
+    if (made && rules) {
+      refusal.take(error.code, error.field, error.message, error.pfcpCause, (table, index) =>
+        ruleIdAt(record, table, index),
+      );
+    } else refusal.set(error.pfcpCause, 0, error.message);
+  }
+}
+
+function allUrrs(words: Uint32Array, first: number, end: number): readonly number[] {
+  const ids: number[] = [];
+  for (let at = first; at < end; at += layout.URR_WORDS) {
+    if (words[at] !== INACTIVITY_URR_ID) ids.push(words[at]!);
+  }
+  return ids;
+}
+
+/** SNDEM stands with the forwarding parameters that it is for, too. */
+function marksEnd(request: MessageReader): boolean {
+  for (let ie = 0; ie < request.count; ie = request.ieEnd[ie]!) {
+    if (request.ieType[ie] !== Ie.UpdateFar) continue;
+    const parameters = findIe(request, ie, Ie.UpdateForwardingParameters);
+    const flags = parameters < 0 ? -1 : findIe(request, parameters, Ie.PfcpSmReqFlags);
+    if (flags >= 0 && (flagsAt(request, flags, 1) & SNDEM) !== 0) return true;
+  }
+  return false;
+}

@@ -1,0 +1,117 @@
+/**
+ * Removes many sessions of a peer at once: all of them, or those of sets (FQ-CSIDs). Works in
+ * slices, so that other peers are served meanwhile. Owner: the control thread.
+ */
+import * as layout from '../../model/record-layout.js';
+import type { RecordPlace, SessionEngine } from '../../session/engine.js';
+import * as Ie from '../codec/ie.js';
+import { MessageReader } from '../codec/message-reader.js';
+import * as Message from '../codec/message-type.js';
+import type { IeTree } from '../rules/ie-tree.js';
+
+/** Sessions that are looked at, or deleted, in one turn. */
+const SLICE = 1024;
+/** Rounds without progress before it is given up: the store fails to remove what is left. */
+const VAIN_MAX = 3;
+const CSID_OCTETS = 2;
+
+export class SessionRemoval {
+  readonly #low = new Uint32Array(SLICE);
+  readonly #high = new Uint32Array(SLICE);
+  readonly #shadow = new MessageReader();
+
+  constructor(private readonly engine: SessionEngine) {}
+
+  async all(owner: string): Promise<number> {
+    let deleted = 0;
+    for (let vain = 0; vain < VAIN_MAX; ) {
+      const found = this.#gather(owner, 0, () => true);
+      if (found.count === 0) break;
+      const done = await this.#delete(owner, found.count);
+      deleted += done;
+      vain = done === 0 ? vain + 1 : 0;
+    }
+    return deleted;
+  }
+
+  /** Sessions with one of the request's FQ-CSIDs. */
+  async sets(owner: string, request: IeTree): Promise<number> {
+    const sets = csidsOf(request);
+    let deleted = 0;
+    for (let from = 0; from >= 0 && sets.size > 0; ) {
+      const found = this.#gather(owner, from, (place) => this.#isOf(place, sets));
+      deleted += await this.#delete(owner, found.count);
+      from = found.next;
+    }
+    return deleted;
+  }
+
+  #gather(
+    owner: string,
+    from: number,
+    wanted: (place: RecordPlace) => boolean,
+  ): { count: number; next: number } {
+    let count = 0;
+    let looks = 0;
+    const next = this.engine.scan(owner, from, (place) => {
+      if (wanted(place)) {
+        this.#low[count] = place.words[place.start + layout.HEADER_SEID_LOW]!;
+        this.#high[count] = place.words[place.start + layout.HEADER_SEID_HIGH]!;
+        count++;
+      }
+      return ++looks < SLICE;
+    });
+    return { count, next };
+  }
+
+  #delete(owner: string, count: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (count === 0) {
+        setImmediate(resolve, 0);
+        return;
+      }
+      try {
+        const batch = this.engine.openBatch(owner, (done) => {
+          let deleted = 0;
+          for (let i = 0; i < done.count; i++) if (done.error(i) === undefined) deleted++;
+          resolve(deleted);
+        });
+        for (let i = 0; i < count; i++) batch.deleteBySeid(this.#low[i]!, this.#high[i]!);
+        batch.submit();
+      } catch (error) {
+        reject(error as Error);
+      }
+    });
+  }
+
+  #isOf({ words, start }: RecordPlace, sets: ReadonlySet<string>): boolean {
+    const ref = words[start + layout.HEADER_SHADOW]!;
+    if (ref === 0) return false;
+    const at = words.byteOffset + (start + (ref >>> 16)) * 4;
+    const bytes = new Uint8Array(words.buffer);
+    const type = Message.SessionEstablishmentRequest;
+    if (!this.#shadow.readBody(type, bytes, at, at + (ref & 0xffff))) return false;
+    for (const set of csidsOf(this.#shadow)) if (sets.has(set)) return true;
+    return false;
+  }
+}
+
+/** Each set as node address and CSID, in hexadecimal digits. Source: TS 29.244 clause 8.2.46. */
+function csidsOf(tree: IeTree): Set<string> {
+  const sets = new Set<string>();
+  for (let ie = 0; ie < tree.count; ie = tree.ieEnd[ie]!) {
+    const length = tree.valueLength[ie]!;
+    if (tree.ieType[ie] !== Ie.FqCsid || length < 1) continue;
+    const at = tree.valueAt[ie]!;
+    const value = Buffer.from(tree.bytes.buffer, tree.bytes.byteOffset + at, length);
+    const nodeOctets = [4, 16, 4][value[0]! >>> 4] ?? 0;
+    const node = value.toString('hex', 1, 1 + nodeOctets);
+    const count = value[0]! & 15;
+    for (let i = 0; i < count; i++) {
+      const from = 1 + nodeOctets + i * CSID_OCTETS;
+      if (from + CSID_OCTETS > length) break;
+      sets.add(`${node}.${value.toString('hex', from, from + CSID_OCTETS)}`);
+    }
+  }
+  return sets;
+}

@@ -1,0 +1,203 @@
+/**
+ * Session reports of one peer: what the engine's log has for it, as Session Report Requests.
+ * One is outstanding a session; what comes meanwhile goes together in the next. A report is
+ * done with only when the peer has answered, so that none is lost over a restart, and is sent
+ * with the same numbers again until then.
+ *
+ * Source: TS 29.244 clauses 5.2.2.3, 7.5.8. Owner: the control thread. Start at {@link #pump}.
+ */
+import { EventKind, EventWord } from '../../datapath/datapath.js';
+import * as layout from '../../model/record-layout.js';
+import type { Report, ReportReader, SessionEngine } from '../../session/engine.js';
+import * as Cause from '../codec/cause.js';
+import * as Ie from '../codec/ie.js';
+import type { MessageReader } from '../codec/message-reader.js';
+import type { Peer } from '../peer.js';
+import { INACTIVITY_URR_ID } from '../rules/urr-compile.js';
+import { cpSeidOf } from './cp-f-seid.js';
+import { type ReportKind, SessionReportWriter } from './report-encode.js';
+
+/** Reports that are held in memory; the others stay in the log. */
+const HELD_MAX = 4096;
+/** Sessions with a request outstanding. */
+const OUTSTANDING_MAX = 256;
+const READ_MAX = 64;
+/** After a request that was given up; doubled each time, up to the longest. */
+const RETRY_MS = 2_000;
+const RETRY_MAX_MS = 60_000;
+
+/** Reports of one session that are not done with. */
+interface Queue {
+  readonly seidLow: number;
+  readonly seidHigh: number;
+  readonly name: string;
+  readonly reports: Report[];
+  /** The first of them that the request under way tells of; 0: none is. */
+  sent: number;
+}
+
+/** What an answer may ask for beside taking the report. */
+export interface ReportAnswers {
+  /** The peer does not know the session: it is deleted here. */
+  unknownSession(seidLow: number, seidHigh: number): void;
+  /** The answer has instructions (dropped packets, an updated BAR). */
+  instructed(seidLow: number, seidHigh: number, response: MessageReader): void;
+}
+
+export class SessionReports {
+  readonly #reader: ReportReader;
+  readonly #writer = new SessionReportWriter();
+  readonly #queues = new Map<bigint, Queue>();
+  /** Sessions with reports and no request outstanding, in their order. */
+  readonly #ready = new Set<Queue>();
+  #held = 0;
+  #outstanding = 0;
+  #waiting = false;
+  #stopped = false;
+  #retryMs = RETRY_MS;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly engine: SessionEngine,
+    private readonly peer: Peer,
+    private readonly answers: ReportAnswers,
+  ) {
+    this.#reader = engine.watchReports(peer.owner, '', []);
+    this.#pump();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#retry);
+    this.#reader.close();
+  }
+
+  /** Takes reports from the log, and sends what can be sent. */
+  #pump(): void {
+    while (!this.#stopped && !this.#waiting && this.#held < HELD_MAX) {
+      const reports = this.#reader.read(READ_MAX);
+      for (const report of reports) this.#take(report);
+      if (reports.length > 0) continue;
+      this.#waiting = true;
+      this.#reader.onReadable(() => {
+        this.#waiting = false;
+        this.#pump();
+      });
+    }
+    this.#send();
+  }
+
+  #take(report: Report): void {
+    if (kindOf(report.event) === undefined) {
+      this.#reader.forget(report.cursor);
+      return;
+    }
+    let queue = this.#queues.get(report.seid);
+    if (queue === undefined) {
+      const seidLow = Number(report.seid & 0xffff_ffffn);
+      const seidHigh = Number(report.seid >> 32n);
+      queue = { seidLow, seidHigh, name: report.sessionName, reports: [], sent: 0 };
+      this.#queues.set(report.seid, queue);
+    }
+    queue.reports.push(report);
+    this.#held++;
+    if (queue.sent === 0) this.#ready.add(queue);
+  }
+
+  #send(): void {
+    if (this.#stopped || this.#retry !== undefined) return;
+    for (const queue of this.#ready) {
+      if (this.#outstanding >= OUTSTANDING_MAX) return;
+      this.#ready.delete(queue);
+      this.#sendOne(queue);
+    }
+  }
+
+  #sendOne(queue: Queue): void {
+    const cp = this.#cpSeidOf(queue);
+    if (cp === undefined) {
+      this.#done(queue, queue.reports.length);
+      return;
+    }
+    const writer = this.#writer;
+    writer.begin(cp.low, cp.high);
+    let sent = 0;
+    for (const report of queue.reports) {
+      if (!writer.add(kindOf(report.event)!, report.event)) break;
+      sent++;
+    }
+    queue.sent = sent;
+    this.#outstanding++;
+    this.peer.request(writer.finish(), (response) => this.#answered(queue, response));
+  }
+
+  /** Whom the CP knows the session as; of one that is gone by its name. */
+  #cpSeidOf(queue: Queue): { low: number; high: number } | undefined {
+    const place = this.engine.look(this.peer.owner, queue.seidLow, queue.seidHigh);
+    if (place === null) return cpSeidOf(queue.name);
+    return {
+      low: place.words[place.start + layout.HEADER_CP_SEID_LOW]!,
+      high: place.words[place.start + layout.HEADER_CP_SEID_HIGH]!,
+    };
+  }
+
+  #answered(queue: Queue, response: MessageReader | undefined): void {
+    this.#outstanding--;
+    const sent = queue.sent;
+    queue.sent = 0;
+    if (response === undefined) {
+      this.#gaveUp(queue);
+      return;
+    }
+    this.#retryMs = RETRY_MS;
+    const causeAt = response.find(-1, Ie.Cause);
+    const cause = causeAt < 0 ? Cause.Accepted : response.u8(causeAt);
+    const { seidLow, seidHigh } = queue;
+    if (cause === Cause.SessionNotFound) this.answers.unknownSession(seidLow, seidHigh);
+    else if (hasInstructions(response)) this.answers.instructed(seidLow, seidHigh, response);
+    this.#done(queue, sent);
+    this.#pump();
+  }
+
+  /** The first reports of the session are done with. */
+  #done(queue: Queue, count: number): void {
+    for (const report of queue.reports.splice(0, count)) this.#reader.forget(report.cursor);
+    this.#held -= count;
+    if (queue.reports.length > 0) this.#ready.add(queue);
+    else this.#queues.delete((BigInt(queue.seidHigh) << 32n) | BigInt(queue.seidLow));
+  }
+
+  /** Nothing is sent to a silent peer for a while; the reports stay. */
+  #gaveUp(queue: Queue): void {
+    if (this.#stopped) return;
+    this.#ready.add(queue);
+    if (this.#retry !== undefined) return;
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined;
+      this.#send();
+    }, this.#retryMs).unref();
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+  }
+}
+
+function hasInstructions(response: MessageReader): boolean {
+  return response.find(-1, Ie.PfcpSrRspFlags) >= 0 || response.find(-1, Ie.UpdateBarInReport) >= 0;
+}
+
+/** undefined: nothing that an SMF is told of. */
+function kindOf(event: Uint32Array): ReportKind | undefined {
+  const hidden = event[EventWord.Id] === INACTIVITY_URR_ID;
+  switch (event[EventWord.Kind]) {
+    case EventKind.Usage:
+      return hidden ? undefined : 'usage';
+    case EventKind.DownlinkData:
+      return 'downlink';
+    case EventKind.ErrorIndication:
+      return 'error';
+    case EventKind.Inactivity:
+      // The detection time of a URR only stops its clock.
+      return hidden ? 'inactivity' : undefined;
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * PFCP sessions on the session engine: requests of one turn of the event loop travel in one
+ * batch a peer, and are answered when the engine has done them. Requests on one session are
+ * served in their order; those of different sessions don't wait for each other.
+ *
+ * Owner: the control thread. Start at {@link SessionRequests.handle}; what a request asks for
+ * is worked out in session-changes.ts, what is answered in session-answers.ts.
+ */
+import type { SluiceError } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import type { ModelLimits } from '../../model/session-decode.js';
+import { AdvertisedAddresses, type AdvertisingPort } from '../../session/advertised-addresses.js';
+import type { OperationBatch, SessionEngine } from '../../session/engine.js';
+import * as Cause from '../codec/cause.js';
+import { MessageReader } from '../codec/message-reader.js';
+import * as Message from '../codec/message-type.js';
+import type { Peer } from '../peer.js';
+import type { SessionHandlers } from '../session-handlers.js';
+import type { Transaction } from '../transaction.js';
+import { type NodeIdentity, SessionAnswers } from './session-answers.js';
+import { SessionChanges } from './session-changes.js';
+import { SessionRemoval } from './session-removal.js';
+import { SessionReports } from './session-reports.js';
+import { Step, type StoredRequest, TURN_REQUESTS_MAX, Turn } from './turn.js';
+
+export interface SessionRequestsOptions {
+  readonly engine: SessionEngine;
+  readonly limits: ModelLimits;
+  readonly identity: NodeIdentity;
+  /** Those that advertise other addresses than they have. */
+  readonly ports: readonly AdvertisingPort[];
+  readonly log: Log;
+}
+
+/** The lower bits of a SEID are the session's index: one session at a time has it. */
+const INDEX_MASK = 0xff_ffff;
+const TURNS_IDLE_MAX = 64;
+const NO_BODY = new Uint8Array(0);
+
+export class SessionRequests implements SessionHandlers {
+  readonly #engine: SessionEngine;
+  readonly #changes: SessionChanges;
+  readonly #answers: SessionAnswers;
+  readonly #removal: SessionRemoval;
+  readonly #log: Log;
+  /** Batches that this turn of the event loop fills. */
+  readonly #open = new Map<Peer, Turn>();
+  readonly #idle: Turn[] = [];
+  #submitScheduled = false;
+  /** Sessions with a request under way, by index, and the requests that wait for it. */
+  readonly #busy = new Map<number, StoredRequest[] | null>();
+  readonly #reader = new MessageReader();
+
+  constructor(options: SessionRequestsOptions) {
+    this.#engine = options.engine;
+    this.#log = options.log;
+    const advertised = new AdvertisedAddresses(options.ports);
+    this.#changes = new SessionChanges(options.engine, options.limits, advertised);
+    this.#answers = new SessionAnswers(options.identity, advertised);
+    this.#removal = new SessionRemoval(options.engine);
+  }
+
+  handle(transaction: Transaction, reader: MessageReader): void {
+    const { peer } = transaction;
+    if (reader.messageType === Message.SessionEstablishmentRequest) {
+      this.#establish(peer, transaction, reader);
+      return;
+    }
+    const key = reader.seidLow & INDEX_MASK;
+    const waiting = this.#busy.get(key);
+    if (waiting === undefined) {
+      if (this.#start(peer, transaction, reader)) this.#busy.set(key, null);
+    } else {
+      const one = storedOf(peer, transaction, reader);
+      if (waiting === null) this.#busy.set(key, [one]);
+      else waiting.push(one);
+    }
+  }
+
+  deleteAll(peer: Peer): Promise<number> {
+    return this.#removal.all(peer.owner);
+  }
+  deleteSets(peer: Peer, reader: MessageReader): Promise<number> {
+    return this.#removal.sets(peer.owner, reader);
+  }
+
+  startReports(peer: Peer): { stop(): void } {
+    return new SessionReports(this.#engine, peer, {
+      unknownSession: (low, high) => this.#inside(peer, Message.SessionDeletionRequest, low, high),
+      instructed: (low, high, response) => {
+        const body = response.bytes.slice(response.bodyAt, response.bodyEnd);
+        this.#inside(peer, Message.SessionReportResponse, low, high, body);
+      },
+    });
+  }
+
+  /** A change that no request asks for, in its turn like one. */
+  #inside(
+    peer: Peer,
+    messageType: number,
+    seidLow: number,
+    seidHigh: number,
+    body = NO_BODY,
+  ): void {
+    const one = { peer, transaction: null, messageType, seidLow, seidHigh, body };
+    const key = seidLow & INDEX_MASK;
+    const waiting = this.#busy.get(key);
+    if (waiting === undefined) {
+      if (this.#start(peer, null, this.#read(one))) this.#busy.set(key, null);
+    } else if (waiting === null) this.#busy.set(key, [one]);
+    else waiting.push(one);
+  }
+
+  #establish(peer: Peer, transaction: Transaction, reader: MessageReader): void {
+    const changes = this.#changes;
+    const { cp } = changes;
+    if (!changes.establish(peer, reader)) {
+      this.#refuse(transaction, cp.seidLow, cp.seidHigh);
+      return;
+    }
+    const { name, nameStart, nameLength } = cp;
+    const replaces = this.#engine.hasName(peer.owner, name, nameStart, nameLength);
+    // What waits for a deletion must not keep the answers of others waiting.
+    const turn = replaces ? this.#take(peer) : this.#turn(peer);
+    if (replaces) {
+      turn.add(Step.None, null, null);
+      turn.batch.deleteByNameAt(name, nameStart, nameLength);
+    }
+    const position = turn.add(Step.Establish, transaction, reader);
+    turn.seidLow[position] = cp.seidLow;
+    turn.seidHigh[position] = cp.seidHigh;
+    turn.batch.create(changes.record);
+    if (replaces) turn.batch.submit();
+  }
+
+  /** A request on a session that none is under way on. False: it is answered already. */
+  #start(peer: Peer, transaction: Transaction | null, reader: MessageReader): boolean {
+    const { seidLow, seidHigh } = reader;
+    const place = this.#engine.look(peer.owner, seidLow, seidHigh);
+    if (place === null) {
+      this.#changes.refusal.clear();
+      this.#changes.refusal.set(Cause.SessionNotFound, 0, 'there is no such session');
+      this.#refuse(transaction, 0, 0);
+      return false;
+    }
+    const changes = this.#changes;
+    const deletes = reader.messageType === Message.SessionDeletionRequest;
+    if (!deletes && !changes.modify(peer, place, reader)) {
+      this.#refuse(transaction, changes.cp.seidLow, changes.cp.seidHigh);
+      return false;
+    }
+    const turn = this.#turn(peer);
+    const position = turn.add(deletes ? Step.Delete : Step.Modify, transaction, reader);
+    turn.seidLow[position] = seidLow;
+    turn.seidHigh[position] = seidHigh;
+    if (deletes) turn.batch.deleteBySeid(seidLow, seidHigh);
+    else {
+      changes.tell(reader, turn);
+      turn.batch.update(changes.record, changes.options);
+    }
+    return true;
+  }
+
+  /** The peer's batch of this turn. */
+  #turn(peer: Peer): Turn {
+    let turn = this.#open.get(peer);
+    if (turn !== undefined && turn.count < TURN_REQUESTS_MAX) return turn;
+    turn?.batch.submit();
+    turn = this.#take(peer);
+    this.#open.set(peer, turn);
+    if (!this.#submitScheduled) {
+      this.#submitScheduled = true;
+      queueMicrotask(() => this.#submit());
+    }
+    return turn;
+  }
+
+  #take(peer: Peer): Turn {
+    const turn = this.#idle.pop() ?? new Turn();
+    turn.open(
+      peer,
+      this.#engine.openBatch(peer.owner, (batch) => this.#finish(turn, batch)),
+    );
+    return turn;
+  }
+
+  #submit(): void {
+    this.#submitScheduled = false;
+    for (const turn of this.#open.values()) turn.batch.submit();
+    this.#open.clear();
+  }
+
+  #finish(turn: Turn, batch: OperationBatch): void {
+    for (let position = 0; position < turn.count; position++) {
+      const step = turn.step[position]! as Step;
+      if (step === Step.None) continue;
+      const error = batch.error(position);
+      if (error === undefined) this.#answer(turn, batch, position, step);
+      else this.#fail(turn, position, step, error);
+      if (step !== Step.Establish) this.#goOn(turn.seidLow[position]! & INDEX_MASK);
+    }
+    turn.close();
+    if (this.#idle.length < TURNS_IDLE_MAX) this.#idle.push(turn);
+  }
+
+  #answer(turn: Turn, batch: OperationBatch, position: number, step: Step): void {
+    const transaction = turn.transactions[position] ?? null;
+    if (transaction === null) return;
+    const place = batch.recordAt(position);
+    if (step === Step.Establish) this.#answers.established(transaction, place);
+    else if (step === Step.Delete) {
+      this.#answers.deleted(transaction, place, batch.usage(position));
+    } else {
+      const first = turn.pdrFirst[position]!;
+      const pdrIds = turn.pdrIds.subarray(first, first + turn.pdrCount[position]!);
+      this.#answers.modified(transaction, place, pdrIds, batch.usage(position));
+    }
+  }
+
+  /** The request that waits for the session longest has its turn. */
+  #goOn(key: number): void {
+    const waiting = this.#busy.get(key) ?? null;
+    for (let one = waiting?.shift(); one !== undefined; one = waiting?.shift()) {
+      if (this.#start(one.peer, one.transaction, this.#read(one))) return;
+    }
+    this.#busy.delete(key);
+  }
+
+  #read(one: StoredRequest): MessageReader {
+    const reader = this.#reader;
+    reader.readBody(one.messageType, one.body, 0, one.body.length);
+    reader.seidLow = one.seidLow;
+    reader.seidHigh = one.seidHigh;
+    return reader;
+  }
+
+  /** The engine refused: in the words of PFCP, with the rule's ID. */
+  #fail(turn: Turn, position: number, step: Step, error: SluiceError): void {
+    const changes = this.#changes;
+    const one = turn.stored(position);
+    changes.explain(one, this.#read(one), step, error);
+    const { cp } = changes;
+    const known = error.code !== 'not_found';
+    this.#refuse(one.transaction, known ? cp.seidLow : 0, known ? cp.seidHigh : 0);
+  }
+
+  #refuse(transaction: Transaction | null, cpLow: number, cpHigh: number): void {
+    const { refusal } = this.#changes;
+    this.#log.debug(
+      { cause: refusal.cause, ie: refusal.offendingIe, reason: refusal.message },
+      'session request refused',
+    );
+    if (transaction !== null) this.#answers.refused(transaction, refusal, cpLow, cpHigh);
+  }
+}
+
+function storedOf(peer: Peer, transaction: Transaction, reader: MessageReader): StoredRequest {
+  return {
+    peer,
+    transaction,
+    messageType: reader.messageType,
+    seidLow: reader.seidLow,
+    seidHigh: reader.seidHigh,
+    body: reader.bytes.slice(reader.bodyAt, reader.bodyEnd),
+  };
+}

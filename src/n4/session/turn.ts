@@ -1,0 +1,124 @@
+/**
+ * Session requests of one peer that travel in one batch of the engine, and what their answers
+ * need. The requests' IEs are copied: a request may have to be looked at again when its
+ * operation is refused. Used again for the next batch. Owner: the control thread.
+ */
+import type { OperationBatch } from '../../session/engine.js';
+import type { MessageReader } from '../codec/message-reader.js';
+import type { Peer } from '../peer.js';
+import type { Transaction } from '../transaction.js';
+
+/** Requests of one batch; more begin the next one. */
+export const TURN_REQUESTS_MAX = 1024;
+/** Memory that a turn keeps for the next one. */
+const KEPT_BYTES_MAX = 1 << 20;
+
+export const enum Step {
+  /** An operation that is nobody's request: what it makes room for has its own. */
+  None = 0,
+  Establish = 1,
+  Modify = 2,
+  Delete = 3,
+}
+
+/** A request by itself: it waits for another one of its session. */
+export interface StoredRequest {
+  readonly peer: Peer;
+  readonly transaction: Transaction | null;
+  readonly messageType: number;
+  readonly seidLow: number;
+  readonly seidHigh: number;
+  readonly body: Uint8Array;
+}
+
+export class Turn {
+  batch!: OperationBatch;
+  peer!: Peer;
+  /** Positions of the batch that are described here. */
+  count = 0;
+  readonly step = new Uint8Array(TURN_REQUESTS_MAX);
+  readonly transactions: (Transaction | null)[] = [];
+  readonly messageType = new Uint8Array(TURN_REQUESTS_MAX);
+  /** Of an establishment the CP's SEID, else the session's. */
+  readonly seidLow = new Uint32Array(TURN_REQUESTS_MAX);
+  readonly seidHigh = new Uint32Array(TURN_REQUESTS_MAX);
+  readonly bodyAt = new Uint32Array(TURN_REQUESTS_MAX);
+  readonly bodyLength = new Uint32Array(TURN_REQUESTS_MAX);
+  /** PDRs of which a modification's answer tells, and where they begin in `pdrIds`. */
+  readonly pdrFirst = new Uint32Array(TURN_REQUESTS_MAX);
+  readonly pdrCount = new Uint16Array(TURN_REQUESTS_MAX);
+  pdrIds = new Uint16Array(64);
+  pdrs = 0;
+  /** Entries that are the second attempt of their request. */
+  readonly again = new Uint8Array(TURN_REQUESTS_MAX);
+  bytes = new Uint8Array(4096);
+  private used = 0;
+
+  open(peer: Peer, batch: OperationBatch): void {
+    this.peer = peer;
+    this.batch = batch;
+    this.count = 0;
+    this.pdrs = 0;
+    this.used = 0;
+    if (this.bytes.length > KEPT_BYTES_MAX) this.bytes = new Uint8Array(4096);
+  }
+
+  /** Describes the operation that the batch gets next. */
+  add(step: Step, transaction: Transaction | null, reader: MessageReader | null): number {
+    const position = this.count++;
+    this.step[position] = step;
+    this.transactions[position] = transaction;
+    this.again[position] = 0;
+    this.pdrFirst[position] = this.pdrs;
+    this.pdrCount[position] = 0;
+    if (reader === null) {
+      this.bodyLength[position] = 0;
+      return position;
+    }
+    this.messageType[position] = reader.messageType;
+    this.keep(position, reader.bytes, reader.bodyAt, reader.bodyEnd);
+    return position;
+  }
+
+  private keep(position: number, bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    if (this.used + length > this.bytes.length) {
+      const grown = new Uint8Array((this.used + length) * 2);
+      grown.set(this.bytes.subarray(0, this.used));
+      this.bytes = grown;
+    }
+    this.bytes.set(bytes.subarray(start, end), this.used);
+    this.bodyAt[position] = this.used;
+    this.bodyLength[position] = length;
+    this.used += length;
+  }
+
+  /** The answer to the last request tells of this PDR. */
+  tellOf(pdrId: number): void {
+    if (this.pdrs === this.pdrIds.length) {
+      const grown = new Uint16Array(this.pdrs * 2);
+      grown.set(this.pdrIds);
+      this.pdrIds = grown;
+    }
+    this.pdrIds[this.pdrs++] = pdrId;
+    this.pdrCount[this.count - 1]!++;
+  }
+
+  /** The request at a position on its own, for when the turn is over. */
+  stored(position: number): StoredRequest {
+    const start = this.bodyAt[position]!;
+    return {
+      peer: this.peer,
+      transaction: this.transactions[position]!,
+      messageType: this.messageType[position]!,
+      seidLow: this.seidLow[position]!,
+      seidHigh: this.seidHigh[position]!,
+      body: this.bytes.slice(start, start + this.bodyLength[position]!),
+    };
+  }
+
+  /** Forgets transactions, which serve other requests from now on. */
+  close(): void {
+    this.transactions.fill(null, 0, this.count);
+  }
+}
