@@ -2,7 +2,8 @@
 # Files are listed by folder, lowest level first.
 file(GLOB SLUICE_SOURCES CONFIGURE_DEPENDS
   native/base/*.cc native/memory/*.cc native/wire/*.cc native/session/*.cc native/session/*/*.cc
-  native/port/*.cc native/port/*/*.cc native/pipeline/*.cc native/pipeline/*/*.cc
+  native/port/*.cc native/port/*/*.cc native/datagram/*.cc native/datagram/*/*.cc
+  native/pipeline/*.cc native/pipeline/*/*.cc
   native/worker/*.cc native/worker/*/*.cc native/gnb/*.cc)
 set(SLUICE_TEST_SOURCES ${SLUICE_SOURCES})
 list(FILTER SLUICE_SOURCES EXCLUDE REGEX "_test\\.cc$")

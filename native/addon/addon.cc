@@ -7,7 +7,7 @@
 
 #include "addon/convert.h"
 #include "addon/datapath_object.h"
-#include "addon/gnb.h"
+#include "addon/registrations.h"
 #include "base/clock.h"
 
 namespace {
@@ -25,6 +25,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
               Napi::Number::New(env, static_cast<double>(sluice::Clock::machine().tsc_hz())));
   exports.Set("packetMemoryBytes", Napi::Function::New(env, sluice::addon::packet_memory));
   sluice::addon::init_gnb(env, exports);
+  sluice::addon::init_capture(env, exports);
+  sluice::addon::init_datagrams(env, exports);
   return exports;
 }
 

@@ -3,7 +3,7 @@
 #include <napi.h>
 
 #include "addon/convert.h"
-#include "addon/gnb.h"
+#include "addon/registrations.h"
 #include "gnb/capture_split.h"
 #include "port/address_text.h"
 

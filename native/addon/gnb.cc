@@ -2,7 +2,7 @@
 #include <napi.h>
 
 #include "addon/convert.h"
-#include "addon/gnb.h"
+#include "addon/registrations.h"
 #include "gnb/gnb.h"
 
 namespace sluice::addon {
@@ -133,7 +133,6 @@ Napi::Value open_tun(const Napi::CallbackInfo& info) {
 void init_gnb(Napi::Env env, Napi::Object exports) {
   exports.Set("Gnb", GnbObject::define(env));
   exports.Set("openTun", Napi::Function::New<open_tun>(env));
-  init_capture(env, exports);
 }
 
 }  // namespace sluice::addon

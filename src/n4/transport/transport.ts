@@ -88,8 +88,9 @@ export interface PeerShed {
  * Datagrams of several sockets. Owner: the endpoint. Nothing throws but the functions that
  * open one; after close() nothing is received and send() says false.
  *
- * Order: datagrams of one peer and class come in the order of their arrival; between classes
- * and peers the one that waits is served in turns. A reader that has enough to do stops calling
+ * Order: datagrams of one peer and class come in the order of their arrival (but for those that
+ * wait when setPeers() makes it one); peers that wait are served in turns, and of a peer the
+ * classes in theirs. A reader that has enough to do stops calling
  * receive(): what comes then is queued and shed below, where it costs least.
  */
 export interface DatagramTransport {

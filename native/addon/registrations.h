@@ -1,0 +1,15 @@
+// What the addon has beside the packet path: each adds itself to the exports, once per
+// environment.
+#pragma once
+#include <napi.h>
+
+namespace sluice::addon {
+
+/// Gnb and openTun.
+void init_gnb(Napi::Env env, Napi::Object exports);
+/// The capture functions.
+void init_capture(Napi::Env env, Napi::Object exports);
+/// Datagrams: UDP for N4.
+void init_datagrams(Napi::Env env, Napi::Object exports);
+
+}  // namespace sluice::addon
