@@ -161,8 +161,6 @@ DropReason Pipeline::set_inner(Burst& burst, unsigned i, bool uplink) noexcept {
 void Pipeline::parse_access(Burst& burst) noexcept {
   const PlainOuter outer(ports_[burst.port].udp_port);
   const std::uint16_t port_locals = ports_[burst.port].local_mask;
-  const TeidScheme scheme = sessions_.scheme();
-  Flow* const uplink = uplink_;
   const unsigned count = burst.count;
   for (unsigned i = 0; i < count; ++i) {
     Packet* packet = burst.packets[i];
@@ -180,14 +178,7 @@ void Pipeline::parse_access(Burst& burst) noexcept {
       if (__builtin_expect(odd == 0 && summed && (port_locals >> local & 1), 1)) {
         const std::uint32_t teid = wire::load32(p + 32);
         const unsigned qfi = wire::load8(p + 42) & 0x3f;
-        const SessionIndex session =
-            (flags & kResolved) ? packet->session : scheme.candidate(Teid{teid});
-        if (__builtin_expect(session != kNoSession, 1)) {
-          __builtin_prefetch(&uplink[session].state, 1);
-          __builtin_prefetch(&uplink[session].rules);
-        }
         burst.key[i] = teid;
-        burst.session[i] = session;
         burst.qfi[i] = static_cast<std::uint8_t>(qfi);
         burst.local[i] = static_cast<std::uint8_t>(local);
         burst.inner_offset[i] = kPlainOuter + 16;
@@ -202,21 +193,37 @@ void Pipeline::parse_access(Burst& burst) noexcept {
         continue;
       }
     }
+    burst.key[i] = 0;
     burst.verdict[i] = parse_access_slow(burst, i);
+  }
+  locate_access(burst);
+}
+
+/// The sessions that the TEIDs name, and their lines put on their way. A dead packet's means
+/// nothing.
+void Pipeline::locate_access(Burst& burst) noexcept {
+  Flow* const uplink = uplink_;
+  const unsigned count = burst.count;
+  // All packets of a burst were resolved by another worker, or none.
+  if (__builtin_expect(count != 0 && (burst.flags[0] & kResolved) != 0, 0)) {
+    for (unsigned i = 0; i < count; ++i) {
+      const bool alive = burst.verdict[i] == DropReason::None;
+      burst.session[i] = alive ? burst.packets[i]->session : kNoSession;
+    }
+  } else {
+    sessions_.scheme().candidates(burst.key, burst.session, count);
+  }
+  for (unsigned i = 0; i < count; ++i) {
+    const SessionIndex session = burst.session[i];
+    if (__builtin_expect(session == kNoSession, 0)) continue;
+    __builtin_prefetch(&uplink[session].state, 1);
+    __builtin_prefetch(&uplink[session].rules);
   }
 }
 
 /// Anything else, header by header.
 DropReason Pipeline::parse_access_slow(Burst& burst, unsigned i) noexcept {
   if (const auto reason = parse_outer_slow(burst, i); reason != DropReason::None) return reason;
-  const SessionIndex session = (burst.flags[i] & kResolved)
-                                   ? burst.packets[i]->session
-                                   : sessions_.scheme().candidate(Teid{burst.key[i]});
-  burst.session[i] = session;
-  if (session != kNoSession) {
-    __builtin_prefetch(&uplink_[session].state, 1);
-    __builtin_prefetch(&uplink_[session].rules);
-  }
   return set_inner(burst, i, true);
 }
 

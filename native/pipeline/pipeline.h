@@ -171,6 +171,7 @@ class Pipeline {
   template <bool kAccess, bool kObserved>
   unsigned finish_packets(Burst& burst) noexcept;
 
+  void locate_access(Burst& burst) noexcept;
   DropReason parse_access_slow(Burst& burst, unsigned i) noexcept;
   DropReason parse_outer_slow(Burst& burst, unsigned i) noexcept;
   DropReason gtpu_message(Burst& burst, unsigned i, unsigned gtpu, unsigned n) noexcept;

@@ -6,6 +6,10 @@
 
 #include "base/types.h"
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace sluice {
 
 /// A session's place in the tables: bucket * slots_per_bucket + slot; below 2^24.
@@ -36,6 +40,35 @@ class TeidScheme {
     x = (x * inverse_[0] & kMask) ^ xor_;
     const std::uint32_t slot = x & slot_mask_;
     return slot < slots_per_bucket_ ? (value >> 24) * slots_per_bucket_ + slot : kNoSession;
+  }
+
+  /// The same for a burst, eight at a time.
+  /// @param teids, sessions  arrays with room for `count` rounded up to eight; what lies behind
+  ///   `count` is read and written, and means nothing.
+  void candidates(const std::uint32_t* teids, SessionIndex* sessions,
+                  unsigned count) const noexcept {
+#if defined(__AVX2__)
+    const auto all = [](std::uint32_t v) { return _mm256_set1_epi32(static_cast<int>(v)); };
+    const __m256i mask = all(kMask), slots = all(slots_per_bucket_);
+    const auto times = [&](__m256i x, std::uint32_t factor) {
+      return _mm256_and_si256(_mm256_mullo_epi32(x, all(factor)), mask);
+    };
+    const auto mixed = [](__m256i x) { return _mm256_xor_si256(x, _mm256_srli_epi32(x, 12)); };
+    for (unsigned i = 0; i < count; i += 8) {
+      const __m256i value = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(teids + i));
+      // Upper bits don't reach the lower ones of a product, so they need not be cleared before.
+      const __m256i x =
+          times(mixed(times(mixed(times(value, inverse_[2])), inverse_[1])), inverse_[0]);
+      const __m256i slot = _mm256_and_si256(_mm256_xor_si256(x, all(xor_)), all(slot_mask_));
+      const __m256i index =
+          _mm256_add_epi32(_mm256_mullo_epi32(_mm256_srli_epi32(value, 24), slots), slot);
+      // kNoSession is all ones.
+      const __m256i beyond = _mm256_xor_si256(_mm256_cmpgt_epi32(slots, slot), all(0xffffffff));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(sessions + i), _mm256_or_si256(index, beyond));
+    }
+#else
+    for (unsigned i = 0; i < count; ++i) sessions[i] = candidate(Teid{teids[i]});
+#endif
   }
 
   /// Bucket of a session, without a division (exact below 2^24).

@@ -47,6 +47,29 @@ TEST(TeidScheme, TheCandidateInvertsABijection) {
   }
 }
 
+TEST(TeidScheme, ABurstIsItsTeidsOneByOne) {
+  std::mt19937 random(4);
+  const auto word = [&] { return static_cast<std::uint32_t>(random()); };
+  unsigned found = 0, none = 0;
+  for (unsigned round = 0; round < 2000; ++round) {
+    const unsigned slot_bits = 6 + random() % 11;
+    const std::uint32_t slots = 1 + random() % (1u << slot_bits);
+    const TeidScheme scheme({word(), word(), word(), word()}, slot_bits, slots);
+    std::uint32_t teids[64];
+    SessionIndex sessions[64];
+    for (std::uint32_t& teid : teids) teid = word();
+    const unsigned count = random() % 65;
+    scheme.candidates(teids, sessions, count);
+    for (unsigned i = 0; i < count; ++i) {
+      const SessionIndex wanted = scheme.candidate(Teid{teids[i]});
+      ASSERT_EQ(sessions[i], wanted) << round << " " << i;
+      ++(wanted == kNoSession ? none : found);
+    }
+  }
+  EXPECT_GT(found, 10'000u);
+  EXPECT_GT(none, 10'000u);
+}
+
 TEST(TeidScheme, BucketIsADivision) {
   for (const std::uint32_t slots : {1u, 3u, 7u, 64u, 1000u, 3915u, 40'001u, 65'535u}) {
     const TeidScheme scheme({1, 2, 3, 4}, 16, slots);
