@@ -159,8 +159,8 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
   look(owner: string, seidLow: number, seidHigh: number): RecordPlace | null {
     return this.#lookup.bySeid(owner, seidLow, seidHigh);
   }
-  hasName(owner: string, bytes: Uint8Array, start: number, length: number): boolean {
-    return this.#lookup.hasName(owner, bytes, start, length);
+  lookByName(owner: string, name: Uint8Array, start: number, length: number): RecordPlace | null {
+    return this.#lookup.byName(owner, name, start, length);
   }
   scan(owner: string, from: number, visit: (place: RecordPlace) => boolean): number {
     return this.#lookup.scan(owner, from, visit);

@@ -186,8 +186,8 @@ export interface SessionEngine {
    * next call of the engine; the object is used again.
    */
   look(owner: string, seidLow: number, seidHigh: number): RecordPlace | null;
-  /** Whether the owner has a session of that name (UTF-8), or is about to. */
-  hasName(owner: string, bytes: Uint8Array, start: number, length: number): boolean;
+  /** The same by name (UTF-8), and also while the session is on its way in. */
+  lookByName(owner: string, name: Uint8Array, start: number, length: number): RecordPlace | null;
   /**
    * Shows the owner's sessions from an index on, until `visit` returns false: the index to go
    * on from, -1: that was all. What `visit` is given is good during its call.

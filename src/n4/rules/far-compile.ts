@@ -123,13 +123,6 @@ function forward(context: RuleContext, at: number, ie: number, copy: boolean): v
       case Ie.TransportLevelMarking:
         marking = (context.number(i, 2) >>> 10) & 63;
         break;
-      case Ie.RedirectInformation:
-      case Ie.HeaderEnrichment:
-      case Ie.ForwardingPolicy:
-      case Ie.Proxying:
-      case Ie.IpAddressAndPortNumberReplacement:
-        context.refuse(Cause.ServiceNotSupported, tree.ieType[i]!, 'is not supported');
-        break;
       case 0:
         context.tooShort(i);
         break;

@@ -1,7 +1,6 @@
 /** QERs and BARs of a shadow into a record. Sources: TS 29.244 clauses 7.5.2.5, 7.5.2.6. Pure. */
 import * as layout from '../../model/record-layout.js';
 import { RATE_KBPS_MAX } from '../../model/rules/qer-check.js';
-import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
 import { flagsAt } from './ie-tree.js';
 import type { RuleContext } from './rule-context.js';
@@ -48,9 +47,6 @@ export function compileQer(context: RuleContext, index: number, ie: number): voi
         break;
       case Ie.QerCorrelationId:
         words[at + layout.QER_SHARED_BUCKET] = bucketName(context, i);
-        break;
-      case Ie.PacketRate:
-        context.refuse(Cause.ServiceNotSupported, Ie.PacketRate, 'is not supported');
         break;
     }
   }

@@ -107,6 +107,9 @@ function ieOf(table: number, suffix: string): number {
 
 /** A rule that can't be is a failure of that rule; what lacks its key lacks a conditional IE. */
 function causeOf(code: Refusal['code'], suffix: string, cause: number): number {
+  if (code === 'already_exists' && suffix.startsWith('.pdi.local_f_teid')) {
+    return Cause.InvalidFTeidAllocationOption;
+  }
   if (code === 'invalid_argument' || code === 'already_exists') {
     const absent = suffix === '.pdi.local_f_teid' || suffix === '.pdi.ue_address';
     if (code === 'invalid_argument' && absent) return Cause.ConditionalIeMissing;

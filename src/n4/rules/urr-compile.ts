@@ -3,35 +3,39 @@
  * session without traffic. Source: TS 29.244 clauses 7.5.2.4, 5.2.2.2. Pure.
  */
 import * as layout from '../../model/record-layout.js';
-import { DURATION_DAYS_MAX } from '../../model/rules/decode-context.js';
 import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
 import { findIe, flagsAt } from './ie-tree.js';
 import type { RuleContext } from './rule-context.js';
+import {
+  compileDropped,
+  compileEnvelope,
+  compileLimit,
+  compileMonitors,
+  compileQuotaTime,
+  compileTime,
+  monitorFlags,
+  SECONDS_MAX,
+  Trigger,
+} from './urr-limits.js';
 
 /**
  * The URR of a session's inactivity timer. URR IDs of the upper half are those of predefined
  * URRs, which there are none of: an SMF can't have it.
  */
 export const INACTIVITY_URR_ID = 0xffff_ffff;
-const SECONDS_MAX = DURATION_DAYS_MAX * 86_400;
 
 const DURAT = 1;
 const VOLUM = 2;
+/** Measurement Information. */
+const MBQE = 1;
+const INAM = 2;
+const ISTM = 8;
+const MNOP = 16;
 
-/** Reporting Triggers, the first octet in the lowest bits. */
-const Trigger = {
-  Perio: 1 << 0,
-  Volth: 1 << 1,
-  Timth: 1 << 2,
-  Start: 1 << 4,
-  Stopt: 1 << 5,
-  Liusa: 1 << 7,
-  Volqu: 1 << 8,
-  Timqu: 1 << 9,
-  Eveth: 1 << 12,
-  Evequ: 1 << 13,
-} as const;
+export function isMeasured(method: number): boolean {
+  return (method & (DURAT | VOLUM)) !== 0;
+}
 
 export function compileUrr(context: RuleContext, index: number, ie: number): void {
   const { tree, record } = context;
@@ -58,22 +62,27 @@ export function compileUrr(context: RuleContext, index: number, ie: number): voi
   else {
     const method = flagsAt(tree, methodAt, 1);
     const triggers = flagsAt(tree, triggersAt, 3);
-    if ((method & (DURAT | VOLUM)) === 0 || (triggers & (Trigger.Eveth | Trigger.Evequ)) !== 0) {
-      const offending = (method & (DURAT | VOLUM)) === 0 ? methodAt : triggersAt;
-      const message = 'only volume and duration are measured';
-      context.refuse(Cause.ServiceNotSupported, tree.ieType[offending]!, message);
+    const events = (triggers & (Trigger.Eveth | Trigger.Evequ)) !== 0;
+    if (!isMeasured(method) || events) {
+      const type = events ? Ie.ReportingTriggers : Ie.MeasurementMethod;
+      context.refuse(Cause.ServiceNotSupported, type, 'only volume and duration are measured');
       return;
     }
     words[at + layout.URR_FLAGS] =
       ((method & VOLUM) !== 0 ? layout.URR_VOLUME : 0) |
       ((method & DURAT) !== 0 ? layout.URR_DURATION : 0) |
       ((triggers & Trigger.Start) !== 0 ? layout.URR_REPORT_START : 0) |
-      ((triggers & Trigger.Stopt) !== 0 ? layout.URR_REPORT_STOP : 0);
-    limits(context, index, at, ie, triggers);
+      ((triggers & Trigger.Stopt) !== 0 ? layout.URR_REPORT_STOP : 0) |
+      ((triggers & Trigger.Reemr) !== 0 ? layout.URR_REPORT_END_MARKER : 0);
+    compileLimits(context, index, at, ie, triggers);
+    // Monitoring times lie side by side: nothing else may come between them.
+    compileMonitors(context, index, ie, triggers);
+    completeUrr(context, index, at, triggers);
   }
 }
 
-function limits(
+/** IEs of a URR beside its method and triggers, but for monitoring times. */
+function compileLimits(
   context: RuleContext,
   index: number,
   at: number,
@@ -81,82 +90,90 @@ function limits(
   triggers: number,
 ): void {
   const { tree, record } = context;
-  const { words, references } = record;
   for (let i = ie + 1, end = tree.ieEnd[ie]!; i < end; i = tree.ieEnd[i]!) {
     switch (tree.ieType[i]) {
       case Ie.MeasurementPeriod:
         if ((triggers & Trigger.Perio) !== 0)
-          time(context, at, i, layout.URR_PERIOD_MS, layout.URR_HAS_PERIOD);
+          compileTime(context, at, i, layout.URR_PERIOD_MS, layout.URR_HAS_PERIOD);
         break;
       case Ie.VolumeThreshold:
-        if ((triggers & Trigger.Volth) !== 0)
-          volumes(context, at, i, layout.URR_THRESHOLD_TOTAL, layout.URR_HAS_THRESHOLD_TOTAL);
-        break;
       case Ie.VolumeQuota:
-        volumes(context, at, i, layout.URR_QUOTA_TOTAL, layout.URR_HAS_QUOTA_TOTAL);
-        break;
       case Ie.TimeThreshold:
-        if ((triggers & Trigger.Timth) !== 0)
-          time(context, at, i, layout.URR_TIME_THRESHOLD_MS, layout.URR_HAS_TIME_THRESHOLD);
-        break;
       case Ie.TimeQuota:
-        time(context, at, i, layout.URR_TIME_QUOTA_MS, layout.URR_HAS_TIME_QUOTA);
+        compileLimit(context, at, i, tree.ieType[i]!, triggers);
         break;
       case Ie.InactivityDetectionTime:
-        time(context, at, i, layout.URR_INACTIVITY_MS, layout.URR_HAS_INACTIVITY);
+        compileTime(context, at, i, layout.URR_INACTIVITY_MS, layout.URR_HAS_INACTIVITY);
         break;
       case Ie.LinkedUrrId:
         if ((triggers & Trigger.Liusa) !== 0) linked(context, index, i);
         break;
       case Ie.FarId:
-        references.quotaFarIds[index] = context.number(i, 4);
+        record.references.quotaFarIds[index] = context.number(i, 4);
         break;
       case Ie.MeasurementInformation:
-        if ((flagsAt(tree, i, 1) & 1) !== 0)
-          words[at + layout.URR_FLAGS]! |= layout.URR_BEFORE_POLICING;
+        compileInformation(context, at, flagsAt(tree, i, 1));
+        break;
+      case Ie.QuotaHoldingTime:
+      case Ie.QuotaValidityTime:
+        compileQuotaTime(context, index, i);
+        break;
+      case Ie.DroppedDlTrafficThreshold:
+        if ((triggers & Trigger.Droth) !== 0) compileDropped(context, index, i);
+        break;
+      case Ie.TimeQuotaMechanism:
+        if ((triggers & Trigger.Envcl) !== 0) compileEnvelope(context, at, i);
+        break;
+      case Ie.AggregatedUrrs:
+        context.refuse(Cause.ServiceNotSupported, Ie.AggregatedUrrs, 'is not supported');
         break;
     }
   }
+}
+
+function compileInformation(context: RuleContext, at: number, information: number): void {
+  const { words } = context.record;
+  words[at + layout.URR_FLAGS]! |=
+    ((information & MBQE) !== 0 ? layout.URR_BEFORE_POLICING : 0) |
+    ((information & INAM) !== 0 ? layout.URR_PAUSED : 0) |
+    ((information & ISTM) !== 0 ? layout.URR_INSTANT_START : 0) |
+    ((information & MNOP) !== 0 ? layout.URR_COUNT_PACKETS : 0);
+}
+
+/** What can only be said once all of the URR is there. */
+function completeUrr(context: RuleContext, index: number, at: number, triggers: number): void {
+  const { words, references } = context.record;
+  const more = index * layout.URR_MORE_WORDS;
+  const limits = words[at + layout.URR_FLAGS]! | monitorFlags(context, index);
   // What has a limit is measured, whatever the method says.
+  if ((limits & VOLUME_LIMITS) !== 0) words[at + layout.URR_FLAGS]! |= layout.URR_VOLUME;
+  if ((limits & TIME_LIMITS) !== 0) words[at + layout.URR_FLAGS]! |= layout.URR_DURATION;
   const flags = words[at + layout.URR_FLAGS]!;
-  if ((flags & VOLUME_LIMITS) !== 0) words[at + layout.URR_FLAGS]! |= layout.URR_VOLUME;
-  if ((flags & TIME_LIMITS) !== 0) words[at + layout.URR_FLAGS]! |= layout.URR_DURATION;
+  if ((flags & layout.URR_DURATION) === 0) {
+    words[at + layout.URR_FLAGS]! &= ~layout.URR_INSTANT_START;
+  }
+  // The validity of no quota says nothing.
+  if ((limits & QUOTAS) === 0) {
+    references.more[more + layout.URR_MORE_FLAGS]! &= ~layout.URR_MORE_HAS_QUOTA_VALIDITY;
+  }
+  if (references.more[more + layout.URR_MORE_FLAGS] !== 0) {
+    words[at + layout.URR_FLAGS]! |= layout.URR_MORE;
+  }
+  if ((triggers & Trigger.Envcl) !== 0) words[at + layout.URR_FLAGS]! |= layout.URR_REPORT_ENVELOPE;
   if ((triggers & Trigger.Perio) !== 0 && (flags & layout.URR_HAS_PERIOD) === 0) {
     const message = 'PERIO needs a measurement period';
     context.refuse(Cause.ConditionalIeMissing, Ie.MeasurementPeriod, message);
+  }
+  const silent = (triggers & (Trigger.Stopt | Trigger.Envcl)) !== 0;
+  if (silent && (flags & layout.URR_HAS_INACTIVITY) === 0) {
+    const message = 'STOPT and ENVCL need an inactivity detection time';
+    context.refuse(Cause.ConditionalIeMissing, Ie.InactivityDetectionTime, message);
   }
 }
 
 const VOLUME_LIMITS = (layout.URR_HAS_THRESHOLD_TOTAL | layout.URR_HAS_QUOTA_TOTAL) * 7;
 const TIME_LIMITS = layout.URR_HAS_TIME_THRESHOLD | layout.URR_HAS_TIME_QUOTA;
-
-/** Seconds; 0 is none, but for a quota. */
-function time(context: RuleContext, at: number, ie: number, word: number, flag: number): void {
-  const { words } = context.record;
-  const seconds = context.number(ie, 4);
-  if (seconds === 0 && flag !== layout.URR_HAS_TIME_QUOTA) return;
-  words[at + word] = Math.min(seconds, SECONDS_MAX) * 1000;
-  words[at + layout.URR_FLAGS]! |= flag;
-}
-
-/** Total, uplink, downlink, those of them that are there; a threshold of 0 is none. */
-function volumes(context: RuleContext, at: number, ie: number, word: number, flag: number): void {
-  const { tree, record } = context;
-  const { words } = record;
-  const present = flagsAt(tree, ie, 1) & 7;
-  let from = tree.valueAt[ie]! + 1;
-  for (let which = 0; which < 3; which++) {
-    if ((present & (1 << which)) === 0) continue;
-    if (!context.hasOctets(ie, from, 8)) return;
-    const high = context.numberAt(from, 4);
-    const low = context.numberAt(from + 4, 4);
-    from += 8;
-    if ((high | low) === 0 && flag === layout.URR_HAS_THRESHOLD_TOTAL) continue;
-    words[at + word + which * 2] = low;
-    words[at + word + which * 2 + 1] = high;
-    words[at + layout.URR_FLAGS]! |= flag << which;
-  }
-}
+const QUOTAS = (layout.URR_HAS_QUOTA_TOTAL * 7) | layout.URR_HAS_TIME_QUOTA;
 
 function linked(context: RuleContext, index: number, ie: number): void {
   const { references } = context.record;

@@ -1,5 +1,6 @@
 /** Session Report Requests. Source: TS 29.244 clause 7.5.8. Owner: the control thread. */
 import { EventWord } from '../../datapath/datapath.js';
+import type { RecordPlace } from '../../session/engine.js';
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
 import { MESSAGE_MAX, MessageWriter } from '../codec/message-writer.js';
@@ -30,12 +31,15 @@ export class SessionReportWriter {
     this.writer.u8(Ie.ReportType, 0);
   }
 
-  /** False: it does not fit any more. Reports of different kinds may go together. */
-  add(kind: ReportKind, event: Uint32Array): boolean {
+  /**
+   * False: it does not fit any more. Reports of different kinds may go together.
+   * @param place  the session's record, null: it is gone.
+   */
+  add(kind: ReportKind, event: Uint32Array, place: RecordPlace | null): boolean {
     const { writer } = this;
     const mark = writer.length;
     if (kind === 'usage') {
-      if (!writeUsage(writer, Ie.UsageReportInReport, event, 0)) return false;
+      if (!writeUsage(writer, Ie.UsageReportInReport, event, 0, place)) return false;
     } else if (kind === 'downlink') this.downlink(event);
     else if (kind === 'error') this.error(event);
     if (writer.overflowed || writer.length > MESSAGE_MAX) {

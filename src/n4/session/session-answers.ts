@@ -72,7 +72,7 @@ export class SessionAnswers {
     this.begin(Message.SessionModificationResponse, place);
     writer.cause(Cause.Accepted);
     if (pdrIds.length > 0) this.created(place, pdrIds);
-    const told = writeUsages(writer, Ie.UsageReportInModification, usage);
+    const told = writeUsages(writer, Ie.UsageReportInModification, usage, place);
     transaction.answer(writer);
     return told;
   }
@@ -82,7 +82,7 @@ export class SessionAnswers {
     const { writer } = this;
     this.begin(Message.SessionDeletionResponse, place);
     writer.cause(Cause.Accepted);
-    const told = writeUsages(writer, Ie.UsageReportInDeletion, usage);
+    const told = writeUsages(writer, Ie.UsageReportInDeletion, usage, place);
     transaction.answer(writer);
     return told;
   }

@@ -57,6 +57,9 @@ export class SessionChanges {
     return this.compiler.refusal;
   }
 
+  /** Whether the last establishment takes the place of a session, that of its CP F-SEID. */
+  replaces = false;
+
   /** False: see `refusal`. */
   establish(peer: Peer, reader: IeTree): boolean {
     const { compiler, cp } = this;
@@ -65,12 +68,35 @@ export class SessionChanges {
       return compiler.refusal.set(Cause.MandatoryIeIncorrect, Ie.FSeid, 'the CP F-SEID is bad');
     }
     const { profile, applications } = peer;
+    this.replaces = this.hasSession(peer) && (!this.isOther(peer) || this.hasOtherSession(peer));
     const { name, nameStart } = cp;
     if (!compiler.compile(reader, profile, applications, null, name, nameStart, NAME_BYTES_MAX)) {
       return false;
     }
     this.writeIdentity();
     return true;
+  }
+
+  private hasSession(peer: Peer): boolean {
+    const { name, nameStart, nameLength } = this.cp;
+    return this.engine.lookByName(peer.owner, name, nameStart, nameLength) !== null;
+  }
+
+  private hasOtherSession(peer: Peer): boolean {
+    this.cp.takeOtherName();
+    return this.hasSession(peer);
+  }
+
+  /** The session of that name has another CP F-SEID by now. */
+  private isOther(peer: Peer): boolean {
+    const { name, nameStart, nameLength, seidLow, seidHigh } = this.cp;
+    const place = this.engine.lookByName(peer.owner, name, nameStart, nameLength);
+    if (place === null) return false;
+    const { words, start } = place;
+    return (
+      words[start + layout.HEADER_CP_SEID_LOW] !== seidLow ||
+      words[start + layout.HEADER_CP_SEID_HIGH] !== seidHigh
+    );
   }
 
   /** The session at `place` as the request makes it; false: see `refusal`. */

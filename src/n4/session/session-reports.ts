@@ -114,31 +114,28 @@ export class SessionReports {
   }
 
   #sendOne(queue: Queue): void {
-    const cp = this.#cpSeidOf(queue);
-    if (cp === undefined) {
+    const { engine, peer } = this;
+    const writer = this.#writer;
+    const place = engine.look(peer.owner, queue.seidLow, queue.seidHigh);
+    // Whom the CP knows the session as; of one that is gone by its name.
+    const gone = place === null ? cpSeidOf(queue.name) : undefined;
+    if (place !== null) {
+      const { words, start } = place;
+      const low = words[start + layout.HEADER_CP_SEID_LOW]!;
+      writer.begin(low, words[start + layout.HEADER_CP_SEID_HIGH]!);
+    } else if (gone !== undefined) writer.begin(gone.low, gone.high);
+    else {
       this.#done(queue, queue.reports.length);
       return;
     }
-    const writer = this.#writer;
-    writer.begin(cp.low, cp.high);
     let sent = 0;
     for (const report of queue.reports) {
-      if (!writer.add(kindOf(report.event)!, report.event)) break;
+      if (!writer.add(kindOf(report.event)!, report.event, place)) break;
       sent++;
     }
     queue.sent = sent;
     this.#outstanding++;
-    this.peer.request(writer.finish(), (response) => this.#answered(queue, response));
-  }
-
-  /** Whom the CP knows the session as; of one that is gone by its name. */
-  #cpSeidOf(queue: Queue): { low: number; high: number } | undefined {
-    const place = this.engine.look(this.peer.owner, queue.seidLow, queue.seidHigh);
-    if (place === null) return cpSeidOf(queue.name);
-    return {
-      low: place.words[place.start + layout.HEADER_CP_SEID_LOW]!,
-      high: place.words[place.start + layout.HEADER_CP_SEID_HIGH]!,
-    };
+    peer.request(writer.finish(), (response) => this.#answered(queue, response));
   }
 
   #answered(queue: Queue, response: MessageReader | undefined): void {

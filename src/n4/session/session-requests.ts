@@ -6,7 +6,7 @@
  * Owner: the control thread. Start at {@link SessionRequests.handle}; what a request asks for
  * is worked out in session-changes.ts, what is answered in session-answers.ts.
  */
-import type { SluiceError } from '../../base/errors.js';
+import { SluiceError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { ModelLimits } from '../../model/session-decode.js';
 import { AdvertisedAddresses, type AdvertisingPort } from '../../session/advertised-addresses.js';
@@ -35,6 +35,8 @@ export interface SessionRequestsOptions {
 /** The lower bits of a SEID are the session's index: one session at a time has it. */
 const INDEX_MASK = 0xff_ffff;
 const TURNS_IDLE_MAX = 64;
+/** An establishment makes room for itself by removing that many sessions, less one. */
+const TRIES_MAX = 4;
 const NO_BODY = new Uint8Array(0);
 
 export class SessionRequests implements SessionHandlers {
@@ -61,9 +63,21 @@ export class SessionRequests implements SessionHandlers {
   }
 
   handle(transaction: Transaction, reader: MessageReader): void {
+    try {
+      this.#admit(transaction, reader);
+    } catch (error) {
+      // The engine takes no more operations: the node is shutting down.
+      const { pfcpCause, message } = SluiceError.of(error);
+      this.#changes.refusal.clear();
+      this.#changes.refusal.set(pfcpCause, 0, message);
+      this.#refuse(transaction, 0, 0);
+    }
+  }
+
+  #admit(transaction: Transaction, reader: MessageReader): void {
     const { peer } = transaction;
     if (reader.messageType === Message.SessionEstablishmentRequest) {
-      this.#establish(peer, transaction, reader);
+      this.#establish(peer, transaction, reader, 0);
       return;
     }
     const key = reader.seidLow & INDEX_MASK;
@@ -111,26 +125,30 @@ export class SessionRequests implements SessionHandlers {
     else waiting.push(one);
   }
 
-  #establish(peer: Peer, transaction: Transaction, reader: MessageReader): void {
+  #establish(
+    peer: Peer,
+    transaction: Transaction | null,
+    reader: MessageReader,
+    tries: number,
+  ): void {
     const changes = this.#changes;
     const { cp } = changes;
     if (!changes.establish(peer, reader)) {
       this.#refuse(transaction, cp.seidLow, cp.seidHigh);
       return;
     }
-    const { name, nameStart, nameLength } = cp;
-    const replaces = this.#engine.hasName(peer.owner, name, nameStart, nameLength);
     // What waits for a deletion must not keep the answers of others waiting.
-    const turn = replaces ? this.#take(peer) : this.#turn(peer);
-    if (replaces) {
+    const turn = changes.replaces ? this.#take(peer) : this.#turn(peer);
+    if (changes.replaces) {
       turn.add(Step.None, null, null);
-      turn.batch.deleteByNameAt(name, nameStart, nameLength);
+      turn.batch.deleteByNameAt(cp.name, cp.nameStart, cp.nameLength);
     }
     const position = turn.add(Step.Establish, transaction, reader);
+    turn.tries[position] = tries;
     turn.seidLow[position] = cp.seidLow;
     turn.seidHigh[position] = cp.seidHigh;
     turn.batch.create(changes.record);
-    if (replaces) turn.batch.submit();
+    if (changes.replaces) turn.batch.submit();
   }
 
   /** A request on a session that none is under way on. False: it is answered already. */
@@ -238,10 +256,29 @@ export class SessionRequests implements SessionHandlers {
   #fail(turn: Turn, position: number, step: Step, error: SluiceError): void {
     const changes = this.#changes;
     const one = turn.stored(position);
+    const tries = turn.tries[position]! + 1;
+    if (step === Step.Establish && tries < TRIES_MAX && this.#makeRoom(one, tries, error)) return;
     changes.explain(one, this.#read(one), step, error);
     const { cp } = changes;
     const known = error.code !== 'not_found';
     this.#refuse(one.transaction, known ? cp.seidLow : 0, known ? cp.seidHigh : 0);
+  }
+
+  /**
+   * Another session of the same peer has the UE's address: the newer one has it now, since the
+   * peer that gave it twice has given up the older one. True: tried again.
+   */
+  #makeRoom(one: StoredRequest, tries: number, error: SluiceError): boolean {
+    if (error.holder === 0n || error.field.includes('.local_f_teid')) return false;
+    const low = Number(error.holder & 0xffff_ffffn);
+    const high = Number(error.holder >> 32n);
+    if (this.#engine.look(one.peer.owner, low, high) === null) return false;
+    const batch = this.#engine.openBatch(one.peer.owner, () => {
+      this.#establish(one.peer, one.transaction, this.#read(one), tries);
+    });
+    batch.deleteBySeid(low, high);
+    batch.submit();
+    return true;
   }
 
   #refuse(transaction: Transaction | null, cpLow: number, cpHigh: number): void {

@@ -1,10 +1,15 @@
 /** For tests: session handlers on an engine in memory, a peer that keeps what it is sent. */
 import { silentLog } from '../../base/log.js';
+import { ProtobufWriter } from '../../model/protobuf.js';
+import { decodeMessage } from '../../model/sample.fixture.js';
 import { MODEL_LIMITS } from '../../model/session-decode.js';
-import { type Bench, startEngine } from '../../session/engine.fixture.js';
+import { encodeSession } from '../../model/session-encode.js';
+import { type Bench, footprint, startEngine } from '../../session/engine.fixture.js';
 import type { MemoryStoreContents } from '../../store/memory.js';
+import { describeMessage, encodeMessage } from '../codec/describe.js';
 import { MessageReader } from '../codec/message-reader.js';
 import { MessageWriter } from '../codec/message-writer.js';
+import { elementOf } from '../codec/table/table.js';
 import type { Applications, Peer, PeerProfile } from '../peer.js';
 import type { Transaction } from '../transaction.js';
 import { SessionRequests } from './session-requests.js';
@@ -111,4 +116,139 @@ export function bytesOf(hex: string): Uint8Array {
 export function upSeidOf(reader: MessageReader): bigint {
   const at = reader.valueAt[reader.find(-1, 57)]! + 1;
   return Buffer.from(reader.bytes.buffer, reader.bytes.byteOffset).readBigUInt64BE(at);
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: tests reach anywhere into messages
+export type Loose = any;
+
+/** Uplink and downlink of one UE, as most SMFs write them; the address is the number's. */
+export function establishment(number = 1, change?: (elements: Loose) => void): Uint8Array {
+  const elements: Loose = {
+    'Node ID': { type: 'IPv4', ipv4: '10.0.0.1' },
+    'F-SEID': {
+      flags: ['V4'],
+      seid: `0x${number.toString(16).padStart(16, '0')}`,
+      ipv4: '10.0.0.1',
+    },
+    'Create PDR': [uplinkPdr(), downlinkPdr(number)],
+    'Create FAR': [coreFar(), accessFar()],
+    'Create QER': [
+      {
+        'QER ID': 1,
+        'Gate Status': { uplink: 'open', downlink: 'open' },
+        MBR: { uplinkKbps: 50_000, downlinkKbps: 100_000 },
+        QFI: 9,
+      },
+    ],
+    'Create URR': [
+      {
+        'URR ID': 1,
+        'Measurement Method': ['VOLUM'],
+        'Reporting Triggers': ['VOLTH'],
+        'Volume Threshold': { flags: ['TOVOL'], total: 1_000_000 },
+      },
+    ],
+    'PDN Type': 'IPv4',
+  };
+  change?.(elements);
+  return encodeMessage({ message: 'Session Establishment Request', seid: '0x0', elements });
+}
+
+export function uplinkPdr(): Loose {
+  return {
+    'PDR ID': 1,
+    Precedence: 100,
+    PDI: {
+      'Source Interface': 'Access',
+      'F-TEID': { flags: ['V4', 'CH'] },
+      'Network Instance': 'access',
+    },
+    'Outer Header Removal': { description: 'GTP-U/UDP/IPv4' },
+    'FAR ID': 1,
+    'URR ID': [1],
+    'QER ID': [1],
+  };
+}
+export function downlinkPdr(number: number): Loose {
+  return {
+    'PDR ID': 2,
+    Precedence: 100,
+    PDI: {
+      'Source Interface': 'Core',
+      'Network Instance': 'internet',
+      'UE IP Address': [{ flags: ['V4'], ipv4: `10.70.${number >> 8}.${number & 255}` }],
+    },
+    'FAR ID': 2,
+    'URR ID': [1],
+    'QER ID': [1],
+  };
+}
+export function coreFar(): Loose {
+  return {
+    'FAR ID': 1,
+    'Apply Action': ['FORW'],
+    'Forwarding Parameters': {
+      'Destination Interface': 'Core',
+      'Network Instance': 'internet',
+    },
+  };
+}
+export function accessFar(): Loose {
+  return {
+    'FAR ID': 2,
+    'Apply Action': ['FORW'],
+    'Forwarding Parameters': {
+      'Destination Interface': 'Access',
+      'Network Instance': 'access',
+      'Outer Header Creation': { flags: ['GTPU4'], teid: '0x00000011', ipv4: '10.1.1.1' },
+    },
+  };
+}
+
+export function modification(seid: bigint, elements: Loose): Uint8Array {
+  const message = 'Session Modification Request';
+  return encodeMessage({ message, seid: `0x${seid.toString(16)}`, elements });
+}
+export function deletion(seid: bigint): Uint8Array {
+  const message = 'Session Deletion Request';
+  return encodeMessage({ message, seid: `0x${seid.toString(16)}`, elements: {} });
+}
+
+/** An answer's elements as plain data. */
+export function elementsOf(reader: MessageReader): Loose {
+  return describeMessage(reader.bytes, 0, reader.bodyEnd)!.elements;
+}
+
+/** Asks, and expects to be answered "accepted". */
+export async function accepted(bench: N4Bench, peer: FakePeer, request: Uint8Array) {
+  const reader = await ask(bench, peer, request);
+  const elements = elementsOf(reader);
+  if (elements.Cause !== 'Request accepted') {
+    throw new Error(`refused: ${JSON.stringify(elements)}`);
+  }
+  return { reader, elements, seid: reader.find(-1, 57) < 0 ? 0n : upSeidOf(reader) };
+}
+
+/** The session as the API shows it; undefined: there is none. */
+export function shown(bench: N4Bench, peer: FakePeer, seid: bigint): Loose {
+  const record = bench.engine.get(peer.owner, { seid });
+  if (record === undefined) return undefined;
+  const writer = new ProtobufWriter();
+  encodeSession(writer, record, 0, 0);
+  return decodeMessage('Session', writer.take());
+}
+
+/** What an establishment is refused with; nothing of it may be anywhere. */
+export async function refused(
+  bench: N4Bench,
+  change: (elements: Loose) => void,
+  peer = new FakePeer(),
+) {
+  const before = JSON.stringify(footprint(bench));
+  const reader = await ask(bench, peer, establishment(1, change));
+  if (JSON.stringify(footprint(bench)) !== before) throw new Error('the refusal left something');
+  // There are SMFs that want the UP F-SEID of refusals, too.
+  if (reader.find(-1, 57) < 0) throw new Error('the refusal has no UP F-SEID');
+  const { Cause: cause, 'Offending IE': ie, 'Failed Rule ID': rule } = elementsOf(reader);
+  return { cause, ie: elementOf(ie)?.name, rule, seid: reader.seidLow };
 }

@@ -49,8 +49,8 @@ export class Turn {
   readonly pdrCount = new Uint16Array(TURN_REQUESTS_MAX);
   pdrIds = new Uint16Array(64);
   pdrs = 0;
-  /** Entries that are the second attempt of their request. */
-  readonly again = new Uint8Array(TURN_REQUESTS_MAX);
+  /** How often the request was tried before. */
+  readonly tries = new Uint8Array(TURN_REQUESTS_MAX);
   bytes = new Uint8Array(4096);
   private used = 0;
 
@@ -68,7 +68,7 @@ export class Turn {
     const position = this.count++;
     this.step[position] = step;
     this.transactions[position] = transaction;
-    this.again[position] = 0;
+    this.tries[position] = 0;
     this.pdrFirst[position] = this.pdrs;
     this.pdrCount[position] = 0;
     if (reader === null) {

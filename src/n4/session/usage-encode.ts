@@ -3,44 +3,78 @@
  * are SMFs that read them unasked. Source: TS 29.244 clauses 7.5.5.2, 7.5.7.2, 7.5.8.3. Pure.
  */
 import { EVENT_WORDS, EventWord } from '../../datapath/datapath.js';
+import { USAGE_PART_WORD, UsageTrigger } from '../../datapath/usage-event.js';
+import { urrCount, urrsAt } from '../../model/record.js';
+import { URR_COUNT_PACKETS, URR_FLAGS, URR_WORDS } from '../../model/record-layout.js';
+import type { RecordPlace } from '../../session/engine.js';
 import * as Ie from '../codec/ie.js';
 import { MESSAGE_MAX, type MessageWriter } from '../codec/message-writer.js';
-import { Volume } from '../codec/values/volume.js';
+import {
+  PACKETS_DOWNLINK,
+  PACKETS_TOTAL,
+  PACKETS_UPLINK,
+  VOLUME_DOWNLINK,
+  VOLUME_TOTAL,
+  VOLUME_UPLINK,
+  Volume,
+} from '../codec/values/volume.js';
 import { INACTIVITY_URR_ID } from '../rules/urr-compile.js';
 
-/** Bits of Usage Report Trigger, octet 5 lowest, by the numbers of UsageTrigger of the API. */
-const TRIGGERS = [
-  0,
-  1 << 0, // PERIO
-  1 << 1, // VOLTH
-  1 << 2, // TIMTH
-  1 << 8, // VOLQU
-  1 << 9, // TIMQU
-  1 << 7, // IMMER
-  1 << 11, // TERMR
-  1 << 4, // START
-  1 << 5, // STOPT
-  1 << 10, // LIUSA
+/** Bits of Usage Report Trigger, octet 5 lowest, by the bits of UsageTrigger. */
+const TRIGGERS: readonly (readonly [UsageTrigger, number])[] = [
+  [UsageTrigger.Periodic, 1 << 0], // PERIO
+  [UsageTrigger.VolumeThreshold, 1 << 1], // VOLTH
+  [UsageTrigger.TimeThreshold, 1 << 2], // TIMTH
+  [UsageTrigger.QuotaHoldingTime, 1 << 3], // QUHTI
+  [UsageTrigger.Start, 1 << 4], // START
+  [UsageTrigger.Stop, 1 << 5], // STOPT
+  [UsageTrigger.DroppedDownlink, 1 << 6], // DROTH
+  [UsageTrigger.Immediate, 1 << 7], // IMMER
+  [UsageTrigger.VolumeQuota, 1 << 8], // VOLQU
+  [UsageTrigger.TimeQuota, 1 << 9], // TIMQU
+  [UsageTrigger.Linked, 1 << 10], // LIUSA
+  [UsageTrigger.Termination, 1 << 11], // TERMR
+  [UsageTrigger.MonitoringTime, 1 << 12], // MONIT
+  [UsageTrigger.EnvelopeClosure, 1 << 13], // ENVCL
+  [UsageTrigger.QuotaValidityTime, 1 << 19], // QUVTI
+  [UsageTrigger.EndMarker, 1 << 20], // REEMR
 ];
 const TRIGGER_OCTETS = 3;
-/** TOVOL, ULVOL and DLVOL. */
-const VOLUME_FLAGS = 7;
+/** Total, uplink and downlink, and with packets the same of these. */
+const BYTES = VOLUME_TOTAL | VOLUME_UPLINK | VOLUME_DOWNLINK;
+const BYTES_AND_PACKETS = BYTES | PACKETS_TOTAL | PACKETS_UPLINK | PACKETS_DOWNLINK;
 const WORD = 2 ** 32;
 const NS_PER_S = 1e9;
 const volume = new Volume();
-volume.flags = VOLUME_FLAGS;
 
 /** Whether an SMF may know of the URR. */
 export function isOfSmf(words: Uint32Array, at: number): boolean {
   return words[at + EventWord.Id] !== INACTIVITY_URR_ID;
 }
 
-/** The event at words[at…] as an IE of that type; false: it did not fit, nothing was written. */
+/** Whether the session's URR of the event at events[at…] reports packets, too (MNOP). */
+function countsPackets(place: RecordPlace, events: Uint32Array, at: number): boolean {
+  const { words, start } = place;
+  const first = urrsAt(words, start);
+  const end = first + urrCount(words, start) * URR_WORDS;
+  for (let urr = first; urr < end; urr += URR_WORDS) {
+    if (words[urr] === events[at + EventWord.Id]) {
+      return (words[urr + URR_FLAGS]! & URR_COUNT_PACKETS) !== 0;
+    }
+  }
+  return false;
+}
+
+/**
+ * The event at words[at…] as an IE of that type; false: it did not fit, nothing was written.
+ * @param place  the session's record, null: it is gone.
+ */
 export function writeUsage(
   writer: MessageWriter,
   ieType: number,
   words: Uint32Array,
   at: number,
+  place: RecordPlace | null,
 ): boolean {
   const mark = writer.length;
   writer.open(ieType);
@@ -49,9 +83,14 @@ export function writeUsage(
   writer.flags(Ie.UsageReportTrigger, triggersOf(words[at + EventWord.Triggers]!), TRIGGER_OCTETS);
   writer.time(Ie.StartTime, secondsOf(words, at + EventWord.StartTime));
   writer.time(Ie.EndTime, secondsOf(words, at + EventWord.EndTime));
-  fillVolume(words, at);
+  const packets = place !== null && countsPackets(place, words, at);
+  volume.flags = packets ? BYTES_AND_PACKETS : BYTES;
+  fillVolume(words, at + EventWord.UplinkBytes, 0);
+  fillVolume(words, at + EventWord.UplinkPackets, 6);
   writer.volume(Ie.VolumeMeasurement, volume);
   writer.u32(Ie.DurationMeasurement, secondsOf(words, at + EventWord.Duration));
+  const part = words[at + USAGE_PART_WORD]!;
+  if (part !== 0) writer.u8(Ie.UsageInformation, part);
   writer.close();
   if (!writer.overflowed && writer.length <= MESSAGE_MAX) return true;
   writer.length = mark;
@@ -60,28 +99,26 @@ export function writeUsage(
 }
 
 /**
- * All entries of `words` from `first` on that an SMF may know; the index of the first entry
+ * All entries of `words` that an SMF may know; the index of the first entry
  * that did not fit, or the number of entries.
  */
 export function writeUsages(
   writer: MessageWriter,
   ieType: number,
   words: Uint32Array,
-  first = 0,
+  place: RecordPlace,
 ): number {
   const count = words.length / EVENT_WORDS;
-  for (let entry = first; entry < count; entry++) {
+  for (let entry = 0; entry < count; entry++) {
     const at = entry * EVENT_WORDS;
-    if (isOfSmf(words, at) && !writeUsage(writer, ieType, words, at)) return entry;
+    if (isOfSmf(words, at) && !writeUsage(writer, ieType, words, at, place)) return entry;
   }
   return count;
 }
 
 function triggersOf(bits: number): number {
   let triggers = 0;
-  for (let trigger = 1; trigger < TRIGGERS.length; trigger++) {
-    if ((bits & (1 << trigger)) !== 0) triggers |= TRIGGERS[trigger]!;
-  }
+  for (const [bit, trigger] of TRIGGERS) if ((bits & bit) !== 0) triggers |= trigger;
   return triggers;
 }
 
@@ -90,15 +127,11 @@ function secondsOf(words: Uint32Array, at: number): number {
   return Math.floor((words[at + 1]! * WORD + words[at]!) / NS_PER_S) >>> 0;
 }
 
-function fillVolume(words: Uint32Array, at: number): void {
-  const to = volume.words;
-  const up = at + EventWord.UplinkBytes;
-  const down = at + EventWord.DownlinkBytes;
-  const low = words[up]! + words[down]!;
-  to[0] = low >>> 0;
-  to[1] = words[up + 1]! + words[down + 1]! + (low >= WORD ? 1 : 0);
-  to[2] = words[up]!;
-  to[3] = words[up + 1]!;
-  to[4] = words[down]!;
-  to[5] = words[down + 1]!;
+/** Uplink at words[from…] and downlink behind it, as total, uplink, downlink at `to`. */
+function fillVolume(words: Uint32Array, from: number, to: number): void {
+  const filled = volume.words;
+  const low = words[from]! + words[from + 2]!;
+  filled[to] = low >>> 0;
+  filled[to + 1] = words[from + 1]! + words[from + 3]! + (low >= WORD ? 1 : 0);
+  for (let word = 0; word < 4; word++) filled[to + 2 + word] = words[from + word]!;
 }

@@ -23,11 +23,12 @@ export class Lookup {
     return table.owner[index] === table.owners.find(owner) ? this.#at(index) : null;
   }
 
-  hasName(owner: string, bytes: Uint8Array, start: number, length: number): boolean {
+  byName(owner: string, bytes: Uint8Array, start: number, length: number): RecordPlace | null {
     const id = this.table.owners.find(owner);
-    if (id < 0) return false;
+    if (id < 0) return null;
     this.#name.set(bytes, start, length);
-    return this.table.findByName(id, this.#name.words, 0, this.#name.ref) >= 0;
+    const index = this.table.findByName(id, this.#name.words, 0, this.#name.ref);
+    return index < 0 ? null : this.#at(index);
   }
 
   /** The index to go on from, -1: that was all. */

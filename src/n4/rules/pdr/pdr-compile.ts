@@ -69,8 +69,6 @@ export function compilePdr(context: RuleContext, index: number, ie: number): voi
           references.urrs,
         );
         break;
-      default:
-        refuseUnsupported(context, tree.ieType[i]!);
     }
   }
   if (!areThere(context, id, precedence, pdi, far)) return;
@@ -103,15 +101,6 @@ function endLists(context: RuleContext, index: number, ie: number): void {
   }
   references.qerCount[index] = references.qers - references.qerFirst[index]!;
   references.urrCount[index] = references.urrs - references.urrFirst[index]!;
-}
-
-function refuseUnsupported(context: RuleContext, type: number): void {
-  if (type === Ie.ActivatePredefinedRules) {
-    const message = 'no rules are predefined in this node';
-    context.refuse(Cause.UnknownPredefinedRule, type, message);
-  } else if (type === Ie.CreateMar || type === Ie.PacketReplicationAndDetectionCarryOnInformation) {
-    context.refuse(Cause.ServiceNotSupported, type, 'is not supported');
-  }
 }
 
 function removalOf(context: RuleContext, ie: number): number {
