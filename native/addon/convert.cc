@@ -325,6 +325,11 @@ Napi::Object statistics_to(Napi::Env env, const DatapathStatistics& s) {
   gtpu.Set("extensionNotificationsSent", count_to(env, s.gtpu.extension_notifications_sent));
   gtpu.Set("answersSuppressed", count_to(env, s.gtpu.answers_suppressed));
   out.Set("gtpu", gtpu);
+  Napi::Object captures = Napi::Object::New(env);
+  captures.Set("running", count_to(env, s.captures.running));
+  captures.Set("packets", count_to(env, s.captures.packets));
+  captures.Set("lost", count_to(env, s.captures.lost));
+  out.Set("captures", captures);
   return out;
 }
 

@@ -25,14 +25,15 @@ inline constexpr std::uint16_t kPacketBytesMax = kChunkBytes - kCoreDataOffset;
 
 /// Metadata at the start of each chunk. Owner: the thread that holds the packet.
 struct Packet {
-  std::uint16_t offset;    ///< first data byte, from the start of the chunk
-  std::uint16_t length;    ///< bytes of data: one whole IP packet
-  std::uint8_t port;       ///< index of the port that received it
-  std::uint8_t flags;      ///< kPacket… bits
-  std::uint16_t captures;  ///< with kPacketCaptured: bit n, capture n wants it when it is sent
-  std::uint32_t session;   ///< hand-off, and kPacketCaptured: session index that was found
-  std::uint32_t word;      ///< kPacketCaptured: incarnation of the session
-  std::uint32_t tag;       ///< free for the driver or a test between rx and tx
+  std::uint16_t offset;   ///< first data byte, from the start of the chunk
+  std::uint16_t length;   ///< bytes of data: one whole IP packet
+  std::uint8_t port;      ///< index of the port that received it
+  std::uint8_t flags;     ///< kPacket… bits
+  std::uint8_t captures;  ///< with kPacketCaptured: bit n, capture n wants it when it is sent
+  std::uint8_t far;       ///< kPacketCaptured: low octet of the ID of the FAR, behind match
+  std::uint32_t session;  ///< hand-off, and kPacketCaptured: session index that was found
+  std::uint32_t word;     ///< kPacketCaptured: PDR that matched, low half of the incarnation
+  std::uint32_t tag;      ///< free for the driver or a test between rx and tx
 
   std::byte* data() noexcept { return reinterpret_cast<std::byte*>(this) + offset; }
   const std::byte* data() const noexcept {
@@ -54,6 +55,7 @@ inline constexpr std::uint8_t kPacketCaptured = 8;
 inline void mark_like(Packet& packet, const Packet& origin) noexcept {
   packet.flags = static_cast<std::uint8_t>(packet.flags | (origin.flags & kPacketCaptured));
   packet.captures = origin.captures;
+  packet.far = origin.far;
   packet.session = origin.session;
   packet.word = origin.word;
 }

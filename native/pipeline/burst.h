@@ -14,9 +14,17 @@ namespace sluice {
 
 inline constexpr unsigned kBurstMax = 64;
 
-/// A verdict for packets that are neither sent nor dropped here: handed to another worker,
-/// or consumed by an answer that took their buffer.
+/// A verdict for packets that are neither sent nor dropped here; Burst::fate says where they are.
 inline constexpr DropReason kTakenAway = DropReason::Count;
+
+enum class Fate : std::uint8_t {
+  HandedOver,   ///< to the worker that owns its session
+  Held,         ///< until new rules let it go
+  Waits,        ///< a fragment, for the others of its packet
+  InPieces,     ///< sent, as several
+  TurnedRound,  ///< comes in again, on its way to another UE
+  Answered      ///< its buffer has become the answer
+};
 
 inline constexpr std::uint8_t kInnerV6 = 1;
 inline constexpr std::uint8_t kInnerNoPorts = 2;
@@ -53,10 +61,16 @@ struct alignas(kCacheLine) Burst {
   std::uint8_t local[kBurstMax];     ///< index of the local address that the tunnel packet came to
   std::uint8_t qfi[kBurstMax];       ///< of the container, or kNoQfi
   std::uint32_t capture[kBurstMax];  ///< with kCaptured: where its copy is, see capture_tap.h
+  Fate fate[kBurstMax];              ///< with kTakenAway
   unsigned count = 0;
   bool is_access = false;
   std::uint8_t port = 0;  ///< that all packets came in by
   Nanoseconds now = 0;
+
+  DropReason take_away(unsigned i, Fate where) noexcept {
+    fate[i] = where;
+    return kTakenAway;
+  }
 };
 
 }  // namespace sluice

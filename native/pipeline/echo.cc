@@ -19,7 +19,7 @@ DropReason Pipeline::answer_echo(Burst& burst, unsigned i, unsigned gtpu,
   ++counters_.created;
   ++counters_.dropped[static_cast<unsigned>(DropReason::GtpuEcho)];
   emit(packet->port, packet);
-  return kTakenAway;
+  return burst.take_away(i, Fate::Answered);
 }
 
 }  // namespace sluice

@@ -44,7 +44,10 @@ DropReason Pipeline::locate_tunnel(Burst& burst, unsigned i) noexcept {
     } else if (session == kNoSession) {
       return DropReason::UnknownTeid;
     }
-    if (workers_ > 1 && hand_over(burst, i, session)) return kTakenAway;
+    if (workers_ > 1) {
+      const DropReason verdict = hand_over(burst, i, session);
+      if (verdict != DropReason::None) return verdict;
+    }
   }
   Flow& up = uplink_[session];
   burst.session[i] = session;
@@ -83,7 +86,10 @@ void Pipeline::lookup_core(Burst& burst) noexcept {
         continue;
       }
       burst.session[i] = session;
-      if (workers_ > 1 && hand_over(burst, i, session)) continue;
+      if (workers_ > 1) {
+        burst.verdict[i] = hand_over(burst, i, session);
+        if (burst.verdict[i] != DropReason::None) continue;
+      }
     }
     burst.flow[i] = &downlink_[session];
     burst.direction[i] = Direction::Downlink;

@@ -94,13 +94,14 @@ void Pipeline::enter_sorted(Packet* const* packets, unsigned count, std::uint8_t
   }
 }
 
-void Pipeline::reenter(std::uint8_t port, Packet* packet) noexcept {
-  if (packet->flags & kPacketReentered) return drop(&packet, 1, DropReason::NoRoute);
-  if (reentries_.count == PacketList::kMax) return drop(&packet, 1, DropReason::TxFull);
+DropReason Pipeline::reenter(std::uint8_t port, Packet* packet) noexcept {
+  if (packet->flags & kPacketReentered) return DropReason::NoRoute;
+  if (reentries_.count == PacketList::kMax) return DropReason::TxFull;
   packet->port = port;
   packet->flags |= kPacketReentered;
   reentries_.packets[reentries_.count++] = packet;
   ++inside_;
+  return DropReason::None;
 }
 
 void Pipeline::reenter_waiting(Nanoseconds now) noexcept {
@@ -232,7 +233,7 @@ unsigned Pipeline::finish_packets(Burst& burst) noexcept {
       burst.verdict[i] = verdict;
     }
     if (verdict == kTakenAway) continue;
-    verdict = conclude(burst, i);
+    burst.verdict[i] = verdict = conclude(burst, i);
     if (verdict == kTakenAway) continue;
     ++counters_.dropped[static_cast<unsigned>(verdict)];
     dead_.packets[dead++] = burst.packets[i];
@@ -274,23 +275,22 @@ void Pipeline::flush() noexcept {
 
 void Pipeline::drop(Packet* const* packets, unsigned count, DropReason reason) noexcept {
   counters_.dropped[static_cast<unsigned>(reason)] += count;
+  if (__builtin_expect(observer_ != nullptr, 0) && reason != DropReason::TxFull) {
+    observer_->lost(packets, count, reason, now_);
+  }
   pool_.free(packets, count);
 }
 
-bool Pipeline::hand_over(Burst& burst, unsigned i, SessionIndex session) noexcept {
+DropReason Pipeline::hand_over(Burst& burst, unsigned i, SessionIndex session) noexcept {
   const unsigned owner = bucket_owner_[sessions_.scheme().bucket(session)];
-  if (owner == worker_) return false;
+  if (owner == worker_) return DropReason::None;
   Packet* packet = burst.packets[i];
   PacketList& list = handoffs_[owner];
-  burst.verdict[i] = kTakenAway;
+  if (list.count == PacketList::kMax) return DropReason::HandoffFull;
   packet->session = session;
-  if (list.count == PacketList::kMax) {
-    drop(&packet, 1, DropReason::HandoffFull);
-  } else {
-    list.packets[list.count++] = packet;
-    ++counters_.handed_over;
-  }
-  return true;
+  list.packets[list.count++] = packet;
+  ++counters_.handed_over;
+  return burst.take_away(i, Fate::HandedOver);
 }
 
 }  // namespace sluice

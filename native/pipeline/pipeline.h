@@ -103,9 +103,9 @@ class Pipeline {
   /// Takes packets that other workers found to be ours; packet->session is set.
   void take_over(Packet* const* packets, unsigned count, Nanoseconds now) noexcept;
   /// Puts a packet that is inside a stage aside, to come in again as if `port` had received
-  /// it: a packet from UE to UE, an answer to the UE. A packet does so once; the second time,
-  /// or when there are too many, it is dropped. Its verdict is kTakenAway either way.
-  void reenter(std::uint8_t port, Packet* packet) noexcept;
+  /// it: a packet from UE to UE, an answer to the UE. A packet does so once.
+  /// @return None, or why it cannot, and it is still the caller's.
+  DropReason reenter(std::uint8_t port, Packet* packet) noexcept;
   /// Lets in what was put aside. Once a loop, and by flush().
   void reenter_waiting(Nanoseconds now) noexcept;
   /// Drops what waits for the rest of its packet, where that is due by `now`.
@@ -177,7 +177,8 @@ class Pipeline {
   DropReason gtpu_message(Burst& burst, unsigned i, unsigned gtpu, unsigned n) noexcept;
   DropReason answer_echo(Burst& burst, unsigned i, unsigned gtpu, std::uint16_t sequence) noexcept;
   DropReason set_inner(Burst& burst, unsigned i, bool uplink) noexcept;
-  bool hand_over(Burst& burst, unsigned i, SessionIndex session) noexcept;
+  /// None: the session is this worker's. Else the packet's verdict.
+  DropReason hand_over(Burst& burst, unsigned i, SessionIndex session) noexcept;
   DropReason locate_tunnel(Burst& burst, unsigned i) noexcept;
   DropReason find_tunnel(Burst& burst, unsigned i) noexcept;
   DropReason spend(Burst& burst, unsigned i, unsigned set, Hit& hit) noexcept;
@@ -251,9 +252,9 @@ class Pipeline {
   void enter_sorted(Packet* const* packets, unsigned count, std::uint8_t flags,
                     Nanoseconds now) noexcept;
   /// What a trace does in place of holding a packet.
-  DropReason give_back(Packet* packet) noexcept {
-    pool_.free(&packet, 1);
-    return kTakenAway;
+  DropReason give_back(Burst& burst, unsigned i) noexcept {
+    pool_.free(&burst.packets[i], 1);
+    return burst.take_away(i, Fate::Held);
   }
   void note(Stage stage, Burst& burst) noexcept {
     if (__builtin_expect(observer_ != nullptr, 0)) observer_->after(stage, burst);

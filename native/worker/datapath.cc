@@ -381,6 +381,7 @@ DatapathStatistics Datapath::collect_statistics() const {
     s.gtpu.answers_suppressed += c.gtpu.answers_suppressed;
     s.held += worker->pipeline().held() + worker->incoming();
   }
+  if (captures_ != nullptr) s.captures = captures_->totals();
   return s;
 }
 

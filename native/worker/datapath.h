@@ -73,6 +73,7 @@ struct DatapathStatistics {
   std::vector<WorkerRow> workers;
   std::array<std::uint64_t, kDropReasons> dropped{};
   GtpuCounters gtpu;
+  CaptureTotals captures;
   std::uint64_t created = 0;
   std::uint64_t held = 0;
 };

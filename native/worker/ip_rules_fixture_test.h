@@ -10,6 +10,32 @@ inline constexpr std::uint32_t kPeerUe = kUe + 1, kGateway = 0x0a3c0001, kOwnSer
 inline constexpr std::uint64_t kServer6 = 0x20010db800000000, kGateway6 = 0xfd00006000000000;
 inline constexpr unsigned kAccessMtu = 1400, kRoom = kAccessMtu - 44;
 
+inline Bytes without_df(Bytes b) {
+  wire::store16(b.data() + 6, 0);
+  wire::store16(b.data() + 10, 0);
+  wire::store16(b.data() + 10, wire::checksum(b.data(), 20));
+  return b;
+}
+
+/// Cuts an IPv4 packet at multiples of `step` payload bytes.
+inline std::vector<Bytes> cut(const Bytes& whole, std::size_t step, std::uint16_t id = 77) {
+  std::vector<Bytes> out;
+  for (std::size_t at = 20; at < whole.size(); at += step) {
+    const std::size_t n = std::min(step, whole.size() - at);
+    Bytes b(whole.begin(), whole.begin() + 20);
+    b.insert(b.end(), whole.begin() + static_cast<long>(at),
+             whole.begin() + static_cast<long>(at + n));
+    wire::store16(b.data() + 2, static_cast<std::uint16_t>(b.size()));
+    wire::store16(b.data() + 4, id);
+    wire::store16(b.data() + 6,
+                  static_cast<std::uint16_t>((at - 20) / 8 | (at + n < whole.size() ? 0x2000 : 0)));
+    wire::store16(b.data() + 10, 0);
+    wire::store16(b.data() + 10, wire::checksum(b.data(), 20));
+    out.push_back(std::move(b));
+  }
+  return out;
+}
+
 class IpRules : public DatapathTest {
  protected:
   void configure(DatapathConfig& config) const override {

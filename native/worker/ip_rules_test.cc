@@ -5,12 +5,6 @@
 namespace sluice::test::ip {
 namespace {
 
-Bytes without_df(Bytes b) {
-  wire::store16(b.data() + 6, 0);
-  wire::store16(b.data() + 10, 0);
-  wire::store16(b.data() + 10, wire::checksum(b.data(), 20));
-  return b;
-}
 Bytes with_ttl(Bytes b, std::uint8_t ttl) {
   b[8] = std::byte{ttl};
   wire::store16(b.data() + 10, 0);

@@ -97,6 +97,7 @@ describe('the node service', () => {
           dropped: { no_session: 3 },
           created: 6,
           held: 7,
+          captures: IDLE_STATISTICS.captures,
           gtpu: { ...IDLE_STATISTICS.gtpu, endMarkersSent: 1, answersSuppressed: 2 ** 40 },
         }),
       },

@@ -282,6 +282,14 @@ export interface GtpuStatistics {
   /** not sent, because of the limit or the time after the start */
   readonly answersSuppressed: number;
 }
+/** Of all captures since the start. */
+export interface CaptureStatistics {
+  readonly running: number;
+  /** copies delivered, as received and as sent */
+  readonly packets: number;
+  /** copies that found no room */
+  readonly lost: number;
+}
 /** rx + created = tx + held + dropped, always. */
 export interface Statistics {
   readonly ports: readonly PortStatistics[];
@@ -290,6 +298,7 @@ export interface Statistics {
   readonly created: number;
   readonly held: number;
   readonly gtpu: GtpuStatistics;
+  readonly captures: CaptureStatistics;
 }
 
 export interface Datapath extends PacketSight {

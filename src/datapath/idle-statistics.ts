@@ -23,4 +23,5 @@ export const IDLE_STATISTICS: Statistics = {
     extensionNotificationsSent: 0,
     answersSuppressed: 0,
   },
+  captures: { running: 0, packets: 0, lost: 0 },
 };

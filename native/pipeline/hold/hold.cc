@@ -27,7 +27,7 @@ DropReason Pipeline::hold(Burst& burst, unsigned i, Hit hit) noexcept {
     if (!buffers || hold == nullptr) return DropReason::None;
     holds_.keep(*hold, packet);
     want_notification(*hold, burst, i, hit);
-    return kTakenAway;
+    return burst.take_away(i, Fate::Held);
   }
   const bool drains = hold != nullptr && hold->draining;
   if (!buffers && !drains) return DropReason::None;
@@ -36,7 +36,7 @@ DropReason Pipeline::hold(Burst& burst, unsigned i, Hit hit) noexcept {
   if (holds_.is_full() || (hold != nullptr && !drains && hold->count >= most)) {
     return DropReason::FarBuffer;
   }
-  if (traced_) return give_back(packet);
+  if (traced_) return give_back(burst, i);
   if (hold == nullptr) hold = holds_.open(burst.session[i], burst.direction[i], burst.now);
   if (hold == nullptr) return DropReason::FarBuffer;
   const bool first = hold->count == 0;
@@ -44,7 +44,7 @@ DropReason Pipeline::hold(Burst& burst, unsigned i, Hit hit) noexcept {
   holds_.settle(pool_);
   if (buffers) want_notification(*hold, burst, i, hit);
   if (first) set_hold_timer(*hold, burst.now);
-  return kTakenAway;
+  return burst.take_away(i, Fate::Held);
 }
 
 /// The first packet that a notifying FAR holds says what is reported, and starts the delay.

@@ -92,7 +92,7 @@ DropReason Pipeline::leave_in_pieces(Burst& burst, unsigned i, const Hit& hit,
       drop(&pieces[k], 1, reason);
     }
   }
-  return kTakenAway;
+  return burst.take_away(i, Fate::InPieces);
 }
 
 /// Plain IP, from the tunnel or as it is.
@@ -132,8 +132,11 @@ void Pipeline::send_error(const Burst& burst, unsigned i, wire::IcmpError error,
       reinterpret_cast<const std::byte*>(is_v6 ? port.icmp_source6 : port.icmp_source4), mtu));
   const bool sender_is_ue =
       burst.direction[i] == Direction::Uplink || (burst.packets[i]->flags & kPacketReentered) != 0;
+  // Whoever captures the session wants to see what is said about its packet.
+  mark_like(*packet, *burst.packets[i]);
   if (!sender_is_ue) return emit(core, packet);
-  reenter(core, packet);
+  const DropReason reason = reenter(core, packet);
+  if (reason != DropReason::None) drop(&packet, 1, reason);
 }
 
 }  // namespace sluice

@@ -10,7 +10,7 @@ DropReason Pipeline::reassemble(Burst& burst, unsigned i) noexcept {
   if (outcome.reason == DropReason::Count) {
     if (!outcome.uses_chunk) pool_.free(&fragment, 1);
     ++inside_;
-    return kTakenAway;
+    return burst.take_away(i, Fate::Waits);
   }
   inside_ -= outcome.ended;
   if (outcome.reason != DropReason::None) {

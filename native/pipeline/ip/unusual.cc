@@ -77,8 +77,8 @@ DropReason Pipeline::turn_round(Burst& burst, unsigned i, Hit hit) noexcept {
   }
   packet->offset = static_cast<std::uint16_t>(packet->offset + burst.inner_offset[i]);
   packet->length = burst.inner_length[i];
-  reenter(hit.far->port, packet);
-  return kTakenAway;
+  const DropReason reason = reenter(hit.far->port, packet);
+  return reason == DropReason::None ? burst.take_away(i, Fate::TurnedRound) : reason;
 }
 
 }  // namespace sluice

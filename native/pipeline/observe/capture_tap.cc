@@ -82,33 +82,40 @@ std::uint32_t CaptureTap::copy(const Packet& packet, std::uint8_t captures, Capt
     return kNone;
   }
   record->session = kNoSession;
-  record->incarnation = 0;
+  record->incarnation = record->pdr = 0;
   record->length = packet.length;
   record->captured = static_cast<std::uint16_t>(captured);
   record->time = now;
-  record->pdr = record->far = 0;
+  record->far = 0;
   record->verdict = DropReason::None;
   record->direction = Direction::Uplink;
   record->point = point;
   record->port = port;
+  record->fate = Fate::Held;
   record->captures = captures;
+  record->only_drops = 0;
   record->pending = 1;
   std::memcpy(record->data(), packet.data(), captured);
   return static_cast<std::uint32_t>(reinterpret_cast<std::byte*>(record) - ring_.get());
 }
 
-/// Copies of a port are taken before anybody reads or changes the packets. One that another
-/// worker handed over has been copied there; one that was held or turned round was not received.
+CapturePoint CaptureTap::point_of(const Burst& burst, unsigned i) noexcept {
+  if (burst.flags[i] & kReleased) return CapturePoint::Released;
+  const bool again = (burst.packets[i]->flags & kPacketReentered) != 0;
+  return again ? CapturePoint::Again : CapturePoint::Received;
+}
+
+/// Copies of a port are taken before anybody reads or changes the packets. What was held or
+/// turned round was not received now: it is of interest if it ends here.
 void CaptureTap::received(Burst& burst) noexcept {
   const std::uint8_t captures = by_port_[burst.port];
+  if (captures == 0) return;
   for (unsigned i = 0; i < burst.count; ++i) {
-    Packet& packet = *burst.packets[i];
-    if (captures == 0 || (burst.flags[i] & (kResolved | kReleased)) ||
-        (packet.flags & kPacketReentered)) {
-      continue;
-    }
-    burst.capture[i] = copy(packet, captures, CapturePoint::Received, burst.port, burst.now);
-    if (burst.capture[i] != kNone) burst.flags[i] |= kCaptured;
+    const CapturePoint point = point_of(burst, i);
+    burst.capture[i] = copy(*burst.packets[i], captures, point, burst.port, burst.now);
+    if (burst.capture[i] == kNone) continue;
+    burst.flags[i] |= kCaptured;
+    if (point != CapturePoint::Received) at(burst.capture[i]).only_drops = captures;
   }
 }
 
@@ -132,35 +139,51 @@ void CaptureTap::looked_up(Burst& burst) noexcept {
     Packet& packet = *burst.packets[i];
     const std::uint8_t captures =
         (flow.state.flags & kFlowCapture) != 0 ? captures_of(burst.session[i]) : std::uint8_t{0};
-    if (burst.flags[i] & kCaptured) {
-      at(burst.capture[i]).captures |= captures;
-    } else if (captures != 0 && (burst.flags[i] & kReleased) == 0) {
-      burst.capture[i] = copy(packet, captures, CapturePoint::Received, burst.port, burst.now);
-      if (burst.capture[i] != kNone) burst.flags[i] |= kCaptured;
-    }
-    if (captures != 0 || of_ports_) {
-      // One that comes a second time still belongs to the capture of its first.
-      const bool again = (packet.flags & kPacketCaptured) != 0;
-      packet.captures = again ? static_cast<std::uint16_t>(packet.captures | captures) : captures;
+    const CapturePoint point = point_of(burst, i);
+    // One that comes a second time still belongs to the capture of its first; but captures may
+    // have ended while a packet was held.
+    const bool again = point == CapturePoint::Again && (packet.flags & kPacketCaptured);
+    const std::uint8_t before = again ? packet.captures : std::uint8_t{0};
+    const auto all = static_cast<std::uint8_t>(captures | before);
+    const auto incarnation = static_cast<std::uint16_t>(flow.rules.incarnation);
+    packet.flags &= static_cast<std::uint8_t>(~kPacketCaptured);
+    if (all != 0 || of_ports_) {
       packet.flags |= kPacketCaptured;
+      packet.captures = all;
       packet.session = burst.session[i];
-      packet.word = flow.rules.incarnation;
+      packet.word = incarnation;
+    }
+    if ((burst.flags[i] & kCaptured) == 0 && all != 0) {
+      burst.capture[i] = copy(packet, all, point, burst.port, burst.now);
+      if (burst.capture[i] != kNone) burst.flags[i] |= kCaptured;
     }
     if ((burst.flags[i] & kCaptured) == 0) continue;
     CaptureRecord& record = at(burst.capture[i]);
+    // Its session has it as received, unless it was held: then it has that already.
+    record.captures |= all;
+    record.only_drops |= point == CapturePoint::Released ? all : before;
+    if (point != CapturePoint::Released) record.only_drops &= static_cast<std::uint8_t>(~captures);
     record.session = burst.session[i];
-    record.incarnation = flow.rules.incarnation;
+    record.incarnation = incarnation;
     record.direction = burst.direction[i];
   }
 }
 
 void CaptureTap::decided(Stage stage, const Burst& burst, unsigned i, const Hit& hit,
                          DropReason verdict) noexcept {
-  if (stage != Stage::Match || verdict != DropReason::None) return;
+  // Accounting is behind it: a quota that is used up may have put another FAR in place.
+  if ((stage != Stage::Match && stage != Stage::Account) || verdict != DropReason::None) return;
+  // The FAR of a packet that turns round is the pipeline's own, and has no ID.
+  const bool turns_round = hit.far->action == FarAction::ToUe;
+  Packet& packet = *burst.packets[i];
+  if (packet.flags & kPacketCaptured) {
+    packet.word = std::uint32_t{hit.pdr->id} << 16 | (packet.word & 0xffff);
+    if (!turns_round) packet.far = hit.far->id_low;
+  }
   if ((burst.flags[i] & kCaptured) == 0) return;
   CaptureRecord& record = at(burst.capture[i]);
   record.pdr = hit.pdr->id;
-  record.far = static_cast<std::uint16_t>(hit.far->id_low + 1);
+  if (!turns_round) record.far = hit.far->id_low;
 }
 
 void CaptureTap::finished(Burst& burst) noexcept {
@@ -168,9 +191,13 @@ void CaptureTap::finished(Burst& burst) noexcept {
     if ((burst.flags[i] & kCaptured) == 0) continue;
     CaptureRecord& record = at(burst.capture[i]);
     record.verdict = burst.verdict[i];
+    record.fate = burst.fate[i];
     record.pending = 0;
     const bool dropped = record.verdict != DropReason::None && record.verdict != kTakenAway;
-    if (dropped) record.captures &= with_drops_;
+    // Who it is handed to copies it, and knows its rules.
+    const bool handed_over = record.verdict == kTakenAway && record.fate == Fate::HandedOver;
+    if (handed_over) record.captures = 0;
+    record.captures &= dropped ? with_drops_ : static_cast<std::uint8_t>(~record.only_drops);
   }
   publish();
 }
@@ -185,8 +212,11 @@ void CaptureTap::sending(std::uint8_t port, Packet* const* packets, unsigned cou
         static_cast<std::uint8_t>(by_port_[port] | (marked ? packet.captures : 0));
     sending_[i] = captures == 0 ? kNone : copy(packet, captures, CapturePoint::Sent, port, now);
     if (sending_[i] == kNone || !marked) continue;
-    at(sending_[i]).session = packet.session;
-    at(sending_[i]).incarnation = packet.word;
+    CaptureRecord& record = at(sending_[i]);
+    record.session = packet.session;
+    record.incarnation = static_cast<std::uint16_t>(packet.word);
+    record.pdr = static_cast<std::uint16_t>(packet.word >> 16);
+    record.far = packet.far;
   }
 }
 
@@ -200,6 +230,25 @@ void CaptureTap::sent(unsigned count) noexcept {
     record.captures &= with_drops_;
   }
   sending_count_ = 0;
+  publish();
+}
+
+void CaptureTap::lost(Packet* const* packets, unsigned count, DropReason reason,
+                      Nanoseconds now) noexcept {
+  for (unsigned i = 0; i < count; ++i) {
+    const Packet& packet = *packets[i];
+    const bool marked = (packet.flags & kPacketCaptured) != 0;
+    const auto captures = static_cast<std::uint8_t>(
+        (by_port_[packet.port] | (marked ? packet.captures : 0)) & with_drops_);
+    if (captures == 0) continue;
+    const std::uint32_t position = copy(packet, captures, CapturePoint::Lost, packet.port, now);
+    if (position == kNone) continue;
+    CaptureRecord& record = at(position);
+    record.verdict = reason;
+    record.pending = 0;
+    // Of the marks, those that waiting packets use for their list are gone.
+    if (marked) record.session = packet.session;
+  }
   publish();
 }
 

@@ -17,24 +17,32 @@ namespace sluice {
 inline constexpr unsigned kCapturesMax = 8;
 inline constexpr std::uint32_t kCaptureRingBytes = 4u << 20;
 
-enum class CapturePoint : std::uint8_t { Received, Sent };
+enum class CapturePoint : std::uint8_t {
+  Received,
+  Again,     ///< in the pipeline a second time: from UE to UE, or an error on its way to the UE
+  Released,  ///< a second time, because it was held
+  Lost,      ///< dropped outside of the stages
+  Sent
+};
 
 /// What the ring holds; the captured bytes follow it, padded to its alignment.
 struct alignas(16) CaptureRecord {
   std::uint32_t bytes;  ///< with everything that follows
   SessionIndex session;
-  std::uint32_t incarnation;
-  std::uint16_t length;    ///< of the packet
-  std::uint16_t captured;  ///< bytes of it that are here
-  Nanoseconds time;        ///< monotonic
-  std::uint16_t pdr;       ///< 0: none has matched
-  std::uint16_t far;       ///< low octet of its ID + 1, 0: none
-  DropReason verdict;      ///< received: None is sent on, kTakenAway is handed over or consumed
+  std::uint16_t incarnation;  ///< of the session, the low half; 0: not known
+  std::uint16_t pdr;          ///< 0: none has matched
+  std::uint16_t length;       ///< of the packet
+  std::uint16_t captured;     ///< bytes of it that are here
+  Nanoseconds time;           ///< monotonic
+  DropReason verdict;         ///< None: it is sent; kTakenAway: see `fate`
+  Fate fate;
+  std::uint8_t far;  ///< with `pdr`: low octet of the ID of the FAR
   Direction direction;
   CapturePoint point;
   std::uint8_t port;
-  std::uint8_t captures;  ///< bit n: capture n wants it; 0: nobody
-  std::uint8_t pending;   ///< its end is not known yet
+  std::uint8_t captures;    ///< bit n: capture n wants it; 0: nobody
+  std::uint8_t only_drops;  ///< bit n: capture n wants it only if it is dropped
+  std::uint8_t pending;     ///< its end is not known yet
   std::byte* data() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
   const std::byte* data() const noexcept { return reinterpret_cast<const std::byte*>(this + 1); }
 };
@@ -67,6 +75,8 @@ class CaptureTap final : public BurstObserver {
   void sending(std::uint8_t port, Packet* const* packets, unsigned count,
                Nanoseconds now) noexcept override;
   void sent(unsigned count) noexcept override;
+  void lost(Packet* const* packets, unsigned count, DropReason reason,
+            Nanoseconds now) noexcept override;
 
   // ---- control thread ----
   /// The oldest copy, null: none waits. It stays until release().
@@ -83,6 +93,7 @@ class CaptureTap final : public BurstObserver {
   CaptureRecord& at(std::uint64_t position) noexcept {
     return *reinterpret_cast<CaptureRecord*>(ring_.get() + position % kCaptureRingBytes);
   }
+  static CapturePoint point_of(const Burst& burst, unsigned i) noexcept;
   /// Position of a new copy, kNone: no room.
   std::uint32_t copy(const Packet& packet, std::uint8_t captures, CapturePoint point,
                      std::uint8_t port, Nanoseconds now) noexcept;

@@ -41,6 +41,10 @@ class BurstObserver {
   virtual void sending(std::uint8_t port, Packet* const* packets, unsigned count,
                        Nanoseconds now) noexcept = 0;
   virtual void sent(unsigned count) noexcept = 0;
+  /// These are dropped outside of a burst: they were held, or made here, or found no room on
+  /// their way to another worker. What a port does not take is told by sent() alone.
+  virtual void lost(Packet* const* packets, unsigned count, DropReason reason,
+                    Nanoseconds now) noexcept = 0;
 };
 
 }  // namespace sluice

@@ -61,6 +61,7 @@ class TraceRecorder final : public BurstObserver {
                DropReason verdict) noexcept override;
   void sending(std::uint8_t, Packet* const*, unsigned, Nanoseconds) noexcept override {}
   void sent(unsigned) noexcept override {}
+  void lost(Packet* const*, unsigned, DropReason, Nanoseconds) noexcept override {}
   /// Puts everything back as it was.
   void restore() noexcept;
 

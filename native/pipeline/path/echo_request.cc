@@ -25,8 +25,8 @@ void Pipeline::expire_path_timer(TimerNode& node, Nanoseconds now) noexcept {
 DropReason Pipeline::take_echo_response(Burst& burst, unsigned i) noexcept {
   if (prober_ == nullptr) {
     // Session 0 is in bucket 0, whose worker asks.
-    const bool handed = workers_ > 1 && hand_over(burst, i, 0);
-    return handed ? kTakenAway : DropReason::GtpuEcho;
+    const DropReason verdict = workers_ > 1 ? hand_over(burst, i, 0) : DropReason::None;
+    return verdict == DropReason::None ? DropReason::GtpuEcho : verdict;
   }
   const auto sequence = static_cast<std::uint16_t>(burst.key[i]);
   const std::uint16_t index = prober_->asked(sequence);

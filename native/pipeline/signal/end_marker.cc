@@ -64,16 +64,16 @@ DropReason Pipeline::take_end_marker(Burst& burst, unsigned i) noexcept {
                          ? packet->session
                          : sessions_.scheme().candidate(Teid{burst.key[i]});
   const DropReason located = locate_tunnel(burst, i);
-  if (located == kTakenAway) return kTakenAway;
+  if (located == kTakenAway || located == DropReason::HandoffFull) return located;
   if (located != DropReason::None || burst.filter_set[i] == 0) return DropReason::EndMarker;
   Flow& flow = *burst.flow[i];
   if ((flow.state.flags & kFlowHold) && (burst.flags[i] & kReleased) == 0) {
     Hold* hold = holds_.find(burst.session[i], burst.direction[i]);
     if (hold != nullptr && !holds_.is_full()) {
-      if (traced_) return give_back(packet);
+      if (traced_) return give_back(burst, i);
       holds_.append(*hold, packet, burst.now);
       holds_.settle(pool_);
-      return kTakenAway;
+      return burst.take_away(i, Fate::Held);
     }
   }
   RemoteTunnel done[kTunnelsMax];

@@ -31,7 +31,10 @@ DropReason Pipeline::take_error_indication(Burst& burst, unsigned i) noexcept {
     SessionIndex session = kNoSession;
     if (!sessions_.remotes().find(peer, teid, turn, session)) continue;
     packet->word = turn;
-    if (workers_ > 1 && hand_over(burst, i, session)) return kTakenAway;
+    if (workers_ > 1) {
+      const DropReason verdict = hand_over(burst, i, session);
+      if (verdict != DropReason::None) return verdict;
+    }
     report_lost_tunnel(session, peer, teid);
   }
   return DropReason::ErrorIndication;

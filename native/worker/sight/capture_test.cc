@@ -1,10 +1,11 @@
 // Captures: both sides of the packet path in a file that readers take, what is not wanted left
 // out, what has no room counted, and everything given back.
-#include "port/capture/capture_file.h"
-#include "worker/datapath_fixture_test.h"
+#include "worker/sight/capture_fixture_test.h"
 
 namespace sluice::test {
 namespace {
+
+using Comments = std::vector<std::string>;
 
 const std::uint32_t kTeid = direct_teid(3, 5, 1);
 constexpr SessionIndex kSession = 3 * 64 + 5, kOther = 4 * 64 + 5;
@@ -15,67 +16,7 @@ SessionSpec named(std::uint32_t teid = kTeid, std::uint32_t ue = kUe) {
   return spec;
 }
 
-struct Frame {
-  unsigned port;
-  Bytes bytes;
-  std::size_t original;
-  bool operator==(const Frame&) const = default;
-};
-
-class CaptureTest : public DatapathTest {
- protected:
-  unsigned start(const CaptureRequest& request) {
-    auto started = path_->captures().start(request);
-    EXPECT_TRUE(started) << started.error().message;
-    content_.clear();
-    return started ? started.value() : 0;
-  }
-  CaptureRead read(unsigned capture) {
-    CaptureRead read = path_->captures().read(capture);
-    content_.insert(content_.end(), read.pcapng.begin(), read.pcapng.end());
-    return read;
-  }
-  /// Ends it and takes the rest.
-  CaptureRead stop(unsigned capture) {
-    path_->captures().stop(capture);
-    return read_out(capture);
-  }
-  CaptureRead read_out(unsigned capture) {
-    CaptureRead last;
-    do last = read(capture);
-    while (last.end == CaptureEnd::Running);
-    return last;
-  }
-  /// What an independent reader finds in all that was read.
-  std::vector<Frame> frames() const {
-    auto reader = CaptureReader::over(content_, "test");
-    EXPECT_TRUE(reader) << reader.error().message;
-    std::vector<Frame> out;
-    CaptureFrame frame{};
-    for (;;) {
-      const auto step = reader.value()->next(frame);
-      if (step == CaptureReader::Step::End) return out;
-      EXPECT_NE(step, CaptureReader::Step::Fault) << reader.value()->error().message;
-      if (step == CaptureReader::Step::Fault) return out;
-      if (step != CaptureReader::Step::Frame) continue;
-      out.push_back(
-          {frame.interface, {frame.data, frame.data + frame.length}, frame.original_length});
-    }
-  }
-  bool says(const std::string& text) const {
-    const std::string all(reinterpret_cast<const char*>(content_.data()), content_.size());
-    return all.find(text) != std::string::npos;
-  }
-  bool marked(SessionIndex session) const {
-    const std::uint16_t up = path_->sessions().flows(Direction::Uplink)[session].state.flags;
-    const std::uint16_t down = path_->sessions().flows(Direction::Downlink)[session].state.flags;
-    EXPECT_EQ(up & kFlowCapture, down & kFlowCapture);
-    return (up & kFlowCapture) != 0;
-  }
-  bool observed() const { return path_->workers()[0]->pipeline().observer() != nullptr; }
-
-  std::vector<std::byte> content_;
-};
+class CaptureTest : public Capturing<DatapathTest> {};
 
 TEST_F(CaptureTest, HasBothSidesOfASession) {
   ASSERT_EQ(create(kSession, named()), PrepareStatus::Ok);
@@ -93,9 +34,10 @@ TEST_F(CaptureTest, HasBothSidesOfASession) {
                                        {1, down, down.size()},
                                        {0, down_sent, down_sent.size()}};
   EXPECT_EQ(frames(), expected);
-  EXPECT_TRUE(says("received; session ue1, uplink, PDR 1: forwarded"));
-  EXPECT_TRUE(says("received; session ue1, downlink, PDR 2: forwarded"));
-  EXPECT_TRUE(says("sent; session ue1"));
+  EXPECT_EQ(comments(), (Comments{"received; session ue1, uplink, PDR 1, FAR 1: forwarded",
+                                  "sent; session ue1, PDR 1, FAR 1",
+                                  "received; session ue1, downlink, PDR 2, FAR 2: forwarded",
+                                  "sent; session ue1, PDR 2, FAR 2"}));
 }
 
 TEST_F(CaptureTest, WhatWasHeldIsThereWhenItLeaves) {
@@ -113,7 +55,8 @@ TEST_F(CaptureTest, WhatWasHeldIsThereWhenItLeaves) {
   ASSERT_EQ(out.size(), 1u);
   EXPECT_EQ(stop(capture).packets, 2u) << "it is received once, and sent once";
   EXPECT_EQ(frames(), (std::vector<Frame>{{1, down, down.size()}, {0, out[0], out[0].size()}}));
-  EXPECT_TRUE(says("held"));
+  EXPECT_EQ(comments(), (Comments{"received; session ue1, downlink, PDR 2, FAR 2: held",
+                                  "sent; session ue1, PDR 2, FAR 2"}));
 }
 
 TEST_F(CaptureTest, DropsAreThereOnRequest) {
@@ -127,7 +70,7 @@ TEST_F(CaptureTest, DropsAreThereOnRequest) {
   expect_drop(0, spoofed, DropReason::SpoofedSource);
   stop(with);
   EXPECT_EQ(frames(), (std::vector<Frame>{{0, spoofed, spoofed.size()}}));
-  EXPECT_TRUE(says("session ue1, uplink: dropped: spoofed_source"));
+  EXPECT_EQ(comments(), (Comments{"received; session ue1, uplink: dropped: spoofed_source"}));
 }
 
 TEST_F(CaptureTest, OfAPortHasWhatNobodyOwnsAsItCame) {
@@ -149,8 +92,10 @@ TEST_F(CaptureTest, OfAPortHasWhatNobodyOwnsAsItCame) {
                                           {0, stranger, stranger.size()},
                                           {0, up, up.size()},
                                           {0, down_sent, down_sent.size()}}));
-  EXPECT_TRUE(says("received; no session: dropped: unknown_teid"));
-  EXPECT_TRUE(says("sent; session ue1"));
+  EXPECT_EQ(comments(), (Comments{"received; no session: answered", "sent",
+                                  "received; no session: dropped: unknown_teid",
+                                  "received; session ue1, uplink, PDR 1, FAR 1: forwarded",
+                                  "sent; session ue1, PDR 2, FAR 2"}));
 }
 
 TEST_F(CaptureTest, SurvivesAnUpdateAndEndsWithTheSession) {
@@ -180,6 +125,7 @@ TEST_F(CaptureTest, NothingIsLeftBehind) {
   EXPECT_TRUE(observed());
   stop(first);
   EXPECT_TRUE(marked(kSession)) << "the other capture wants it";
+  EXPECT_EQ(path_->statistics().captures.running, 1u);
   content_.clear();
   stop(second);
   EXPECT_FALSE(marked(kSession));
@@ -214,6 +160,10 @@ TEST_F(CaptureTest, AFullRingLosesCopiesAndCountsThem) {
   EXPECT_GT(last.lost, 0u);
   EXPECT_EQ(last.packets + last.lost, 2u * kPackets);
   EXPECT_EQ(frames().size(), last.packets);
+  const CaptureTotals totals = path_->statistics().captures;
+  EXPECT_EQ(totals.running, 0u);
+  EXPECT_EQ(totals.packets, last.packets);
+  EXPECT_EQ(totals.lost, last.lost);
 }
 
 TEST_F(CaptureTest, AReaderThatDoesNotReadLosesCopies) {

@@ -1,11 +1,40 @@
 #include "worker/sight/captures.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "session/compile/record_reader.h"
 
 namespace sluice {
 namespace {
+
+/// By CapturePoint.
+constexpr const char* kPoints[] = {"received", "in again", "was held", "lost", "sent"};
+PcapngBlocks::Way way_of(CapturePoint point) noexcept {
+  if (point == CapturePoint::Sent) return PcapngBlocks::Way::Outbound;
+  return point == CapturePoint::Lost ? PcapngBlocks::Way::Unknown : PcapngBlocks::Way::Inbound;
+}
+/// By Fate.
+constexpr const char* kFates[] = {"handed over to another worker", "held",
+                                  "waits for the other fragments", "sent in pieces",
+                                  "turned round to another UE",    "answered"};
+
+/// ID of the FAR that a packet took, of which the copy has the low octet: its PDR's, or one that
+/// stood in for it. None: the rules have changed, and it is gone.
+std::optional<std::uint32_t> far_of(const RecordReader& session, const CaptureRecord& record) {
+  using namespace record;
+  const auto fits = [&](std::uint32_t id) { return (id & 0xff) == record.far; };
+  for (unsigned i = 0; i < session.pdrs(); ++i) {
+    const std::uint32_t* pdr = session.pdr(i);
+    if ((pdr[pdr::Id] & 0xffff) != record.pdr) continue;
+    const std::uint32_t id = session.far(pdr[pdr::FTeid] >> 16 & 0xff)[far::Id];
+    if (fits(id)) return id;
+  }
+  for (unsigned i = 0; i < session.fars(); ++i) {
+    if (fits(session.far(i)[far::Id])) return session.far(i)[far::Id];
+  }
+  return std::nullopt;
+}
 
 void mark(Sessions& sessions, const Worker& worker, const CaptureTable* table, bool on) noexcept {
   if (table == nullptr) return;
@@ -161,7 +190,9 @@ void Captures::finish(Capture& capture, CaptureEnd end) {
   const auto id = static_cast<unsigned>(&capture - captures_);
   for (unsigned p = 0; p < kPortsMax; ++p) {
     capture.lost[p] += lost_of(id, p) - capture.lost_before[p];
+    ended_totals_.lost += capture.lost[p];
   }
+  ended_totals_.packets += capture.packets;
   capture.end = end;
   change();
   capture.version = version_;
@@ -268,9 +299,7 @@ void Captures::deliver(const CaptureRecord& record) {
     const PcapngBlocks::PacketInfo info{.interface = record.port,
                                         .time = record.time + Clock::machine().realtime_offset(),
                                         .length = record.length,
-                                        .way = record.point == CapturePoint::Received
-                                                   ? PcapngBlocks::Way::Inbound
-                                                   : PcapngBlocks::Way::Outbound,
+                                        .way = way_of(record.point),
                                         .comment = text};
     append(capture.waiting, PcapngBlocks::kPacketMax + captured,
            [&](PcapngBlocks& blocks) { blocks.packet(info, {record.data(), captured}); });
@@ -279,13 +308,25 @@ void Captures::deliver(const CaptureRecord& record) {
   }
 }
 
-std::uint64_t Captures::lost_by(unsigned id, unsigned port) const {
+CaptureTotals Captures::totals() const noexcept {
+  CaptureTotals totals = ended_totals_;
+  for (unsigned id = 0; id < kCapturesMax; ++id) {
+    const Capture& capture = captures_[id];
+    if (!capture.used || capture.end != CaptureEnd::Running) continue;
+    ++totals.running;
+    totals.packets += capture.packets;
+    for (unsigned p = 0; p < kPortsMax; ++p) totals.lost += lost_by(id, p);
+  }
+  return totals;
+}
+
+std::uint64_t Captures::lost_by(unsigned id, unsigned port) const noexcept {
   const Capture& capture = captures_[id];
   if (capture.end != CaptureEnd::Running) return capture.lost[port];
   return capture.lost[port] + lost_of(id, port) - capture.lost_before[port];
 }
 
-std::uint64_t Captures::lost_of(unsigned capture, unsigned port) const {
+std::uint64_t Captures::lost_of(unsigned capture, unsigned port) const noexcept {
   std::uint64_t lost = 0;
   for (const Lane& lane : lanes_) {
     if (lane.tap != nullptr) lost += lane.tap->lost(capture, port);
@@ -293,30 +334,28 @@ std::uint64_t Captures::lost_of(unsigned capture, unsigned port) const {
   return lost;
 }
 
+/// Where it was seen; session, direction and rules; what became of it.
 std::string Captures::comment(const CaptureRecord& record) const {
-  const bool received = record.point == CapturePoint::Received;
-  std::string text = received ? "received" : "sent";
-  if (record.session != kNoSession) {
+  const bool enters = record.point < CapturePoint::Lost;
+  std::string text = kPoints[static_cast<unsigned>(record.point)];
+  if (record.session == kNoSession) {
+    if (enters) text += "; no session";
+  } else {
     const RecordReader session = sessions_.record(record.session);
-    const bool same =
-        session.valid() && session.header(record::header::Incarnation) == record.incarnation;
+    const bool same = session.valid() &&
+                      (record.incarnation == 0 ||
+                       static_cast<std::uint16_t>(session.header(record::header::Incarnation)) ==
+                           record.incarnation);
     text += "; session ";
     text += same ? session.text(session.header(record::header::Name)) : "that is gone";
-  } else if (received) {
-    text += "; no session";
+    if (enters) text += record.direction == Direction::Uplink ? ", uplink" : ", downlink";
+    if (record.pdr != 0) text += ", PDR " + std::to_string(record.pdr);
+    const auto far = record.pdr != 0 && same ? far_of(session, record) : std::nullopt;
+    if (far) text += ", FAR " + std::to_string(*far);
   }
-  if (received && record.session != kNoSession) {
-    text += record.direction == Direction::Uplink ? ", uplink" : ", downlink";
-  }
-  if (record.pdr != 0) text += ", PDR " + std::to_string(record.pdr);
-  if (record.verdict == kTakenAway) {
-    text += ": taken on: handed over, held or answered";
-  } else if (record.verdict != DropReason::None) {
-    text += std::string(": dropped: ") + drop_reason_label(record.verdict);
-  } else if (received) {
-    text += ": forwarded";
-  }
-  return text;
+  if (record.verdict == kTakenAway) return text + ": " + kFates[static_cast<unsigned>(record.fate)];
+  if (record.verdict == DropReason::None) return enters ? text + ": forwarded" : text;
+  return text + ": dropped: " + drop_reason_label(record.verdict);
 }
 
 void Captures::workers_ended() {

@@ -34,6 +34,13 @@ struct CaptureRead {
   bool in_force = false;  ///< every worker copies
 };
 
+/// Of all captures since the start.
+struct CaptureTotals {
+  std::uint64_t running = 0;
+  std::uint64_t packets = 0;  ///< copies delivered
+  std::uint64_t lost = 0;     ///< copies that found no room
+};
+
 class Captures {
  public:
   /// Bytes that wait for a reader; what comes beyond is lost.
@@ -52,6 +59,7 @@ class Captures {
   void stop(unsigned capture);
   /// Ends the captures of a session that was deleted.
   void session_gone(SessionIndex session);
+  CaptureTotals totals() const noexcept;
   bool idle() const noexcept { return lanes_idle_ && used_ == 0; }
   /// Brings everything one step on. Called with each poll and each read.
   void turn();
@@ -94,8 +102,8 @@ class Captures {
   void deliver(const CaptureRecord& record);
   void finish(Capture& capture, CaptureEnd end);
   /// Lost of one capture, and what its number has lost in the rings, ever.
-  std::uint64_t lost_by(unsigned capture, unsigned port) const;
-  std::uint64_t lost_of(unsigned capture, unsigned port) const;
+  std::uint64_t lost_by(unsigned capture, unsigned port) const noexcept;
+  std::uint64_t lost_of(unsigned capture, unsigned port) const noexcept;
   std::vector<std::byte> trailer_of(unsigned capture) const;
   std::string comment(const CaptureRecord& record) const;
   template <typename F>
@@ -109,6 +117,7 @@ class Captures {
   bool lanes_idle_ = true;
   bool ended_ = false;
   Capture captures_[kCapturesMax];
+  CaptureTotals ended_totals_;  ///< without those that run
   unsigned used_ = 0;
   unsigned next_ = 0;
   std::uint64_t version_ = 0;

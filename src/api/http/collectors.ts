@@ -31,6 +31,7 @@ export function addCollectors(metrics: Metrics, sources: CollectorSources): void
   collectPorts(metrics, () => statistics);
   collectWorkers(metrics, () => statistics);
   collectGtpu(metrics, () => statistics);
+  collectCaptures(metrics, () => statistics);
   collectEngine(metrics, sources.engine);
 }
 
@@ -111,6 +112,27 @@ function collectGtpu(metrics: Metrics, read: CollectorSources['statistics']): vo
     sent.inc({ message: 'supported_extension_headers' }, gtpu.extensionNotificationsSent);
     suppressed.reset();
     suppressed.inc(gtpu.answersSuppressed);
+  });
+}
+
+function collectCaptures(metrics: Metrics, read: CollectorSources['statistics']): void {
+  const running = metrics.gauge('sluice_captures', 'Captures that run');
+  const packets = metrics.counter(
+    'sluice_captured_packets_total',
+    'Copies that captures delivered, of packets received and of packets sent',
+  );
+  const lost = metrics.counter(
+    'sluice_capture_lost_packets_total',
+    'Copies that found no room, because the reader of a capture is slow',
+  );
+  metrics.onScrape(() => {
+    const captures = read()?.captures;
+    if (captures === undefined) return;
+    running.set(captures.running);
+    packets.reset();
+    packets.inc(captures.packets);
+    lost.reset();
+    lost.inc(captures.lost);
   });
 }
 

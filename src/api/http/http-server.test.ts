@@ -47,6 +47,7 @@ const counted: Statistics = {
     extensionNotificationsSent: 13,
     answersSuppressed: 14,
   },
+  captures: { running: 2, packets: 15, lost: 16 },
 };
 
 beforeEach(() => {
@@ -138,6 +139,9 @@ it('gives the metrics as text that parses, each sample once', async () => {
     'sluice_node_info{node="upf-1",version="1.2.3"}': 1,
     sluice_region_used_bytes: 4096,
     sluice_warnings: 1,
+    sluice_captures: 2,
+    sluice_captured_packets_total: 15,
+    sluice_capture_lost_packets_total: 16,
     'sluice_port_rx_packets_total{port="n3"}': 7,
     'sluice_port_rx_bytes_total{port="n3"}': 700,
     'sluice_port_tx_packets_total{port="n3"}': 5,
