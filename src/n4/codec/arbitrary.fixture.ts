@@ -1,8 +1,8 @@
 /** Values, elements and whole messages as the table allows them, for property tests. */
 import fc from 'fast-check';
 import type { Description, Elements } from './describe.js';
-import type { Element, Member } from './table/element.js';
-import type { Layout, Part } from './table/layout.js';
+import type { Element, Handling, Member } from './table/element.js';
+import type { BitField, Layout, Part } from './table/layout.js';
 import { elementOf, type MessageRow } from './table/table.js';
 import { decodeValue, holds, keyOf, soleName, type Value, type Values } from './value-codec.js';
 import { isLabels } from './values/instance.js';
@@ -18,7 +18,7 @@ const hex = (octets: number, least = octets) =>
     .map((bytes) => Buffer.from(bytes).toString('hex'));
 
 /** What a part adds to the value; parts of fixed length come from random octets. */
-function partOf(part: Part): fc.Arbitrary<Values> {
+function partOf(part: Part, meaningful: boolean): fc.Arbitrary<Values> {
   const from = (octets: number): fc.Arbitrary<Values> =>
     fc.uint8Array({ minLength: octets, maxLength: octets }).map((bytes) => {
       const unconditional = 'when' in part ? { ...part, when: [] } : part;
@@ -29,12 +29,13 @@ function partOf(part: Part): fc.Arbitrary<Values> {
   switch (part.kind) {
     case 'flags': {
       const names = part.octets.flat().filter((flag) => flag !== '');
-      return fc.subarray(names).map((flags) => ({ flags }));
+      const least = meaningful ? names.slice(0, 1) : [];
+      return fc.subarray(names).map((some) => ({ flags: [...new Set([...least, ...some])] }));
     }
     case 'spare':
       return fc.constant({});
     case 'octet':
-      return from(1);
+      return meaningful ? namedFields(part.fields) : from(1);
     case 'uint':
       return from(part.octets);
     case 'ipv4':
@@ -50,7 +51,7 @@ function partOf(part: Part): fc.Arbitrary<Values> {
       return (
         {
           text: text as fc.Arbitrary<Value>,
-          labels: fc.oneof(fc.constant(''), name),
+          labels: meaningful ? name : fc.oneof(fc.constant(''), name),
           instance: fc.oneof(
             plain,
             name.map((labels) => ({ labels })),
@@ -61,10 +62,22 @@ function partOf(part: Part): fc.Arbitrary<Values> {
   }
 }
 
-export function valueArbitrary(layout: Layout): fc.Arbitrary<Value> {
+/** Where a field's numbers have names, one of these. */
+function namedFields(fields: readonly BitField[]): fc.Arbitrary<Values> {
+  const record = fields.map((field) => [
+    keyOf(field),
+    field.names === undefined
+      ? fc.nat((1 << field.width) - 1)
+      : fc.constantFrom(...Object.values(field.names)),
+  ]);
+  return fc.record(Object.fromEntries(record)) as fc.Arbitrary<Values>;
+}
+
+/** `meaningful`: no unnamed numbers, no flags that say nothing, no empty names. */
+export function valueArbitrary(layout: Layout, meaningful = false): fc.Arbitrary<Value> {
   if (layout.length === 0) return hex(8, 0);
   const only = soleName(layout);
-  return fc.tuple(...layout.map(partOf)).map((parts) => {
+  return fc.tuple(...layout.map((part) => partOf(part, meaningful))).map((parts) => {
     const values: Record<string, Value> = {};
     layout.forEach((part, index) => {
       if ('when' in part && !holds(part.when, values)) return;
@@ -76,26 +89,35 @@ export function valueArbitrary(layout: Layout): fc.Arbitrary<Value> {
   });
 }
 
-const known = new Map<number, fc.Arbitrary<Value | Elements>>();
-
-function elementArbitrary(element: Element): fc.Arbitrary<Value | Elements> {
+function elementArbitrary(
+  element: Element,
+  wanted: Handling | undefined,
+  known: Map<number, fc.Arbitrary<Value | Elements>>,
+): fc.Arbitrary<Value | Elements> {
   const before = known.get(element.type);
   if (before !== undefined) return before;
   const made =
     element.members === undefined
-      ? valueArbitrary(element.layout)
-      : elementsArbitrary(element.members);
+      ? valueArbitrary(element.layout, wanted !== undefined)
+      : elementsArbitrary(element.members, wanted, known);
   known.set(element.type, made);
   return made;
 }
 
 /** Mandatory members are there, others sometimes; none that is refused. */
-function elementsArbitrary(members: readonly Member[]): fc.Arbitrary<Elements> {
-  const usable = members.filter(({ type }) => elementOf(type)!.handling !== 'refused');
+function elementsArbitrary(
+  members: readonly Member[],
+  wanted: Handling | undefined,
+  known: Map<number, fc.Arbitrary<Value | Elements>>,
+): fc.Arbitrary<Elements> {
+  const usable = members.filter(({ type }) => {
+    const { handling } = elementOf(type)!;
+    return wanted === undefined ? handling !== 'refused' : handling === wanted;
+  });
   const record = Object.fromEntries(
     usable.map(({ type, presence, many }) => {
       const element = elementOf(type)!;
-      const one = elementArbitrary(element);
+      const one = elementArbitrary(element, wanted, known);
       const values: fc.Arbitrary<unknown> = many
         ? fc.array(one, { minLength: 1, maxLength: 2 })
         : one;
@@ -110,14 +132,15 @@ function elementsArbitrary(members: readonly Member[]): fc.Arbitrary<Elements> {
     ) as fc.Arbitrary<Elements>;
 }
 
-export function messageArbitrary(row: MessageRow): fc.Arbitrary<Description> {
+/** `wanted`: only elements that Sluice handles so, with values that mean something. */
+export function messageArbitrary(row: MessageRow, wanted?: Handling): fc.Arbitrary<Description> {
   const seid = hex(8).map((digits) => `0x${digits}`);
   return fc
     .record({
       sequence: fc.integer({ min: 0, max: 0xffffff }),
       priority: fc.option(fc.integer({ min: 0, max: 15 }), { nil: undefined }),
       seid: row.session ? seid : fc.constant(undefined),
-      elements: elementsArbitrary(row.members),
+      elements: elementsArbitrary(row.members, wanted, new Map()),
     })
     .map(({ sequence, priority, seid: id, elements }) => ({
       message: row.name,

@@ -131,5 +131,5 @@ describe('every message', () => {
 });
 
 function anyMessage(): fc.Arbitrary<Description> {
-  return fc.constantFrom(...accepted).chain(messageArbitrary);
+  return fc.constantFrom(...accepted).chain((row) => messageArbitrary(row));
 }
