@@ -31,10 +31,14 @@ ports:
   - { name: n3, driver: memory, role: access, addresses: [192.0.2.1] }
   - { name: n6, driver: tun, role: core, networkInstances: [internet], uePools: [10.60.0.0/16] }
 `;
+const n4 = '\nn4: { listen: [127.0.0.1:0], transport: dgram }';
 const base = `api: { listen: unix:api.sock }\nhttp: { listen: 127.0.0.1:0 }\nlimits: { sessions: 1000 }`;
 
 async function start(text = '', parts: Partial<NodeParts> = {}): Promise<UpfNode> {
-  const config = parseConfig(`${text === '' ? base : text}${ports}`, path.join(folder, 'x.yaml'));
+  const config = parseConfig(
+    `${text === '' ? base : text}${n4}${ports}`,
+    path.join(folder, 'x.yaml'),
+  );
   const node = await UpfNode.start(config, {
     log: silentLog(),
     createDatapath: (datapathConfig) => {
@@ -62,7 +66,7 @@ describe('a node', () => {
   it('serves the API and the pages, and keeps its sessions over a restart', async () => {
     const node = await start();
     expect(node.readyLine()).toMatch(
-      /^ready api=unix:.*api\.sock http=127\.0\.0\.1:\d+ ports= workers=0 sessions=0$/,
+      /^ready api=unix:.*api\.sock http=127\.0\.0\.1:\d+ n4=127\.0\.0\.1:\d+ ports= workers=0 sessions=0$/,
     );
     const client = new GenericClient(textOf(node.apiAddress));
     const session = sampleSession('kept');

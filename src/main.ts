@@ -21,6 +21,7 @@ import type { Datapath, DatapathConfig, GtpuConfig } from './datapath/datapath.j
 import { createNativeDatapath, DatapathError } from './datapath/native.js';
 import { PathWatch } from './datapath/path-watch.js';
 import { tunObstacle } from './datapath/tun-access.js';
+import { N4 } from './n4/open-n4.js';
 import { createEngine, type SessionEngine } from './session/engine.js';
 import { loadIdentity, loadRegionName, type StoreIdentity } from './session/identity.js';
 import { EmbeddedStore } from './store/embedded.js';
@@ -65,6 +66,7 @@ export class UpfNode {
   #http: HttpServer | undefined;
   #api: ApiServer | undefined;
   #pathWatch: PathWatch | undefined;
+  #n4: N4 | undefined;
   #stopped: Promise<void> | undefined;
 
   private constructor(
@@ -92,6 +94,10 @@ export class UpfNode {
   get httpAddress(): ListenAddress | undefined {
     return this.#http?.address;
   }
+  get n4Addresses(): readonly ListenAddress[] {
+    const addresses = this.#n4?.addresses ?? [];
+    return addresses.map(({ host, port }) => ({ kind: 'tcp', host, port }));
+  }
 
   /** The line that tells people and scripts that everything is open. */
   readyLine(): string {
@@ -100,6 +106,7 @@ export class UpfNode {
     const parts = {
       api: this.apiAddress && listenText(this.apiAddress),
       http: this.httpAddress && listenText(this.httpAddress),
+      n4: this.n4Addresses.map(listenText).join(','),
       ports: ports.join(','),
       workers: status?.workers.length,
       sessions: this.#engine?.count,
@@ -133,6 +140,7 @@ export class UpfNode {
     if (plan !== '') this.#log.info(plan);
     for (const warning of warnings) this.#log.warn(warning);
     this.#pathWatch = new PathWatch(datapath, this.#log);
+    this.#n4 = await this.#openN4(opened, this.#pathWatch);
     this.#api = await this.#openApi(opened);
     this.#phase = 'ready';
     this.#log.info({ version: this.#version, sessions: engine.count }, 'the node serves');
@@ -178,6 +186,28 @@ export class UpfNode {
     });
   }
 
+  /** undefined: the configuration has no address for it. */
+  async #openN4({ engine }: Opened, paths: PathWatch): Promise<N4 | undefined> {
+    const { n4, ports, limits } = this.config;
+    const store = this.#store;
+    if (n4.listen.length === 0 || store === undefined) return undefined;
+    const opened = await N4.open({
+      config: n4,
+      engine,
+      store,
+      ports,
+      rulesPerSession: limits.rulesPerSession,
+      sessionsMax: limits.sessions,
+      metrics: this.#metrics,
+      log: this.#log,
+    });
+    paths.listen(({ address, state, before }) => {
+      const isUp = state === 'up';
+      if (!isUp || before === 'down') opened.pathChanged({ address, isUp });
+    });
+    return opened;
+  }
+
   #openApi({ engine, datapath, identity }: Opened): Promise<ApiServer> {
     const { config } = this;
     const listen = listenOf(config.api.listen);
@@ -194,6 +224,7 @@ export class UpfNode {
       ports: config.ports,
       rulesPerSession: config.limits.rulesPerSession,
       engine,
+      n4: this.#n4,
       metrics: this.#metrics,
       log: this.#log,
       node: {
@@ -263,7 +294,9 @@ export class UpfNode {
     this.#pathWatch?.stop();
     const steps: [string, () => Promise<void> | void | undefined][] = [
       ['gRPC server', () => this.#api?.stop(DRAIN_MS)],
+      ['N4 requests', () => this.#n4?.drain()],
       ['session engine', () => this.#engine?.shutdown()],
+      ['N4', () => this.#n4?.close()],
       ['packet path', () => this.#datapath?.stop()],
       ['store', () => this.#store?.close()],
       ['HTTP server', () => this.#http?.stop()],

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { GenericClient } from '../src/api/api.fixture.js';
+import { GenericClient, until } from '../src/api/api.fixture.js';
 import { parseConfig } from '../src/base/config/config.js';
 import { listenText } from '../src/base/config/listen.js';
 import { silentLog } from '../src/base/log.js';
@@ -14,6 +14,8 @@ import type { DatapathStatus, Statistics } from '../src/datapath/datapath.js';
 import { MemoryDatapath } from '../src/datapath/memory-datapath.js';
 import { UpfNode } from '../src/main.js';
 import { sampleSession } from '../src/model/sample.fixture.js';
+import { FakeSmf } from '../src/n4/endpoint.fixture.js';
+import { openDgramTransport } from '../src/n4/transport/dgram-transport.js';
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 /** Of histograms: what stands behind the name in samples. */
@@ -71,12 +73,24 @@ function parse(text: string): Map<string, Metric> {
   return metrics;
 }
 
+/** One that has been answered. */
+async function associatedSmf(node: UpfNode): Promise<FakeSmf> {
+  const transport = await openDgramTransport([{ kind: 'tcp', host: '127.0.0.1', port: 0 }]);
+  const upf = node.n4Addresses[0]!;
+  if (upf.kind !== 'tcp') throw new Error('N4 is UDP');
+  const smf = new FakeSmf(transport, '127.0.0.1', upf);
+  smf.setUp();
+  await until(() => smf.received.length > 0);
+  return smf;
+}
+
 let folder: string;
 let scraped: Map<string, Metric>;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sluice-metrics-'));
-  const yaml = `api: { listen: unix:api.sock }
+  const yaml = `n4: { listen: [127.0.0.1:0], transport: dgram }
+api: { listen: unix:api.sock }
 http: { listen: 127.0.0.1:0 }
 limits: { sessions: 1000 }
 ports:
@@ -90,11 +104,13 @@ ports:
   });
   const client = new GenericClient(listenText(node.apiAddress!));
   await client.call('SessionService/CreateSession', { session: sampleSession('one') });
+  const { transport } = await associatedSmf(node);
   // A histogram has labels from its first value on; the collector's, from a collection on.
   global.gc?.();
   const page = await fetch(`http://${listenText(node.httpAddress!)}/metrics`);
   scraped = parse(await page.text());
   client.close();
+  await transport.close();
   await node.stop();
 });
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,16 +1,10 @@
-import type {
-  handleServerStreamingCall,
-  handleUnaryCall,
-  ServiceDefinition,
-  UntypedServiceImplementation,
-} from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import type { handleServerStreamingCall, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { SluiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { DatapathStatus, Statistics } from '../datapath/datapath.js';
 import type { PacketSight } from '../datapath/packet-sight.js';
 import type { SessionTraffic, TrafficReader } from '../session/engine.js';
-import { PROTO_FILE, PROTO_FOLDER } from './proto-files.js';
+import { MALFORMED, malformed, type Request, timestamp, unary } from './object-service.js';
 import { type SightParts, sightMethods } from './sight/service.js';
 import { caughtToServiceError } from './status.js';
 
@@ -33,37 +27,9 @@ export interface NodeSource {
   readonly sight: PacketSight;
 }
 
-/** Stands for a request whose bytes are no message, so that the handler can answer it. */
-const MALFORMED = Symbol('malformed request');
-type Request<T> = T | typeof MALFORMED;
-
 interface WatchStatsRequest {
   readonly interval: { readonly seconds: string; readonly nanos: number } | null;
   readonly busiestSessions: number;
-}
-
-export function nodeServiceDefinition(): ServiceDefinition {
-  const package_ = loadSync(PROTO_FILE, {
-    includeDirs: [PROTO_FOLDER],
-    // 64-bit identifiers are none of JavaScript's numbers.
-    longs: String,
-    enums: String,
-    defaults: true,
-  });
-  const service = package_['sluice.v1.NodeService'] as unknown as ServiceDefinition;
-  return Object.fromEntries(
-    Object.entries(service).map(([name, method]) => {
-      const decode = method.requestDeserialize;
-      const requestDeserialize = (bytes: Buffer): unknown => {
-        try {
-          return decode(bytes);
-        } catch {
-          return MALFORMED;
-        }
-      };
-      return [name, { ...method, requestDeserialize }];
-    }),
-  );
 }
 
 /** @param closing aborts when the server drains: streams end then. */
@@ -73,19 +39,9 @@ export function nodeService(
   closing: AbortSignal,
   log: Log,
 ): UntypedServiceImplementation {
-  const unary =
-    (answer: () => unknown): handleUnaryCall<Request<object>, unknown> =>
-    (call, callback) => {
-      try {
-        if (call.request === MALFORMED) throw malformed();
-        callback(null, answer());
-      } catch (error) {
-        callback(caughtToServiceError(error, log));
-      }
-    };
   return {
-    GetNode: unary(() => nodeMessage(source)),
-    GetStats: unary(() => statsMessage(source)),
+    GetNode: unary(() => nodeMessage(source), log),
+    GetStats: unary(() => statsMessage(source), log),
     WatchStats: watchStats(source, closing, log),
     ...sightMethods({
       sight: source.sight,
@@ -96,10 +52,6 @@ export function nodeService(
       ...sessions,
     }),
   };
-}
-
-function malformed(): SluiceError {
-  return new SluiceError('invalid_argument', 'the request is not a well-formed protobuf message');
 }
 
 function watchStats(
@@ -206,11 +158,6 @@ function trafficMessage(session: SessionTraffic, seconds: number): object {
     downlinkBytes: session.downlinkBytes / seconds,
     droppedPackets: session.droppedPackets / seconds,
   };
-}
-
-function timestamp(ms: number): { seconds: number; nanos: number } {
-  const seconds = Math.floor(ms / 1000);
-  return { seconds, nanos: Math.round((ms - seconds * 1000) * 1e6) };
 }
 
 function nodeMessage(source: NodeSource): object {

@@ -360,6 +360,7 @@ describe('reflection', () => {
       service: [
         { name: 'sluice.v1.SessionService' },
         { name: 'sluice.v1.NodeService' },
+        { name: 'sluice.v1.N4Service' },
         { name: 'grpc.health.v1.Health' },
         { name: 'grpc.reflection.v1.ServerReflection' },
         { name: 'grpc.reflection.v1alpha.ServerReflection' },

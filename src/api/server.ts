@@ -19,7 +19,9 @@ import type { SessionEngine } from '../session/engine.js';
 import { BindError, bindError, clearStaleSocket, removeSocketFile } from './bind-address.js';
 import { CALL_LIMITS, CallGuard, type CallLimits } from './call-guard.js';
 import { certificateOwner, localOwner } from './identity.js';
-import { type NodeSource, nodeService, nodeServiceDefinition } from './node-service.js';
+import { type N4Source, n4Service } from './n4/service.js';
+import { type NodeSource, nodeService } from './node-service.js';
+import { objectServiceDefinition } from './object-service.js';
 import { addReflection } from './reflection/reflection.js';
 import type { WorkerOf } from './sessions/answer-encode.js';
 import { sessionServiceDefinition } from './sessions/definition.js';
@@ -29,7 +31,7 @@ const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 const KEEPALIVE_MS = 60_000;
 /** For the last answers to leave the sockets. */
 const FLUSH_MS = 200;
-const SERVICES = ['', 'sluice.v1.SessionService', 'sluice.v1.NodeService'];
+const SERVICES = ['', 'sluice.v1.SessionService', 'sluice.v1.NodeService', 'sluice.v1.N4Service'];
 
 export interface TlsFiles {
   readonly cert: string;
@@ -43,6 +45,8 @@ export interface ApiServerOptions {
   readonly tls?: TlsFiles | undefined;
   readonly engine: SessionEngine;
   readonly node: NodeSource;
+  /** Absent: N4 is not served. */
+  readonly n4?: N4Source | undefined;
   readonly rulesPerSession: number;
   readonly workerOf: WorkerOf;
   readonly ports: readonly AdvertisingPort[];
@@ -84,8 +88,12 @@ export class ApiServer {
       }),
     );
     this.#server.addService(
-      nodeServiceDefinition(),
+      objectServiceDefinition('sluice.v1.NodeService'),
       nodeService(node, { engine, ownerOf }, closing, log),
+    );
+    this.#server.addService(
+      objectServiceDefinition('sluice.v1.N4Service'),
+      n4Service(options.n4, engine, log),
     );
     this.#health.addToServer(this.#server);
     addReflection(this.#server);

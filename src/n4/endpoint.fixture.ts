@@ -16,7 +16,12 @@ import type { SessionHandlers } from './session-handlers.js';
 import type { Transaction } from './transaction.js';
 import { ADDRESS_WORDS, readAddress } from './transport/address-words.js';
 import { FakeClock, FakeNetwork, type FakeTransport } from './transport/fake-network.fixture.js';
-import { RECEIVED_WORDS, WORD_LENGTH, WORD_OFFSET } from './transport/transport.js';
+import {
+  type DatagramTransport,
+  RECEIVED_WORDS,
+  WORD_LENGTH,
+  WORD_OFFSET,
+} from './transport/transport.js';
 
 export const UPF = '10.0.0.1:8805';
 export const UPF_STAMP = 1_700_000_000;
@@ -102,7 +107,6 @@ export interface Received {
 
 /** A CP function that sends what it is told, and answers heartbeats. */
 export class FakeSmf {
-  readonly transport: FakeTransport;
   readonly received: Received[] = [];
   /** Seconds since 1970. */
   stamp = UPF_STAMP - 1000;
@@ -111,17 +115,14 @@ export class FakeSmf {
   readonly writer = new MessageWriter();
   readonly #reader = new MessageReader();
   readonly #to = new Uint32Array(ADDRESS_WORDS);
-  readonly #host: string;
 
   constructor(
-    network: FakeNetwork,
-    listen: string,
-    public nodeId = listen.split(':')[0]!,
+    readonly transport: DatagramTransport,
+    public nodeId: string,
+    private readonly upf = { host: '10.0.0.1', port: 8805 },
   ) {
-    this.transport = network.open(listen);
-    this.#host = UPF.split(':')[0]!;
-    readAddress(this.#host, this.#to, 0);
-    this.transport.onReadable(() => this.#receive());
+    readAddress(upf.host, this.#to, 0);
+    transport.onReadable(() => this.#receive());
   }
 
   /** Sends the message that was begun; its bytes, so that it can be sent again. */
@@ -132,7 +133,7 @@ export class FakeSmf {
     return bytes;
   }
   repeat(bytes: Uint8Array): void {
-    this.transport.send(0, 4, this.#to, 0, 8805, bytes, 0, bytes.length);
+    this.transport.send(0, 4, this.#to, 0, this.upf.port, bytes, 0, bytes.length);
   }
 
   heartbeat(): void {
@@ -265,7 +266,7 @@ export class Bed {
   }
 
   smf(listen: string, nodeId?: string): FakeSmf {
-    return new FakeSmf(this.network, listen, nodeId);
+    return new FakeSmf(this.network.open(listen), nodeId ?? listen.split(':')[0]!);
   }
 
   /** Time passes; promises settle in between. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as Cause from './codec/cause.js';
 import * as Message from './codec/message-type.js';
-import { Bed, FakeSmf, ntp, UPF_STAMP } from './endpoint.fixture.js';
+import { Bed, ntp, UPF_STAMP } from './endpoint.fixture.js';
 
 const OWNER = 'n4:10.0.0.2';
 
@@ -132,6 +132,7 @@ describe('an association', () => {
     expect(bed.endpoint.peers().map(({ nodeId }) => nodeId)).toEqual(['10.0.0.3']);
     smf.release();
     await bed.run(20);
+    // Another sequence number, so no duplicate.
     expect(smf.take(Message.AssociationReleaseResponse)).toMatchObject([{ cause: 72 }]);
   });
 
@@ -241,6 +242,33 @@ describe('a request', () => {
     expect(bed.sessions.served).toBe(2);
   });
 
+  it('of a peer that begins anew is no duplicate, whatever it looks like', async () => {
+    const { bed, smf } = await associated();
+    const bytes = smf.establish();
+    await bed.run(20);
+    const release = smf.release();
+    await bed.run(20);
+    smf.sequence = 0;
+    smf.setUp();
+    await bed.run(20);
+    smf.repeat(bytes);
+    await bed.run(20);
+    expect(bed.sessions.served).toBe(2);
+    smf.repeat(release);
+    await bed.run(20);
+    expect(bed.endpoint.peers()).toEqual([]);
+    smf.repeat(release);
+    await bed.run(20);
+    const releases = smf.take(Message.AssociationReleaseResponse);
+    expect(releases).toMatchObject([{ cause: 1 }, { cause: 1 }, { cause: 1 }]);
+    smf.sequence = 0;
+    smf.setUp();
+    await bed.run(20);
+    const setups = smf.take(Message.AssociationSetupResponse);
+    expect(setups).toMatchObject([{ cause: 1 }, { cause: 1 }]);
+    expect(bed.endpoint.peers()).toMatchObject([{ associated: true }]);
+  });
+
   it('that comes twice while it is being served is answered once', async () => {
     const { bed, smf } = await associated();
     bed.sessions.serviceMs = 100;
@@ -280,7 +308,7 @@ describe('a request', () => {
 
   it('of a second peer behind the same address goes by its port', async () => {
     const { bed, smf } = await associated();
-    const other = new FakeSmf(bed.network, '10.0.0.2:4000', '10.0.0.99');
+    const other = bed.smf('10.0.0.2:4000', '10.0.0.99');
     other.setUp();
     await bed.run(20);
     other.establish();

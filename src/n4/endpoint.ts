@@ -33,6 +33,7 @@ import type { SessionHandlers } from './session-handlers.js';
 import { N4Counters, type N4PeerView, type N4Statistics } from './statistics.js';
 import { REQUESTS_MAX } from './transactions/open-requests.js';
 import { OPEN_MAX } from './transactions/open-transactions.js';
+import { RequestKey } from './transactions/request-key.js';
 import { WheelAlarm } from './transactions/wheel-alarm.js';
 import { BATCH_DATAGRAMS, type DatagramTransport, RECEIVED_WORDS } from './transport/transport.js';
 
@@ -107,6 +108,7 @@ export class Endpoint {
       measure: options.measure ?? (() => {}),
       roomAgain: () => this.#resume(),
     });
+    const key = new RequestKey();
     const flushSoon = () => this.#replies.flushSoon();
     this.#requests = new OwnRequests({
       ...{ transport, scheduler, counters, wheel, reader, flushSoon },
@@ -117,15 +119,7 @@ export class Endpoint {
     this.#peers = new PeerTable(this.#requests);
     this.#pfds = new PfdTable(store);
     const peers = this.#peers;
-    const associations = new Associations({
-      ...{ peers, sessions, counters, log },
-      profiles: new PeerProfiles(config),
-      store: new PeerStore(store),
-      scheduleHeartbeat: (peer, when) => this.#heartbeats.schedule(peer, when),
-      ended: (peer) => this.#ended(peer),
-      changed: () => this.#peersChanged(),
-      wallMs: options.wallMs ?? Date.now,
-    });
+    const associations = this.#makeAssociations(key);
     this.#associations = associations;
     this.#heartbeats = new Heartbeats({
       ...{ scheduler, wheel, associations, identity, log },
@@ -138,7 +132,7 @@ export class Endpoint {
       ask: (peer) => this.#heartbeats.ask(peer),
     });
     this.#inbound = new Inbound({
-      ...{ transport, scheduler, reader, peers, sessions, counters, identity, nodeRequests },
+      ...{ transport, scheduler, reader, peers, sessions, counters, identity, nodeRequests, key },
       writer: new MessageWriter(),
       replies: this.#replies,
       requests: this.#requests,
@@ -183,6 +177,8 @@ export class Endpoint {
       replyCacheEntries: cache.count,
       replyCacheBytes: cache.bytesUsed,
       replyCacheEvicted: cache.evicted,
+      load: this.#load.load,
+      reduction: this.#load.reduction,
     };
   }
 
@@ -288,6 +284,22 @@ export class Endpoint {
       if (peer.associated) for (const { text } of peer.addresses) addresses.add(text);
     }
     this.options.transport.setPeers([...addresses]);
+  }
+
+  #makeAssociations(key: RequestKey): Associations {
+    const { config, sessions, log, store, wallMs = Date.now } = this.options;
+    const { counters } = this;
+    const peers = this.#peers;
+    return new Associations({
+      ...{ peers, sessions, counters, log },
+      profiles: new PeerProfiles(config),
+      store: new PeerStore(store),
+      scheduleHeartbeat: (peer, when) => this.#heartbeats.schedule(peer, when),
+      ended: (peer) => this.#ended(peer),
+      changed: () => this.#peersChanged(),
+      wallMs,
+      key,
+    });
   }
 
   #requestsSeen() {

@@ -14,18 +14,17 @@ import { fSeidIn, type NodeIdentity, writeRefusal } from './node/refusal.js';
 import type { OwnRequests } from './own-requests.js';
 import type { PeerState } from './peers/peer-state.js';
 import type { PeerTable } from './peers/peer-table.js';
-import { type Replies, tagOf } from './replies.js';
+import type { Replies } from './replies.js';
 import type { Scheduler } from './scheduler.js';
 import type { SessionHandlers } from './session-handlers.js';
 import type { N4Counters } from './statistics.js';
+import type { RequestKey } from './transactions/request-key.js';
 import {
   type DatagramTransport,
   FLAG_ANSWERED,
   WORD_ADDRESS,
   WORD_FAMILY,
   WORD_FLAGS,
-  WORD_HASH_HIGH,
-  WORD_HASH_LOW,
   WORD_LENGTH,
   WORD_LOCAL,
   WORD_OFFSET,
@@ -44,6 +43,7 @@ export interface InboundParts {
   readonly sessions: SessionHandlers;
   readonly counters: N4Counters;
   readonly identity: NodeIdentity;
+  readonly key: RequestKey;
   /** Owner of the session with that SEID; '': there is none. */
   readonly ownerOf: (seidLow: number, seidHigh: number) => string;
 }
@@ -102,23 +102,21 @@ export class Inbound {
       return;
     }
     if (this.draining) return;
-    const tag = tagOf(type, reader.sequence);
-    const mixed = addressMix(words, at);
-    const low = (words[at + WORD_HASH_LOW]! ^ mixed) >>> 0;
-    const high = (words[at + WORD_HASH_HIGH]! ^ Math.imul(mixed, 0x9e3779b1)) >>> 0;
-    if (replies.repeat(low, high, tag, words, at)) {
+    const { key } = this.parts;
+    key.read(words, at, type, reader.sequence, type === Message.AssociationSetupRequest);
+    if (replies.repeat(key, words, at)) {
       counters.duplicatesAnswered++;
       if (from.length > 0) from[0]!.counts.duplicates++;
-    } else if (replies.open.has(low, high, tag)) {
+    } else if (replies.open.has(key.low, key.high, key.tag)) {
       counters.duplicatesSilent++;
       if (from.length > 0) from[0]!.counts.duplicates++;
     } else {
-      this.#serve(at, from, low, high, tag);
+      this.#serve(at, from);
     }
   }
 
-  #serve(at: number, from: readonly PeerState[], low: number, high: number, tag: number): void {
-    const { reader, sessions, nodeRequests, replies } = this.parts;
+  #serve(at: number, from: readonly PeerState[]): void {
+    const { reader, sessions, nodeRequests, replies, key } = this.parts;
     const type = reader.messageType;
     if (!reader.body()) {
       this.#refuse(at, from, reader.cause, reader.offendingIe);
@@ -126,6 +124,7 @@ export class Inbound {
     }
     const peer = this.#peerOf(at, from);
     if (typeof peer === 'number') {
+      if (type === Message.AssociationReleaseRequest && this.#repeatRelease(at)) return;
       if (peer === Cause.NoEstablishedAssociation) this.parts.counters.notAssociated++;
       const offending = peer === Cause.MandatoryIeIncorrect ? Ie.NodeId : 0;
       this.#refuse(at, from, peer, offending);
@@ -145,12 +144,22 @@ export class Inbound {
     transaction.family = words[at + WORD_FAMILY]!;
     transaction.port = words[at + WORD_PORT]!;
     for (let i = 0; i < 4; i++) transaction.address[i] = words[at + WORD_ADDRESS + i]!;
-    transaction.keyLow = low;
-    transaction.keyHigh = high;
-    transaction.tag = tag;
+    transaction.keyLow = key.low;
+    transaction.keyHigh = key.high;
+    transaction.tag = key.tag;
     replies.open.begin(transaction);
     if (isSessionRequest(type)) sessions.handle(transaction, reader);
     else nodeRequests.handle(transaction, reader);
+  }
+
+  /** A release that came again when its peer was gone: its reply is one of the era before. */
+  #repeatRelease(at: number): boolean {
+    const { reader, replies, key, transport, counters } = this.parts;
+    const { words } = transport;
+    key.read(words, at, reader.messageType, reader.sequence, false, 1);
+    if (!replies.repeat(key, words, at)) return false;
+    counters.duplicatesAnswered++;
+    return true;
   }
 
   /** The peer that a request is of, or the Cause that refuses it. */
@@ -262,14 +271,4 @@ function isResponse(type: number): boolean {
     default:
       return false;
   }
-}
-
-/** Source address and port as one word, to be mixed with a keyed hash of the message. */
-function addressMix(words: Uint32Array, at: number): number {
-  let mix = words[at + WORD_PORT]! ^ (words[at + WORD_FAMILY]! << 16);
-  for (let i = 0; i < 4; i++) {
-    mix = Math.imul(mix ^ words[at + WORD_ADDRESS + i]!, 0x85ebca6b);
-    mix ^= mix >>> 13;
-  }
-  return mix;
 }

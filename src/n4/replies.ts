@@ -14,6 +14,7 @@ import {
   OpenTransactions,
 } from './transactions/open-transactions.js';
 import { ReplyCache } from './transactions/reply-cache.js';
+import type { RequestKey } from './transactions/request-key.js';
 import {
   type DatagramTransport,
   WORD_ADDRESS,
@@ -24,7 +25,6 @@ import {
 
 /** Lines of the slow-transaction log in a second. */
 const SLOW_LINES_PER_SECOND = 10;
-const SEQUENCE_MASK = 0xff_ffff;
 
 export interface RepliesParts {
   readonly transport: DatagramTransport;
@@ -86,9 +86,9 @@ export class Replies implements AnswerHost {
   }
 
   /** Answers a duplicate of the request described at words[at…], if its reply is kept. */
-  repeat(keyLow: number, keyHigh: number, tag: number, words: Uint32Array, at: number): boolean {
+  repeat({ low, high, tag }: RequestKey, words: Uint32Array, at: number): boolean {
     const { cache } = this;
-    if (!cache.find(keyLow, keyHigh, tag, this.parts.scheduler.now())) return false;
+    if (!cache.find(low, high, tag, this.parts.scheduler.now())) return false;
     this.send(cache.bytes, cache.foundAt, cache.foundLength, words, at);
     return true;
   }
@@ -140,9 +140,4 @@ function causeIn(bytes: Uint8Array, length: number): number {
     at += 4 + ((bytes[at + 2]! << 8) | bytes[at + 3]!);
   }
   return 0;
-}
-
-/** Sequence number and type of a request in one word. */
-export function tagOf(messageType: number, sequence: number): number {
-  return ((messageType << 24) | (sequence & SEQUENCE_MASK)) >>> 0;
 }

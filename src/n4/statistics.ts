@@ -50,4 +50,7 @@ export interface N4Statistics {
   readonly replyCacheEntries: number;
   readonly replyCacheBytes: number;
   readonly replyCacheEvicted: number;
+  /** Percent, as peers are told. */
+  readonly load: number;
+  readonly reduction: number;
 }

@@ -113,6 +113,10 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
   get count(): number {
     return this.table.live;
   }
+  countOf(owner: string): number {
+    const id = this.table.owners.find(owner);
+    return id < 0 ? 0 : this.table.owners.count(id);
+  }
   get recoveryTimeStamp(): number {
     return this.#store.recoveryTimeStamp;
   }

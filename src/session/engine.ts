@@ -193,6 +193,8 @@ export interface SessionEngine {
    * on from, -1: that was all. What `visit` is given is good during its call.
    */
   scan(owner: string, from: number, visit: (place: RecordPlace) => boolean): number;
+  /** Sessions of one owner. */
+  countOf(owner: string): number;
   /** owner '': all. A token of an earlier page goes on behind it, whatever has changed since. */
   list(owner: string, pageSize: number, pageToken: string): SessionPage;
 

@@ -167,6 +167,7 @@ const bad: readonly (readonly [string, string])[] = [
 
 const n4Defaults = {
   listen: ['127.0.0.1:8805'],
+  transport: 'native',
   allow: [],
   t1Ms: 1000,
   n1: 4,

@@ -38,6 +38,7 @@ export const n4 = section({
     text('address:port or [v6]:port', isSocketAddress),
     'UDP addresses such as 127.0.0.1:8805',
   ).default(['127.0.0.1:8805']),
+  transport: oneOf(['native', 'dgram']).default('native'),
   nodeId: nodeId.optional(),
   allow: list(source, 'IP addresses and prefixes').default([]),
   t1Ms: whole(100, 60_000).default(1000),

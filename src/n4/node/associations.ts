@@ -13,6 +13,7 @@ import type { PeerStore } from '../peers/peer-store.js';
 import type { PeerTable } from '../peers/peer-table.js';
 import type { SessionHandlers } from '../session-handlers.js';
 import type { N4Counters } from '../statistics.js';
+import type { RequestKey } from '../transactions/request-key.js';
 
 export interface AssociationsParts {
   readonly peers: PeerTable;
@@ -28,6 +29,7 @@ export interface AssociationsParts {
   /** Addresses of associated peers have changed. */
   readonly changed: () => void;
   readonly wallMs: () => number;
+  readonly key: Pick<RequestKey, 'setUp' | 'released'>;
 }
 
 /** What an Association Setup Request says. */
@@ -77,6 +79,7 @@ export class Associations {
     const again = peer.associated;
     const restarted = before !== 0 && isNewer(request.recoveryTimeStamp, before);
     const same = request.recoveryTimeStamp === before;
+    this.parts.key.setUp(request.from.words);
     peers.enterAddress(peer, request.from);
     peer.port = request.port;
     peer.local = request.local;
@@ -107,8 +110,9 @@ export class Associations {
 
   /** Ends the association and gives up its sessions; resolves when they are gone. */
   async release(peer: PeerState): Promise<void> {
-    const { peers, store, log } = this.parts;
+    const { peers, store, log, key } = this.parts;
     this.#end(peer);
+    for (const { words } of peer.addresses) key.released(words);
     const sessions = await this.purge(peer);
     // A set-up that came meanwhile has taken the peer up again.
     if (!peer.associated) peers.remove(peer);
