@@ -135,8 +135,10 @@ function bound(
   listen: readonly ListenAddress[],
   places: readonly { readonly host: string; readonly port: number }[],
 ): NativeDatagrams {
+  // Apart, because the compiler leaves out the brackets of `new (f()).C()` with a cast in them.
+  const { Datagrams } = loadAddon() as Addon;
   try {
-    return new (loadAddon() as Addon).Datagrams(places);
+    return new Datagrams(places);
   } catch (error) {
     const { message, field } = error as Error & { field?: string };
     const address = listen[Number(/^listen\[(\d+)\]$/.exec(field ?? '')?.[1] ?? Number.NaN)];
