@@ -12,6 +12,7 @@ import { addDoctorCommand } from './doctor-command.js';
 import { addGnbCommands } from './gnb/commands.js';
 import { addHelpCommands } from './help/commands.js';
 import { addCommonSections } from './help/sections.js';
+import { addN4Commands } from './n4/commands.js';
 import { addNodeCommands } from './node-commands.js';
 import { addReplayCommand } from './replay-command.js';
 import { addServeCommands } from './serve-commands.js';
@@ -59,6 +60,7 @@ Examples:
   addServeCommands(sluice);
   addSessionCommands(sluice);
   addNodeCommands(sluice);
+  addN4Commands(sluice);
   addTopCommand(sluice);
   addDoctorCommand(sluice);
   addGnbCommands(sluice);

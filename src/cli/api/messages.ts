@@ -222,3 +222,47 @@ export interface CaptureChunk {
   packets?: Uint64;
   trailer?: Uint8Array;
 }
+export interface N4Peer {
+  node_id?: string;
+  addresses?: string[];
+  associated?: boolean;
+  reachable?: boolean;
+  associated_since?: Timestamp;
+  recovery_time_stamp?: Timestamp;
+  silent_for?: Duration;
+  profile?: string;
+  sessions?: Uint64;
+  applications?: number;
+  cp_features?: number;
+  messages?: {
+    message?: string;
+    received?: Uint64;
+    sent?: Uint64;
+    causes?: Record<string, Uint64>;
+  }[];
+  duplicates?: Uint64;
+  retransmissions?: Uint64;
+}
+export interface ListPeersResponse {
+  peers?: N4Peer[];
+  listen?: string[];
+}
+export interface N4Session {
+  name?: string;
+  seid?: Uint64;
+  cp_seid?: Uint64;
+  ue_ipv4?: string;
+  ue_ipv6_prefix?: string;
+  dnn?: string;
+  pdrs?: number;
+  fars?: number;
+  qers?: number;
+  urrs?: number;
+  revision?: Uint64;
+  create_time?: Timestamp;
+}
+export interface ListPeerSessionsResponse {
+  sessions?: N4Session[];
+  next_page_token?: string;
+  total?: Uint64;
+}

@@ -23,7 +23,7 @@ export interface AssociationsParts {
   readonly counters: N4Counters;
   readonly log: Log;
   /** Begins or ends heartbeats to the peer; sooner: now. */
-  readonly scheduleHeartbeat: (peer: PeerState, when: 'now' | 'later' | 'never') => void;
+  readonly scheduleHeartbeat: (peer: PeerState, when: 'now' | 'soon' | 'later' | 'never') => void;
   /** The peer is gone: its requests of ours, its PFDs. */
   readonly ended: (peer: PeerState) => void;
   /** Addresses of associated peers have changed. */
@@ -175,7 +175,7 @@ export class Associations {
       peer.cpFeatures = stored.cpFeatures;
       peer.associatedAtMs = stored.associatedAtMs;
       this.#begin(peer);
-      scheduleHeartbeat(peer, 'now');
+      scheduleHeartbeat(peer, 'soon');
     }
   }
 

@@ -14,7 +14,8 @@ import type { NodeIdentity } from './refusal.js';
 
 /** A peer is asked out of turn this often at most. */
 const ASK_MS = 5_000;
-/** Peers of the last run are asked over this long, so that not all answer at once. */
+/** Peers of the last run are asked after this long, and over so long, so that not all answer at once. */
+const SOON_MS = 3_000;
 const SPREAD_MS = 1_000;
 
 export interface HeartbeatsParts {
@@ -37,14 +38,16 @@ export class Heartbeats {
 
   constructor(private readonly parts: HeartbeatsParts) {}
 
-  schedule(peer: PeerState, when: 'now' | 'later' | 'never'): void {
+  schedule(peer: PeerState, when: 'now' | 'soon' | 'later' | 'never'): void {
     const { wheel, scheduler, intervalMs } = this.parts;
     const timer = this.#timer(peer);
     if (when === 'never') {
       wheel.cancel(timer);
       this.#askedAtMs.delete(peer);
     } else if (when === 'now') {
-      wheel.set(timer, scheduler.now() + ((peer.index * 7) % SPREAD_MS));
+      wheel.set(timer, scheduler.now());
+    } else if (when === 'soon') {
+      wheel.set(timer, scheduler.now() + SOON_MS + ((peer.index * 7) % SPREAD_MS));
     } else if (intervalMs > 0) {
       wheel.set(timer, scheduler.now() + intervalMs);
     }
