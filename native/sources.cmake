@@ -4,7 +4,7 @@ file(GLOB SLUICE_SOURCES CONFIGURE_DEPENDS
   native/base/*.cc native/memory/*.cc native/wire/*.cc native/session/*.cc native/session/*/*.cc
   native/port/*.cc native/port/*/*.cc native/datagram/*.cc native/datagram/*/*.cc
   native/pipeline/*.cc native/pipeline/*/*.cc
-  native/worker/*.cc native/worker/*/*.cc native/gnb/*.cc)
+  native/worker/*.cc native/worker/*/*.cc native/gnb/*.cc native/smf/*.cc)
 set(SLUICE_TEST_SOURCES ${SLUICE_SOURCES})
 list(FILTER SLUICE_SOURCES EXCLUDE REGEX "_test\\.cc$")
 list(FILTER SLUICE_TEST_SOURCES INCLUDE REGEX "_test\\.cc$")

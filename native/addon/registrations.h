@@ -11,5 +11,7 @@ void init_gnb(Napi::Env env, Napi::Object exports);
 void init_capture(Napi::Env env, Napi::Object exports);
 /// Datagrams: UDP for N4.
 void init_datagrams(Napi::Env env, Napi::Object exports);
+/// Smf: a CP function for loads.
+void init_smf(Napi::Env env, Napi::Object exports);
 
 }  // namespace sluice::addon

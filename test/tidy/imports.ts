@@ -16,6 +16,7 @@ const cppLevels: Record<string, number> = {
   pipeline: 3,
   worker: 4,
   gnb: 4,
+  smf: 4,
   addon: 5,
   fuzz: 6,
   bench: 6,

@@ -14,6 +14,7 @@ import type {
 import { withClient } from '../api/with-client.js';
 import { grouped, printJson, printLine, table } from '../print.js';
 import { parseInteger } from '../units.js';
+import { addN4Load } from './load-command.js';
 import { peersText, SESSIONS_HEAD, sessionRow } from './view.js';
 
 const PAGE = 1000;
@@ -65,6 +66,7 @@ Examples:
       const options = own.optsWithGlobals<Output & { limit?: string }>();
       await withClient(options, (client) => listSessions(client, nodeId, options));
     });
+  addN4Load(n4);
   return n4;
 }
 

@@ -109,15 +109,12 @@ const nodeMessages: readonly MessageRow[] = [
     ]),
     handling: 'refused',
   },
-  {
-    ...node(
-      Message.SessionSetModificationResponse,
-      'Session Set Modification Response',
-      '7.4.7.2',
-      answer,
-    ),
-    handling: 'ignored',
-  },
+  node(
+    Message.SessionSetModificationResponse,
+    'Session Set Modification Response',
+    '7.4.7.2',
+    answer,
+  ),
 ];
 
 const sessionMessages: readonly MessageRow[] = [

@@ -6,7 +6,6 @@ import {
   conditionalList,
   type Element,
   group,
-  ignoredGroup,
   type Member,
   mandatory,
   mandatoryList,
@@ -209,7 +208,7 @@ export const answersAndReports: readonly Element[] = [
     ...conditionalList(Ie.FTeid, Ie.UeIpAddress),
     ...conditional(Ie.LocalIngressTunnel),
   ]),
-  ignoredGroup(Ie.UpdatedPdr, 'Updated PDR', [
+  group(Ie.UpdatedPdr, 'Updated PDR', [
     ...mandatory(Ie.PdrId),
     ...conditionalList(Ie.FTeid, Ie.UeIpAddress),
   ]),
