@@ -16,7 +16,7 @@ if ! command -v "$compiler" >/dev/null; then
 fi
 build=build-fuzz
 targets=()
-for source in native/fuzz/*_fuzz.cc; do
+for source in native/fuzz/*_fuzz.cc native/fuzz/*/*_fuzz.cc; do
   name=$(basename "$source" .cc)
   [[ $name == canary_fuzz ]] || targets+=("$name")
 done

@@ -1,6 +1,7 @@
-// A script of packets, changes of sessions and pauses against a packet path: nothing is read
-// outside a packet, every packet is in the books after each step, and when all is over nothing
-// is held and the pool is full again.
+// Targets that drive stages or a whole packet path; everything on the one thread of the target.
+// Here: scripts of packets of all kinds, changes of sessions and pauses, each chosen by bytes of
+// the input. Start at operate().
+#pragma once
 #include <array>
 
 #include "fuzz/expect.h"
@@ -11,18 +12,17 @@
 #include "wire/udp.h"
 
 namespace sluice::fuzz {
-namespace {
 
-constexpr unsigned kSessionsUsed = 4, kVariants = 8, kBurst = 64;
-constexpr unsigned kRoom = kPacketBytesMax - 100;
-constexpr std::uint32_t kNet = 0xc0a83200;  // 192.168.50.0/24, behind the first UE
-constexpr std::uint32_t kAddresses[] = {kUe,        kUe + 1, kUe + 2,    kUe + 3,
-                                        kNet + 9,   kN3,     0xcb007109, 0xcb00710a,
-                                        0xe0000001, 0,       0xffffffff, 0x0a3c0001};
-constexpr std::uint64_t kPrefixes[] = {kUePrefix, kUePrefix + 1, 0x20010db800000000,
-                                       0xfe80000000000000};
-constexpr std::uint8_t kProtocols[] = {17, 6, 1, 58, 50, 0, 44, 132};
-constexpr std::uint8_t kMessages[] = {1, 2, 26, 31, 254, 255};
+inline constexpr unsigned kSessionsUsed = 4, kVariants = 8, kBurst = 64;
+inline constexpr unsigned kRoom = kPacketBytesMax - 100;
+inline constexpr std::uint32_t kNet = 0xc0a83200;  // 192.168.50.0/24, behind the first UE
+inline constexpr std::uint32_t kAddresses[] = {kUe,        kUe + 1, kUe + 2,    kUe + 3,
+                                               kNet + 9,   kN3,     0xcb007109, 0xcb00710a,
+                                               0xe0000001, 0,       0xffffffff, 0x0a3c0001};
+inline constexpr std::uint64_t kPrefixes[] = {kUePrefix, kUePrefix + 1, 0x20010db800000000,
+                                              0xfe80000000000000};
+inline constexpr std::uint8_t kProtocols[] = {17, 6, 1, 58, 50, 0, 44, 132};
+inline constexpr std::uint8_t kMessages[] = {1, 2, 26, 31, 254, 255};
 
 /// Bytes of the input, zeros behind its end.
 struct Script {
@@ -44,7 +44,7 @@ struct Script {
 };
 
 /// One of the sessions, by what its downlink FAR does. The last session joins two tunnels.
-SessionSpec spec_of(unsigned session, unsigned variant) {
+inline SessionSpec spec_of(unsigned session, unsigned variant) {
   SessionSpec s = rich_session();
   s.ue_ipv4 = kUe + session;
   s.ue_prefix = kUePrefix + session;
@@ -83,7 +83,8 @@ SessionSpec spec_of(unsigned session, unsigned variant) {
   return s;
 }
 
-void change(OperationKind kind, unsigned session, unsigned variant, std::uint32_t flags = 0) {
+inline void change(OperationKind kind, unsigned session, unsigned variant,
+                   std::uint32_t flags = 0) {
   // Records stay where they are as long as a session may use them.
   static std::array<std::array<std::vector<std::uint32_t>, kVariants>, kSessionsUsed> records;
   auto& record = records[session][variant];
@@ -96,10 +97,13 @@ void change(OperationKind kind, unsigned session, unsigned variant, std::uint32_
   datapath().apply(&ticket, 1);
 }
 
-PoolCache& cache() { return datapath().pool().cache(datapath().pool().caches() - 1); }
+inline PoolCache& cache() { return datapath().pool().cache(datapath().pool().caches() - 1); }
 
-struct Bench {
-  Nanoseconds now;
+/// Puts packets in, takes out what comes, and looks into the books.
+class Bench {
+ public:
+  virtual ~Bench() = default;
+  Nanoseconds now = kStart;
   unsigned waiting = 0;  ///< injected since the last step
 
   void collect() {
@@ -107,6 +111,7 @@ struct Bench {
     for (const auto& port : datapath().ports()) {
       while (static_cast<MemoryPort&>(*port).collect(0, &packet, 1) == 1) {
         expect(packet->length != 0 && packet->offset + packet->length <= kChunkBytes);
+        collected(port->index(), *packet);
         cache().free(&packet, 1);
       }
     }
@@ -128,7 +133,7 @@ struct Bench {
     collect();
     check_books();
   }
-  void inject(unsigned port, const std::byte* bytes, std::size_t n, std::uint8_t flags) {
+  virtual void inject(unsigned port, const std::byte* bytes, std::size_t n, std::uint8_t flags) {
     Packet* packet;
     if (cache().allocate(&packet, 1) == 0) return step();
     packet->offset = port == 0 ? kAccessDataOffset : kCoreDataOffset;
@@ -139,10 +144,13 @@ struct Bench {
     expect(static_cast<MemoryPort&>(*datapath().ports()[port]).inject(0, &packet, 1) == 1);
     if (++waiting == kBurst) step();
   }
+
+ protected:
+  virtual void collected(unsigned, const Packet&) {}
 };
 
 /// An IP packet of the script's choosing, and then any of its bytes changed.
-std::size_t write_inner(std::byte* p, Script& in) {
+inline std::size_t write_inner(std::byte* p, Script& in) {
   const std::uint8_t kind = in.byte();
   const std::size_t header = kind & 1 ? wire::kIpv6Bytes : wire::kIpv4Bytes;
   const std::size_t n = std::min<std::size_t>(header + in.word() % 2048, kRoom);
@@ -172,10 +180,10 @@ std::size_t write_inner(std::byte* p, Script& in) {
   return n;
 }
 
-constexpr std::size_t kTunnelBytes = 44;
+inline constexpr std::size_t kTunnelBytes = 44;
 
 /// The outer headers of a G-PDU of `n` bytes.
-void write_outer(std::byte* p, std::size_t n, std::uint32_t teid, std::uint8_t message) {
+inline void write_outer(std::byte* p, std::size_t n, std::uint32_t teid, std::uint8_t message) {
   wire::write_ipv4(p, {.source = kGnb,
                        .destination = kN3,
                        .total_length = static_cast<std::uint16_t>(n + kTunnelBytes)});
@@ -186,7 +194,7 @@ void write_outer(std::byte* p, std::size_t n, std::uint32_t teid, std::uint8_t m
 }
 
 /// Its pieces in the order that the script has, some twice, some not at all.
-void inject_pieces(Bench& bench, const std::byte* whole, std::size_t n, Script& in) {
+inline void inject_pieces(Bench& bench, const std::byte* whole, std::size_t n, Script& in) {
   const unsigned step = in.byte() % 128 * 8u + 8, payload = static_cast<unsigned>(n) - 20;
   const std::uint16_t identification = in.byte() & 3;
   for (unsigned count = in.byte() % 24; count > 0; --count) {
@@ -201,7 +209,7 @@ void inject_pieces(Bench& bench, const std::byte* whole, std::size_t n, Script& 
   }
 }
 
-void from_access(Bench& bench, Script& in) {
+inline void from_access(Bench& bench, Script& in) {
   const std::uint8_t how = in.byte();
   std::byte bytes[kPacketBytesMax + kTunnelBytes];
   const std::size_t n = std::min<std::size_t>(write_inner(bytes + kTunnelBytes, in), kRoom - 60);
@@ -215,7 +223,7 @@ void from_access(Bench& bench, Script& in) {
   }
 }
 
-void from_core(Bench& bench, Script& in) {
+inline void from_core(Bench& bench, Script& in) {
   std::byte bytes[kPacketBytesMax];
   const unsigned copies = in.byte() % 4 + 1;
   const std::size_t n = write_inner(bytes, in);
@@ -223,7 +231,7 @@ void from_core(Bench& bench, Script& in) {
 }
 
 /// A GTP-U message of any kind, with contents of the script.
-void message(Bench& bench, Script& in) {
+inline void message(Bench& bench, Script& in) {
   std::byte bytes[kTunnelBytes + 64] = {};
   const std::uint8_t type = in.one_of(kMessages), which = in.byte();
   std::size_t n = in.byte() % 64;
@@ -244,7 +252,7 @@ void message(Bench& bench, Script& in) {
   bench.inject(0, bytes, n + kTunnelBytes, 0);
 }
 
-void raw(Bench& bench, Script& in) {
+inline void raw(Bench& bench, Script& in) {
   const std::uint8_t how = in.byte();
   const std::size_t n = std::min<std::size_t>({in.word(), in.left, kRoom});
   bench.inject(how & 1, reinterpret_cast<const std::byte*>(in.data), n,
@@ -253,60 +261,44 @@ void raw(Bench& bench, Script& in) {
   in.left -= n;
 }
 
-void change(Script& in) {
+inline void change(Script& in) {
   const std::uint8_t what = in.byte(), how = in.byte();
   constexpr OperationKind kKinds[] = {OperationKind::Create, OperationKind::Update,
                                       OperationKind::Update, OperationKind::Delete};
   change(kKinds[what >> 2 & 3], what & 3, how & 7, how >> 3 & 3);
 }
 
-void run(Bench& bench, Script& in) {
-  while (in.left != 0) {
-    switch (in.byte() % 8) {
-      case 0:
-      case 1:
-        from_access(bench, in);
-        break;
-      case 2:
-      case 3:
-        from_core(bench, in);
-        break;
-      case 4:
-        message(bench, in);
-        break;
-      case 5:
-        raw(bench, in);
-        break;
-      case 6:
-        change(in);
-        break;
-      default:
-        bench.now += in.byte() * Nanoseconds{1'000'000};
-        bench.step();
-    }
+/// Operations of every script.
+inline constexpr unsigned kOperations = 8;
+
+inline void operate(Bench& bench, Script& in, unsigned operation) {
+  switch (operation) {
+    case 0:
+    case 1:
+      return from_access(bench, in);
+    case 2:
+    case 3:
+      return from_core(bench, in);
+    case 4:
+      return message(bench, in);
+    case 5:
+      return raw(bench, in);
+    case 6:
+      return change(in);
+    default:
+      bench.now += in.byte() * Nanoseconds{1'000'000};
+      bench.step();
   }
-  bench.step();
 }
 
-}  // namespace
-}  // namespace sluice::fuzz
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace sluice;
-  using namespace sluice::fuzz;
-  static Bench bench{kStart};
-  static const std::uint32_t all = datapath().pool().available();
-  for (unsigned s = 0; s < kSessionsUsed; ++s) {
-    change(OperationKind::Create, s, size == 0 ? 0 : data[0] >> s & 1);
-  }
-  Script script{data, size};
-  script.byte();
-  run(bench, script);
+/// Ends what a script has begun: when all is over nothing is held and the pool is full again.
+inline void clear_away(Bench& bench, std::uint32_t all) {
   for (unsigned s = 0; s < kSessionsUsed; ++s) change(OperationKind::Delete, s, 0);
   bench.now += 2 * kExpiry;
   bench.step();
   bench.step();
   expect(datapath().sessions().live() == 0 && datapath().statistics().held == 0);
   expect(datapath().pool().available() == all);
-  return 0;
 }
+
+}  // namespace sluice::fuzz

@@ -1,5 +1,6 @@
-// The reader of capture files: every frame lies inside the file, every step moves on, and a
-// fault has a text that names the file.
+// Targets that read capture files; everything on the one thread of the target.
+// Here the reader: every frame lies inside the file, every step moves on, and a fault has a text
+// that names the file.
 #include "fuzz/expect.h"
 #include "port/capture/capture_file.h"
 

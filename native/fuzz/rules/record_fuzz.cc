@@ -1,5 +1,6 @@
-// Any bytes as a session record, and a good record with any of its bytes changed: the
-// compiler refuses or takes it, reads nothing outside, and a deletion gives all back.
+// Targets of what sessions are made of, and of what is left of them; everything on the one thread
+// of the target. Here any bytes as a session record, and a good record with any of its bytes
+// changed: the compiler refuses or takes it, reads nothing outside, and a deletion gives all back.
 #include "fuzz/expect.h"
 #include "fuzz/fuzz_path.h"
 
