@@ -109,12 +109,15 @@ const nodeMessages: readonly MessageRow[] = [
     ]),
     handling: 'refused',
   },
-  node(
-    Message.SessionSetModificationResponse,
-    'Session Set Modification Response',
-    '7.4.7.2',
-    answer,
-  ),
+  {
+    ...node(
+      Message.SessionSetModificationResponse,
+      'Session Set Modification Response',
+      '7.4.7.2',
+      answer,
+    ),
+    handling: 'ignored',
+  },
 ];
 
 const sessionMessages: readonly MessageRow[] = [

@@ -100,7 +100,7 @@ export const nodeElements: readonly Element[] = [
   supported(Ie.SequenceNumber, 'Sequence Number', uint(4)),
   supported(Ie.Metric, 'Metric', uint(1)),
   supported(Ie.Timer, 'Timer', timer),
-  supported(Ie.OciFlags, 'OCI Flags', flags('AOCI')),
+  ignored(Ie.OciFlags, 'OCI Flags', flags('AOCI')),
   supported(
     Ie.FqCsid,
     'FQ-CSID',
@@ -112,7 +112,7 @@ export const nodeElements: readonly Element[] = [
   ),
   ignored(Ie.SmfSetId, 'SMF Set ID', spare(1), labels('fqdn')),
   ignored(Ie.AlternativeSmfIpAddress, 'Alternative SMF IP Address', ...addresses()),
-  supported(Ie.CpPfcpEntityIpAddress, 'CP PFCP Entity IP Address', ...addresses()),
+  ignored(Ie.CpPfcpEntityIpAddress, 'CP PFCP Entity IP Address', ...addresses()),
   ignored(Ie.PfcpAsRspFlags, 'PFCPASRsp-Flags', flags('PSREI UUPSI')),
   ignored(Ie.PfcpAsReqFlags, 'PFCPASReq-Flags', flags('UUPSI')),
   ignored(Ie.PfcpAuReqFlags, 'PFCPAUReq-Flags', flags('PARPS')),
@@ -179,7 +179,7 @@ export const sessionElements: readonly Element[] = [
     flags('DROBU SNDEM QAURR SUMPC RUMUC DETEID HRSBOM'),
   ),
   supported(Ie.PfcpSrRspFlags, 'PFCPSRRsp-Flags', flags('DROBU')),
-  supported(Ie.PfcpSrReqFlags, 'PFCPSRReq-Flags', flags('PSDBU')),
+  ignored(Ie.PfcpSrReqFlags, 'PFCPSRReq-Flags', flags('PSDBU')),
   supported(Ie.PfcpSeReqFlags, 'PFCPSEReq-Flags', flags('RESTI SUMPC HRSBOM')),
   ignored(Ie.PfcpSdRspFlags, 'PFCPSDRsp-Flags', flags('PURU')),
   ignored(Ie.RatType, 'RAT Type', uint(1)),
@@ -223,13 +223,13 @@ export const reportElements: readonly Element[] = [
     uint(8, 'downlinkPackets', 'DLNOP'),
   ),
   supported(Ie.DurationMeasurement, 'Duration Measurement', uint(4)),
-  supported(Ie.TimeOfFirstPacket, 'Time of First Packet', time()),
-  supported(Ie.TimeOfLastPacket, 'Time of Last Packet', time()),
+  ignored(Ie.TimeOfFirstPacket, 'Time of First Packet', time()),
+  ignored(Ie.TimeOfLastPacket, 'Time of Last Packet', time()),
   supported(Ie.StartTime, 'Start Time', time()),
   supported(Ie.EndTime, 'End Time', time()),
   supported(Ie.UsageInformation, 'Usage Information', flags('BEF AFT UAE UBE')),
-  supported(Ie.QueryUrrReference, 'Query URR Reference', uint(4)),
-  supported(
+  ignored(Ie.QueryUrrReference, 'Query URR Reference', uint(4)),
+  ignored(
     Ie.AdditionalUsageReportsInformation,
     'Additional Usage Reports Information',
     // AURI and the number of reports share two octets.
@@ -243,7 +243,7 @@ export const reportElements: readonly Element[] = [
     octet([bits('pagingPolicyIndication', 0, 6)], 'PPI'),
     octet([bits('qfi', 0, 6)], 'QFII'),
   ),
-  supported(Ie.DataStatus, 'Data Status', flags('DROP BUFF')),
+  ignored(Ie.DataStatus, 'Data Status', flags('DROP BUFF')),
   supported(
     Ie.FailedRuleId,
     'Failed Rule ID',

@@ -3,7 +3,7 @@
  * monitoring, L2TP and multicast. They have names, so that logs and traces can show them.
  */
 import * as Ie from '../ie.js';
-import { type Element, ignored } from './element.js';
+import { type Element, ignored, refused } from './element.js';
 import { bytes } from './layout.js';
 
 const opaque = (type: number, name: string) => ignored(type, name, bytes());
@@ -11,6 +11,11 @@ const opaque = (type: number, name: string) => ignored(type, name, bytes());
 export const otherElements: readonly Element[] = [
   opaque(Ie.MacAddressesDetected, 'MAC Addresses Detected'),
   opaque(Ie.MacAddressesRemoved, 'MAC Addresses Removed'),
+  opaque(Ie.MarId, 'MAR ID'),
+  opaque(Ie.SteeringFunctionality, 'Steering Functionality'),
+  opaque(Ie.SteeringMode, 'Steering Mode'),
+  opaque(Ie.Weight, 'Weight'),
+  opaque(Ie.Priority, 'Priority'),
   opaque(Ie.DsTtPortNumber, 'DS-TT Port Number'),
   opaque(Ie.NwTtPortNumber, 'NW-TT Port Number'),
   opaque(Ie.FiveGsUserPlaneNode, '5GS User Plane Node'),
@@ -60,17 +65,17 @@ export const otherElements: readonly Element[] = [
   opaque(Ie.MaximumReceiveUnit, 'Maximum Receive Unit'),
   opaque(Ie.Thresholds, 'Thresholds'),
   opaque(Ie.SteeringModeIndicator, 'Steering Mode Indicator'),
-  opaque(Ie.IpAddressAndPortNumberReplacement, 'IP Address and Port Number Replacement'),
+  refused(Ie.IpAddressAndPortNumberReplacement, 'IP Address and Port Number Replacement'),
   opaque(Ie.EventNotificationUri, 'Event Notification URI'),
   opaque(Ie.NotificationCorrelationId, 'Notification Correlation ID'),
-  opaque(Ie.MbsSessionIdentifier, 'MBS Session Identifier'),
+  refused(Ie.MbsSessionIdentifier, 'MBS Session Identifier'),
   opaque(Ie.MulticastTransportInformation, 'Multicast Transport Information'),
   opaque(Ie.MbsN4mbReqFlags, 'MBSN4mbReq-Flags'),
-  opaque(Ie.LocalIngressTunnel, 'Local Ingress Tunnel'),
+  refused(Ie.LocalIngressTunnel, 'Local Ingress Tunnel'),
   opaque(Ie.MbsUnicastParametersId, 'MBS Unicast Parameters ID'),
   opaque(Ie.MbsN4RespFlags, 'MBSN4Resp-Flags'),
   opaque(Ie.TunnelPassword, 'Tunnel Password'),
-  opaque(Ie.AreaSessionId, 'Area Session ID'),
+  refused(Ie.AreaSessionId, 'Area Session ID'),
   opaque(Ie.DscpToPpiMappingInformation, 'DSCP to PPI Mapping Information'),
   opaque(Ie.VendorSpecificNodeReportType, 'Vendor-Specific Node Report Type'),
 ];

@@ -46,7 +46,7 @@ export const nodeGroups: readonly Element[] = [
 ];
 
 export const otherGroups: readonly Element[] = [
-  ignoredGroup(Ie.AggregatedUrrs, 'Aggregated URRs', mandatory(Ie.AggregatedUrrId, Ie.Multiplier)),
+  refusedGroup(Ie.AggregatedUrrs, 'Aggregated URRs', mandatory(Ie.AggregatedUrrId, Ie.Multiplier)),
   ignoredGroup(Ie.ApplicationDetectionInformation, 'Application Detection Information', [
     ...mandatory(Ie.ApplicationId),
     ...conditional(Ie.ApplicationInstanceId, Ie.FlowInformation),
@@ -57,12 +57,31 @@ export const otherGroups: readonly Element[] = [
     ...optionalList(Ie.SNssai),
     ...optional(Ie.IpVersion),
   ]),
-  ignoredGroup(Ie.IpMulticastAddressingInfo, 'IP Multicast Addressing Info', [
+  refusedGroup(Ie.IpMulticastAddressingInfo, 'IP Multicast Addressing Info', [
     ...mandatory(Ie.IpMulticastAddress),
     ...optionalList(Ie.SourceIpAddress),
   ]),
   refusedGroup(Ie.EthernetPacketFilter, 'Ethernet Packet Filter', []),
   refusedGroup(Ie.EthernetPduSessionInformation, 'Ethernet PDU Session Information', []),
+  ...(
+    [
+      [Ie.CreateBridgeInfoForTsc, 'Create Bridge Info for TSC'],
+      [Ie.ProvideAtsssControlInformation, 'Provide ATSSS Control Information'],
+      [Ie.ProvideRdsConfigurationInformation, 'Provide RDS Configuration Information'],
+      [Ie.RedundantTransmissionDetectionParameters, 'Redundant Transmission Detection Parameters'],
+      [
+        Ie.RedundantTransmissionForwardingParameters,
+        'Redundant Transmission Forwarding Parameters',
+      ],
+      [Ie.L2tpTunnelInformation, 'L2TP Tunnel Information'],
+      [Ie.L2tpSessionInformation, 'L2TP Session Information'],
+      [Ie.MbsMulticastParameters, 'MBS Multicast Parameters'],
+      [Ie.AddMbsUnicastParameters, 'Add MBS Unicast Parameters'],
+      [Ie.RemoveMbsUnicastParameters, 'Remove MBS Unicast Parameters'],
+      [Ie.MbsSessionN4mbControlInformation, 'MBS Session N4mb Control Information'],
+      [Ie.MbsSessionN4ControlInformation, 'MBS Session N4 Control Information'],
+    ] as const
+  ).map(([type, name]) => refusedGroup(type, name, [])),
   ...(
     [
       [Ie.EthernetTrafficInformation, 'Ethernet Traffic Information'],
@@ -78,7 +97,6 @@ export const otherGroups: readonly Element[] = [
       ],
       [Ie.JoinIpMulticastInformation, 'Join IP Multicast Information'],
       [Ie.LeaveIpMulticastInformation, 'Leave IP Multicast Information'],
-      [Ie.CreateBridgeInfoForTsc, 'Create Bridge Info for TSC'],
       [Ie.CreatedBridgeInfoForTsc, 'Created Bridge Info for TSC'],
       [
         Ie.TscManagementInformationInModification,
@@ -94,7 +112,6 @@ export const otherGroups: readonly Element[] = [
       [Ie.SessionReport, 'Session Report'],
       [Ie.AccessAvailabilityControlInformation, 'Access Availability Control Information'],
       [Ie.AccessAvailabilityReport, 'Access Availability Report'],
-      [Ie.ProvideAtsssControlInformation, 'Provide ATSSS Control Information'],
       [Ie.AtsssControlParameters, 'ATSSS Control Parameters'],
       [Ie.MptcpParameters, 'MPTCP Parameters'],
       [Ie.AtsssLlParameters, 'ATSSS-LL Parameters'],
@@ -107,38 +124,26 @@ export const otherGroups: readonly Element[] = [
         'QoS Monitoring per QoS flow Control Information',
       ],
       [Ie.QosMonitoringReport, 'QoS Monitoring Report'],
+      [Ie.EthernetContextInformation, 'Ethernet Context Information'],
       [
         Ie.PacketRateStatusReportInDeletion,
         'Packet Rate Status Report (Session Deletion Response)',
       ],
-      [Ie.RedundantTransmissionDetectionParameters, 'Redundant Transmission Detection Parameters'],
-      [Ie.ProvideRdsConfigurationInformation, 'Provide RDS Configuration Information'],
       [Ie.QueryPacketRateStatus, 'Query Packet Rate Status'],
       [
         Ie.PacketRateStatusReportInModification,
         'Packet Rate Status Report (Session Modification Response)',
       ],
       [Ie.UeIpAddressUsageInformation, 'UE IP Address Usage Information'],
-      [
-        Ie.RedundantTransmissionForwardingParameters,
-        'Redundant Transmission Forwarding Parameters',
-      ],
       [Ie.PartialFailureInformation, 'Partial Failure Information'],
       [
         Ie.PartialFailureInformationInModification,
         'Partial Failure Information (Session Modification Response)',
       ],
-      [Ie.L2tpTunnelInformation, 'L2TP Tunnel Information'],
-      [Ie.L2tpSessionInformation, 'L2TP Session Information'],
       [Ie.CreatedL2tpSession, 'Created L2TP Session'],
       [Ie.PfcpSessionChangeInfo, 'PFCP Session Change Info'],
       [Ie.DirectReportingInformation, 'Direct Reporting Information'],
-      [Ie.MbsSessionN4mbControlInformation, 'MBS Session N4mb Control Information'],
-      [Ie.MbsMulticastParameters, 'MBS Multicast Parameters'],
-      [Ie.AddMbsUnicastParameters, 'Add MBS Unicast Parameters'],
       [Ie.MbsSessionN4mbInformation, 'MBS Session N4mb Information'],
-      [Ie.RemoveMbsUnicastParameters, 'Remove MBS Unicast Parameters'],
-      [Ie.MbsSessionN4ControlInformation, 'MBS Session N4 Control Information'],
       [Ie.MbsSessionN4Information, 'MBS Session N4 Information'],
       [Ie.PeerUpRestartReport, 'Peer UP Restart Report'],
       [Ie.DscpToPpiControlInformation, 'DSCP to PPI Control Information'],

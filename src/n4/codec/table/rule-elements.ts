@@ -123,11 +123,7 @@ export const pdrElements: readonly Element[] = [
   supported(Ie.FramedRoute, 'Framed-Route', text()),
   ignored(Ie.FramedRouting, 'Framed-Routing', uint(4)),
   supported(Ie.FramedIpv6Route, 'Framed-IPv6-Route', text()),
-  supported(
-    Ie.ThreeGppInterfaceType,
-    '3GPP Interface Type',
-    octet([bits('', 0, 6, interfaceTypes)]),
-  ),
+  ignored(Ie.ThreeGppInterfaceType, '3GPP Interface Type', octet([bits('', 0, 6, interfaceTypes)])),
   refused(Ie.ActivatePredefinedRules, 'Activate Predefined Rules', [text()]),
   ignored(Ie.DeactivatePredefinedRules, 'Deactivate Predefined Rules', text()),
   refused(Ie.ActivationTime, 'Activation Time', [time()]),
@@ -142,7 +138,7 @@ export const pdrElements: readonly Element[] = [
   ignored(Ie.SourceIpAddress, 'Source IP Address', bytes()),
   ignored(Ie.MptcpApplicableIndication, 'MPTCP Applicable Indication', flags('MAI')),
   ignored(Ie.TransportDelayReporting, 'Transport Delay Reporting', bytes()),
-  ignored(Ie.DnsQueryFilter, 'DNS Query Filter', bytes()),
+  refused(Ie.DnsQueryFilter, 'DNS Query Filter'),
   ignored(Ie.PredefinedRulesName, 'Predefined Rules Name', text()),
 ];
 
@@ -204,18 +200,16 @@ export const qerElements: readonly Element[] = [
   supported(Ie.Rqi, 'RQI', octet([bits('', 0, 1)])),
   supported(Ie.PagingPolicyIndicator, 'Paging Policy Indicator', octet([bits('', 0, 3)])),
   ignored(Ie.AveragingWindow, 'Averaging Window', uint(4)),
-  ignored(
-    Ie.PacketRate,
-    'Packet Rate',
+  refused(Ie.PacketRate, 'Packet Rate', [
     flags('ULPR DLPR APRC'),
     uint(1, 'uplinkUnit', 'ULPR'),
     uint(2, 'uplink', 'ULPR'),
     uint(1, 'downlinkUnit', 'DLPR'),
     uint(2, 'downlink', 'DLPR'),
     bytes('additional', 0, 'APRC'),
-  ),
+  ]),
   ignored(Ie.PacketRateStatus, 'Packet Rate Status', bytes()),
-  supported(
+  ignored(
     Ie.DlFlowLevelMarking,
     'DL Flow Level Marking',
     flags('TTC SCI'),
@@ -264,7 +258,7 @@ export const urrElements: readonly Element[] = [
     'Measurement Information',
     flags('MBQE INAM RADI ISTM MNOP SSPOC ASPOC CIAM'),
   ),
-  ignored(
+  supported(
     Ie.TimeQuotaMechanism,
     'Time Quota Mechanism',
     octet([bits('baseTimeIntervalType', 0, 2, { 0: 'CTP', 1: 'DTP' })]),
@@ -286,12 +280,12 @@ const buffering: Names = { 0: '2 s', 1: '1 min', 2: '10 min', 3: '1 h', 4: '10 h
 export const barElements: readonly Element[] = [
   supported(Ie.BarId, 'BAR ID', uint(1)),
   supported(Ie.DownlinkDataNotificationDelay, 'Downlink Data Notification Delay', uint(1)),
-  supported(
+  ignored(
     Ie.DlBufferingDuration,
     'DL Buffering Duration',
     octet([bits('value', 0, 5), bits('unit', 5, 3, buffering)]),
   ),
-  supported(Ie.DlBufferingSuggestedPacketCount, 'DL Buffering Suggested Packet Count', uint(1)),
+  ignored(Ie.DlBufferingSuggestedPacketCount, 'DL Buffering Suggested Packet Count', uint(1)),
   supported(Ie.SuggestedBufferingPacketsCount, 'Suggested Buffering Packets Count', uint(1)),
   ignored(Ie.MtEdtControlInformation, 'MT-EDT Control Information', flags('RDSI')),
   ignored(Ie.DlDataPacketsSize, 'DL Data Packets Size', uint(2)),

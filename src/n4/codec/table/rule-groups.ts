@@ -6,6 +6,7 @@ import {
   conditionalList,
   type Element,
   group,
+  ignoredGroup,
   type Member,
   mandatory,
   mandatoryList,
@@ -208,7 +209,7 @@ export const answersAndReports: readonly Element[] = [
     ...conditionalList(Ie.FTeid, Ie.UeIpAddress),
     ...conditional(Ie.LocalIngressTunnel),
   ]),
-  group(Ie.UpdatedPdr, 'Updated PDR', [
+  ignoredGroup(Ie.UpdatedPdr, 'Updated PDR', [
     ...mandatory(Ie.PdrId),
     ...conditionalList(Ie.FTeid, Ie.UeIpAddress),
   ]),
