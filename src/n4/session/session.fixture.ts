@@ -5,6 +5,7 @@ import { decodeMessage } from '../../model/sample.fixture.js';
 import { MODEL_LIMITS } from '../../model/session-decode.js';
 import { encodeSession } from '../../model/session-encode.js';
 import { type Bench, footprint, startEngine } from '../../session/engine.fixture.js';
+import type { SessionEngine } from '../../session/engine.js';
 import type { MemoryStoreContents } from '../../store/memory.js';
 import { describeMessage, encodeMessage } from '../codec/describe.js';
 import { MessageReader } from '../codec/message-reader.js';
@@ -50,26 +51,34 @@ export class FakePeer implements Peer {
   }
 }
 
+/** Session handlers and the engine that they are on. */
+export interface N4Parts {
+  readonly engine: SessionEngine;
+  readonly requests: SessionRequests;
+}
 export interface N4Bench extends Bench {
   readonly requests: SessionRequests;
 }
 
-export async function startSessions(contents?: MemoryStoreContents): Promise<N4Bench> {
-  const bench = await startEngine(contents);
-  const requests = new SessionRequests({
-    engine: bench.engine,
+export function requestsOn(engine: SessionEngine): SessionRequests {
+  return new SessionRequests({
+    engine,
     limits: MODEL_LIMITS,
     identity: { nodeId: Uint8Array.of(0, 192, 0, 2, 9), ipv4: 0xc0000209, ipv6: null },
     ports: [],
     log: silentLog(),
   });
-  return { ...bench, requests };
+}
+
+export async function startSessions(contents?: MemoryStoreContents): Promise<N4Bench> {
+  const bench = await startEngine(contents);
+  return { ...bench, requests: requestsOn(bench.engine) };
 }
 
 let sequence = 0;
 
 /** The answer to a request, read; the reader is its own. */
-export function ask(bench: N4Bench, peer: FakePeer, request: Uint8Array): Promise<MessageReader> {
+export function ask(bench: N4Parts, peer: FakePeer, request: Uint8Array): Promise<MessageReader> {
   const reader = new MessageReader();
   if (!reader.read(request, 0, request.length)) {
     throw new Error(`the request is refused as a message: ${reader.cause} ${reader.offendingIe}`);
@@ -220,7 +229,7 @@ export function elementsOf(reader: MessageReader): Loose {
 }
 
 /** Asks, and expects to be answered "accepted". */
-export async function accepted(bench: N4Bench, peer: FakePeer, request: Uint8Array) {
+export async function accepted(bench: N4Parts, peer: FakePeer, request: Uint8Array) {
   const reader = await ask(bench, peer, request);
   const elements = elementsOf(reader);
   if (elements.Cause !== 'Request accepted') {
@@ -230,7 +239,7 @@ export async function accepted(bench: N4Bench, peer: FakePeer, request: Uint8Arr
 }
 
 /** The session as the API shows it; undefined: there is none. */
-export function shown(bench: N4Bench, peer: FakePeer, seid: bigint): Loose {
+export function shown(bench: N4Parts, peer: FakePeer, seid: bigint): Loose {
   const record = bench.engine.get(peer.owner, { seid });
   if (record === undefined) return undefined;
   const writer = new ProtobufWriter();

@@ -1,0 +1,293 @@
+/**
+ * PFCP sessions on the native packet path: what SMFs ask for over N4, seen by its packets. No
+ * sockets and no threads; the clock moves when the test says so.
+ */
+import { afterEach, describe, expect, it } from 'vitest';
+import { describeMessage } from '../src/n4/codec/describe.js';
+import { MessageReader } from '../src/n4/codec/message-reader.js';
+import { open5gsMessages } from '../src/n4/codec/vectors.fixture.js';
+import {
+  accepted,
+  deletion,
+  establishment,
+  FakePeer,
+  type Loose,
+  modification,
+  type N4Parts,
+  requestsOn,
+} from '../src/n4/session/session.fixture.js';
+import { SteppedUpf } from './stepped-upf.js';
+import { packetOf, textOf } from './wire/text.js';
+
+const START_NS = 1_700_000_000_000_000_000;
+const NS_PER_S = 1e9;
+
+class Lab implements N4Parts {
+  readonly peer = new FakePeer();
+
+  private constructor(
+    readonly upf: SteppedUpf,
+    readonly requests = requestsOn(upf.engine),
+  ) {}
+
+  static async start(): Promise<Lab> {
+    const hold = { packetsMax: 1024, ms: 60_000 };
+    return new Lab(await SteppedUpf.start({ startNs: START_NS, hold }));
+  }
+
+  get engine() {
+    return this.upf.engine;
+  }
+  ask(request: Uint8Array) {
+    return accepted(this, this.peer, request);
+  }
+  /** What leaves for a packet at a port: "n6 udp …", or the drop reasons. */
+  send(line: string): string[] {
+    const [, port, text] = /^(\S+) (.*)$/.exec(line)!;
+    return this.#turn(this.upf.port(port!), packetOf(text!));
+  }
+  pass(seconds: number): string[] {
+    this.upf.nowNs += seconds * NS_PER_S;
+    return this.#turn(0, new Uint8Array(0));
+  }
+  #turn(port: number, bytes: Uint8Array): string[] {
+    this.upf.packets.add(port, this.upf.nowNs, bytes);
+    const { sent, dropped } = this.upf.packets.play()[0]!;
+    expect(this.upf.unaccounted()).toBe(0);
+    const names = ['n3', 'n6', 'ims'];
+    return [
+      ...sent.map((one) => `${names[one.port]} ${textOf(one.bytes, one.port === 0)}`),
+      ...dropped,
+    ];
+  }
+  /** Elements of the report requests that the peer got since the last call; answers them. */
+  async reports(): Promise<Loose[]> {
+    this.upf.engine.drainEvents();
+    for (let turn = 0; turn < 30; turn++) await new Promise((done) => setImmediate(done));
+    const told = this.peer.sent.splice(0);
+    for (const { done } of told) {
+      const response = new MessageReader();
+      const bytes = Uint8Array.from(
+        Buffer.from('213900110000000000000000000001000013000101', 'hex'),
+      );
+      expect(response.read(bytes, 0, bytes.length)).toBe(true);
+      done(response);
+    }
+    return told.map(({ bytes }) => describeMessage(bytes)!.elements);
+  }
+}
+
+let lab: Lab;
+afterEach(() => lab.upf.stop());
+
+const UP = 'udp 10.70.0.1:4000 > 203.0.113.9:53 100';
+const DOWN = 'udp 203.0.113.9:53 > 10.70.0.1:4000 100';
+const USAGE = 'Usage Report (Session Report Request)';
+const teidOf = (elements: Loose) => elements['Created PDR'][0]['F-TEID'][0].teid;
+const tunnel = (teid: string, qfi = '') => `n3 gtpu 10.1.1.1 > 10.0.0.1 teid ${teid}${qfi} |`;
+
+describe('packets of PFCP sessions', () => {
+  it('go up and down by the rules of the establishment', async () => {
+    lab = await Lab.start();
+    const { elements, seid } = await lab.ask(establishment(1));
+    const teid = teidOf(elements);
+    expect(lab.send(`${tunnel(teid)} ${UP}`)).toEqual([`n6 ${UP}`]);
+    expect(lab.send(`n6 ${DOWN}`)).toEqual([
+      `n3 gtpu 10.0.0.1 > 10.1.1.1 teid 0x11 dl qfi 9 | ${DOWN}`,
+    ]);
+    expect(lab.send(`${tunnel(teid)} udp 10.70.0.2:4000 > 203.0.113.9:53 100`)).toEqual([
+      'spoofed_source',
+    ]);
+    await lab.ask(deletion(seid));
+    expect(lab.send(`${tunnel(teid)} ${UP}`)).toEqual(['unknown_teid']);
+  });
+
+  it('wait for the gNB, are told of once, and leave in order; then the path is switched', async () => {
+    lab = await Lab.start();
+    lab.requests.startReports(lab.peer);
+    const { seid } = await lab.ask(
+      establishment(1, (elements) => {
+        elements['Create FAR'][1] = { 'FAR ID': 2, 'Apply Action': ['BUFF', 'NOCP'] };
+      }),
+    );
+    expect(lab.send(`n6 ${DOWN}`)).toEqual([]);
+    expect(lab.send(`n6 ${DOWN} tos 0x20`)).toEqual([]);
+    expect(await lab.reports()).toMatchObject([
+      { 'Report Type': ['DLDR'], 'Downlink Data Report': { 'PDR ID': [2] } },
+    ]);
+    const point = (teid: string, ipv4: string, flags?: string[]) =>
+      modification(seid, {
+        'Update FAR': [
+          {
+            'FAR ID': 2,
+            'Apply Action': ['FORW'],
+            'Update Forwarding Parameters': {
+              'Destination Interface': 'Access',
+              'Outer Header Creation': { flags: ['GTPU4'], teid, ipv4 },
+              ...(flags && { 'PFCPSMReq-Flags': flags }),
+            },
+          },
+        ],
+      });
+    await lab.ask(point('0x00000031', '10.1.1.1'));
+    const to = 'n3 gtpu 10.0.0.1 > 10.1.1.1 teid 0x31 dl qfi 9';
+    expect(lab.pass(0)).toEqual([`${to} | ${DOWN}`, `${to} | ${DOWN} tos 0x20`]);
+    await lab.ask(point('0x00000032', '10.1.1.2', ['SNDEM']));
+    expect(lab.send(`n6 ${DOWN}`)).toEqual([
+      'n3 gtpu 10.0.0.1 > 10.1.1.1 teid 0x31 end-marker',
+      `n3 gtpu 10.0.0.1 > 10.1.1.2 teid 0x32 dl qfi 9 | ${DOWN}`,
+    ]);
+  });
+
+  it('are counted, reported and stopped by quotas; what is left comes with the deletion', async () => {
+    lab = await Lab.start();
+    lab.requests.startReports(lab.peer);
+    const { elements, seid } = await lab.ask(
+      establishment(1, (all) => {
+        Object.assign(all['Create URR'][0], {
+          'Reporting Triggers': ['VOLTH', 'VOLQU'],
+          'Volume Threshold': { flags: ['TOVOL'], total: 200 },
+          'Volume Quota': { flags: ['TOVOL'], total: 300 },
+          'Measurement Information': ['MNOP'],
+        });
+      }),
+    );
+    const up = `${tunnel(teidOf(elements))} ${UP}`;
+    for (let packet = 0; packet < 3; packet++) lab.send(up);
+    expect(lab.send(up)).toEqual(['quota_exhausted']);
+    const usages = (await lab.reports()).flatMap((request) => request[USAGE]);
+    expect(usages.map((one: Loose) => one['UR-SEQN'])).toEqual(usages.map((_, i) => i));
+    const bytes = (one: Loose) => one['Volume Measurement'].total;
+    expect(usages.reduce((sum: number, one: Loose) => sum + bytes(one), 0)).toBe(300);
+    expect(usages[0]).toMatchObject({
+      'Usage Report Trigger': ['VOLTH'],
+      'Volume Measurement': { total: 200, uplink: 200, downlink: 0 },
+    });
+    expect(JSON.stringify(usages[0]['Volume Measurement'])).toContain('TONOP');
+    await lab.ask(
+      modification(seid, {
+        'Update URR': [{ 'URR ID': 1, 'Volume Quota': { flags: ['TOVOL'], total: 300 } }],
+      }),
+    );
+    expect(lab.send(up)).toEqual([`n6 ${UP}`]);
+    const gone = await lab.ask(deletion(seid));
+    expect(gone.elements['Usage Report (Session Deletion Response)']).toMatchObject([
+      { 'Usage Report Trigger': ['TERMR'], 'Volume Measurement': { total: 100 } },
+    ]);
+  });
+
+  it('that stop coming are told of, once', async () => {
+    lab = await Lab.start();
+    lab.requests.startReports(lab.peer);
+    const { elements } = await lab.ask(
+      establishment(1, (all) => {
+        all['User Plane Inactivity Timer'] = 10;
+      }),
+    );
+    lab.send(`${tunnel(teidOf(elements))} ${UP}`);
+    lab.pass(5);
+    expect(await lab.reports()).toEqual([]);
+    for (let second = 0; second < 20; second++) lab.pass(1);
+    expect(await lab.reports()).toEqual([{ 'Report Type': ['UPIR'] }]);
+  });
+
+  it('take traffic endpoints, framed routes and filters', async () => {
+    lab = await Lab.start();
+    const { elements } = await lab.ask(
+      establishment(1, (all) => {
+        all['Create Traffic Endpoint'] = [
+          { 'Traffic Endpoint ID': 1, 'F-TEID': { flags: ['V4', 'CH'] } },
+          {
+            'Traffic Endpoint ID': 2,
+            'Network Instance': 'internet',
+            'UE IP Address': [{ flags: ['V4'], ipv4: '10.70.0.1' }],
+            'Framed-Route': ['198.51.100.0/24'],
+          },
+        ];
+        const [uplink, downlink] = all['Create PDR'];
+        uplink.PDI = {
+          'Source Interface': 'Access',
+          'Traffic Endpoint ID': [1],
+          'SDF Filter': [{ flags: ['BID'], sdfFilterId: 1 }],
+        };
+        downlink.PDI = {
+          'Source Interface': 'Core',
+          'Traffic Endpoint ID': [2],
+          'SDF Filter': [
+            {
+              flags: ['FD', 'BID'],
+              flowDescription: 'permit out udp from 203.0.113.0/24 53 to any',
+              sdfFilterId: 1,
+            },
+          ],
+        };
+      }),
+    );
+    const teid = elements['Created Traffic Endpoint'][0]['F-TEID'][0].teid;
+    expect(lab.send(`${tunnel(teid)} ${UP}`)).toEqual([`n6 ${UP}`]);
+    const routed = 'udp 203.0.113.9:53 > 198.51.100.7:4000 100';
+    expect(lab.send(`n6 ${routed}`)).toEqual([
+      `n3 gtpu 10.0.0.1 > 10.1.1.1 teid 0x11 dl qfi 9 | ${routed}`,
+    ]);
+    expect(lab.send(`${tunnel(teid)} udp 10.70.0.1:4000 > 203.0.113.9:54 100`)).toEqual(['no_pdr']);
+  });
+
+  it('that look for a router go to the CP function, and its answer to the UE', async () => {
+    lab = await Lab.start();
+    const cp = { flags: ['GTPU4'], teid: '0x00000007', ipv4: '10.5.5.5' };
+    const { elements } = await lab.ask(
+      establishment(1, (all) => {
+        all['PDN Type'] = 'IPv6';
+        const [uplink, downlink] = all['Create PDR'];
+        const ue = { flags: ['V6'], ipv6: 'fd00:61:0:1::' };
+        downlink.PDI['UE IP Address'] = [ue];
+        uplink.PDI['F-TEID'] = { flags: ['V4', 'CH', 'CHID'], chooseId: 5 };
+        const toCp = structuredClone({ ...uplink, 'PDR ID': 3, Precedence: 10, 'FAR ID': 3 });
+        toCp.PDI['SDF Filter'] = [
+          { flags: ['FD'], flowDescription: 'permit out 58 from ff02::2/128 to assigned' },
+        ];
+        const fromCp = structuredClone({ ...uplink, 'PDR ID': 4, Precedence: 10, 'FAR ID': 2 });
+        fromCp.PDI = { 'Source Interface': 'CP-function', 'F-TEID': { flags: ['CH'] } };
+        all['Create PDR'].push(toCp, fromCp);
+        all['Create FAR'].push({
+          'FAR ID': 3,
+          'Apply Action': ['FORW'],
+          'Forwarding Parameters': {
+            'Destination Interface': 'CP-function',
+            'Outer Header Creation': cp,
+          },
+        });
+      }),
+    );
+    const teids = elements['Created PDR'].map((pdr: Loose) => pdr['F-TEID'][0].teid);
+    expect(teids[0]).toBe(teids[1]);
+    const solicitation = 'icmp6 fe80::1 > ff02::2 64 ttl 255 type 133/0';
+    const [sent] = lab.send(`${tunnel(teids[0])} ${solicitation}`);
+    expect(sent).toMatch(
+      /^n3 gtpu 10\.0\.0\.1 > 10\.5\.5\.5 teid 0x7 .*\| icmp6 fe80::1 > ff02::2/,
+    );
+    const advertisement = 'icmp6 fe80::2 > fe80::1 64 ttl 255 type 134/0';
+    expect(lab.send(`n3 gtpu 10.5.5.5 > 10.0.0.1 teid ${teids[2]} | ${advertisement}`)).toEqual([
+      `n3 gtpu 10.0.0.1 > 10.1.1.1 teid 0x11 dl qfi 9 | ${advertisement}`,
+    ]);
+  });
+
+  it('of Open5GS outlive a kill', async () => {
+    lab = await Lab.start();
+    const messages = open5gsMessages();
+    const { elements, seid } = await lab.ask(messages.find((message) => message[1] === 50)!);
+    const teid = elements['Created PDR'][0]['F-TEID'][0].teid;
+    const up = 'udp 10.45.0.2:4000 > 203.0.113.9:53 100';
+    const in5 = `n3 gtpu 10.10.1.1 > 10.0.0.1 teid ${teid} ul qfi 1 |`;
+    expect(lab.send(`${in5} ${up}`)).toEqual([`n6 ${up}`]);
+    const [modified] = messages.filter((message) => message[1] === 52);
+    Buffer.from(modified!.buffer).writeBigUInt64BE(seid, 4);
+    await lab.ask(modified!);
+    await lab.upf.restart(false);
+    const down = 'udp 203.0.113.9:53 > 10.45.0.2:4000 100';
+    expect(lab.send(`n6 ${down}`)).toEqual([
+      `n3 gtpu 10.0.0.1 > 10.10.1.1 teid 0x100 dl qfi 1 | ${down}`,
+    ]);
+    expect(lab.send(`${in5} ${up}`)).toEqual([`n6 ${up}`]);
+  });
+});
