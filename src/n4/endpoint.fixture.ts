@@ -8,6 +8,7 @@ import * as Ie from './codec/ie.js';
 import { MessageReader } from './codec/message-reader.js';
 import * as Message from './codec/message-type.js';
 import { MessageWriter } from './codec/message-writer.js';
+import { FSeid, readFSeid } from './codec/values/f-seid.js';
 import { nodeIdValue } from './codec/values/node-id.js';
 import { Endpoint } from './endpoint.js';
 import type { Peer } from './peer.js';
@@ -35,46 +36,70 @@ export function schedulerOf(clock: FakeClock): Scheduler {
   };
 }
 
-/** Sessions as numbers by owner: what the endpoint has done to them can be seen. */
+/**
+ * Sessions as pairs of SEIDs by owner: what the endpoint has done to them can be seen. The same
+ * CP F-SEID established again replaces, as in the real handlers.
+ */
 export class CountedSessions implements SessionHandlers {
-  readonly byOwner = new Map<string, Set<number>>();
+  /** Owner → SEID of the CP → SEID of the node. */
+  readonly byOwner = new Map<string, Map<number, number>>();
   readonly reporting = new Set<string>();
-  /** Establishments that were served, by sequence and owner. */
+  /** Requests that were served. */
   served = 0;
-  /** Milliseconds of the clock that serving takes. */
+  /** Milliseconds of the clock that serving, and giving up all sessions of a peer, take. */
   serviceMs = 0;
+  purgeMs = 0;
+  sessionsMax = Number.POSITIVE_INFINITY;
+  /** Grows when the node is killed: what was under way is not done. */
+  life = 0;
+  /** Is told of each request before it is served. */
+  onRequest: (peer: Peer, reader: MessageReader) => void = () => {};
   #next = 1;
+  readonly #cp = new FSeid();
   readonly #writer = new MessageWriter();
 
   constructor(private readonly clock: FakeClock) {}
 
-  of(owner: string): Set<number> {
-    const found = this.byOwner.get(owner) ?? new Set<number>();
+  of(owner: string): Map<number, number> {
+    const found = this.byOwner.get(owner) ?? new Map<number, number>();
     this.byOwner.set(owner, found);
     return found;
+  }
+  ownerOf(seid: number): string {
+    for (const [owner, sessions] of this.byOwner) {
+      for (const up of sessions.values()) if (up === seid) return owner;
+    }
+    return '';
   }
 
   handle(transaction: Transaction, reader: MessageReader): void {
     this.served++;
     const { seidLow } = reader;
     const { messageType, peer } = transaction;
+    this.onRequest(peer, reader);
+    const isNew = messageType === Message.SessionEstablishmentRequest;
+    if (isNew) readFSeid(reader, reader.find(-1, Ie.FSeid), this.#cp);
+    const cpSeid = isNew ? this.#cp.seidLow : 0;
     const answer = () => {
-      const cause = this.#do(peer, messageType, seidLow);
-      this.#writer.begin(messageType + 1, true, 1, 0);
+      const up = isNew ? this.#establish(peer, cpSeid) : seidLow;
+      const cause = isNew && up === 0 ? Cause.NoResources : this.#do(peer, messageType, up);
+      this.#writer.begin(messageType + 1, true, cpSeid, 0);
       this.#writer.cause(cause);
-      if (messageType === Message.SessionEstablishmentRequest) {
-        this.#writer.fSeid(this.#next - 1, 0, true, 0x0a000001, false, new Uint32Array(4));
-      }
+      if (isNew) this.#writer.fSeid(up, 0, true, 0x0a000001, false, new Uint32Array(4));
       transaction.answer(this.#writer);
     };
-    if (this.serviceMs === 0) answer();
-    else this.clock.after(this.serviceMs, answer);
+    this.#after(this.serviceMs, answer);
   }
 
   deleteAll(peer: Peer): Promise<number> {
-    const { size } = this.of(peer.owner);
-    this.of(peer.owner).clear();
-    return Promise.resolve(size);
+    return new Promise((resolve) => {
+      const clear = () => {
+        const { size } = this.of(peer.owner);
+        this.of(peer.owner).clear();
+        resolve(size);
+      };
+      this.#after(this.purgeMs, clear);
+    });
   }
   deleteSets(): Promise<number> {
     return Promise.resolve(0);
@@ -84,15 +109,31 @@ export class CountedSessions implements SessionHandlers {
     return { stop: () => this.reporting.delete(peer.owner) };
   }
 
-  #do(peer: Peer, messageType: number, seid: number): number {
+  #after(ms: number, run: () => void): void {
+    const { life } = this;
+    if (ms === 0) run();
+    else {
+      this.clock.after(ms, () => {
+        if (life === this.life) run();
+      });
+    }
+  }
+
+  #establish(peer: Peer, cpSeid: number): number {
     const sessions = this.of(peer.owner);
-    if (messageType === Message.SessionEstablishmentRequest) {
-      sessions.add(this.#next++);
+    if (sessions.size >= this.sessionsMax && !sessions.has(cpSeid)) return 0;
+    const up = this.#next++;
+    sessions.set(cpSeid, up);
+    return up;
+  }
+
+  #do(peer: Peer, messageType: number, seid: number): number {
+    for (const [cpSeid, up] of this.of(peer.owner)) {
+      if (up !== seid) continue;
+      if (messageType === Message.SessionDeletionRequest) this.of(peer.owner).delete(cpSeid);
       return Cause.Accepted;
     }
-    if (!sessions.has(seid)) return Cause.SessionNotFound;
-    if (messageType === Message.SessionDeletionRequest) sessions.delete(seid);
-    return Cause.Accepted;
+    return Cause.SessionNotFound;
   }
 }
 
@@ -112,6 +153,7 @@ export class FakeSmf {
   stamp = UPF_STAMP - 1000;
   answersHeartbeats = true;
   sequence = 0;
+  cpSeid = 6;
   readonly writer = new MessageWriter();
   readonly #reader = new MessageReader();
   readonly #to = new Uint32Array(ADDRESS_WORDS);
@@ -153,12 +195,16 @@ export class FakeSmf {
     this.writer.nodeId(nodeIdValue(this.nodeId)!);
     return this.send();
   }
+  modify(seid: number): Uint8Array {
+    this.writer.begin(Message.SessionModificationRequest, true, seid, 0);
+    return this.send();
+  }
   /** What the codec demands of one; these sessions look at nothing. */
-  establish(): Uint8Array {
+  establish(cpSeid = ++this.cpSeid): Uint8Array {
     const { writer } = this;
     writer.begin(Message.SessionEstablishmentRequest, true);
     writer.nodeId(nodeIdValue(this.nodeId)!);
-    writer.fSeid(7, 0, true, 0x0a000002, false, new Uint32Array(4));
+    writer.fSeid(cpSeid, 0, true, 0x0a000002, false, new Uint32Array(4));
     writer.open(Ie.CreatePdr);
     writer.u16(Ie.PdrId, 1);
     writer.u32(Ie.Precedence, 255);
@@ -222,7 +268,7 @@ export class Bed {
   readonly clock = new FakeClock();
   readonly network: FakeNetwork;
   readonly sessions: CountedSessions;
-  readonly contents = new MemoryStoreContents();
+  contents = new MemoryStoreContents();
   readonly config: N4Config;
   transport!: FakeTransport;
   endpoint!: Endpoint;
@@ -250,10 +296,7 @@ export class Bed {
       sessionsMax: 1000,
       sessionCount: () => 0,
       sessionCountOf: (owner) => this.sessions.of(owner).size,
-      ownerOf: (low) => {
-        for (const [owner, seids] of this.sessions.byOwner) if (seids.has(low)) return owner;
-        return '';
-      },
+      ownerOf: (low) => this.sessions.ownerOf(low),
       wallMs: () => UPF_STAMP * 1000 + this.clock.nowMs,
       firstSequence: 100,
     });
@@ -262,7 +305,15 @@ export class Bed {
 
   /** The process is gone, as if killed. */
   async kill(): Promise<void> {
+    this.sessions.life++;
     await this.transport.close();
+  }
+  /** Killed, and the store is lost with all that was in it. */
+  async lose(): Promise<void> {
+    await this.kill();
+    this.contents = new MemoryStoreContents();
+    this.sessions.byOwner.clear();
+    this.stamp++;
   }
 
   smf(listen: string, nodeId?: string): FakeSmf {

@@ -44,6 +44,9 @@ const SECOND_TIMER = REQUESTS_MAX * REQUEST_TIMER.step;
 const SECOND_MS = 1000;
 /** Batches that are served before others have their turn on the thread. */
 const BATCHES_PER_TURN = 8;
+/** Requests being served: above, there may be no room for a batch; below, for some. */
+const PAUSE_ABOVE = OPEN_MAX - BATCH_DATAGRAMS;
+const RESUME_BELOW = OPEN_MAX / 2;
 const NTP_EPOCH_S = 2_208_988_800;
 
 export interface EndpointOptions {
@@ -106,7 +109,7 @@ export class Endpoint {
       ...{ transport, scheduler, counters, log, slowMs, replyCacheBytes },
       load: this.#load,
       measure: options.measure ?? (() => {}),
-      roomAgain: () => this.#resume(),
+      answered: () => this.#resume(),
     });
     const key = new RequestKey();
     const flushSoon = () => this.#replies.flushSoon();
@@ -229,7 +232,7 @@ export class Endpoint {
   #receive(): void {
     const { transport, scheduler } = this.options;
     for (let batch = 0; !this.#closed; batch++) {
-      if (this.#replies.open.count > OPEN_MAX - BATCH_DATAGRAMS) {
+      if (this.#replies.open.count > PAUSE_ABOVE) {
         this.#paused = true;
         return;
       }
@@ -247,7 +250,7 @@ export class Endpoint {
   }
 
   #resume(): void {
-    if (!this.#paused) return;
+    if (!this.#paused || this.#replies.open.count > RESUME_BELOW) return;
     this.#paused = false;
     this.options.scheduler.defer(this.#drain);
   }

@@ -36,8 +36,8 @@ export interface RepliesParts {
   readonly replyCacheBytes: number;
   /** Time that a request took, in milliseconds. */
   readonly measure: (messageType: number, ms: number) => void;
-  /** A request was answered while the most were being served. */
-  readonly roomAgain: () => void;
+  /** One less is being served. */
+  readonly answered: () => void;
 }
 
 export class Replies implements AnswerHost {
@@ -74,9 +74,8 @@ export class Replies implements AnswerHost {
     peer.counts.sent[type & 63]!++;
     peer.counts.answered(type & 63, causeIn(bytes, writer.length));
     this.#timed(transaction, now);
-    const { isFull } = this.open;
     this.open.end(transaction);
-    if (isFull) this.parts.roomAgain();
+    this.parts.answered();
     return true;
   }
 

@@ -113,23 +113,27 @@ export class Associations {
     const { peers, store, log, key } = this.parts;
     this.#end(peer);
     for (const { words } of peer.addresses) key.released(words);
-    const sessions = await this.purge(peer);
+    const purging = this.purge(peer);
+    // Should the process end now, the next one goes on with it.
+    await store.save(peers);
+    const sessions = await purging;
     // A set-up that came meanwhile has taken the peer up again.
     if (!peer.associated) peers.remove(peer);
     await store.save(peers);
     log.info({ peer: peer.nodeId, sessions }, 'the association was released');
   }
 
-  /** Gives up the peer's sessions; calls that meet share the work. */
+  /** Gives up the peer's sessions, one call after the other. */
   purge(peer: PeerState): Promise<number> {
     const before = peer.purging ?? Promise.resolve();
-    const purging = before.then(() => this.parts.sessions.deleteAll(peer));
-    const settled = purging
-      .catch(() => undefined)
-      .then(() => {
-        if (peer.purging === settled) peer.purging = undefined;
+    // Who waits for it finds the peer's mark gone: it is part of what is saved.
+    const purging = before
+      .then(() => this.parts.sessions.deleteAll(peer))
+      .finally(() => {
+        if (peer.purging === mark) peer.purging = undefined;
       });
-    peer.purging = settled;
+    const mark = purging.catch(() => undefined);
+    peer.purging = mark;
     return purging;
   }
 
@@ -142,13 +146,15 @@ export class Associations {
       log.info({ peer: peer.nodeId }, 'the peer answers again');
     }
     if (stamp === known || (known !== 0 && !isNewer(stamp, known))) return;
-    peer.recoveryTimeStamp = stamp;
-    if (known !== 0) {
-      counters.peerRestarts++;
-      log.warn({ peer: peer.nodeId }, 'the peer has restarted: its sessions are given up');
-      await this.purge(peer);
+    if (known === 0) {
+      peer.recoveryTimeStamp = stamp;
+      await store.save(peers);
+      return;
     }
-    await store.save(peers);
+    counters.peerRestarts++;
+    log.warn({ peer: peer.nodeId }, 'the peer has restarted');
+    // What it sent before may still be under way: it is refused until the peer associates anew.
+    await this.release(peer);
   }
 
   /** A heartbeat of ours was given up. */
@@ -174,9 +180,23 @@ export class Associations {
       peer.recoveryTimeStamp = stored.recoveryTimeStamp;
       peer.cpFeatures = stored.cpFeatures;
       peer.associatedAtMs = stored.associatedAtMs;
+      if (stored.purging) this.#goOnGivingUp(peer, stored.associated);
+      if (!stored.associated) continue;
       this.#begin(peer);
       scheduleHeartbeat(peer, 'soon');
     }
+  }
+
+  #goOnGivingUp(peer: PeerState, associated: boolean): void {
+    const { peers, store, log } = this.parts;
+    const done = async () => {
+      await this.purge(peer);
+      if (!associated && !peer.associated) peers.remove(peer);
+      await store.save(peers);
+    };
+    done().catch((error: unknown) => {
+      log.error({ err: error, peer: peer.nodeId }, 'sessions of a peer could not be given up');
+    });
   }
 
   /** Stops reports; associations stay for the next run. */

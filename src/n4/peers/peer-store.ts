@@ -13,6 +13,9 @@ export interface StoredPeer {
   readonly recoveryTimeStamp: number;
   readonly cpFeatures: number;
   readonly associatedAtMs: number;
+  readonly associated: boolean;
+  /** Its sessions were being given up, which the next run has to go on with. */
+  readonly purging: boolean;
 }
 
 export class PeerStore {
@@ -36,7 +39,9 @@ export class PeerStore {
   /** Resolves when it is as durable as sessions are. */
   save(peers: Iterable<PeerState>): Promise<void> {
     const stored: StoredPeer[] = [];
-    for (const peer of peers) if (peer.associated) stored.push(storedPeer(peer));
+    for (const peer of peers) {
+      if (peer.associated || peer.purging !== undefined) stored.push(storedPeer(peer));
+    }
     const text = JSON.stringify({ version: VERSION, peers: stored });
     this.store.putMeta(NAME, Buffer.from(text));
     return this.store.commit();
@@ -44,7 +49,10 @@ export class PeerStore {
 }
 
 function storedPeer(peer: PeerState): StoredPeer {
-  const { nodeId, port, local, recoveryTimeStamp, cpFeatures, associatedAtMs } = peer;
-  const addresses = peer.addresses.map((address) => address.text);
-  return { nodeId, addresses, port, local, recoveryTimeStamp, cpFeatures, associatedAtMs };
+  const { nodeId, port, local, recoveryTimeStamp, cpFeatures, associatedAtMs, associated } = peer;
+  return {
+    ...{ nodeId, port, local, recoveryTimeStamp, cpFeatures, associatedAtMs, associated },
+    addresses: peer.addresses.map((address) => address.text),
+    purging: peer.purging !== undefined,
+  };
 }
