@@ -43,6 +43,8 @@ export function schedulerOf(clock: FakeClock): Scheduler {
 export class CountedSessions implements SessionHandlers {
   /** Owner → SEID of the CP → SEID of the node. */
   readonly byOwner = new Map<string, Map<number, number>>();
+  /** Times that a peer provisioned PFDs. */
+  applicationChanges = 0;
   readonly reporting = new Set<string>();
   /** Requests that were served. */
   served = 0;
@@ -103,6 +105,9 @@ export class CountedSessions implements SessionHandlers {
   }
   deleteSets(): Promise<number> {
     return Promise.resolve(0);
+  }
+  applicationsChanged(): void {
+    this.applicationChanges++;
   }
   startReports(peer: Peer): { stop(): void } {
     this.reporting.add(peer.owner);

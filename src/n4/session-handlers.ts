@@ -10,6 +10,8 @@ export interface SessionHandlers {
   deleteAll(peer: Peer): Promise<number>;
   /** Those of the FQ-CSIDs of a Session Set Deletion Request; the reader is good during the call. */
   deleteSets(peer: Peer, reader: MessageReader): Promise<number>;
+  /** The peer has provisioned other PFDs: its sessions with applications follow. */
+  applicationsChanged(peer: Peer): void;
   /** Sends reports of the peer's sessions until stopped. */
   startReports(peer: Peer): { stop(): void };
 }

@@ -115,7 +115,7 @@ export class NodeRequests {
   }
 
   #provision(transaction: OpenTransaction, reader: MessageReader): void {
-    const { pfds } = this.parts;
+    const { pfds, sessions } = this.parts;
     const { peer } = transaction;
     const { cause, offendingIe } = pfds.provision(peer.nodeId, reader);
     if (cause !== Cause.Accepted) {
@@ -123,6 +123,7 @@ export class NodeRequests {
       return;
     }
     peer.applications = pfds.of(peer.nodeId);
+    sessions.applicationsChanged(peer);
     this.#serve(transaction, pfds.save());
   }
 }

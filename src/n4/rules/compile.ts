@@ -17,9 +17,10 @@ import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
 import type { Applications } from '../peer.js';
 import { compileFar } from './far-compile.js';
-import { findIe, IE_HEADER_BYTES, type IeTree } from './ie-tree.js';
+import { findIe, flagsAt, IE_HEADER_BYTES, type IeTree } from './ie-tree.js';
 import { keepName } from './network-instance.js';
 import { countFilters, resolveReferences } from './pdr/filter-compile.js';
+import { F_TEID_CH } from './pdr/pdi-compile.js';
 import { compilePdr } from './pdr/pdr-compile.js';
 import { compileBar, compileQer } from './qer-compile.js';
 import { RuleContext, type RuleProfile } from './rule-context.js';
@@ -76,6 +77,7 @@ export class SessionCompiler {
   private inactivitySeconds = 0;
   private pdnType = 0;
   private dnn = -1;
+  private hasEndpoints = false;
 
   constructor(private readonly limits: ModelLimits = MODEL_LIMITS) {}
 
@@ -103,6 +105,7 @@ export class SessionCompiler {
     record.words[layout.HEADER_COUNTS1]! |= this.pdnType;
     this.place();
     if (!refusal.refused) resolveReferences(context);
+    if (!refusal.refused && this.hasEndpoints) this.checkEndpoints(tree);
     if (refusal.refused) return false;
     if (context.watchesInactivity) {
       compileInactivity(context, record.urrs - 1, this.inactivitySeconds);
@@ -124,6 +127,7 @@ export class SessionCompiler {
     this.inactivitySeconds = 0;
     this.pdnType = 0;
     this.dnn = -1;
+    this.hasEndpoints = false;
     context.ruleTable = -1;
     context.ruleId = 0;
     context.endpoints.fill(0);
@@ -179,7 +183,27 @@ export class SessionCompiler {
       return context.refuse(Cause.RuleFailure, Ie.TrafficEndpointId, `${id} comes twice`);
     }
     context.endpoints[id] = ie + 1;
+    this.hasEndpoints = true;
     return true;
+  }
+
+  /** An F-TEID is chosen for PDRs: an endpoint that none names can't be given one. */
+  private checkEndpoints(tree: IeTree): void {
+    const { words, pdrs } = this.record;
+    for (let id = 0; id < this.context.endpoints.length; id++) {
+      const group = this.context.endpoints[id]! - 1;
+      const fTeid = group < 0 ? -1 : findIe(tree, group, Ie.FTeid);
+      if (fTeid < 0 || (flagsAt(tree, fTeid, 1) & F_TEID_CH) === 0) continue;
+      let at = layout.HEADER_WORDS + layout.PDR_F_TEID;
+      const end = at + pdrs * layout.PDR_WORDS;
+      const wanted = layout.F_TEID_ENDPOINT | (id << 8);
+      while (at < end && (words[at]! & (layout.F_TEID_ENDPOINT | 0xff00)) !== wanted) {
+        at += layout.PDR_WORDS;
+      }
+      if (at < end) continue;
+      const message = `traffic endpoint ${id} is to have an F-TEID, and no PDR names it`;
+      this.refusal.set(Cause.RuleFailure, Ie.TrafficEndpointId, message);
+    }
   }
 
   private countFilters(pdr: number): number {

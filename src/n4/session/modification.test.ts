@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { footprint } from '../../session/engine.fixture.js';
+import { describeMessage } from '../codec/describe.js';
 import { elementOf } from '../codec/table/table.js';
 import { open5gsMessages } from '../codec/vectors.fixture.js';
 import {
@@ -116,6 +117,58 @@ describe('a modification', () => {
     expect(show().pdrs[1].pdi).toMatchObject({ ue_address: { ipv4: '10.70.0.1' } });
     expect(show().pdrs[1].pdi.qfis ?? []).toEqual([]);
     expect(show().pdrs[1].pdi.sdf_filters).toHaveLength(1);
+  });
+
+  it('tells of traffic endpoints that it gives an F-TEID', async () => {
+    const { modify, show } = await established((elements) => {
+      const own = { flags: ['V4'], teid: '0x00000055', ipv4: '192.0.2.1' };
+      elements['Create Traffic Endpoint'] = [{ 'Traffic Endpoint ID': 8, 'F-TEID': own }];
+      elements['Create PDR'][0].PDI = { 'Source Interface': 'Access', 'Traffic Endpoint ID': [8] };
+    });
+    expect(show().pdrs[0].pdi.local_f_teid.teid).toBe(0x55);
+    const { elements } = await modify({
+      'Update Traffic Endpoint': [{ 'Traffic Endpoint ID': 8, 'F-TEID': { flags: ['V4', 'CH'] } }],
+    });
+    expect(elements['Created Traffic Endpoint']).toMatchObject([{ 'Traffic Endpoint ID': 8 }]);
+    expect(show().pdrs[0].pdi.local_f_teid.teid ?? 0).toBe(0);
+  });
+
+  it('tells the usage of many URRs in an answer and reports behind it', async () => {
+    const { peer, modify } = await established((elements) => {
+      const [urr] = elements['Create URR'];
+      elements['Create URR'] = Array.from({ length: 40 }, (_, i) => ({ ...urr, 'URR ID': i + 1 }));
+    });
+    const { reader, elements } = await modify({ 'PFCPSMReq-Flags': ['QAURR'] });
+    expect(reader.bodyEnd).toBeLessThanOrEqual(1400);
+    const first = elements['Usage Report (Session Modification Response)'];
+    const later = peer.sent.map(({ bytes }) => describeMessage(bytes)!.elements as Loose);
+    const rest = later.flatMap((one) => one['Usage Report (Session Report Request)']);
+    expect([...first, ...rest].map((one: Loose) => one['URR ID'])).toEqual(
+      Array.from({ length: 40 }, (_, i) => i + 1),
+    );
+  });
+
+  it('follows what PFDs say of its applications', async () => {
+    const bench = await startSessions();
+    const peer = new FakePeer();
+    const flowTo = (port: number) => Buffer.from(`permit out tcp from 198.51.100.7 ${port} to any`);
+    const provide = (port: number) => {
+      peer.applications = { find: () => ({ flows: [flowTo(port)], isUnmatchable: false }) };
+    };
+    provide(80);
+    const { seid } = await accepted(
+      bench,
+      peer,
+      establishment(1, (elements) => {
+        elements['Create PDR'][1].PDI['Application ID'] = 'web';
+      }),
+    );
+    provide(443);
+    bench.requests.applicationsChanged(peer);
+    for (let turn = 0; turn < 30; turn++) await new Promise((done) => setImmediate(done));
+    expect(shown(bench, peer, seid).pdrs[1].pdi.sdf_filters).toEqual([
+      { flow_description: flowTo(443).toString() },
+    ]);
   });
 
   it('gives a quota anew, whatever its size', async () => {

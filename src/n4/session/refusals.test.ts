@@ -91,6 +91,13 @@ const CASES: Case[] = [
     PDR2,
   ],
   [
+    'a traffic endpoint that no PDR names',
+    (e) =>
+      (e['Create Traffic Endpoint'] = [{ 'Traffic Endpoint ID': 3, 'F-TEID': { flags: ['CH'] } }]),
+    FAILURE,
+    'Traffic Endpoint ID',
+  ],
+  [
     'an instance that no port carries',
     (e) => (e['Create PDR'][1].PDI['Network Instance'] = 'elsewhere'),
     FAILURE,

@@ -3,7 +3,8 @@
  * PDR, or by traffic endpoint where an endpoint asked for it.
  * Source: TS 29.244 clauses 7.5.3, 7.5.5, 7.5.7. Owner: the control thread; one for all.
  */
-import { pdrCount, pdrsAt, recordWords } from '../../model/record.js';
+import { EVENT_WORDS } from '../../datapath/datapath.js';
+import { pdrCount, pdrsAt } from '../../model/record.js';
 import * as layout from '../../model/record-layout.js';
 import type { AdvertisedAddresses } from '../../session/advertised-addresses.js';
 import type { RecordPlace } from '../../session/engine.js';
@@ -11,9 +12,11 @@ import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
 import { MessageWriter } from '../codec/message-writer.js';
+import type { Peer } from '../peer.js';
 import type { RuleRefusal } from '../rules/rule-refusal.js';
 import type { Transaction } from '../transaction.js';
-import { writeUsages } from './usage-encode.js';
+import { SessionReportWriter } from './report-encode.js';
+import { isOfSmf, writeUsages } from './usage-encode.js';
 
 /** Who this node is on N4. */
 export interface NodeIdentity {
@@ -27,12 +30,15 @@ export interface NodeIdentity {
 const ANSWER_BYTES_MAX = 32 * 1024;
 const NO_WORDS = new Uint32Array(4);
 const IPV6_PREFIX_WORDS = 2;
+/** Added to the ID of a traffic endpoint among IDs of PDRs. */
+export const TELL_ENDPOINT = 0x1_0000;
 const CHOSEN = layout.F_TEID_PRESENT | layout.F_TEID_CHOSEN_HERE;
 const AUTO = (layout.PDR_UE_IPV4_AUTO | layout.PDR_UE_IPV6_AUTO) << 16;
 
 export class SessionAnswers {
   /** What was created has to be told in one message, however many PDRs there are. */
   private readonly writer = new MessageWriter(ANSWER_BYTES_MAX);
+  private readonly reports = new SessionReportWriter();
   private readonly prefix = new Uint32Array(4);
   /** Traffic endpoints that the answer at hand has told of, a bit each. */
   private readonly told = new Uint32Array(8);
@@ -59,22 +65,23 @@ export class SessionAnswers {
   }
 
   /**
-   * @param pdrIds  PDRs that the request created or gave a new PDI.
+   * @param told  IDs of PDRs that the request created or gave a new PDI, and, with
+   *   {@link TELL_ENDPOINT}, of traffic endpoints.
    * @return the first entry of `usage` that found no room.
    */
   modified(
     transaction: Transaction,
     place: RecordPlace,
-    pdrIds: Uint16Array,
+    told: Uint32Array,
     usage: Uint32Array,
   ): number {
     const { writer } = this;
     this.begin(Message.SessionModificationResponse, place);
     writer.cause(Cause.Accepted);
-    if (pdrIds.length > 0) this.created(place, pdrIds);
-    const told = writeUsages(writer, Ie.UsageReportInModification, usage, place);
+    if (told.length > 0) this.created(place, told);
+    const written = writeUsages(writer, Ie.UsageReportInModification, usage, place);
     transaction.answer(writer);
-    return told;
+    return written;
   }
 
   /** @return the first entry of `usage` that found no room. */
@@ -85,6 +92,26 @@ export class SessionAnswers {
     const told = writeUsages(writer, Ie.UsageReportInDeletion, usage, place);
     transaction.answer(writer);
     return told;
+  }
+
+  /**
+   * Usage that found no room in an answer follows in session reports, retransmitted like those.
+   * @param first  the first entry that was not told.
+   */
+  tellRest(peer: Peer, place: RecordPlace, usage: Uint32Array, first: number): void {
+    const { words, start } = place;
+    const count = usage.length / EVENT_WORDS;
+    for (let entry = first; entry < count; ) {
+      this.reports.begin(
+        words[start + layout.HEADER_CP_SEID_LOW]!,
+        words[start + layout.HEADER_CP_SEID_HIGH]!,
+      );
+      for (; entry < count; entry++) {
+        const event = usage.subarray(entry * EVENT_WORDS, (entry + 1) * EVENT_WORDS);
+        if (isOfSmf(event, 0) && !this.reports.add('usage', event, place)) break;
+      }
+      peer.request(this.reports.finish(), () => undefined);
+    }
   }
 
   /** @param low, high  the CP's SEID, 0: not known. */
@@ -113,8 +140,8 @@ export class SessionAnswers {
     this.writer.fSeid(low, high, ipv4 !== 0, ipv4, ipv6 !== null, ipv6 ?? NO_WORDS);
   }
 
-  /** @param pdrIds  null: all PDRs. */
-  private created(place: RecordPlace, pdrIds: Uint16Array | null): void {
+  /** @param told  as of modified(); null: all PDRs. */
+  private created(place: RecordPlace, told: Uint32Array | null): void {
     const { words, start } = this.advertised.shownAt(place);
     const pdrs = pdrCount(words, start);
     this.told.fill(0);
@@ -124,8 +151,11 @@ export class SessionAnswers {
       const auto = (words[at + layout.PDR_LISTS]! & AUTO) !== 0;
       if (!chosen && !auto) continue;
       const id = words[at]! & 0xffff;
-      if (pdrIds !== null && !pdrIds.includes(id)) continue;
-      if ((flags & layout.F_TEID_ENDPOINT) !== 0) this.createdEndpoint(words, start, at, auto);
+      const endpoint = (flags & layout.F_TEID_ENDPOINT) !== 0;
+      const named = TELL_ENDPOINT | ((flags >>> 8) & 0xff);
+      const isTold = told === null || told.includes(id) || (endpoint && told.includes(named));
+      if (!isTold) continue;
+      if (endpoint) this.createdEndpoint(words, start, at, auto);
       else this.createdPdr(words, start, at, id, chosen, auto);
     }
   }
@@ -180,9 +210,4 @@ export class SessionAnswers {
     const ipv6 = (flags & layout.PDR_UE_IPV6_AUTO) !== 0;
     this.writer.ueIpAddress(ipv4, words[start + layout.HEADER_UE_IPV4]!, ipv6, this.prefix);
   }
-}
-
-/** A record on its own: what the place's owner may overwrite. */
-export function copyOf({ words, start }: RecordPlace): RecordPlace {
-  return { words: words.slice(start, start + recordWords(words, start)), start: 0 };
 }

@@ -20,6 +20,8 @@ import { ShadowMerger } from '../rules/merge.js';
 import type { RuleRefusal } from '../rules/rule-refusal.js';
 import { INACTIVITY_URR_ID } from '../rules/urr-compile.js';
 import { CpFSeid, NAME_BYTES_MAX } from './cp-f-seid.js';
+import { TELL_ENDPOINT } from './session-answers.js';
+import { ShadowReader } from './shadow-reader.js';
 import { Step, type StoredRequest, type Turn } from './turn.js';
 
 /** PFCPSMReq-Flags. */
@@ -28,7 +30,6 @@ const SNDEM = 2;
 const QAURR = 4;
 const NO_URRS: readonly number[] = [];
 const PLAIN: UpdateOptions = {};
-const NO_BYTES = new Uint8Array(0);
 
 export class SessionChanges {
   /** Of the request at hand, or of the session that it changes. */
@@ -36,10 +37,8 @@ export class SessionChanges {
   options: UpdateOptions = PLAIN;
   private readonly compiler: SessionCompiler;
   private readonly merger: ShadowMerger;
-  private readonly shadow = new MessageReader();
+  private readonly shadow = new ShadowReader();
   private readonly merged = new MessageReader();
-  /** Bytes of the slab's chunk that was looked at last. */
-  private chunk: Uint8Array = NO_BYTES;
 
   constructor(
     private readonly engine: SessionEngine,
@@ -106,9 +105,9 @@ export class SessionChanges {
     compiler.refusal.clear();
     cp.seidLow = words[start + layout.HEADER_CP_SEID_LOW]!;
     cp.seidHigh = words[start + layout.HEADER_CP_SEID_HIGH]!;
-    if (!this.readShadow(words, start)) return this.unreadable();
+    if (!shadow.read(place)) return this.unreadable();
     if (!this.readOptions(request, place)) return false;
-    if (!merger.merge(shadow, request)) return false;
+    if (!merger.merge(shadow.reader, request)) return false;
     const type = Message.SessionEstablishmentRequest;
     if (!merged.readBody(type, merger.bytes, 0, merger.length)) {
       const { cause, offendingIe } = merged;
@@ -136,15 +135,6 @@ export class SessionChanges {
 
   private unreadable(): false {
     return this.refusal.set(Cause.SystemFailure, 0, 'the session has no readable shadow');
-  }
-
-  private readShadow(words: Uint32Array, start: number): boolean {
-    const ref = words[start + layout.HEADER_SHADOW]!;
-    if (ref === 0) return false;
-    if (this.chunk.buffer !== words.buffer) this.chunk = new Uint8Array(words.buffer);
-    const at = words.byteOffset + (start + (ref >>> 16)) * 4;
-    const type = Message.SessionEstablishmentRequest;
-    return this.shadow.readBody(type, this.chunk, at, at + (ref & 0xffff));
   }
 
   private readOptions(request: MessageReader, place: RecordPlace): boolean {
@@ -188,13 +178,17 @@ export class SessionChanges {
     return ids;
   }
 
-  /** Has the answer to a modification tell of the PDRs that are new, or have a new PDI. */
+  /** Has the answer to a modification tell of what is new, or has another place. */
   tell(request: MessageReader, turn: Turn): void {
     for (let ie = 0; ie < request.count; ie = request.ieEnd[ie]!) {
       const type = request.ieType[ie]!;
-      const told =
-        type === Ie.CreatePdr || (type === Ie.UpdatePdr && findIe(request, ie, Ie.Pdi) >= 0);
-      if (told) turn.tellOf(numberAt(request, findIe(request, ie, Ie.PdrId), 2));
+      if (type === Ie.CreatePdr || (type === Ie.UpdatePdr && findIe(request, ie, Ie.Pdi) >= 0)) {
+        turn.tellOf(numberAt(request, findIe(request, ie, Ie.PdrId), 2));
+      } else if (type === Ie.CreateTrafficEndpoint || type === Ie.UpdateTrafficEndpoint) {
+        if (findIe(request, ie, Ie.FTeid) < 0) continue;
+        const id = numberAt(request, findIe(request, ie, Ie.TrafficEndpointId), 1);
+        turn.tellOf(TELL_ENDPOINT | id);
+      }
     }
   }
 

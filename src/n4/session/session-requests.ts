@@ -19,8 +19,8 @@ import type { SessionHandlers } from '../session-handlers.js';
 import type { Transaction } from '../transaction.js';
 import { type NodeIdentity, SessionAnswers } from './session-answers.js';
 import { SessionChanges } from './session-changes.js';
-import { SessionRemoval } from './session-removal.js';
 import { SessionReports } from './session-reports.js';
+import { SessionSweep } from './session-sweep.js';
 import { Step, type StoredRequest, TURN_REQUESTS_MAX, Turn } from './turn.js';
 
 export interface SessionRequestsOptions {
@@ -43,7 +43,7 @@ export class SessionRequests implements SessionHandlers {
   readonly #engine: SessionEngine;
   readonly #changes: SessionChanges;
   readonly #answers: SessionAnswers;
-  readonly #removal: SessionRemoval;
+  readonly #sweep: SessionSweep;
   readonly #log: Log;
   /** Batches that this turn of the event loop fills. */
   readonly #open = new Map<Peer, Turn>();
@@ -59,7 +59,7 @@ export class SessionRequests implements SessionHandlers {
     const advertised = new AdvertisedAddresses(options.ports);
     this.#changes = new SessionChanges(options.engine, options.limits, advertised);
     this.#answers = new SessionAnswers(options.identity, advertised);
-    this.#removal = new SessionRemoval(options.engine);
+    this.#sweep = new SessionSweep(options.engine);
   }
 
   handle(transaction: Transaction, reader: MessageReader): void {
@@ -92,10 +92,18 @@ export class SessionRequests implements SessionHandlers {
   }
 
   deleteAll(peer: Peer): Promise<number> {
-    return this.#removal.all(peer.owner);
+    return this.#sweep.all(peer.owner);
   }
   deleteSets(peer: Peer, reader: MessageReader): Promise<number> {
-    return this.#removal.sets(peer.owner, reader);
+    return this.#sweep.sets(peer.owner, reader);
+  }
+
+  applicationsChanged(peer: Peer): void {
+    const again = (low: number, high: number) =>
+      this.#inside(peer, Message.SessionModificationRequest, low, high);
+    this.#sweep.withApplications(peer.owner, again).catch((error: unknown) => {
+      this.#log.error({ err: error }, 'sessions keep the PFDs that they had');
+    });
   }
 
   startReports(peer: Peer): { stop(): void } {
@@ -227,11 +235,15 @@ export class SessionRequests implements SessionHandlers {
     const place = batch.recordAt(position);
     if (step === Step.Establish) this.#answers.established(transaction, place);
     else if (step === Step.Delete) {
-      this.#answers.deleted(transaction, place, batch.usage(position));
+      const usage = batch.usage(position);
+      const told = this.#answers.deleted(transaction, place, usage);
+      this.#answers.tellRest(turn.peer, place, usage, told);
     } else {
-      const first = turn.pdrFirst[position]!;
-      const pdrIds = turn.pdrIds.subarray(first, first + turn.pdrCount[position]!);
-      this.#answers.modified(transaction, place, pdrIds, batch.usage(position));
+      const first = turn.toldFirst[position]!;
+      const ids = turn.told.subarray(first, first + turn.toldCount[position]!);
+      const usage = batch.usage(position);
+      const told = this.#answers.modified(transaction, place, ids, usage);
+      this.#answers.tellRest(turn.peer, place, usage, told);
     }
   }
 

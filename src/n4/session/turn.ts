@@ -44,11 +44,11 @@ export class Turn {
   readonly seidHigh = new Uint32Array(TURN_REQUESTS_MAX);
   readonly bodyAt = new Uint32Array(TURN_REQUESTS_MAX);
   readonly bodyLength = new Uint32Array(TURN_REQUESTS_MAX);
-  /** PDRs of which a modification's answer tells, and where they begin in `pdrIds`. */
-  readonly pdrFirst = new Uint32Array(TURN_REQUESTS_MAX);
-  readonly pdrCount = new Uint16Array(TURN_REQUESTS_MAX);
-  pdrIds = new Uint16Array(64);
-  pdrs = 0;
+  /** What a modification's answer tells of: where its IDs begin in `told`, and how many they are. */
+  readonly toldFirst = new Uint32Array(TURN_REQUESTS_MAX);
+  readonly toldCount = new Uint16Array(TURN_REQUESTS_MAX);
+  told = new Uint32Array(64);
+  tells = 0;
   /** How often the request was tried before. */
   readonly tries = new Uint8Array(TURN_REQUESTS_MAX);
   bytes = new Uint8Array(4096);
@@ -58,7 +58,7 @@ export class Turn {
     this.peer = peer;
     this.batch = batch;
     this.count = 0;
-    this.pdrs = 0;
+    this.tells = 0;
     this.used = 0;
     if (this.bytes.length > KEPT_BYTES_MAX) this.bytes = new Uint8Array(4096);
   }
@@ -69,8 +69,8 @@ export class Turn {
     this.step[position] = step;
     this.transactions[position] = transaction;
     this.tries[position] = 0;
-    this.pdrFirst[position] = this.pdrs;
-    this.pdrCount[position] = 0;
+    this.toldFirst[position] = this.tells;
+    this.toldCount[position] = 0;
     if (reader === null) {
       this.bodyLength[position] = 0;
       return position;
@@ -93,15 +93,15 @@ export class Turn {
     this.used += length;
   }
 
-  /** The answer to the last request tells of this PDR. */
-  tellOf(pdrId: number): void {
-    if (this.pdrs === this.pdrIds.length) {
-      const grown = new Uint16Array(this.pdrs * 2);
-      grown.set(this.pdrIds);
-      this.pdrIds = grown;
+  /** The answer to the last request tells of this PDR, or traffic endpoint (TELL_ENDPOINT). */
+  tellOf(id: number): void {
+    if (this.tells === this.told.length) {
+      const grown = new Uint32Array(this.tells * 2);
+      grown.set(this.told);
+      this.told = grown;
     }
-    this.pdrIds[this.pdrs++] = pdrId;
-    this.pdrCount[this.count - 1]!++;
+    this.told[this.tells++] = id;
+    this.toldCount[this.count - 1]!++;
   }
 
   /** The request at a position on its own, for when the turn is over. */

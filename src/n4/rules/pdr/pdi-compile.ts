@@ -7,7 +7,7 @@ import type { RuleContext } from '../rule-context.js';
 /** F-TEID, TS 29.244 clause 8.2.3. */
 const F_TEID_V4 = 1;
 const F_TEID_V6 = 2;
-const F_TEID_CH = 4;
+export const F_TEID_CH = 4;
 const F_TEID_CHID = 8;
 
 /** UE IP Address, TS 29.244 clause 8.2.62. */

@@ -1,13 +1,13 @@
 /**
- * Removes many sessions of a peer at once: all of them, or those of sets (FQ-CSIDs). Works in
- * slices, so that other peers are served meanwhile. Owner: the control thread.
+ * Many sessions of a peer at once: removes all of them, or those of sets (FQ-CSIDs), and finds
+ * those with applications. Works in slices, so that other peers are served meanwhile.
+ * Owner: the control thread.
  */
 import * as layout from '../../model/record-layout.js';
 import type { RecordPlace, SessionEngine } from '../../session/engine.js';
 import * as Ie from '../codec/ie.js';
-import { MessageReader } from '../codec/message-reader.js';
-import * as Message from '../codec/message-type.js';
 import type { IeTree } from '../rules/ie-tree.js';
+import { ShadowReader } from './shadow-reader.js';
 
 /** Sessions that are looked at, or deleted, in one turn. */
 const SLICE = 1024;
@@ -15,10 +15,10 @@ const SLICE = 1024;
 const VAIN_MAX = 3;
 const CSID_OCTETS = 2;
 
-export class SessionRemoval {
+export class SessionSweep {
   readonly #low = new Uint32Array(SLICE);
   readonly #high = new Uint32Array(SLICE);
-  readonly #shadow = new MessageReader();
+  readonly #shadow = new ShadowReader();
 
   constructor(private readonly engine: SessionEngine) {}
 
@@ -44,6 +44,19 @@ export class SessionRemoval {
       from = found.next;
     }
     return deleted;
+  }
+
+  /** Shows sessions that have PDRs of an application. */
+  async withApplications(
+    owner: string,
+    visit: (seidLow: number, seidHigh: number) => void,
+  ): Promise<void> {
+    for (let from = 0; from >= 0; ) {
+      const found = this.#gather(owner, from, (place) => this.#hasApplication(place));
+      for (let i = 0; i < found.count; i++) visit(this.#low[i]!, this.#high[i]!);
+      from = found.next;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   #gather(
@@ -84,14 +97,16 @@ export class SessionRemoval {
     });
   }
 
-  #isOf({ words, start }: RecordPlace, sets: ReadonlySet<string>): boolean {
-    const ref = words[start + layout.HEADER_SHADOW]!;
-    if (ref === 0) return false;
-    const at = words.byteOffset + (start + (ref >>> 16)) * 4;
-    const bytes = new Uint8Array(words.buffer);
-    const type = Message.SessionEstablishmentRequest;
-    if (!this.#shadow.readBody(type, bytes, at, at + (ref & 0xffff))) return false;
-    for (const set of csidsOf(this.#shadow)) if (sets.has(set)) return true;
+  #isOf(place: RecordPlace, sets: ReadonlySet<string>): boolean {
+    if (!this.#shadow.read(place)) return false;
+    for (const set of csidsOf(this.#shadow.reader)) if (sets.has(set)) return true;
+    return false;
+  }
+
+  #hasApplication(place: RecordPlace): boolean {
+    if (!this.#shadow.read(place)) return false;
+    const { ieType, count } = this.#shadow.reader;
+    for (let ie = 0; ie < count; ie++) if (ieType[ie] === Ie.ApplicationId) return true;
     return false;
   }
 }
