@@ -191,7 +191,8 @@ describe('the Grafana dashboard', () => {
   const WORDS = new Set(
     (
       'sum by rate max min avg topk increase histogram_quantile on without or and le ' +
-      'instance job node port worker reason method code quantile kind operation clamp_min'
+      'instance job node port worker reason method code quantile kind operation clamp_min ' +
+      'peer message cause class'
     ).split(' '),
   );
   const namesIn = (expression: string): string[] => {
