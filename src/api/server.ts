@@ -93,7 +93,7 @@ export class ApiServer {
     );
     this.#server.addService(
       objectServiceDefinition('sluice.v1.N4Service'),
-      n4Service(options.n4, engine, log),
+      n4Service(options.n4, engine, closing, log),
     );
     this.#health.addToServer(this.#server);
     addReflection(this.#server);

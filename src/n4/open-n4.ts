@@ -9,6 +9,7 @@ import { HEADER_OWNER } from '../model/record-layout.js';
 import { MODEL_LIMITS } from '../model/session-decode.js';
 import type { SessionEngine } from '../session/engine.js';
 import type { Store } from '../store/store.js';
+import * as Message from './codec/message-type.js';
 import { nodeIdValue } from './codec/values/node-id.js';
 import { Endpoint } from './endpoint.js';
 import type { MessageCounts } from './message-counts.js';
@@ -21,7 +22,9 @@ import { SessionRequests } from './session/session-requests.js';
 import type { N4PeerView } from './statistics.js';
 import { openDgramTransport } from './transport/dgram-transport.js';
 import { openNativeTransport } from './transport/native-transport.js';
-import type { DatagramTransport, LocalAddress } from './transport/transport.js';
+import type { LocalAddress } from './transport/transport.js';
+import type { DatagramWatch } from './watch/datagram-watch.js';
+import { ObservedTransport } from './watch/observed-transport.js';
 
 export interface N4Options {
   readonly config: N4Config;
@@ -37,7 +40,7 @@ export interface N4Options {
 export class N4 implements N4MetricsSource {
   private constructor(
     private readonly endpoint: Endpoint,
-    private readonly datagrams: DatagramTransport,
+    private readonly datagrams: ObservedTransport,
   ) {}
 
   /**
@@ -48,7 +51,7 @@ export class N4 implements N4MetricsSource {
     const { config, engine, store, log, metrics } = options;
     const listen = config.listen.map((text) => parseListen(text)!);
     const open = config.transport === 'native' ? openNativeTransport : openDgramTransport;
-    const transport = await open(listen);
+    const transport = new ObservedTransport(await open(listen));
     const nodeId = config.nodeId ?? transport.addresses()[0]!.host;
     let n4: N4 | undefined;
     const measure = addN4Metrics(metrics, () => n4);
@@ -92,6 +95,21 @@ export class N4 implements N4MetricsSource {
   listenTexts(): readonly string[] {
     return this.addresses.map(({ host, port }) => listenText({ kind: 'tcp', host, port }));
   }
+  /**
+   * Datagrams as they come and go, from now until the watch is closed.
+   * @param peer  its Node ID, or an address; '': all.
+   */
+  watch(peer: string, heartbeats: boolean): DatagramWatch {
+    return this.datagrams.watch(({ remote, bytes }) => {
+      if (!heartbeats && isHeartbeat(bytes)) return false;
+      return peer === '' || remote === peer || this.nodeIdOf(remote) === peer;
+    });
+  }
+  /** The peer that sends from that address; '': none, or several. */
+  nodeIdOf(address: string): string {
+    const peers = this.endpoint.peers().filter((peer) => peer.addresses.includes(address));
+    return peers.length === 1 ? peers[0]!.nodeId : '';
+  }
   ownerOfPeer(nodeId: string): string {
     return N4_OWNER_PREFIX + nodeId;
   }
@@ -112,6 +130,10 @@ export class N4 implements N4MetricsSource {
   close(): Promise<void> {
     return this.endpoint.close();
   }
+}
+
+function isHeartbeat(bytes: Uint8Array): boolean {
+  return bytes[1] === Message.HeartbeatRequest || bytes[1] === Message.HeartbeatResponse;
 }
 
 /** Node ID and addresses of F-SEIDs. A wildcard names none; then it is the Node ID, if it is one. */

@@ -7,7 +7,10 @@ import { SluiceError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { SessionEngine } from '../../session/engine.js';
 import { timestamp, unary } from '../object-service.js';
+import { CaptureOutput } from './capture-output.js';
 import { n4SessionMessage } from './session-message.js';
+import { TraceOutput } from './trace-output.js';
+import { watched } from './watch-stream.js';
 
 /** One peer, as N4 shows it. */
 export interface N4PeerStatus {
@@ -43,6 +46,30 @@ export interface N4Source {
   listenTexts(): readonly string[];
   /** What a peer is called as an owner of sessions. */
   ownerOfPeer(nodeId: string): string;
+  /** The peer that sends from that address; '': none, or several. */
+  nodeIdOf(address: string): string;
+  /** @param peer  its Node ID, or an address; '': all. */
+  watch(peer: string, heartbeats: boolean): N4Watch;
+}
+
+/** Datagrams as they come and go, kept within bounds until they are taken. */
+export interface N4Watch {
+  /** For which there was no room, so far. */
+  readonly lost: number;
+  take(most: number): readonly N4Datagram[];
+  close(): void;
+}
+export interface N4Datagram {
+  /** Milliseconds since 1970, with a fraction. */
+  readonly timeMs: number;
+  readonly sent: boolean;
+  readonly family: 4 | 6;
+  /** As bound: 0.0.0.0 and :: stand for any. */
+  readonly local: string;
+  readonly localPort: number;
+  readonly remote: string;
+  readonly remotePort: number;
+  readonly bytes: Uint8Array;
 }
 
 interface SessionsRequest {
@@ -51,10 +78,14 @@ interface SessionsRequest {
   readonly pageToken: string;
 }
 
-/** @param source  undefined: N4 is not served. */
+/**
+ * @param source  undefined: N4 is not served.
+ * @param closing aborts when the server drains: streams end then.
+ */
 export function n4Service(
   source: N4Source | undefined,
   engine: Pick<SessionEngine, 'list' | 'countOf'>,
+  closing: AbortSignal,
   log: Log,
 ): UntypedServiceImplementation {
   const served = (): N4Source => {
@@ -67,6 +98,8 @@ export function n4Service(
       return { peers: n4.peerStatus().map(peerMessage), listen: n4.listenTexts() };
     }, log),
     ListPeerSessions: unary((request: SessionsRequest) => listed(served(), engine, request), log),
+    Trace: watched((n4) => new TraceOutput(n4), served, closing, log),
+    Capture: watched(() => new CaptureOutput(), served, closing, log),
   };
 }
 

@@ -116,7 +116,8 @@ function invalid(field: string, message: string): SluiceError {
   return new SluiceError('invalid_argument', message, { field });
 }
 
-function timeOf({ maxTime }: CaptureRequest): number {
+/** Milliseconds, 0 for no limit. @throws SluiceError that names the field. */
+export function timeOf({ maxTime }: Pick<CaptureRequest, 'maxTime'>): number {
   if (maxTime === null) return 0;
   const ms = Number(maxTime.seconds) * 1000 + maxTime.nanos / 1e6;
   if (ms > 0 && ms <= TIME_MAX_MS) return ms;

@@ -247,6 +247,23 @@ export interface ListPeersResponse {
   peers?: N4Peer[];
   listen?: string[];
 }
+export interface N4TraceMessage {
+  time?: Timestamp;
+  sent?: boolean;
+  local?: string;
+  remote?: string;
+  node_id?: string;
+  message?: string;
+  seid?: Uint64;
+  sequence?: number;
+  elements?: string;
+  faults?: string[];
+  pfcp?: Uint8Array;
+}
+export interface N4TraceChunk {
+  messages?: N4TraceMessage[];
+  lost?: Uint64;
+}
 export interface N4Session {
   name?: string;
   seid?: Uint64;

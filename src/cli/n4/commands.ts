@@ -15,6 +15,7 @@ import { withClient } from '../api/with-client.js';
 import { grouped, printJson, printLine, table } from '../print.js';
 import { parseInteger } from '../units.js';
 import { addN4Load } from './load-command.js';
+import { addN4CaptureCommand, addTraceCommand } from './trace-command.js';
 import { peersText, SESSIONS_HEAD, sessionRow } from './view.js';
 
 const PAGE = 1000;
@@ -28,7 +29,10 @@ export function addN4Commands(program: Command): Command {
   const n4 = program
     .command('n4')
     .description('look at PFCP: peers, their sessions and messages')
-    .addHelpText('after', '\nExamples:\n  sluice n4 peers\n  sluice n4 sessions smf.example.org');
+    .addHelpText(
+      'after',
+      '\nExamples:\n  sluice n4 peers\n  sluice n4 sessions smf.example.org\n  sluice n4 trace',
+    );
   n4.command('peers')
     .description('list SMFs with an association: addresses, sessions, messages, causes')
     .addHelpText(
@@ -67,6 +71,8 @@ Examples:
       await withClient(options, (client) => listSessions(client, nodeId, options));
     });
   addN4Load(n4);
+  addTraceCommand(n4);
+  addN4CaptureCommand(n4);
   return n4;
 }
 

@@ -49,9 +49,11 @@ Examples:
     .action(async (_: unknown, own: Command) => {
       const options = own.optsWithGlobals<CaptureFlags>();
       const request = requestOf(options);
-      const output = new Output(options.write ?? '');
+      const output = new CaptureFile(options.write ?? '');
       try {
-        await withClient(options, (client) => receive(client, request, output));
+        await withClient(options, (client) =>
+          receiveCapture(client, 'NodeService', request, output),
+        );
       } finally {
         output.close();
       }
@@ -62,10 +64,7 @@ function requestOf(f: CaptureFlags): object {
   if ((f.session === undefined) === (f.port === undefined)) {
     throw usageError('give one of --session NAME and --port NAME');
   }
-  if (f.write === undefined) throw usageError('say where it goes: -w FILE, or -w - for stdout');
-  if (f.write === '-' && process.stdout.isTTY === true) {
-    throw usageError('-w -: pcapng is not for a terminal; pipe it, such as into "tshark -i -"');
-  }
+  checkCaptureFile(f.write);
   const request: Record<string, unknown> = { drops: f.drops === true };
   if (f.session !== undefined) request.session_name = f.session;
   if (f.port !== undefined) request.port = f.port;
@@ -75,17 +74,28 @@ function requestOf(f: CaptureFlags): object {
     if (count < 1) throw usageError('--count: at least 1');
     request.max_packets = String(count);
   }
-  if (f.time !== undefined) {
-    const seconds = parseSeconds(f.time, '--time');
-    if (seconds < 0.001 || seconds > TIME_MAX_S) throw usageError('--time: from 1ms to 1440m');
-    const whole = Math.floor(seconds);
-    request.max_time = { seconds: whole, nanos: Math.round((seconds - whole) * 1e9) };
-  }
+  if (f.time !== undefined) request.max_time = durationOf(f.time);
   return request;
 }
 
+/** @throws ToolError when it is not said, or would be a terminal. */
+export function checkCaptureFile(file: string | undefined): void {
+  if (file === undefined) throw usageError('say where it goes: -w FILE, or -w - for stdout');
+  if (file === '-' && process.stdout.isTTY === true) {
+    throw usageError('-w -: pcapng is not for a terminal; pipe it, such as into "tshark -i -"');
+  }
+}
+
+/** --time as google.protobuf.Duration. */
+export function durationOf(time: string): { seconds: number; nanos: number } {
+  const seconds = parseSeconds(time, '--time');
+  if (seconds < 0.001 || seconds > TIME_MAX_S) throw usageError('--time: from 1ms to 1440m');
+  const whole = Math.floor(seconds);
+  return { seconds: whole, nanos: Math.round((seconds - whole) * 1e9) };
+}
+
 /** The file, made only when there is something to write: a refused capture leaves none. */
-class Output {
+export class CaptureFile {
   #fd = -1;
 
   constructor(private readonly file: string) {}
@@ -118,8 +128,14 @@ class Output {
   }
 }
 
-async function receive(client: ApiClient, request: object, output: Output): Promise<void> {
-  const stream = client.serverStream('NodeService', 'Capture', request);
+/** Writes what Capture of a service brings, until it ends or is ended. */
+export async function receiveCapture(
+  client: ApiClient,
+  service: 'NodeService' | 'N4Service',
+  request: object,
+  output: CaptureFile,
+): Promise<void> {
+  const stream = client.serverStream(service, 'Capture', request);
   let last: CaptureChunk = {};
   let open = true;
   const say = (end: string): void => {
