@@ -23,14 +23,15 @@ export class SluiceFolder {
   readonly target = `unix:${join(this.path, 'api.sock')}`;
   readonly httpSocket = join(this.path, 'http.sock');
 
-  constructor(sessionsMax: number) {
+  /** `n4`: the section as YAML; by default nothing listens. */
+  constructor(sessionsMax: number, { n4 = '{ listen: [] }', durability = 'async' } = {}) {
     writeFileSync(
       join(this.path, 'sluice.yaml'),
       `node: { id: bench }
-n4: { listen: [] }
+n4: ${n4}
 api: { listen: '${this.target}' }
 http: { listen: 'unix:${this.httpSocket}' }
-store: { kind: embedded, path: ./data }
+store: { kind: embedded, path: ./data, durability: ${durability} }
 workers: { count: 1, poll: adaptive }
 limits: { sessions: ${sessionsMax} }
 ports:
@@ -45,27 +46,38 @@ ports:
   }
 }
 
+/** "… ms: Scavenge 8.1 (9.9) -> 7.4 (10.1) MB, 1.02 / 0.00 ms …": what a pause took. */
+const pausePattern = /ms: (?:Scavenge|Mark-Compact)[^,]* MB, (?:pooled: [^,]* MB, )?([\d.]+) \/ /;
+
 export class SluiceProcess {
   private constructor(
     private readonly child: ChildProcess,
     private readonly folder: SluiceFolder,
     /** From the start of the process to the line that says that it serves. */
     readonly readyMs: number,
+    /** Pauses of the garbage collector so far; the list grows. */
+    readonly pausesMs: readonly number[],
   ) {}
 
-  /** Starts a node and waits until it is ready. */
-  static async start(folder: SluiceFolder): Promise<SluiceProcess> {
+  /** Starts a node and waits until it is ready. Pauses are known with `--trace-gc`. */
+  static async start(
+    folder: SluiceFolder,
+    nodeFlags: readonly string[] = [],
+  ): Promise<SluiceProcess> {
     const startedMs = performance.now();
     const main = join(compiled, 'src', 'cli', 'main.js');
-    const command = [process.execPath, '--max-semi-space-size=4', main, 'serve'];
+    const command = [process.execPath, '--max-semi-space-size=4', ...nodeFlags, main, 'serve'];
     const args = ['-c', coreSplit().node, ...command, '-c', join(folder.path, 'sluice.yaml')];
     const child = spawn('taskset', args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     prefer(child.pid);
     process.once('exit', () => child.kill('SIGKILL'));
     let said = '';
+    const pausesMs: number[] = [];
     const ready = new Promise<void>((resolve, reject) => {
       for (const stream of [child.stdout, child.stderr]) {
         createInterface({ input: stream }).on('line', (line) => {
+          const pause = pausePattern.exec(line)?.[1];
+          if (pause !== undefined) pausesMs.push(Number(pause));
           said = `${said}${line}\n`.slice(-4000);
           if (line.startsWith('ready')) resolve();
         });
@@ -80,7 +92,7 @@ export class SluiceProcess {
       child.kill('SIGKILL');
       throw error;
     }
-    return new SluiceProcess(child, folder, performance.now() - startedMs);
+    return new SluiceProcess(child, folder, performance.now() - startedMs, pausesMs);
   }
 
   /** Resident anonymous memory in bytes: heap and slabs, not files or shared regions. */

@@ -2,12 +2,14 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <ctime>
 #include <utility>
 
 #include "base/clock.h"
@@ -25,6 +27,32 @@ constexpr int kRetryMs = 1;
 
 // Values of sleep_.
 constexpr std::uint32_t kAwake = 0, kAsleep = 1, kWantsRoom = 2;
+
+/// Whether datagrams come so fast that looking for them now and then costs less than being
+/// woken for each. As interrupt moderation: a batch has more in it, and nobody rings.
+class Tempo {
+ public:
+  static constexpr Nanoseconds kTick = 100'000;
+
+  void count(std::uint64_t datagrams) noexcept { seen_ += datagrams; }
+  bool is_fast(Nanoseconds now) noexcept {
+    const Nanoseconds span = now - since_;
+    if (span >= kWindow) {
+      fast_ = seen_ * kWindow >= kDatagrams * span;
+      since_ = now;
+      seen_ = 0;
+    }
+    return fast_;
+  }
+
+ private:
+  static constexpr Nanoseconds kWindow = 1'000'000;
+  static constexpr std::uint64_t kDatagrams = 8;  // a window, in both directions together
+
+  Nanoseconds since_ = 0;
+  std::uint64_t seen_ = 0;
+  bool fast_ = false;
+};
 
 void write_one(int event_fd) noexcept {
   const std::uint64_t one = 1;
@@ -54,6 +82,7 @@ struct Datagrams::Thread {
   std::array<HeartbeatResponse, kBatch> answer_bytes;
   std::vector<pollfd> polled;
   bool send_full = false;  // a socket took no more
+  Tempo tempo;
 };
 
 Datagrams::Datagrams(DatagramsConfig config)
@@ -134,6 +163,7 @@ bool Datagrams::send(std::uint32_t local, const Address& to, std::uint32_t port,
 }
 
 void Datagrams::flush() noexcept {
+  if (down_.drained()) return;
   // Pairs with sleep(), as in release(): both change the word in one step; either the sleeper
   // sees what was done before this, or this sees the sleeper.
   if (sleep_.fetch_add(0, std::memory_order_acq_rel) != kAwake) write_one(wake_fd_);
@@ -197,23 +227,24 @@ void Datagrams::run() noexcept {
   const auto own = std::make_unique<Thread>(config_.waiting_chunks, random_hash(), strangers_shed_);
   for (const UdpSocket& socket : sockets_) own->polled.push_back({socket.fd(), POLLIN, 0});
   own->polled.push_back({wake_fd_, POLLIN, 0});
+  prctl(PR_SET_TIMERSLACK, 1);  // a tick is not to become two
   while (!stop_.load(std::memory_order_relaxed)) {
     take_settings(*own);
     const Nanoseconds now = Clock::machine().now();
-    bool moved = false;
+    const std::uint64_t before = counters_.received + counters_.sent;
+    bool more = false;
     for (std::uint32_t local = 0; local < sockets_.size(); ++local) {
-      if (own->polled[local].revents == 0) continue;
-      receive_from(*own, local, now);
-      moved = true;
+      more |= receive_from(*own, local, now);
     }
-    if (own->turns.serve(up_, now) > 0) {
-      moved = true;
-      ring_bell();
-    }
+    const unsigned served = own->turns.serve(up_, now);
+    if (served > 0) ring_bell();
     counters_.waiting = own->turns.waiting();
-    moved |= send_queued(*own);
-    if (moved) {
-      poll(own->polled.data(), own->polled.size(), 0);
+    send_queued(*own);
+    own->tempo.count(counters_.received + counters_.sent - before);
+    if (more) continue;
+    if (own->tempo.is_fast(now)) {
+      const timespec tick{0, static_cast<long>(Tempo::kTick)};
+      clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, nullptr);
     } else {
       sleep(*own, own->send_full ? kRetryMs : -1);
     }
@@ -232,14 +263,15 @@ void Datagrams::take_settings(Thread& own) {
   own.turns.set_peers(settings_.peers);
 }
 
-void Datagrams::receive_from(Thread& own, std::uint32_t local, Nanoseconds now) noexcept {
+bool Datagrams::receive_from(Thread& own, std::uint32_t local, Nanoseconds now) noexcept {
   for (unsigned batch = 0; batch < kBatchesInTurn; ++batch) {
     const unsigned count = own.received.receive(sockets_[local].fd());
     for (unsigned i = 0; i < count; ++i) take(own, local, i, now);
     // An answer that the socket has no room for is lost, as on any network.
     if (own.answers.count() > 0) counters_.send_failed += send_batch(own, own.answers, local);
-    if (count < kBatch) break;
+    if (count < kBatch) return false;
   }
+  return true;
 }
 
 bool Datagrams::answers_heartbeat(Nanoseconds now) const noexcept {
@@ -286,12 +318,10 @@ unsigned Datagrams::send_batch(Thread& own, SendBatch& batch, std::uint32_t loca
   return outcome.left;
 }
 
-bool Datagrams::send_queued(Thread& own) noexcept {
+void Datagrams::send_queued(Thread& own) noexcept {
   own.send_full = false;
-  bool moved = false;
   while (!own.send_full) {
     std::uint32_t local = 0;
-    const std::uint64_t begin = down_.read_position();
     std::array<std::uint64_t, kBatch + 1> positions;
     while (!own.sending.full()) {
       positions[own.sending.count()] = down_.read_position();
@@ -310,9 +340,7 @@ bool Datagrams::send_queued(Thread& own) noexcept {
     const unsigned left = send_batch(own, own.sending, local);
     if (left > 0) down_.go_back(positions[count - left]);
     down_.release();
-    moved |= down_.read_position() != begin;
   }
-  return moved;
 }
 
 void Datagrams::ring_bell() noexcept {

@@ -108,10 +108,11 @@ class Datagrams {
   explicit Datagrams(DatagramsConfig config);
   void run() noexcept;
   void take_settings(Thread& own);
-  void receive_from(Thread& own, std::uint32_t local, Nanoseconds now) noexcept;
+  /// @return whether there may be more
+  bool receive_from(Thread& own, std::uint32_t local, Nanoseconds now) noexcept;
   void take(Thread& own, std::uint32_t local, unsigned i, Nanoseconds now) noexcept;
   bool answers_heartbeat(Nanoseconds now) const noexcept;
-  bool send_queued(Thread& own) noexcept;
+  void send_queued(Thread& own) noexcept;
   /// @return how many the socket had no room for
   unsigned send_batch(Thread& own, SendBatch& batch, std::uint32_t local) noexcept;
   void sleep(Thread& own, int timeout_ms) noexcept;

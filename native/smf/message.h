@@ -20,6 +20,11 @@ inline constexpr std::size_t kNodeHeaderBytes = 8;
 inline constexpr std::size_t kSessionHeaderBytes = 16;
 inline constexpr std::uint16_t kCause = 19, kFSeid = 57;
 
+/// Messages come in pairs, in which the response's type is the greater by one.
+inline bool is_response(std::uint8_t type) noexcept {
+  return type == 11 || type == 13 || type == 15 || (type < 11 && type % 2 == 0) ||
+         (type > 50 && type % 2 == 1);
+}
 inline std::uint8_t message_type(const std::byte* message) noexcept {
   return wire::load8(message + 1);
 }

@@ -244,7 +244,8 @@ void Smf::take(std::span<const std::byte> bytes, const sockaddr_storage& from,
     heartbeats_.fetch_add(1, std::memory_order_relaxed);
   } else if (type == kReportRequest) {
     answer_report(bytes, from);
-  } else if (running_.load(std::memory_order_relaxed)) {
+  } else if (is_response(type) && running_.load(std::memory_order_relaxed)) {
+    // Other requests of the UPF, such as Node Reports, get no answer: many SMFs give none.
     take_response(bytes, header_bytes(bytes.data()), now);
   }
 }

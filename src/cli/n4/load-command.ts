@@ -54,7 +54,7 @@ export function addN4Load(n4: Command): void {
     .option('--t1 <time>', 'until a request is sent again, or given up', '1s')
     .option('--tries <n>', 'times that a request is sent at most', '4')
     .option('--time <time>', 'end each part after this time, whatever is left', '60s')
-    .option('--ue <address>', 'address of the first UE (default: 10.60.0.1)')
+    .option('--ue <address>', 'address of the first UE (default: 10.60.0.2)')
     .option('--gnb <address>', 'where downlink goes (default: 192.0.2.1 or 2001:db8::1)')
     .option('--dnn <name>', "network instance of the UPF's core side", 'internet')
     .option('--access-instance <name>', "that of its access side (default: none's sent)", '')
@@ -135,7 +135,7 @@ function optionsOf(flags: LoadFlags): SmfOptions {
     own: own.host,
     ownPort: own.port,
     sessionsMax: countOf(flags.sessions, '--sessions', LOAD_SESSIONS_MAX),
-    firstUe: address(flags.ue ?? '10.60.0.1', '--ue'),
+    firstUe: address(flags.ue ?? '10.60.0.2', '--ue'),
     gnb: address(flags.gnb ?? (v6 ? '2001:db8::1' : '192.0.2.1'), '--gnb'),
     networkInstance: flags.dnn,
     accessInstance: flags.accessInstance,
