@@ -28,12 +28,14 @@ export const UPF = '10.0.0.1:8805';
 export const UPF_STAMP = 1_700_000_000;
 const NTP_EPOCH_S = 2_208_988_800;
 
-export function schedulerOf(clock: FakeClock): Scheduler {
-  return {
-    now: clock.now,
-    after: (ms, run) => clock.after(ms, run),
-    defer: (run) => clock.after(0, run),
+/** A scheduler whose callbacks die with the process that it stands for. */
+export function schedulerOf(clock: FakeClock, isAlive = () => true): Scheduler {
+  const after = (ms: number, run: () => void) => {
+    clock.after(ms, () => {
+      if (isAlive()) run();
+    });
   };
+  return { now: clock.now, after, defer: (run) => after(0, run) };
 }
 
 /**
@@ -289,10 +291,11 @@ export class Bed {
   /** Starts the node, also once more after {@link kill}. */
   open(): void {
     this.transport = this.network.open(UPF);
+    const { life } = this.sessions;
     this.endpoint = new Endpoint({
       config: this.config,
       transport: this.transport,
-      scheduler: schedulerOf(this.clock),
+      scheduler: schedulerOf(this.clock, () => life === this.sessions.life),
       store: new MemoryStore(this.contents),
       sessions: this.sessions,
       log: silentLog(),

@@ -169,6 +169,26 @@ describe('an association', () => {
     expect(bed.endpoint.peers()[0]).toMatchObject({ addresses: ['10.0.0.9'], reachable: true });
   });
 
+  it('is had by a peer that lives, however many were made up', async () => {
+    const bed = new Bed();
+    const forger = bed.smf('10.0.0.66:8805');
+    forger.answersHeartbeats = false;
+    for (let i = 0; i < 1024; i++) {
+      forger.nodeId = `made-up-${i}`;
+      forger.setUp();
+    }
+    await bed.run(100);
+    const smf = bed.smf('10.0.0.2:8805');
+    smf.setUp();
+    await bed.run(20);
+    expect(smf.take(Message.AssociationSetupResponse)).toMatchObject([{ cause: 75 }]);
+    await bed.run(26_000, 100);
+    smf.setUp();
+    await bed.run(20);
+    expect(smf.take(Message.AssociationSetupResponse)).toMatchObject([{ cause: 1 }]);
+    expect(bed.endpoint.peers()).toHaveLength(1024);
+  });
+
   it('comes back with its sessions after the node was killed', async () => {
     const { bed, smf } = await associated();
     smf.establish();
@@ -278,6 +298,19 @@ describe('a request', () => {
     await bed.run(200);
     expect(smf.take(Message.SessionEstablishmentResponse)).toHaveLength(1);
     expect(bed.endpoint.counters.duplicatesSilent).toBe(1);
+  });
+
+  it('that a defect leaves unanswered does not take room for ever', async () => {
+    const { bed, smf } = await associated({ heartbeatSeconds: 0 });
+    bed.sessions.serviceMs = 400_000;
+    smf.establish();
+    await bed.run(20);
+    expect(bed.endpoint.statistics().requestsServed).toBe(1);
+    await bed.run(420_000, 1000);
+    expect(bed.endpoint.statistics().requestsServed).toBe(0);
+    expect(bed.endpoint.counters.abandoned).toBe(1);
+    // The answer that came at last went nowhere.
+    expect(smf.take(Message.SessionEstablishmentResponse)).toEqual([]);
   });
 
   it('with the same sequence number and other contents is another one', async () => {

@@ -290,18 +290,17 @@ export class Endpoint {
   }
 
   #makeAssociations(key: RequestKey): Associations {
-    const { config, sessions, log, store, wallMs = Date.now } = this.options;
+    const { sessions, log, store, wallMs = Date.now, sessionCountOf } = this.options;
     const { counters } = this;
     const peers = this.#peers;
     return new Associations({
       ...{ peers, sessions, counters, log },
-      profiles: new PeerProfiles(config),
+      profiles: new PeerProfiles(this.options.config),
       store: new PeerStore(store),
       scheduleHeartbeat: (peer, when) => this.#heartbeats.schedule(peer, when),
       ended: (peer) => this.#ended(peer),
       changed: () => this.#peersChanged(),
-      wallMs,
-      key,
+      ...{ wallMs, sessionCountOf, key },
     });
   }
 

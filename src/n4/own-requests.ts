@@ -7,7 +7,12 @@ import type { MessageWriter } from './codec/message-writer.js';
 import type { PeerHost, PeerState } from './peers/peer-state.js';
 import type { Scheduler } from './scheduler.js';
 import type { N4Counters } from './statistics.js';
-import { OpenRequests, type RequestHost, type RequestTimes } from './transactions/open-requests.js';
+import {
+  MESSAGE_BYTES_MAX,
+  OpenRequests,
+  type RequestHost,
+  type RequestTimes,
+} from './transactions/open-requests.js';
 import type { WheelAlarm } from './transactions/wheel-alarm.js';
 import type { DatagramTransport } from './transport/transport.js';
 
@@ -42,7 +47,7 @@ export class OwnRequests implements PeerHost, RequestHost<PeerState> {
   request(peer: PeerState, writer: MessageWriter, done: Done): void {
     const { scheduler, reader } = this.parts;
     const sequence = peer.addresses.length === 0 ? -1 : this.#open.reserve();
-    if (sequence < 0 || !writer.finish(sequence)) {
+    if (sequence < 0 || !writer.finish(sequence) || writer.length > MESSAGE_BYTES_MAX) {
       scheduler.defer(() => done(undefined));
       return;
     }

@@ -25,6 +25,8 @@ import {
 
 /** Lines of the slow-transaction log in a second. */
 const SLOW_LINES_PER_SECOND = 10;
+/** No request takes as long: giving up a million sessions takes a minute. */
+const SERVED_MAX_MS = 300_000;
 
 export interface RepliesParts {
   readonly transport: DatagramTransport;
@@ -113,8 +115,16 @@ export class Replies implements AnswerHost {
 
   /** Once a second. */
   tick(): void {
+    const { scheduler, counters, log } = this.parts;
+    const now = scheduler.now();
     this.#slowLines = 0;
-    this.cache.expire(this.parts.scheduler.now());
+    this.cache.expire(now);
+    if (this.open.count === 0) return;
+    this.open.abandon(now - SERVED_MAX_MS, ({ peer, messageType, sequence }) => {
+      counters.abandoned++;
+      log.error({ peer: peer.nodeId, messageType, sequence }, 'a request was never answered');
+    });
+    this.parts.answered();
   }
 
   #timed(transaction: OpenTransaction, now: number): void {

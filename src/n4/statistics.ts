@@ -16,6 +16,8 @@ export class N4Counters {
   duplicatesSilent = 0;
   /** Requests that took longer than n4.slowMs. */
   slow = 0;
+  /** Requests that nobody answered: defects. */
+  abandoned = 0;
   /** Requests of ours that got no answer. */
   unanswered = 0;
   /** Association set-ups that were refused because the Node ID is another's. */

@@ -142,6 +142,7 @@ function collectCounters(metrics: Metrics, read: () => N4MetricsSource | undefin
       'Requests that came again while they were being served',
     ),
     slow: counter('slow_requests', 'Requests that took longer than n4.slowMs'),
+    abandoned: counter('abandoned_requests', 'Requests that the node never answered: a defect'),
     unanswered: counter('unanswered_requests', 'Requests to peers that were given up'),
     takeoversRefused: counter(
       'takeovers_refused',

@@ -7,6 +7,7 @@
  */
 import type { Log } from '../../base/log.js';
 import * as Cause from '../codec/cause.js';
+import type { PeerProfile } from '../peer.js';
 import type { PeerProfiles } from '../peers/peer-profiles.js';
 import { addressOf, type PeerAddress, type PeerState, sameAddress } from '../peers/peer-state.js';
 import type { PeerStore } from '../peers/peer-store.js';
@@ -29,6 +30,7 @@ export interface AssociationsParts {
   /** Addresses of associated peers have changed. */
   readonly changed: () => void;
   readonly wallMs: () => number;
+  readonly sessionCountOf: (owner: string) => number;
   readonly key: Pick<RequestKey, 'setUp' | 'released'>;
 }
 
@@ -66,10 +68,27 @@ export class Associations {
       if (known !== undefined) this.parts.scheduleHeartbeat(known, 'now');
       return Cause.Rejected;
     }
-    const peer = known ?? peers.add(nodeId, profiles.of(nodeId, from));
+    const profile = profiles.of(nodeId, from);
+    const peer = known ?? peers.add(nodeId, profile) ?? this.#inPlaceOfADead(nodeId, profile);
     if (peer === undefined) return Cause.NoResources;
     if (moved && place !== 'here') peers.clearAddresses(peer);
     return peer;
+  }
+
+  /**
+   * There are as many peers as may be: one goes that does not answer and has no sessions, so
+   * that nobody fills the table by making peers up.
+   */
+  #inPlaceOfADead(nodeId: string, profile: PeerProfile): PeerState | undefined {
+    const { peers, sessionCountOf } = this.parts;
+    for (const peer of peers) {
+      const { reachable, purging, owner } = peer;
+      if (reachable || purging !== undefined || sessionCountOf(owner) > 0) continue;
+      this.#end(peer);
+      peers.remove(peer);
+      return peers.add(nodeId, profile);
+    }
+    return undefined;
   }
 
   /** Takes the association in; resolves when it outlives this process. */

@@ -9,7 +9,8 @@ import type { TimerWheel } from './timer-wheel.js';
 export const REQUESTS_MAX = 16_384;
 const MASK = REQUESTS_MAX - 1;
 const SEQUENCE_MASK = 0xff_ffff;
-const MESSAGE_BYTES = 1408;
+/** Of a request of ours. */
+export const MESSAGE_BYTES_MAX = 1408;
 const CHUNK_REQUESTS = 256;
 
 export interface RequestHost<P> {
@@ -77,7 +78,7 @@ export class OpenRequests<P extends object> {
   ): void {
     const place = sequence & MASK;
     const chunk = this.#chunk(place);
-    const at = (place % CHUNK_REQUESTS) * MESSAGE_BYTES;
+    const at = (place % CHUNK_REQUESTS) * MESSAGE_BYTES_MAX;
     chunk.set(bytes.subarray(start, start + length), at);
     this.#peers[place] = peer;
     this.#listeners[place] = listener;
@@ -121,7 +122,7 @@ export class OpenRequests<P extends object> {
       return;
     }
     this.#attempts[place] = attempt;
-    const at = (place % CHUNK_REQUESTS) * MESSAGE_BYTES;
+    const at = (place % CHUNK_REQUESTS) * MESSAGE_BYTES_MAX;
     this.host.transmit(peer, attempt, this.#chunk(place), at, this.#lengths[place]!);
     this.wheel.set(timer, nowMs + this.times.t1Ms);
   }
@@ -153,7 +154,7 @@ export class OpenRequests<P extends object> {
 
   #chunk(place: number): Uint8Array {
     const index = Math.floor(place / CHUNK_REQUESTS);
-    this.#chunks[index] ??= new Uint8Array(CHUNK_REQUESTS * MESSAGE_BYTES);
+    this.#chunks[index] ??= new Uint8Array(CHUNK_REQUESTS * MESSAGE_BYTES_MAX);
     return this.#chunks[index];
   }
 }

@@ -23,6 +23,8 @@ export class OpenTransaction implements Transaction {
   sequence = 0;
   /** Being served; after that it is nobody's. */
   open = false;
+  /** It was given up unanswered: an answer that comes nevertheless is nobody's. */
+  abandoned = false;
   startedMs = 0;
   /** Where the answer goes. */
   local = 0;
@@ -39,6 +41,7 @@ export class OpenTransaction implements Transaction {
   ) {}
 
   answer(writer: MessageWriter): boolean {
+    if (this.abandoned) return true;
     if (!this.open) throw new Error('the transaction has been answered');
     return this.host.answer(this, writer);
   }
@@ -87,8 +90,20 @@ export class OpenTransactions {
     this.#free.push(transaction);
   }
 
-  /** Visits those that are being served. */
-  forEach(visit: (transaction: OpenTransaction) => void): void {
-    for (const transaction of this.#all) if (transaction.open) visit(transaction);
+  /**
+   * Gives up those that have been served since before then: a defect of their handler, which
+   * must not take the room of others. Their objects are never used again.
+   */
+  abandon(sinceMs: number, tell: (transaction: OpenTransaction) => void): void {
+    for (const transaction of this.#all) {
+      if (!transaction.open || transaction.startedMs > sinceMs) continue;
+      tell(transaction);
+      this.#index.remove((transaction.slot * WORDS) / 2);
+      transaction.open = false;
+      transaction.abandoned = true;
+      const fresh = new OpenTransaction(transaction.slot, this.host);
+      this.#all[transaction.slot] = fresh;
+      this.#free.push(fresh);
+    }
   }
 }
