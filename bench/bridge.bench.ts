@@ -20,7 +20,7 @@ import { SessionDecoder } from '../src/model/session-decode.js';
 import { createEngine } from '../src/session/engine.js';
 import { loadIdentity } from '../src/session/identity.js';
 import { MemoryStore } from '../src/store/memory.js';
-import { type BenchOptions, type Report, summarize } from './report.js';
+import { type BenchOptions, type Report, summarize } from './report/report.js';
 
 const batches = [1, 16, 64];
 const sessionsCount = 4096;

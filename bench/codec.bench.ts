@@ -14,7 +14,7 @@ import { FlowParser } from '../src/model/sdf.js';
 import { SessionDecoder } from '../src/model/session-decode.js';
 import { encodeSession } from '../src/model/session-encode.js';
 import { RecordValidator } from '../src/model/validate.js';
-import { type BenchOptions, type Report, summarize } from './report.js';
+import { type BenchOptions, type Report, summarize } from './report/report.js';
 
 const batchSize = 16;
 const nsPerS = 1e9;

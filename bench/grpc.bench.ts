@@ -3,7 +3,7 @@
  * by a native client on a core of its own, with full rules. Every answer is checked.
  */
 import { coreSplit, runNativeBench } from './native-program.js';
-import type { BenchOptions, Report } from './report.js';
+import type { BenchOptions, Report } from './report/report.js';
 import { grpcLoadProgram, SluiceFolder, SluiceProcess } from './sluice-process.js';
 
 const unaryConcurrency = [1, 16, 128];

@@ -15,7 +15,7 @@ import { Metrics } from '../src/base/metrics.js';
 import type { Datapath, DatapathPortConfig, Statistics } from '../src/datapath/datapath.js';
 import { createNativeDatapath } from '../src/datapath/native.js';
 import { slotsFor } from '../src/session/identity.js';
-import { type BenchOptions, type Report, summarize } from './report.js';
+import { type BenchOptions, type Report, summarize } from './report/report.js';
 
 const sessionsMax = 1_000_000;
 const nativePorts = 8;

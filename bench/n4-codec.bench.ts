@@ -14,7 +14,7 @@ import { establishmentRequest } from '../src/n4/codec/sample.fixture.js';
 import { FSeid, readFSeid } from '../src/n4/codec/values/f-seid.js';
 import { FTeid, readFTeid } from '../src/n4/codec/values/f-teid.js';
 import { nodeIdValue } from '../src/n4/codec/values/node-id.js';
-import { type BenchOptions, type Report, summarize } from './report.js';
+import { type BenchOptions, type Report, summarize } from './report/report.js';
 
 export const families = ['n4/codec/'];
 const cycleOperations = 200;

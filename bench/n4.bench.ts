@@ -14,7 +14,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { coreSplit, prefer } from './native-program.js';
-import { type BenchOptions, type Report, summarize } from './report.js';
+import { type BenchOptions, type Report, summarize } from './report/report.js';
 import { SluiceFolder, SluiceProcess } from './sluice-process.js';
 
 const operations = ['establish', 'modify', 'delete'] as const;

@@ -7,10 +7,10 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { commit, describeMachine } from './machine.js';
 import { runNativeBench, tscFrequency } from './native-program.js';
-import { type BenchModule, type BenchOptions, type BenchResult, matches } from './report.js';
-import { resultRow, tableOf } from './table.js';
+import { commit, describeMachine } from './report/machine.js';
+import { type BenchModule, type BenchOptions, type BenchResult, matches } from './report/report.js';
+import { resultRow, tableOf } from './report/table.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '..', '..');

@@ -9,7 +9,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { coreSplit, runNativeBench } from './native-program.js';
-import { type BenchOptions, type BenchResult, type Report, summarize } from './report.js';
+import { type BenchOptions, type BenchResult, type Report, summarize } from './report/report.js';
 import { grpcLoadProgram, SluiceFolder, SluiceProcess } from './sluice-process.js';
 
 export const families = ['session/', 'restore/'];
