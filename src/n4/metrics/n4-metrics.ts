@@ -2,6 +2,7 @@
  * Metrics of N4: read in one go when a scrape comes. Series by peer are bounded: the peers
  * beyond a number share one label. Thread: the control thread. Start at addN4Metrics.
  */
+import type { FlatValues } from '../../base/flat-histogram.js';
 import type { Metrics } from '../../base/metrics.js';
 import { messageOf } from '../codec/table/table.js';
 import type { N4Counters, N4PeerView, N4Statistics } from '../statistics.js';
@@ -32,19 +33,16 @@ export function addN4Metrics(
   collectCounters(metrics, read);
   collectTransactions(metrics, read);
   collectTransport(metrics, read);
-  const duration = metrics.latency(
+  const duration = metrics.flatLatency(
     'sluice_n4_request_duration_seconds',
     'Time from taking a request in to its answer',
-    ['message'],
+    'message',
   );
-  const children = new Map<number, { observe(seconds: number): void }>();
+  const byType: FlatValues[] = [];
   return (messageType, ms) => {
-    let child = children.get(messageType);
-    if (child === undefined) {
-      child = duration.labels(messageName(messageType));
-      children.set(messageType, child);
-    }
-    child.observe(ms * MS);
+    const values = byType[messageType] ?? duration.of(messageName(messageType));
+    byType[messageType] = values;
+    values.observe(ms * MS);
   };
 }
 
