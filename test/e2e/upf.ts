@@ -27,6 +27,10 @@ export interface UpfOptions {
   readonly accessMtu?: number;
   /** Keys of `gtpu`. By default no Echo Request: tests count packets, and it comes at any time. */
   readonly gtpu?: Readonly<Record<string, number>>;
+  /** 65,536 unless told. */
+  readonly sessions?: number;
+  /** Keys of `n4`. By default it listens where nobody asks, and asks nobody. */
+  readonly n4?: Readonly<Record<string, unknown>>;
   /** A second N6, of the network instance "ims", with the same pools. */
   readonly ims?: boolean;
 }
@@ -50,8 +54,10 @@ export class Upf {
     this.client = new ApiClient({ api: this.api });
   }
 
-  async start(): Promise<LabProcess> {
-    const process = this.lab.start('upf', [sluiceCommand, 'serve', '-c', this.configFile]);
+  async start(env: Readonly<Record<string, string>> = {}): Promise<LabProcess> {
+    const command = [sluiceCommand, 'serve', '-c', this.configFile];
+    const options = { env: { ...globalThis.process.env, ...env } };
+    const process = this.lab.start('upf', command, options);
     this.process = process;
     await process.printed(/^ready/m);
     return process;
@@ -154,7 +160,8 @@ api: { listen: "${api}" }
 http: { listen: "127.0.0.1:9090" }
 store: { path: "${data}", durability: ${options.durability ?? 'async'} }
 workers: { count: ${options.workers ?? 1}, poll: adaptive }
-limits: { sessions: 65536 }
+limits: { sessions: ${options.sessions ?? 65536} }
+n4: ${JSON.stringify(options.n4 ?? {})}
 gtpu: ${JSON.stringify({ echoIntervalSeconds: 0, ...options.gtpu })}
 ports:
   - name: n3
