@@ -10,8 +10,11 @@ export interface PeerProfile {
   readonly name: string;
   /** Octets of UP Function Features that it can read; 0: as many as there are. */
   readonly featureOctets: number;
-  /** CHOOSE without CHOOSE ID gives one F-TEID for all PDRs of a session's access side. */
-  readonly sharedFTeid: boolean;
+  /**
+   * CHOOSE without CHOOSE ID gives one F-TEID for all PDRs of a session's access side. `auto`:
+   * where no address family is asked for either, which only SMFs do that expect it so.
+   */
+  readonly sharedFTeid: boolean | 'auto';
   /** An association set-up again with the same Recovery Time Stamp keeps the sessions. */
   readonly retainSessions: boolean;
 }

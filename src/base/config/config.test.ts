@@ -76,6 +76,20 @@ const bad: readonly (readonly [string, string])[] = [
     'bad.yaml:1:16: n4.listen[0]: must be address:port or [v6]:port, not "localhost:8805"',
   ],
   [
+    'n4: { listen: ["0.0.0.0:8805"] }',
+    'bad.yaml:1:16: n4.listen[0]: 0.0.0.0:8805 is every address of the machine; name the one that peers know in n4.nodeId',
+  ],
+  [
+    'n4: { listen: ["127.0.0.1:1", "127.0.0.1:1"], peers: [{}] }',
+    'bad.yaml:1:31: n4.listen[1]: 127.0.0.1:1 is listed twice\n' +
+      'bad.yaml:1:55: n4.peers[0]: needs nodeId, addresses or both',
+  ],
+  [
+    'n4: { allow: [10.0.0.1/8], nodeId: "1.2.3" }',
+    'bad.yaml:1:15: n4.allow[0]: must be an IP address, or a prefix such as 10.1.0.0/16 with no bits set behind its length, not "10.0.0.1/8"\n' +
+      'bad.yaml:1:36: n4.nodeId: must be an IP address or a name of letters, digits and . _ -, not "1.2.3"',
+  ],
+  [
     'api: { listen: 127.0.0.1:9090 }',
     'bad.yaml:1:1: http.listen: is the same as api.listen: 127.0.0.1:9090',
   ],

@@ -6,9 +6,11 @@ import { addressOf, type PeerAddress } from './peer-state.js';
 
 /**
  * What is known of SMFs: OAI reads two octets of features and no more; SD-Core uses the first
- * F-TEID of a session for all of them.
+ * F-TEID of a session for all of them. OAI says nothing before its set-up is answered by which
+ * it could be told; SD-Core shows in its sessions.
  */
 const KNOWN: Readonly<Record<string, Partial<PeerProfile>>> = {
+  auto: { sharedFTeid: 'auto' },
   oai: { featureOctets: 2 },
   'sd-core': { sharedFTeid: true },
 };

@@ -79,24 +79,32 @@ describe('an establishment', () => {
     expect(session.fars[0].buffer).toEqual({ notify: true, bar_id: 1 });
   });
 
-  it('of a peer that shares F-TEIDs: CHOOSE alone is one for all PDRs from Access', async () => {
-    const peer = new FakePeer('10.0.0.2', { ...PROFILE, sharedFTeid: true });
-    const choose = { flags: ['CH'] };
-    const { elements } = await made((wanted) => {
-      const more = uplinkPdr();
-      more['PDR ID'] = 3;
-      const cp = uplinkPdr();
-      cp['PDR ID'] = 4;
-      cp.PDI['Source Interface'] = 'CP-function';
-      wanted['Create PDR'].push(more, cp);
-      for (const pdr of [wanted['Create PDR'][0], more, cp]) pdr.PDI['F-TEID'] = choose;
-    }, peer);
-    const fTeids = elements['Created PDR'].map((pdr: Loose) => pdr['F-TEID'][0]);
-    expect(fTeids[0]).toEqual(fTeids[1]);
-    expect(fTeids[0].teid).not.toBe(fTeids[2].teid);
-    // Without a family IPv4 is meant.
-    expect(fTeids[0].flags).toEqual(['V4']);
-  });
+  it.each([
+    [true, ['CH'], 1],
+    ['auto', ['CH'], 1],
+    ['auto', ['V4', 'CH'], 2],
+    [false, ['CH'], 2],
+  ] as const)(
+    'shares F-TEIDs (%s): %j is %i for all PDRs from Access',
+    async (shares, flags, count) => {
+      const peer = new FakePeer('10.0.0.2', { ...PROFILE, sharedFTeid: shares });
+      const choose = { flags: [...flags] };
+      const { elements } = await made((wanted) => {
+        const more = uplinkPdr();
+        more['PDR ID'] = 3;
+        const cp = uplinkPdr();
+        cp['PDR ID'] = 4;
+        cp.PDI['Source Interface'] = 'CP-function';
+        wanted['Create PDR'].push(more, cp);
+        for (const pdr of [wanted['Create PDR'][0], more, cp]) pdr.PDI['F-TEID'] = choose;
+      }, peer);
+      const fTeids = elements['Created PDR'].map((pdr: Loose) => pdr['F-TEID'][0]);
+      expect(new Set([fTeids[0].teid, fTeids[1].teid]).size).toBe(count);
+      expect(fTeids[0].teid).not.toBe(fTeids[2].teid);
+      // Without a family IPv4 is meant.
+      expect(fTeids[0].flags).toEqual(['V4']);
+    },
+  );
 
   it('takes F-TEIDs of the CP function, and says so when another session has one', async () => {
     const bench = await startSessions();

@@ -73,8 +73,10 @@ function choiceOf(
   }
   const source = (context.record.words[at]! >>> 16) & 0xff;
   // Such a peer uses no choose IDs: 0 stands for all that are left out.
-  const shared = context.profile.sharedFTeid && source === layout.INTERFACE_ACCESS;
-  return shared ? 0 : layout.F_TEID_UNSHARED;
+  const { sharedFTeid } = context.profile;
+  const isBare = (flags & (F_TEID_V4 | F_TEID_V6)) === 0;
+  const shared = sharedFTeid === true || (sharedFTeid === 'auto' && isBare);
+  return shared && source === layout.INTERFACE_ACCESS ? 0 : layout.F_TEID_UNSHARED;
 }
 
 export function compileUeAddress(context: RuleContext, at: number, ie: number): void {
