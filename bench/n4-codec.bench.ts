@@ -1,27 +1,31 @@
 /**
  * The control thread's work on one PFCP Session Establishment Request of usual size (2 PDRs,
- * 2 FARs, 1 QER, 1 URR): `establish` reads it and writes its answer; `decode` reads it only;
- * the reference turns the same octets into objects. Each figure is the best of many short
- * cycles, as the neighbours of a shared core only ever add.
+ * 2 FARs, 1 QER, 1 URR): `establish` reads it, compiles and checks the session's record, chooses
+ * what was left open, and writes the answer; `decode` reads it only; `modify` merges a handover
+ * into the session and compiles it anew. The reference turns the same octets into objects. Each
+ * figure is the best of many short cycles, as the neighbours of a shared core only ever add.
  */
-import * as Cause from '../src/n4/codec/cause.js';
-import { describeMessage } from '../src/n4/codec/describe.js';
-import * as Ie from '../src/n4/codec/ie.js';
+import { MODEL_LIMITS } from '../src/model/session-decode.js';
+import { describeMessage, encodeMessage } from '../src/n4/codec/describe.js';
 import { MessageReader } from '../src/n4/codec/message-reader.js';
-import * as Message from '../src/n4/codec/message-type.js';
-import { MessageWriter } from '../src/n4/codec/message-writer.js';
+import type { MessageWriter } from '../src/n4/codec/message-writer.js';
 import { establishmentRequest } from '../src/n4/codec/sample.fixture.js';
-import { FSeid, readFSeid } from '../src/n4/codec/values/f-seid.js';
-import { FTeid, readFTeid } from '../src/n4/codec/values/f-teid.js';
 import { nodeIdValue } from '../src/n4/codec/values/node-id.js';
+import { FakePeer } from '../src/n4/session/session.fixture.js';
+import { SessionAnswers } from '../src/n4/session/session-answers.js';
+import { SessionChanges } from '../src/n4/session/session-changes.js';
+import type { Transaction } from '../src/n4/transaction.js';
+import { AdvertisedAddresses } from '../src/session/advertised-addresses.js';
+import { startEngine } from '../src/session/engine.fixture.js';
 import { type BenchOptions, type Report, summarize } from './report/report.js';
 
 export const families = ['n4/codec/'];
 const cycleOperations = 200;
 const cycles = 2000;
+const establishmentType = 50;
 
 export default async function n4CodecBench(report: Report, options: BenchOptions): Promise<void> {
-  for (const [name, run] of cases()) {
+  for (const [name, run] of await cases()) {
     if (!options.wanted(name)) continue;
     run();
     const runs = options.quick ? 1 : 5;
@@ -41,41 +45,67 @@ function bestCycleUs(run: () => void, quick: boolean): number {
   return best;
 }
 
-function cases(): [string, () => void][] {
+async function cases(): Promise<[string, () => void][]> {
   const bytes = establishmentRequest();
   const reader = new MessageReader();
-  const writer = new MessageWriter();
-  const fSeid = new FSeid();
-  const fTeid = new FTeid();
-  const node = nodeIdValue('10.0.0.2')!;
+  const { engine } = await startEngine();
+  const { choices, table } = engine;
+  const advertised = new AdvertisedAddresses([]);
+  const changes = new SessionChanges(engine, MODEL_LIMITS, advertised);
+  const answers = new SessionAnswers(
+    { nodeId: nodeIdValue('10.0.0.2')!, ipv4: 0x0a000002, ipv6: null },
+    advertised,
+  );
+  const peer = new FakePeer();
+  const transaction: Transaction = {
+    peer,
+    messageType: establishmentType,
+    sequence: 1,
+    answer: (writer: MessageWriter) => writer.finish(1),
+  };
+  const record = { words: changes.record.words, start: 0 };
 
   const decode = () => {
     if (!reader.read(bytes, 0, bytes.length)) throw new Error(`cause ${reader.cause}`);
   };
   const establish = () => {
     decode();
-    if (!readFSeid(reader, reader.find(-1, Ie.FSeid), fSeid)) throw new Error('no F-SEID');
-    writer.begin(Message.SessionEstablishmentResponse, true, fSeid.seidLow, fSeid.seidHigh);
-    writer.nodeId(node);
-    writer.cause(Cause.Accepted);
-    writer.fSeid(1, 2, true, 0x0a000002, false, fTeid.ipv6);
-    for (
-      let pdr = reader.find(-1, Ie.CreatePdr);
-      pdr >= 0;
-      pdr = reader.findNext(-1, pdr, Ie.CreatePdr)
-    ) {
-      const place = reader.find(reader.find(pdr, Ie.Pdi), Ie.FTeid);
-      if (place < 0 || !readFTeid(reader, place, fTeid) || !fTeid.choose) continue;
-      writer.open(Ie.CreatedPdr);
-      writer.u16(Ie.PdrId, reader.u16(reader.find(pdr, Ie.PdrId)));
-      writer.fTeid(0x12345678, fTeid.hasIpv4, 0x0a000002, false, fTeid.ipv6);
-      writer.close();
-    }
-    if (!writer.finish(reader.sequence)) throw new Error('the answer did not fit');
+    if (!changes.establish(peer, reader)) throw new Error(changes.refusal.message);
+    const index = choices.takeSlot(record);
+    if (!choices.choose(record, null)) throw new Error('nothing could be chosen');
+    answers.established(transaction, record);
+    choices.release(record, null);
+    table.slots.free(index);
+  };
+  establish();
+  const place = { words: record.words.slice(), start: 0 };
+  const handover = handoverRequest();
+  const modify = () => {
+    if (!reader.read(handover, 0, handover.length)) throw new Error(`cause ${reader.cause}`);
+    if (!changes.modify(peer, place, reader)) throw new Error(changes.refusal.message);
   };
   return [
     ['n4/codec/establish', establish],
     ['n4/codec/decode', decode],
+    ['n4/codec/modify', modify],
     ['n4/codec/describe', () => void describeMessage(bytes)],
   ];
+}
+
+/** The downlink goes to another gNB. */
+function handoverRequest(): Uint8Array {
+  const header = { flags: ['GTPU4'], teid: '0x00005679', ipv4: '10.0.0.10' };
+  const update = {
+    'FAR ID': 2,
+    'Apply Action': ['FORW'],
+    'Update Forwarding Parameters': {
+      'Destination Interface': 'Access',
+      'Outer Header Creation': header,
+    },
+  };
+  return encodeMessage({
+    message: 'Session Modification Request',
+    seid: '0x1',
+    elements: { 'Update FAR': [update] },
+  });
 }
