@@ -196,9 +196,9 @@ template <bool kAccess, bool kObserved>
     if (verdict != DropReason::None) return verdict;
   }
   verdict = decided(Stage::Police, police(burst, i, hit));
-  if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
+  if (__builtin_expect(verdict != DropReason::None, 0)) return discard(burst, i, hit, verdict);
   verdict = decided(Stage::Account, account(burst, i, hit));
-  if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
+  if (__builtin_expect(verdict != DropReason::None, 0)) return discard(burst, i, hit, verdict);
   return decided(Stage::Forward, forward(burst, i, hit));
 }
 
@@ -212,11 +212,11 @@ DropReason Pipeline::forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept 
     case FarAction::ToUe:
       return turn_round(burst, i, hit);
     case FarAction::Buffer:
-      return DropReason::FarBuffer;
+      return discard(burst, i, hit, DropReason::FarBuffer);
     case FarAction::NoTunnel:
       return DropReason::NoTunnel;
     default:
-      return DropReason::FarDrop;
+      return discard(burst, i, hit, DropReason::FarDrop);
   }
 }
 

@@ -191,6 +191,9 @@ class Pipeline {
   DropReason to_plain_tunnel(Burst& burst, unsigned i, const Hit& hit) noexcept;
   DropReason to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept;
   DropReason forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept;
+  /// What the session's rules do not let pass; its URRs may count it. @return the verdict.
+  DropReason discard(Burst& burst, unsigned i, Hit hit, DropReason verdict) noexcept;
+  std::uint64_t urrs_of(const Flow& flow, Direction direction, unsigned position) noexcept;
   DropReason forward_whole(Burst& burst, unsigned i, Hit hit) noexcept;
   // ip/unusual.cc
   DropReason look_closer(Burst& burst, unsigned i, Hit& hit) noexcept;
@@ -229,6 +232,7 @@ class Pipeline {
   DropReason take_echo_response(Burst& burst, unsigned i) noexcept;
   void expire_path_timer(TimerNode& node, Nanoseconds now) noexcept;
   DropReason take_end_marker(Burst& burst, unsigned i) noexcept;
+  void tell_end_marker(const Burst& burst, unsigned i, const FilterSet& set) noexcept;
   DropReason take_error_indication(Burst& burst, unsigned i) noexcept;
   void report_lost_tunnel(SessionIndex session, const RemoteAddress& peer,
                           std::uint32_t teid) noexcept;

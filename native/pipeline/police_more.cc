@@ -47,6 +47,26 @@ DropReason Pipeline::measure_first(Burst& burst, unsigned i, Hit hit,
   return flags & kPdrGateClosed ? DropReason::GateClosed : DropReason::None;
 }
 
+/// URRs of the PDR at this position: bit n, URR n.
+std::uint64_t Pipeline::urrs_of(const Flow& flow, Direction direction, unsigned position) noexcept {
+  if (flow.state.account == 0) return 0;
+  const FlowRules& rules = flow.rules;
+  RulesExtension* more = rules.extension == 0 ? nullptr : sessions_.extension(rules.extension);
+  const PdrEntry& pdr = more == nullptr ? rules.pdrs[position] : more->pdrs()[position];
+  const UsageSet* sets = sessions_.account(flow.state.account)->sets(direction);
+  const std::uint64_t urrs = pdr.usage_set == 0 ? 0 : sets[pdr.usage_set - 1].urrs;
+  const unsigned first = pdr.flags & kPdrMeasureFirst ? more->first_sets()[position] : 0;
+  return first == 0 ? urrs : urrs | sets[first - 1].urrs;
+}
+
+DropReason Pipeline::discard(Burst& burst, unsigned i, Hit hit, DropReason verdict) noexcept {
+  if ((hit.flow->rules.flags & kRulesCountDropped) == 0) return verdict;
+  SessionView session = sessions_.view(burst.session[i]);
+  usage_count_dropped(session, urrs_of(*hit.flow, burst.direction[i], hit.position), hit.length,
+                      burst.now, events_);
+  return verdict;
+}
+
 /// The FAR that the packet takes, null: it is dropped.
 const FarEntry* Pipeline::spend_slow(Burst& burst, unsigned i, unsigned set, Hit hit) noexcept {
   SessionView session = sessions_.view(burst.session[i]);

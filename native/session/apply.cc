@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <bit>
 
-#include "session/session_timer.h"
 #include "session/sessions.h"
 
 namespace sluice {
@@ -18,6 +17,78 @@ BucketPlace place(FlowState& state, Account* account, Direction direction, unsig
   if (i < kHotBuckets) return {&state.tokens[i], state.rate_kbps[i], state.refilled_at};
   Bucket& bucket = account->buckets(direction)[i - kHotBuckets];
   return {&bucket.tokens, bucket.rate_kbps, bucket.refilled_at};
+}
+
+bool grants_anew(const Compiled& compiled, std::uint64_t bit) noexcept {
+  return (compiled.same_volume_quota & compiled.same_time_quota & bit) == 0;
+}
+
+/// What came before a monitoring time stays apart, unless there are none any more.
+void carry_split(const UrrWatch& from, UrrState& urr, UrrClock* clock, UrrWatch* to) noexcept {
+  if (to != nullptr) {
+    to->split = from.split;
+    std::copy_n(from.before_bytes, kDirections, to->before_bytes);
+    std::copy_n(from.before_packets, kDirections, to->before_packets);
+    to->before_measured = from.before_measured;
+    to->before_since = from.before_since;
+    to->before_until = from.before_until;
+  } else if (from.split == UrrWatch::kBefore) {
+    for (unsigned d = 0; d < kDirections; ++d) {
+      urr.bytes[d] += from.before_bytes[d];
+      urr.packets[d] += from.before_packets[d];
+    }
+    urr.since = from.before_since;
+    if (clock != nullptr) clock->measured += from.before_measured;
+  }
+}
+
+/// Monitoring times that passed under the old rules have passed; those that the new ones bring
+/// for a time before now are due. Limits in force stay as far as the new rules bring the same.
+void carry_watch(const UrrState& from, const UrrWatch& was, const UrrClock* was_clock, UrrState& to,
+                 UrrWatch& watch, UrrClock* clock, const Compiled& compiled, std::uint64_t bit,
+                 Nanoseconds now) noexcept {
+  const std::uint64_t last = was.passed == 0 ? 0 : was.list()[was.passed - 1].time;
+  watch.passed = 0;
+  while (watch.passed < watch.monitors && watch.list()[watch.passed].time <= last) ++watch.passed;
+  std::copy_n(was.dropped, 2, watch.dropped);
+  if (compiled.same_threshold & bit) {
+    std::copy_n(from.threshold, 3, to.threshold);
+    std::copy_n(was.full_threshold, 3, watch.full_threshold);
+  }
+  if ((compiled.same_time_threshold & bit) && clock != nullptr && was_clock != nullptr) {
+    clock->threshold = was_clock->threshold;
+    watch.full_time_threshold = was.full_time_threshold;
+  }
+  if (grants_anew(compiled, bit)) {
+    // The time without packets counts from the grant on.
+    if (watch.holding != kNever && clock != nullptr) clock->active_at = now;
+  } else {
+    to.flags |= from.flags & kUrrHeld;
+    if (was.holding != kNever && was_clock != nullptr && clock != nullptr) {
+      clock->active_at = was_clock->active_at;
+    }
+    if (watch.validity == was.validity) watch.valid_until = was.valid_until;
+  }
+}
+
+void carry_clock(const UrrState& from, const UrrClock& was, UrrState& to, UrrClock& clock,
+                 const Compiled& compiled, std::uint64_t bit) noexcept {
+  to.flags |= from.flags & (kUrrTraffic | kUrrQuiet);
+  if (compiled.same_time_quota & bit) {
+    clock.quota_left = was.quota_left;
+    to.flags |= from.flags & kUrrTimeExhausted;
+  }
+  if (clock.period == was.period) clock.next_period = was.next_period;
+  // Without an inactivity time nobody looked for packets.
+  if (was.inactivity != kNever) clock.active_at = was.active_at;
+  clock.seen = was.seen;
+  if ((to.flags & kUrrDuration) == 0) return;
+  clock.measured = was.measured;
+  // A pause stops it; after one, it starts as that of a new URR does.
+  if (to.flags & kUrrPaused)
+    clock.running_since = kNever;
+  else if ((from.flags & kUrrPaused) == 0)
+    clock.running_since = was.running_since;
 }
 
 /// The URR goes on under new rules: what was counted and measured, its numbers and its phase
@@ -37,20 +108,14 @@ void carry_urr(Account& before, UrrState& from, Account& after, UrrState& to,
     to.flags |= from.flags & kUrrVolumeExhausted;
   }
   UrrClock *was = before.clock(from), *clock = after.clock(to);
-  if (was == nullptr || clock == nullptr) return;
-  was->elapse(now);
-  to.flags |= from.flags & (kUrrTraffic | kUrrQuiet);
-  if (compiled.same_time_quota & bit) {
-    clock->quota_left = was->quota_left;
-    to.flags |= from.flags & kUrrTimeExhausted;
-  }
-  if (clock->period == was->period) clock->next_period = was->next_period;
-  // Without an inactivity time nobody looked for packets.
-  if (was->inactivity != kNever) clock->active_at = was->active_at;
-  clock->seen = was->seen;
-  if ((to.flags & kUrrDuration) == 0) return;
-  clock->measured = was->measured;
-  clock->running_since = was->running_since;
+  if (was != nullptr) was->elapse(now);
+  if (was != nullptr && clock != nullptr) carry_clock(from, *was, to, *clock, compiled, bit);
+  const UrrWatch* was_watch = before.watch(from);
+  if (was_watch == nullptr) return;
+  UrrWatch* watch = after.watch(to);
+  carry_split(*was_watch, to, clock, watch);
+  if (watch == nullptr) return;
+  carry_watch(from, *was_watch, was, to, *watch, clock, compiled, bit, now);
 }
 
 }  // namespace
@@ -76,14 +141,25 @@ void Sessions::start_buckets(Prepared& change, const SessionView* old, Nanosecon
   }
 }
 
-void Sessions::apply_new(Prepared& change, Nanoseconds now) noexcept {
+void Sessions::apply_new(Prepared& change, Nanoseconds now,
+                         std::uint64_t realtime_offset) noexcept {
   if (change.compiled.account == 0) return;
   Account* account = arena_.at<Account>(change.compiled.account);
-  for (unsigned i = 0; i < account->urr_count; ++i) account->urrs()[i].since = now;
-  for (unsigned i = 0; i < account->clock_count; ++i) {
-    UrrClock& clock = account->clocks()[i];
-    clock.active_at = now;
-    clock.next_period = clock.period == kNever ? kNever : now + clock.period;
+  for (unsigned i = 0; i < account->urr_count; ++i) {
+    UrrState& urr = account->urrs()[i];
+    UrrClock* clock = account->clock(urr);
+    urr.since = now;
+    if (clock != nullptr) {
+      clock->active_at = now;
+      clock->next_period = clock->period == kNever ? kNever : now + clock->period;
+      if ((urr.flags & (kUrrInstantStart | kUrrPaused)) == kUrrInstantStart) {
+        clock->running_since = now;
+      }
+    }
+    UrrWatch* watch = account->watch(urr);
+    if (watch == nullptr) continue;
+    const bool is_new = change.compiled.urr_from[i] == 0;
+    usage_start_watch(urr, clock, *watch, is_new, now, realtime_offset);
   }
 }
 
@@ -137,12 +213,12 @@ void Sessions::apply(std::uint32_t ticket, Nanoseconds now, EventSink& sink) noe
   const SessionIndex session = change.session;
   const UsageStep step(view(session), sink);
   if (change.kind == OperationKind::Create) {
-    apply_new(change, now);
+    apply_new(change, now, sink.realtime_offset());
     start_buckets(change, nullptr, now);
   } else {
     SessionView old = view(session);
     if (old.account != nullptr) sink.cancel(old.account->timer);
-    apply_new(change, now);
+    apply_new(change, now, sink.realtime_offset());
     carry_over(change, old, now, sink);
     start_buckets(change, &old, now);
   }

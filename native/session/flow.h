@@ -134,6 +134,8 @@ struct alignas(kCacheLine) FlowRules {
 static_assert(sizeof(FlowRules) == kCacheLine);
 inline constexpr std::uint8_t kRulesBuffer = 1;         ///< a FAR of this direction buffers
 inline constexpr std::uint8_t kRulesErrorReported = 2;  ///< a FAR has kFarErrorReported
+inline constexpr std::uint8_t kRulesCountDropped = 4;   ///< downlink: URRs count what is discarded
+inline constexpr std::uint8_t kRulesTellEndMarker = 8;  ///< URRs report End Markers
 
 /// One direction of one session: two adjacent lines.
 struct Flow {

@@ -140,8 +140,9 @@ PrepareError Sessions::prepare(OperationKind kind, SessionIndex session, const s
   change.session = session;
   change.query = query;
   // Terminations and the URRs linked to them; and again for what is asked for at once.
+  // Each in two parts when a monitoring time lies in between.
   const unsigned before_urrs = before.valid() ? before.urrs() : 0;
-  change.events_max = before_urrs + (query == 0 ? 0 : kUrrsMax);
+  change.events_max = 2 * (before_urrs + (query == 0 ? 0 : kUrrsMax));
   installed.busy = true;
   return {};
 }

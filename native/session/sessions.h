@@ -138,7 +138,7 @@ class Sessions {
   bool insert_key(const TableKey& key, SessionIndex session);
   bool find_key(const TableKey& key, SessionIndex& session) const;
   void erase_key(const TableKey& key);
-  void apply_new(Prepared& change, Nanoseconds now) noexcept;
+  void apply_new(Prepared& change, Nanoseconds now, std::uint64_t realtime_offset) noexcept;
   void carry_over(Prepared& change, SessionView& old, Nanoseconds now, EventSink& sink) noexcept;
   void start_buckets(Prepared& change, const SessionView* old, Nanoseconds now) noexcept;
   bool prepare_tunnels(Prepared& change, Pending& pending);

@@ -135,7 +135,10 @@ class Datapath {
   bool step();
   /// Without threads: from now on time is what it is said to be, in nanoseconds since 1970.
   /// Before start(), and before sessions are restored.
-  void give_time(Nanoseconds now) noexcept { given_time_ = now; }
+  void give_time(Nanoseconds now) noexcept {
+    given_time_ = now;
+    quiet_sink_.time_is_given = true;
+  }
   /// Without threads: turns of the loop at a given time until there is nothing left to do.
   void run_at(Nanoseconds now);
 
@@ -204,7 +207,7 @@ class Datapath {
     }
     void remember(SessionView&) noexcept override {}
     std::uint64_t realtime_offset() const noexcept override {
-      return Clock::machine().realtime_offset();
+      return time_is_given ? 0 : Clock::machine().realtime_offset();
     }
     // There is no wheel yet: the workers take these up when they start.
     void schedule(TimerNode& timer, Nanoseconds deadline) noexcept override {
@@ -214,6 +217,7 @@ class Datapath {
     void cancel(TimerNode& timer) noexcept override { timer.deadline = 0; }
     std::deque<Event> events;
     std::vector<SessionIndex> timers;
+    bool time_is_given = false;
   };
   /// Tickets on their way to a worker, in order.
   struct Lane {

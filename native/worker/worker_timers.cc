@@ -1,5 +1,5 @@
 // What a worker does because its time has come: timers, and reports that found no room.
-#include "session/session_timer.h"
+#include "session/usage/usage.h"
 #include "worker/worker.h"
 
 namespace sluice {
@@ -40,7 +40,8 @@ void Worker::remember(SessionView& session) noexcept {
 void Worker::retry_reports(Nanoseconds now) noexcept {
   Sessions& sessions = *config_.pipeline.sessions;
   for (unsigned n = 0; n < kReportsPerLoop && pending_head_ != 0; ++n) {
-    if (kEventRing - events_->size() < kUrrsMax) return;
+    // In two parts each, when a monitoring time lies in between.
+    if (kEventRing - events_->size() < 2 * kUrrsMax) return;
     SessionView session = sessions.view(pending_head_ - 1);
     std::uint32_t& link = sessions.pending_link(session.index);
     pending_head_ = link == ~0u ? 0 : link;

@@ -1,4 +1,4 @@
-/** What a usage event says beside numbers: bits of native/session/event.h. Constant; any thread. */
+/** What a usage event says beside numbers: bits of native/session/usage/event.h. Constant; any thread. */
 
 /** The word of a usage event with its {@link UsagePart}. */
 export const USAGE_PART_WORD = 21;

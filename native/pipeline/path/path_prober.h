@@ -7,7 +7,7 @@
 
 #include "session/table/path.h"
 #include "session/table/peer_table.h"
-#include "session/usage.h"
+#include "session/usage/usage.h"
 
 namespace sluice {
 

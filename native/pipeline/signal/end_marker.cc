@@ -79,6 +79,7 @@ DropReason Pipeline::take_end_marker(Burst& burst, unsigned i) noexcept {
   RemoteTunnel done[kTunnelsMax];
   unsigned count = 0;
   const auto& set = *sessions_.rule<FilterSet>(burst.filter_set[i]);
+  if ((flow.rules.flags & kRulesTellEndMarker) && !traced_) tell_end_marker(burst, i, set);
   for (unsigned f = 0; f < set.count4 + set.count6; ++f) {
     const FarEntry far = own_far(flow.rules, set.extra()[f].pdr);
     const RemoteTunnel tunnel{far.teid, far.peer};
@@ -89,6 +90,16 @@ DropReason Pipeline::take_end_marker(Burst& burst, unsigned i) noexcept {
     if (marker != nullptr) end_path(tunnel, marker);
   }
   return DropReason::EndMarker;
+}
+
+/// To the URRs of the PDRs of its tunnel.
+void Pipeline::tell_end_marker(const Burst& burst, unsigned i, const FilterSet& set) noexcept {
+  std::uint64_t urrs = 0;
+  for (unsigned f = 0; f < set.count4 + set.count6; ++f) {
+    urrs |= urrs_of(*burst.flow[i], burst.direction[i], set.extra()[f].pdr);
+  }
+  SessionView session = sessions_.view(burst.session[i]);
+  if (urrs != 0) usage_end_marker(session, urrs, burst.now, events_);
 }
 
 /// What a PDR's FAR does with the packet itself.

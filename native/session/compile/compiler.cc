@@ -208,7 +208,14 @@ PrepareError Compiler::compile_urrs(const RecordReader& record, const std::uint3
   std::uint64_t urrs = 0, first = 0;
   for (const std::uint8_t u : record.urr_indices(p)) {
     const std::uint32_t* words = record.urr(u);
+    if (words[urr::Flags] & urr::kPaused) continue;
     (words[urr::Flags] & urr::kBeforePolicing ? first : urrs) |= 1ull << u;
+    if (words[urr::Flags] & urr::kReportEndMarker) side.rules_flags |= kRulesTellEndMarker;
+    const auto more = record.urr_more(words);
+    constexpr std::uint32_t kDropped = urr_more::kDroppedPackets | urr_more::kDroppedBytes;
+    if (direction == Direction::Downlink && !more.empty() && (more[urr_more::Flags] & kDropped)) {
+      side.rules_flags |= kRulesCountDropped;
+    }
     const unsigned far = words[urr::QuotaFar] & 0xff;
     // A FAR that drops is the same as none: what it takes is not counted either.
     if (far == 0 || (record.far(far - 1)[far::Action] & 0xff) == far::kDrop) continue;
@@ -244,6 +251,7 @@ PrepareError Compiler::compile_pdrs(const RecordReader& record, Direction direct
   side.sets.clear();
   side.first_sets.clear();
   side.measures_first = false;
+  side.rules_flags = 0;
   side.quota_fars.fill(0);
   if (!list_buckets(record, direction, side.buckets)) return {PrepareStatus::Resources, 0};
   for (const std::uint8_t i : side.order) {

@@ -10,7 +10,7 @@
 #include "session/rules_arena.h"
 #include "session/table/network_map.h"
 #include "session/table/peer_table.h"
-#include "session/usage.h"
+#include "session/usage/usage.h"
 
 namespace sluice {
 
@@ -61,6 +61,8 @@ struct Compiled {
   std::array<std::uint8_t, kUrrsMax> urr_from;
   std::uint64_t same_volume_quota;  ///< bit n: URR n brings no new one
   std::uint64_t same_time_quota;
+  std::uint64_t same_threshold;  ///< as they were, whatever monitoring times made of them
+  std::uint64_t same_time_threshold;
   std::array<std::uint8_t, kBucketsMax> bucket_from[kDirections];
 };
 
@@ -97,6 +99,7 @@ class Compiler {
     std::vector<std::uint64_t> sets;       ///< URR masks
     std::vector<std::uint8_t> first_sets;  ///< by PDR: what counts before policing
     bool measures_first = false;
+    std::uint8_t rules_flags = 0;                   ///< kRules… that its URRs bring
     std::array<std::uint8_t, kUrrsMax> quota_fars;  ///< by URR: position + 1 of its FAR
     BucketList buckets;
   };
@@ -164,8 +167,11 @@ void for_each_route(const RecordReader& record, const std::uint32_t* pdr, F&& f)
     f(route);
   }
 }
-/// Whether a URR has an UrrClock.
-bool needs_clock(const std::uint32_t* urr) noexcept;
+/// Whether a URR has an UrrClock, and an UrrWatch.
+bool needs_clock(const RecordReader& record, const std::uint32_t* urr) noexcept;
+bool needs_watch(const std::uint32_t* urr) noexcept;
+/// Tells a URR from one of the same ID that asks for something else.
+std::uint32_t urr_definition(const RecordReader& record, const std::uint32_t* urr) noexcept;
 /// Which URRs of the record go on with what was counted before, and with which quotas.
 void carry_urrs(const RecordReader& record, const RecordReader& before, Compiled& out) noexcept;
 /// Buckets of one direction of a record.

@@ -90,6 +90,7 @@ void Compiler::lay_out_flow(const RecordReader& record, bool uplink, const Tunne
     const std::uint32_t* q = record.qer(side.buckets.qer[i]);
     state.rate_kbps[i] = bucket_rate_kbps(q, uplink ? Direction::Uplink : Direction::Downlink);
   }
+  flow.rules.flags |= side.rules_flags;
   for (const FarEntry& entry : side.fars) {
     if (entry.action != FarAction::Buffer) continue;
     state.flags |= kFlowHold;

@@ -59,6 +59,11 @@ struct QerSpec {
   bool rqi = false;
   std::string shared;
 };
+struct MonitorSpec {
+  std::uint32_t time_s = 0;
+  std::uint64_t threshold[3] = {}, quota[3] = {};  ///< 0: none
+  std::int64_t time_threshold_ms = -1, time_quota_ms = -1;
+};
 struct UrrSpec {
   unsigned id = 1;
   std::uint64_t threshold[3] = {}, quota[3] = {};  ///< total, uplink, downlink; 0: none
@@ -68,6 +73,10 @@ struct UrrSpec {
   std::vector<std::uint8_t> linked;
   unsigned quota_far = 0;  ///< FAR position + 1
   unsigned grant = 0;
+  std::uint32_t more_flags = 0;  ///< further record::urr::k… bits
+  std::int64_t quota_holding_ms = -1, quota_validity_ms = -1;
+  std::uint64_t dropped_packets = 0, dropped_bytes = 0;  ///< 0: none
+  std::vector<MonitorSpec> monitors;
 };
 
 struct SessionSpec {
@@ -241,28 +250,67 @@ class RecordBuilder {
   }
   void urr(unsigned at, const UrrSpec& u) {
     using namespace record;
+    const std::uint32_t monitors = static_cast<std::uint32_t>(w_.size());
+    for (const MonitorSpec& m : u.monitors) monitor(m);
     const std::uint32_t linked = bytes(u.linked.data(), u.linked.size());
-    std::uint32_t flags = (u.volume ? urr::kVolume : 0) | (u.duration ? urr::kDuration : 0) |
-                          (u.before_policing ? urr::kBeforePolicing : 0) |
-                          (u.report_start ? urr::kReportStart : 0) |
-                          (u.report_stop ? urr::kReportStop : 0);
-    const std::int64_t times[] = {u.time_threshold_ms, u.time_quota_ms, u.period_ms,
-                                  u.inactivity_ms};
-    for (unsigned t = 0; t < 4; ++t) {
+    std::uint32_t flags =
+        u.more_flags | more(u, monitors) | (u.volume ? urr::kVolume : 0) |
+        (u.duration ? urr::kDuration : 0) | (u.before_policing ? urr::kBeforePolicing : 0) |
+        (u.report_start ? urr::kReportStart : 0) | (u.report_stop ? urr::kReportStop : 0);
+    flags |= limits(at, u.threshold, u.quota,
+                    {u.time_threshold_ms, u.time_quota_ms, u.period_ms, u.inactivity_ms});
+    w_[at + urr::Id] = u.id;
+    w_[at + urr::Flags] = flags;
+    w_[at + urr::Linked] = linked | static_cast<std::uint32_t>(u.linked.size()) << 16;
+    w_[at + urr::QuotaFar] = u.quota_far | u.grant << 8;
+  }
+  /// Of a URR or a monitor, whose words are the same. @return what is there.
+  std::uint32_t limits(unsigned at, const std::uint64_t (&threshold)[3],
+                       const std::uint64_t (&quota)[3], const std::vector<std::int64_t>& times) {
+    using namespace record;
+    std::uint32_t flags = 0;
+    for (unsigned t = 0; t < times.size(); ++t) {
       if (times[t] < 0) continue;
       flags |= urr::kTimeThreshold << t;
       w_[at + urr::TimeThresholdMs + t] = static_cast<std::uint32_t>(times[t]);
     }
     for (unsigned v = 0; v < 3; ++v) {
-      if (u.threshold[v]) flags |= urr::kThresholdTotal << v;
-      if (u.quota[v]) flags |= urr::kQuotaTotal << v;
-      word64(at + urr::ThresholdTotal + 2 * v, u.threshold[v]);
-      word64(at + urr::QuotaTotal + 2 * v, u.quota[v]);
+      if (threshold[v]) flags |= urr::kThresholdTotal << v;
+      if (quota[v]) flags |= urr::kQuotaTotal << v;
+      word64(at + urr::ThresholdTotal + 2 * v, threshold[v]);
+      word64(at + urr::QuotaTotal + 2 * v, quota[v]);
     }
-    w_[at + urr::Id] = u.id;
-    w_[at + urr::Flags] = flags;
-    w_[at + urr::Linked] = linked | static_cast<std::uint32_t>(u.linked.size()) << 16;
-    w_[at + urr::QuotaFar] = u.quota_far | u.grant << 8;
+    return flags;
+  }
+  void monitor(const MonitorSpec& m) {
+    using namespace record;
+    const auto at = static_cast<unsigned>(w_.size());
+    w_.resize(at + kMonitorWords);
+    w_[at + monitor::TimeS] = m.time_s;
+    w_[at + monitor::Flags] =
+        limits(at, m.threshold, m.quota, {m.time_threshold_ms, m.time_quota_ms});
+  }
+  /// The words behind the linked indices. @return record::urr::kMore, 0: there are none.
+  std::uint32_t more(const UrrSpec& u, std::uint32_t monitors) {
+    using namespace record;
+    if (u.quota_holding_ms < 0 && u.quota_validity_ms < 0 && u.dropped_packets == 0 &&
+        u.dropped_bytes == 0 && u.monitors.empty()) {
+      return 0;
+    }
+    const auto at = static_cast<unsigned>(w_.size());
+    w_.resize(at + kUrrMoreWords);
+    std::uint32_t flags = 0;
+    if (u.quota_holding_ms >= 0) flags |= urr_more::kQuotaHolding;
+    if (u.quota_validity_ms >= 0) flags |= urr_more::kQuotaValidity;
+    if (u.dropped_packets != 0) flags |= urr_more::kDroppedPackets;
+    if (u.dropped_bytes != 0) flags |= urr_more::kDroppedBytes;
+    w_[at + urr_more::Flags] = flags;
+    w_[at + urr_more::QuotaHoldingMs] = static_cast<std::uint32_t>(u.quota_holding_ms);
+    w_[at + urr_more::QuotaValidityMs] = static_cast<std::uint32_t>(u.quota_validity_ms);
+    w_[at + urr_more::Monitors] = monitors | static_cast<std::uint32_t>(u.monitors.size()) << 16;
+    word64(at + urr_more::DroppedPackets, u.dropped_packets);
+    word64(at + urr_more::DroppedBytes, u.dropped_bytes);
+    return urr::kMore;
   }
   void word64(unsigned at, std::uint64_t value) {
     w_[at] = static_cast<std::uint32_t>(value);

@@ -59,6 +59,12 @@ std::span<const std::uint32_t> RecordReader::duplicates(const std::uint32_t* f) 
 
 bool RecordReader::urr_in_range(const std::uint32_t* u) const noexcept {
   const auto indices = linked_indices(u);
+  if (u[urr::Flags] & urr::kMore) {
+    const auto more = urr_more(u);
+    if (more.size() != kUrrMoreWords) return false;
+    const std::size_t monitor_words = (more[urr_more::Monitors] >> 16) * std::size_t{kMonitorWords};
+    if (monitors(u).size() != monitor_words) return false;
+  }
   return indices.size() == u[urr::Linked] >> 16 && (u[urr::QuotaFar] & 0xff) <= fars() &&
          std::all_of(indices.begin(), indices.end(), [&](auto i) { return i < urrs(); });
 }
@@ -106,6 +112,18 @@ std::span<const std::uint32_t> RecordReader::routes(const std::uint32_t* p) cons
 
 std::span<const std::uint8_t> RecordReader::linked_indices(const std::uint32_t* u) const noexcept {
   return list(u[urr::Linked] & 0xffff, u[urr::Linked] >> 16);
+}
+
+std::span<const std::uint32_t> RecordReader::urr_more(const std::uint32_t* u) const noexcept {
+  if ((u[urr::Flags] & urr::kMore) == 0) return {};
+  return word_list((u[urr::Linked] & 0xffff) + ((u[urr::Linked] >> 16) + 3) / 4, kUrrMoreWords);
+}
+
+std::span<const std::uint32_t> RecordReader::monitors(const std::uint32_t* u) const noexcept {
+  const auto more = urr_more(u);
+  if (more.empty()) return {};
+  const std::uint32_t list = more[urr_more::Monitors];
+  return word_list(list & 0xffff, (list >> 16) * kMonitorWords);
 }
 
 }  // namespace sluice

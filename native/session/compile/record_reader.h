@@ -56,6 +56,10 @@ class RecordReader {
   std::span<const std::uint32_t> routes(const std::uint32_t* pdr) const noexcept;
   /// URRs whose reports bring one of this URR; indices in range, as above.
   std::span<const std::uint8_t> linked_indices(const std::uint32_t* urr) const noexcept;
+  /// The words of record::urr_more of a URR, empty: it has none.
+  std::span<const std::uint32_t> urr_more(const std::uint32_t* urr) const noexcept;
+  /// Entries of kMonitorWords words: its monitoring times.
+  std::span<const std::uint32_t> monitors(const std::uint32_t* urr) const noexcept;
 
  private:
   unsigned count1(unsigned shift) const noexcept {

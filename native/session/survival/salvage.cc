@@ -12,66 +12,6 @@ namespace {
 /// "Worker" of the reports that carry_on() makes; their position is the URR's.
 constexpr std::uint32_t kCarriedWorker = 0xffff;
 
-/// A monotonic time as one since 1970, and back; never is 0 there. A machine that was started
-/// anew has a younger monotonic clock: what lies before its start is its start.
-std::uint64_t to_realtime(Nanoseconds time, std::uint64_t offset) {
-  return time == kNever ? 0 : time + offset;
-}
-Nanoseconds to_monotonic(std::uint64_t time, std::uint64_t offset) {
-  if (time == 0) return kNever;
-  return time > offset ? time - offset : 0;
-}
-
-/// What is carried of a URR, there and back.
-CarriedUrr keep(const UrrState& u, const UrrClock* clock, std::uint64_t realtime_offset) {
-  CarriedUrr c{};
-  c.id = u.id;
-  c.definition = u.definition;
-  c.sequence = u.sequence;
-  c.flags = u.flags;
-  c.pending = u.pending;
-  std::copy(std::begin(u.bytes), std::end(u.bytes), c.bytes);
-  std::copy(std::begin(u.packets), std::end(u.packets), c.packets);
-  std::copy(std::begin(u.quota_left), std::end(u.quota_left), c.quota_left);
-  c.since_time = u.since + realtime_offset;
-  if (clock == nullptr) return c;
-  c.time_quota_left = clock->quota_left;
-  c.measured = clock->measured;
-  c.running_time = to_realtime(clock->running_since, realtime_offset);
-  c.period_time = to_realtime(clock->next_period, realtime_offset);
-  c.active_time = to_realtime(clock->active_at, realtime_offset);
-  c.seen = clock->seen;
-  return c;
-}
-
-/// Time went on while nobody ran: durations, periods and inactivity as if packets had ceased.
-void restore_to(UrrClock& clock, const CarriedUrr& c, std::uint64_t offset, Nanoseconds now) {
-  if (c.active_time == 0) return;  // of a version that had no clocks
-  clock.quota_left = c.time_quota_left;
-  clock.measured = c.measured;
-  clock.running_since = to_monotonic(c.running_time, offset);
-  if (clock.runs()) clock.running_since = std::min(clock.running_since, now);
-  if (clock.period != kNever && c.period_time != 0) {
-    clock.next_period = to_monotonic(c.period_time, offset);
-  }
-  clock.active_at = std::min(to_monotonic(c.active_time, offset), now);
-  clock.seen = c.seen;
-}
-
-void restore_to(UrrState& u, const CarriedUrr& c, std::uint64_t realtime_offset, Nanoseconds now) {
-  u.sequence = c.sequence;
-  // What was asked for is the session's own: of the same definition.
-  u.flags = static_cast<std::uint8_t>((u.flags & kUrrRules) | (c.flags & ~kUrrRules));
-  u.pending = c.pending & ~kPendingInactivity;
-  // One that was not told is found out once more.
-  if (c.pending & kPendingInactivity) u.flags &= static_cast<std::uint8_t>(~kUrrQuiet);
-  std::copy(std::begin(c.bytes), std::end(c.bytes), u.bytes);
-  std::copy(std::begin(c.packets), std::end(c.packets), u.packets);
-  std::copy(std::begin(c.quota_left), std::end(c.quota_left), u.quota_left);
-  // A machine that was started anew has a younger monotonic clock: then the start is its own.
-  u.since = c.since_time > realtime_offset ? std::min(c.since_time - realtime_offset, now) : 0;
-}
-
 bool inside(const Region& region, std::uint64_t offset, std::uint64_t bytes,
             std::size_t alignment = 8) {
   return offset != 0 && offset % alignment == 0 && offset <= region.size() &&
@@ -94,6 +34,12 @@ bool can_be_folded(SessionView& session) {
     }
   }
   return true;
+}
+
+/// The watch of a URR, null when it has none inside its account.
+const UrrWatch* watch_of(Account& account, const UrrState& urr, std::uint32_t bytes) {
+  const std::size_t end = account.size() + (urr.watch - 1u) * std::size_t{8} + sizeof(UrrWatch);
+  return urr.watch == 0 || end > bytes ? nullptr : account.watch(urr);
 }
 
 std::uint32_t place_of(SessionIndex session, std::uint32_t slots_per_bucket) {
@@ -186,7 +132,7 @@ void Salvage::take_session(const Source& source, SessionIndex session) {
   }
   if (step != nullptr) {
     account = step->account;
-    bytes = std::min<std::uint32_t>(step->account_bytes, UsageJournal::kAccountBytesMax);
+    bytes = std::min<std::uint32_t>(step->account_bytes, kAccountBytesMax);
     for (unsigned d = 0; d < kDirections; ++d) {
       flows[d].rules.incarnation = step->incarnation;
       flows[d].state.usage_left = step->usage_left[d];
@@ -204,12 +150,11 @@ void Salvage::take_session(const Source& source, SessionIndex session) {
   }
   const auto* head = reinterpret_cast<const Account*>(account);
   if (head == nullptr || bytes < sizeof(Account) || head->session != session ||
-      head->urr_count > kUrrsMax || bytes > UsageJournal::kAccountBytesMax ||
-      head->size() > bytes) {
+      head->urr_count > kUrrsMax || bytes > kAccountBytesMax || head->size() > bytes) {
     ++unreadable_;
     return;
   }
-  alignas(Account) std::byte copy[UsageJournal::kAccountBytesMax];
+  alignas(Account) std::byte copy[kAccountBytesMax];
   std::memcpy(copy, account, bytes);
   SessionView view{session, {&flows[0], &flows[1]}, reinterpret_cast<Account*>(copy)};
   if (!can_be_folded(view)) {
@@ -223,7 +168,8 @@ void Salvage::take_session(const Source& source, SessionIndex session) {
   for (unsigned i = 0; i < entry.count; ++i) {
     const UrrState& urr = view.account->urrs()[i];
     const UrrClock* clock = urr.clock <= head->clock_count ? view.account->clock(urr) : nullptr;
-    urrs_.push_back(keep(urr, clock, source.realtime_offset));
+    const UrrWatch* watch = watch_of(*view.account, urr, bytes);
+    urrs_.push_back(keep_urr(urr, clock, watch, source.realtime_offset));
   }
   if (entry.count != 0) sessions_.push_back(entry);
 }
@@ -275,26 +221,55 @@ void Salvage::send_events(std::uint32_t slots_per_bucket, EventSink& sink) {
   }
 }
 
-void Salvage::report(const SessionView& session, std::size_t urr, std::uint32_t triggers,
-                     Nanoseconds now, EventSink& sink) const {
-  const CarriedUrr& c = urrs_[urr];
+Event Salvage::event_of(const SessionView& session, std::size_t urr) const {
   Event event{};
   event.kind = EventKind::Usage;
   event.session = session.index;
   event.incarnation = session.flows[0]->rules.incarnation;
-  event.id = c.id;
-  event.sequence = c.sequence;
+  event.id = urrs_[urr].id;
+  event.sequence = urrs_[urr].sequence;
+  event.run = run_;
+  event.worker = kCarriedWorker;
+  event.position = urr;
+  return event;
+}
+
+/// What came before a monitoring time. @return the number of the report behind it.
+std::uint32_t Salvage::report_before(const SessionView& session, std::size_t urr,
+                                     EventSink& sink) const {
+  const CarriedUrr& c = urrs_[urr];
+  if (split_of(c) != UrrWatch::kBefore) return c.sequence;
+  Event event = event_of(session, urr);
+  event.triggers = kTriggerMonitoringTime;
+  event.part = kUsageBeforeMonitoringTime;
+  for (unsigned d = 0; d < kDirections && (c.flags & kUrrVolume); ++d) {
+    event.bytes[d] = c.before_bytes[d];
+    event.packets[d] = c.before_packets[d];
+  }
+  event.start_time = c.before_since_time;
+  event.end_time = std::max(c.before_until_time, c.before_since_time);
+  event.duration_ns =
+      c.flags & kUrrDuration ? c.before_measured : event.end_time - event.start_time;
+  event.position |= std::uint64_t{1} << 32;
+  if (!is_written(event)) sink.push(event);
+  return c.sequence + 1;
+}
+
+void Salvage::report(const SessionView& session, std::size_t urr, std::uint32_t triggers,
+                     Nanoseconds now, EventSink& sink) const {
+  const CarriedUrr& c = urrs_[urr];
+  const std::uint32_t sequence = report_before(session, urr, sink);
+  Event event = event_of(session, urr);
+  event.sequence = sequence;
+  if (split_of(c) != UrrWatch::kWhole) event.part = kUsageAfterMonitoringTime;
   event.triggers = triggers | (c.pending & ~kPendingInactivity);
   for (unsigned d = 0; d < kDirections && (c.flags & kUrrVolume); ++d) {
     event.bytes[d] = c.bytes[d];
     event.packets[d] = c.packets[d];
   }
   event.start_time = c.since_time;
-  event.end_time = std::max(now + sink.realtime_offset(), c.since_time);
+  event.end_time = std::max(now + Clock::machine().realtime_offset(), c.since_time);
   event.duration_ns = c.flags & kUrrDuration ? c.measured : event.end_time - event.start_time;
-  event.run = run_;
-  event.worker = kCarriedWorker;
-  event.position = urr;
   if (!is_written(event)) sink.push(event);
 }
 
@@ -302,7 +277,8 @@ void Salvage::carry_on(SessionView& session, std::uint32_t slots_per_bucket, Nan
                        EventSink& sink) {
   const std::uint32_t incarnation = session.flows[0]->rules.incarnation;
   const Entry* entry = find(place_of(session.index, slots_per_bucket), incarnation);
-  const std::uint64_t offset = sink.realtime_offset();
+  // As in read(), also where time is given.
+  const std::uint64_t offset = Clock::machine().realtime_offset();
   const unsigned count = session.account == nullptr ? 0 : session.account->urr_count;
   std::uint64_t taken = 0;
   for (unsigned i = 0; i < count; ++i) {
@@ -316,15 +292,16 @@ void Salvage::carry_on(SessionView& session, std::uint32_t slots_per_bucket, Nan
     }
     if (from != nullptr) {
       UrrClock* clock = session.account->clock(state);
-      restore_to(state, *from, offset, now);
-      if (clock != nullptr) restore_to(*clock, *from, offset, now);
+      UrrWatch* watch = session.account->watch(state);
+      restore_urr(state, clock, watch, *from, offset, now);
       if (state.pending != 0) {
         report(session, static_cast<std::size_t>(from - urrs_.data()), 0, now, sink);
         state.bytes[0] = state.bytes[1] = state.packets[0] = state.packets[1] = 0;
         state.pending = 0;
         state.since = now;
-        ++state.sequence;
+        state.sequence = from->sequence + (split_of(*from) == UrrWatch::kBefore ? 2 : 1);
         if (clock != nullptr) clock->measured = clock->seen = 0;
+        if (watch != nullptr) usage_start_window(state, clock, *watch);
       }
     } else if (entry == nullptr) {
       // Its deletion was carried out and reported, and never stored.

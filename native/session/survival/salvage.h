@@ -11,31 +11,10 @@
 #include <vector>
 
 #include "memory/region.h"
+#include "session/survival/carried_urr.h"
 #include "session/survival/usage_directory.h"
 
 namespace sluice {
-
-/// What of a URR lives on. A new member goes to the end, and into keep() and restore_to() in
-/// salvage.cc: files of earlier versions are shorter, and the rest of the member is zero then.
-struct CarriedUrr {
-  std::uint32_t id;
-  std::uint32_t definition;  ///< UrrState::definition: a URR that was changed since is another
-  std::uint32_t sequence;
-  std::uint32_t flags;
-  std::uint32_t pending;
-  std::uint32_t reserved;
-  std::uint64_t bytes[kDirections];
-  std::uint64_t packets[kDirections];
-  std::uint64_t quota_left[3];
-  std::uint64_t since_time;  ///< ns since 1970
-  // Of its clock, if it has one; times are ns since 1970, 0: never.
-  std::uint64_t time_quota_left;
-  std::uint64_t measured;  ///< up to running_time
-  std::uint64_t running_time;
-  std::uint64_t period_time;
-  std::uint64_t active_time;
-  std::uint64_t seen;
-};
 
 class Salvage {
  public:
@@ -84,6 +63,8 @@ class Salvage {
   /// Sends what a URR, by its place in urrs_, has counted.
   void report(const SessionView& session, std::size_t urr, std::uint32_t triggers, Nanoseconds now,
               EventSink& sink) const;
+  Event event_of(const SessionView& session, std::size_t urr) const;
+  std::uint32_t report_before(const SessionView& session, std::size_t urr, EventSink& sink) const;
 
   std::uint32_t run_ = 0;
   std::uint64_t started_ = 0;

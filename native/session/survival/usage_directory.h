@@ -6,7 +6,7 @@
 #include <cstddef>
 
 #include "memory/ring.h"
-#include "session/usage.h"
+#include "session/usage/usage.h"
 
 namespace sluice {
 
@@ -16,8 +16,6 @@ namespace sluice {
 /// thread until the step is done, so nobody can know of it yet.
 struct alignas(kCacheLine) UsageJournal {
   static constexpr std::uint64_t kClosed = ~0ull;
-  static constexpr std::size_t kAccountBytesMax = 32768;
-
   /// Position in the event ring at which the events of the open step begin, or kClosed.
   std::atomic<std::uint64_t> open_from{kClosed};
   SessionIndex session = kNoSession;
@@ -58,7 +56,7 @@ struct UsageDirectory {
 
 /// Tells layouts of the structures apart that are read from a region of an earlier run.
 constexpr std::uint64_t usage_layout() noexcept {
-  constexpr std::size_t kParts[] = {2,  // to be raised when a member changes its meaning only
+  constexpr std::size_t kParts[] = {3,  // to be raised when a member changes its meaning only
                                     sizeof(Flow),
                                     offsetof(FlowState, usage_left),
                                     offsetof(FlowState, flags),
@@ -73,6 +71,8 @@ constexpr std::uint64_t usage_layout() noexcept {
                                     offsetof(UrrState, quota_left),
                                     offsetof(UrrState, since),
                                     offsetof(Account, clock_count),
+                                    sizeof(UrrWatch),
+                                    sizeof(Monitor),
                                     sizeof(UrrClock),
                                     offsetof(UrrClock, quota_left),
                                     sizeof(Bucket),

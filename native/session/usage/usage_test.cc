@@ -1,6 +1,6 @@
 // Credits against a model that looks at every URR for every packet: thresholds and quotas
 // are exact to the packet, whoever shares a URR, and a full event ring loses nothing.
-#include "session/usage.h"
+#include "session/usage/usage.h"
 
 #include <gtest/gtest.h>
 

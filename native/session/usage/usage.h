@@ -8,10 +8,11 @@
 #include <cstdint>
 
 #include "base/timer_wheel.h"
-#include "session/event.h"
 #include "session/flow.h"
 #include "session/policer.h"
-#include "session/urr_clock.h"
+#include "session/usage/event.h"
+#include "session/usage/urr_clock.h"
+#include "session/usage/urr_watch.h"
 
 namespace sluice {
 
@@ -23,12 +24,13 @@ enum Volume : unsigned { kTotal = 0, kUplink = 1, kDownlink = 2 };
 struct UrrState {
   std::uint32_t id;
   std::uint32_t sequence;
-  std::uint8_t flags;                   ///< kUrr…
-  std::uint8_t clock;                   ///< position + 1 of its UrrClock, 0: none
+  std::uint16_t flags;  ///< kUrr…
+  std::uint8_t clock;   ///< position + 1 of its UrrClock, 0: none
+  std::uint8_t reserved;
   std::uint8_t quota_far[kDirections];  ///< position + 1 of the quota FAR, 0: drop
+  std::uint16_t watch;       ///< offset ÷ 8 + 1 of its UrrWatch behind all others, 0: none
   std::uint32_t pending;     ///< triggers of a report that the event ring had no room for
   std::uint32_t definition;  ///< of what the control plane asked for; see urr_definition()
-  std::uint32_t reserved;
   std::uint64_t bytes[kDirections];
   std::uint64_t packets[kDirections];
   std::uint64_t threshold[3];   ///< by Volume; kUnlimited: none
@@ -37,15 +39,19 @@ struct UrrState {
 };
 static_assert(sizeof(UrrState) == 112);
 // Rules:
-inline constexpr std::uint8_t kUrrVolume = 1, kUrrDuration = 2, kUrrReportStart = 4,
-                              kUrrReportStop = 8;
-inline constexpr std::uint32_t kUrrRules =
-    kUrrVolume | kUrrDuration | kUrrReportStart | kUrrReportStop;
+inline constexpr std::uint16_t kUrrVolume = 1, kUrrDuration = 2, kUrrReportStart = 4,
+                               kUrrReportStop = 8, kUrrReportEnvelope = 256,
+                               kUrrReportEndMarker = 512, kUrrInstantStart = 1024,
+                               kUrrPaused = 2048;
+inline constexpr std::uint32_t kUrrRules = kUrrVolume | kUrrDuration | kUrrReportStart |
+                                           kUrrReportStop | kUrrReportEnvelope |
+                                           kUrrReportEndMarker | kUrrInstantStart | kUrrPaused;
 // State:
-inline constexpr std::uint8_t kUrrVolumeExhausted = 16, kUrrTimeExhausted = 32;
-inline constexpr std::uint8_t kUrrTraffic = 64;  ///< a packet came, and no inactivity since
-inline constexpr std::uint8_t kUrrQuiet = 128;   ///< the inactivity was told
-inline constexpr std::uint8_t kUrrExhausted = kUrrVolumeExhausted | kUrrTimeExhausted;
+inline constexpr std::uint16_t kUrrVolumeExhausted = 16, kUrrTimeExhausted = 32;
+inline constexpr std::uint16_t kUrrTraffic = 64;  ///< a packet came, and no inactivity since
+inline constexpr std::uint16_t kUrrQuiet = 128;   ///< the inactivity was told
+inline constexpr std::uint16_t kUrrHeld = 4096;   ///< the end of the quota holding time, too
+inline constexpr std::uint16_t kUrrExhausted = kUrrVolumeExhausted | kUrrTimeExhausted;
 /// In UrrState::pending: an Inactivity event.
 inline constexpr std::uint32_t kPendingInactivity = 1u << 31;
 
@@ -70,7 +76,7 @@ struct Account {
   std::uint8_t link_count;  ///< urr_count, or 0: no URR is linked to another
   std::uint8_t reserved;
   // Then UsageSet sets[uplink…, downlink…]; UrrState urrs[]; UrrClock clocks[];
-  // uint64_t links[]; Bucket buckets[uplink…, downlink…].
+  // uint64_t links[]; Bucket buckets[uplink…, downlink…]; UrrWatches, up to `bytes`.
   UsageSet* sets(Direction d) noexcept {
     return reinterpret_cast<UsageSet*>(this + 1) + (d == Direction::Uplink ? 0 : set_count[0]);
   }
@@ -90,7 +96,12 @@ struct Account {
     return reinterpret_cast<Bucket*>(links() + link_count) +
            (d == Direction::Uplink ? 0 : bucket_count[0]);
   }
-  /// Of an account with these counts; they are what its places follow from.
+  UrrWatch* watch(const UrrState& urr) noexcept {
+    if (urr.watch == 0) return nullptr;
+    return reinterpret_cast<UrrWatch*>(reinterpret_cast<std::byte*>(this) + size() +
+                                       (urr.watch - 1u) * 8);
+  }
+  /// Of an account with these counts, without watches; they are what its places follow from.
   std::uint32_t size() const noexcept {
     return static_cast<std::uint32_t>(
         sizeof(Account) + (set_count[0] + set_count[1]) * sizeof(UsageSet) +
@@ -99,6 +110,8 @@ struct Account {
   }
 };
 static_assert(sizeof(Account) == 32);
+/// A session whose account would be larger is refused.
+inline constexpr std::size_t kAccountBytesMax = 32768;
 
 /// A session as its worker sees it.
 struct SessionView {
@@ -142,14 +155,12 @@ class UsageStep {
   EventSink& sink_;
 };
 
-/// Tells a URR from one of the same ID that asks for something else. `urr`: its record words.
-std::uint32_t urr_definition(const std::uint32_t* urr) noexcept;
-
 /// Moves what was spent into the URRs; credits are zero afterwards.
 void usage_fold(SessionView& session) noexcept;
 /// Hands out new credits up to the next threshold or quota.
 void usage_grant(SessionView& session) noexcept;
-/// Sends the report of one URR and starts its next period. False: kept for later.
+/// Sends the report of one URR, in two parts when a monitoring time has passed, and starts its
+/// next window. False: kept for later.
 bool usage_report(SessionView& session, UrrState& urr, std::uint32_t triggers, std::uint32_t ticket,
                   Nanoseconds now, EventSink& sink) noexcept;
 /// URRs that are linked to those in `reported` (bit n: URR n) report too, each once.
@@ -164,11 +175,30 @@ struct Spent {
 /// Counts one packet whose credit is used up (already subtracted from it).
 Spent usage_count_slow(SessionView& session, Direction direction, unsigned set, std::uint32_t bytes,
                        Nanoseconds now, EventSink& sink) noexcept;
+/// URRs (bit n: URR n) that count downlink packets that are discarded count this one.
+void usage_count_dropped(SessionView& session, std::uint64_t urrs, std::uint32_t bytes,
+                         Nanoseconds now, EventSink& sink) noexcept;
+/// An End Marker came in for PDRs of these URRs.
+void usage_end_marker(SessionView& session, std::uint64_t urrs, Nanoseconds now,
+                      EventSink& sink) noexcept;
+
 /// Offers again what is pending. False when the ring is still full.
 bool usage_retry(SessionView& session, Nanoseconds now, EventSink& sink) noexcept;
 
-/// Reports what is due at `now`: periods, time thresholds and quotas, inactivity.
+/// Does what is due by `now`: periods, time thresholds and quotas, inactivity, monitoring times.
 /// @return when something is due next, or kNever.
 Nanoseconds usage_due(SessionView& session, Nanoseconds now, EventSink& sink) noexcept;
+/// The same, and sets the session's timer to what comes next, if anything does. Also when a
+/// change of rules may have brought an earlier deadline.
+void session_timer(SessionView& session, Nanoseconds now, EventSink& sink) noexcept;
+/// Has the timer fire when something is due before it would; too early does no harm.
+void hasten_timer(Account& account, Nanoseconds now, EventSink& sink) noexcept;
+
+/// Everything was reported: the thresholds of the next window are whole again.
+void usage_start_window(UrrState& urr, UrrClock* clock, UrrWatch& watch) noexcept;
+/// Begins the watch of a URR. `is_new`: it has counted nothing, so monitoring times before now
+/// have put its limits where they are, and there is nothing to be told about before them.
+void usage_start_watch(UrrState& urr, UrrClock* clock, UrrWatch& watch, bool is_new,
+                       Nanoseconds now, std::uint64_t realtime_offset) noexcept;
 
 }  // namespace sluice

@@ -55,7 +55,10 @@ struct Event {
   std::uint64_t end_time;
   std::uint64_t duration_ns;
   std::uint32_t ticket;  ///< ticket + 1 of the operation that asked, 0: unasked
-  std::uint32_t qfi;
+  union {
+    std::uint32_t qfi;
+    std::uint32_t part;  ///< usage: UsagePart
+  };
   std::uint32_t address[4];
   /// Which event it is, for a restart that finds it both here and in the store: the run that
   /// made it, its worker, and its position in that worker's ring.
