@@ -1,5 +1,6 @@
 /** Reports of the packet path as fields that tests compare, by the names of the API. */
 import { EventKind, EventWord } from '../src/datapath/datapath.js';
+import { USAGE_PART_WORD } from '../src/datapath/usage-event.js';
 import { formatAddress } from './wire/address.js';
 
 /** By their numbers in the proto file. */
@@ -15,12 +16,21 @@ const TRIGGERS = [
   'start',
   'stop',
   'linked',
+  'monitoring_time',
+  'quota_holding_time',
+  'quota_validity_time',
+  'dropped_downlink',
+  'end_marker',
+  'envelope_closure',
 ];
+const PARTS = ['', 'before_monitoring_time', 'after_monitoring_time'];
 
 export interface UsageFields {
   readonly urr: number;
   readonly sequence: number;
   readonly triggers: readonly string[];
+  /** '' when there is but one */
+  readonly part: string;
   readonly uplink_bytes: number;
   readonly downlink_bytes: number;
   readonly uplink_packets: number;
@@ -64,6 +74,7 @@ export function usageFields(event: Uint32Array): UsageFields {
     urr: event[EventWord.Id]!,
     sequence: event[EventWord.Sequence]!,
     triggers: TRIGGERS.filter((_, i) => (triggers >>> i) & 1),
+    part: PARTS[event[USAGE_PART_WORD]!]!,
     uplink_bytes: wide(EventWord.UplinkBytes),
     downlink_bytes: wide(EventWord.DownlinkBytes),
     uplink_packets: wide(EventWord.UplinkPackets),

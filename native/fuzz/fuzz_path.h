@@ -56,6 +56,12 @@ inline SessionSpec rich_session() {
   s.qers = {flow, ambr};
   UrrSpec urr;
   urr.threshold[0] = 5000;
+  urr.quota[0] = 1'000'000;
+  urr.quota_holding_ms = 1000;
+  urr.quota_validity_ms = 60'000;
+  urr.dropped_packets = 10;
+  urr.monitors = {{.time_s = 1, .threshold = {4000, 0, 0}}, {.time_s = 4'000'000'000}};
+  urr.more_flags = record::urr::kReportEndMarker;
   s.urrs = {urr};
   return s;
 }

@@ -160,6 +160,39 @@ TEST_F(SurvivalTest, ClocksRunOn) {
               static_cast<double>(Clock::machine().now() - before.running_since), 1e9);
 }
 
+TEST_F(SurvivalTest, WhatCameBeforeAMonitoringTimeStaysApart) {
+  for (const bool is_changed : {false, true}) {
+    const auto now = Clock::machine().now() + Clock::machine().realtime_offset();
+    SessionSpec spec = metered(10'000, 50'000);
+    spec.urrs[0].quota_validity_ms = 3'600'000;
+    ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+    traffic(3, 0);
+    spec.urrs[0].monitors = {
+        {.time_s = static_cast<std::uint32_t>(now / 1'000'000'000 - 1), .threshold = {2000, 0, 0}}};
+    ASSERT_EQ(update(kSession, spec), PrepareStatus::Ok);
+    traffic(2, 0);
+    const auto watch = [&] { return *path_->sessions().view(kSession).account->watch(urr()); };
+    const Nanoseconds valid_until = watch().valid_until;
+    kill();
+    if (is_changed) spec.urrs[0].period_ms = 3'600'000;
+    ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+    live();
+    if (!is_changed) {
+      EXPECT_EQ(urr().threshold[0], 2000u) << "the one from then on";
+      EXPECT_NEAR(static_cast<double>(watch().valid_until), static_cast<double>(valid_until), 1e6);
+      ASSERT_EQ(remove(kSession), PrepareStatus::Ok);
+    }
+    ASSERT_EQ(events_.size(), 2u);
+    for (unsigned i = 0; i < 2; ++i) {
+      EXPECT_EQ(events_[i].part, i + 1);
+      EXPECT_EQ(events_[i].triggers, i == 0 ? kTriggerMonitoringTime : kTermination);
+      EXPECT_EQ(events_[i].bytes[0], i == 0 ? 300u : 200u);
+      EXPECT_EQ(events_[i].sequence, i);
+    }
+    if (is_changed) ASSERT_EQ(remove(kSession), PrepareStatus::Ok);
+  }
+}
+
 TEST_F(SurvivalTest, EventsComeAgainUntilTheyAreReleased) {
   const SessionSpec spec = metered(100);
   ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);

@@ -206,22 +206,6 @@ TEST_F(UrrWatchTest, ATimeThatHadPassedWhenTheUrrCameJustSetsItsLimits) {
   EXPECT_EQ(only(kTriggerVolumeThreshold).part, 0u);
 }
 
-TEST_F(UrrWatchTest, ADeletionTellsBothParts) {
-  UrrSpec urr;
-  urr.monitors = {{.time_s = kStartS + 60}};
-  make(urr);
-  up(300);
-  pass(61 * kSecond);
-  up(100);
-  ASSERT_EQ(remove(kSession), PrepareStatus::Ok);
-  const auto events = take();
-  ASSERT_EQ(events.size(), 2u);
-  EXPECT_EQ(events[0].part, kUsageBeforeMonitoringTime);
-  EXPECT_EQ(events[1].triggers, kTriggerTermination);
-  EXPECT_EQ(events[0].ticket, events[1].ticket);
-  EXPECT_EQ(events[0].bytes[0] + events[1].bytes[0], 400u);
-}
-
 TEST_F(UrrWatchTest, TheQuotaHoldingTimeIsToldOnceAfterTheLastPacket) {
   UrrSpec urr;
   urr.quota[0] = 10'000;
@@ -387,7 +371,6 @@ TEST_F(UrrWatchTest, AQuotaOfNothingIsUsedUpInBothDirections) {
   UrrSpec urr;
   urr.quota[2] = 1000;
   make(urr);
-  // The builder takes 0 for none.
   std::vector<std::uint32_t> words = RecordBuilder().build(spec_);
   RecordReader reader(words.data(), words.size() * 4);
   words[static_cast<std::size_t>(reader.urr(0) - words.data()) + record::urr::Flags] |=

@@ -222,9 +222,9 @@ function randomUrrs(random: Random): Urr[] {
   return random.some(all);
 }
 
-/** A quota of nothing is one for both directions. */
 function randomQuota(random: Random, volume: (sizes: readonly number[]) => Volume): Volume {
-  return random.once(6) ? { total_bytes: 0 } : volume([1_000, 30_000, 500_000]);
+  if (random.once(6)) return { total_bytes: 0 };
+  return volume(random.once(6) ? [0, 30_000] : [1_000, 30_000, 500_000]);
 }
 
 /** The session as it was, but for a part that is drawn again. */

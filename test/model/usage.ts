@@ -101,6 +101,8 @@ function fits(
   direction: Direction,
   bytes: number,
 ): boolean {
+  // What is used up in one direction is so for both.
+  if (reached(quota, spent)) return false;
   const own = direction === 'uplink' ? quota?.uplink_bytes : quota?.downlink_bytes;
   if (own !== undefined && spent[direction] + bytes > own) return false;
   const total = quota?.total_bytes;

@@ -85,6 +85,21 @@ export interface Urr {
   report_start?: boolean;
   report_stop?: boolean;
   quota_grant?: number;
+  quota_holding_time?: Duration;
+  quota_validity_time?: Duration;
+  dropped_downlink_threshold?: { packets?: Uint64; bytes?: Uint64 };
+  monitoring_times?: MonitoringTime[];
+  report_end_marker?: boolean;
+  report_envelope?: boolean;
+  instant_start?: boolean;
+  paused?: boolean;
+}
+export interface MonitoringTime {
+  time?: Timestamp;
+  volume_threshold?: Volume;
+  volume_quota?: Volume;
+  time_threshold?: Duration;
+  time_quota?: Duration;
 }
 export interface Session {
   name?: string;
@@ -118,6 +133,7 @@ export interface UsageReport {
   duration?: Duration;
   start_time?: Timestamp;
   end_time?: Timestamp;
+  part?: string;
 }
 export interface Report {
   cursor?: string;

@@ -3,6 +3,7 @@ import type {
   Duration,
   Far,
   FTeid,
+  MonitoringTime,
   Report,
   Session,
   Uint64,
@@ -91,29 +92,52 @@ function ruleLines(session: Session): string[] {
 
 function urrText(urr: Urr): string {
   const measured = [
+    urr.paused === true ? 'paused:' : '',
     urr.measure_volume === true ? 'volume' : '',
     urr.measure_duration === true ? 'duration' : '',
   ].filter((one) => one !== '');
-  const parts = [measured.join(' and ') || 'nothing measured'];
+  const parts = [measured.join(' and ').replace(': and', ':') || 'nothing measured'];
+  if (urr.instant_start === true) parts.push('from creation on');
   if (urr.measure_before_policing === true) parts.push('before policing');
   parts.push(...volumeTexts('threshold', urr.volume_threshold));
   parts.push(...volumeTexts('quota', urr.volume_quota));
-  const times: [string, Duration | undefined][] = [
-    ['time threshold', urr.time_threshold],
-    ['time quota', urr.time_quota],
-    ['every', urr.period],
-    ['inactive after', urr.inactivity],
-  ];
-  for (const [what, time] of times) {
-    if (time !== undefined) parts.push(`${what} ${formatSeconds(milliseconds(time) / 1000)}`);
-  }
+  parts.push(
+    ...timeText('time threshold', urr.time_threshold),
+    ...timeText('time quota', urr.time_quota),
+    ...timeText('quota held for', urr.quota_holding_time),
+    ...timeText('quota valid for', urr.quota_validity_time),
+    ...timeText('every', urr.period),
+    ...timeText('inactive after', urr.inactivity),
+  );
   if ((urr.quota_grant ?? 0) !== 0) parts.push(`quota grant ${urr.quota_grant}`);
   if ((urr.quota_far_id ?? 0) !== 0) parts.push(`then far ${urr.quota_far_id}`);
   if (urr.report_start === true) parts.push('reports start');
   if (urr.report_stop === true) parts.push('reports stop');
+  if (urr.report_envelope === true) parts.push('reports envelopes');
+  if (urr.report_end_marker === true) parts.push('reports End Markers');
+  const dropped = urr.dropped_downlink_threshold;
+  if (dropped?.packets !== undefined) parts.push(`${dropped.packets} packets dropped down`);
+  if (dropped?.bytes !== undefined)
+    parts.push(`${formatBytes(Number(dropped.bytes))} dropped down`);
+  for (const monitor of urr.monitoring_times ?? []) parts.push(monitorText(monitor));
   const linked = urr.linked_urr_ids ?? [];
   if (linked.length > 0) parts.push(`linked to urr ${linked.join(', ')}`);
   return parts.join(', ');
+}
+
+function timeText(what: string, time: Duration | undefined): string[] {
+  return time === undefined ? [] : [`${what} ${formatSeconds(milliseconds(time) / 1000)}`];
+}
+
+function monitorText(monitor: MonitoringTime): string {
+  const limits = [
+    ...volumeTexts('threshold', monitor.volume_threshold),
+    ...volumeTexts('quota', monitor.volume_quota),
+    ...timeText('time threshold', monitor.time_threshold),
+    ...timeText('time quota', monitor.time_quota),
+  ];
+  const from = `from ${new Date(milliseconds(monitor.time)).toISOString().replace('.000', '')} on`;
+  return limits.length === 0 ? from : `${from} (${limits.join(', ')})`;
 }
 
 function volumeTexts(what: string, volume: Volume | undefined): string[] {
@@ -187,8 +211,14 @@ export function usageTable(usage: readonly UsageReport[]): string {
 }
 
 function triggersText(report: UsageReport): string {
-  return (report.triggers ?? [])
-    .map((trigger) => trigger.replace('USAGE_TRIGGER_', '').toLowerCase().replaceAll('_', ' '))
+  const part = report.part === 'USAGE_PART_AFTER_MONITORING_TIME' ? [report.part] : [];
+  return [...(report.triggers ?? []), ...part]
+    .map((text) =>
+      text
+        .replace(/USAGE_(TRIGGER|PART)_/, '')
+        .toLowerCase()
+        .replaceAll('_', ' '),
+    )
     .join(', ');
 }
 
