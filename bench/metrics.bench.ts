@@ -73,6 +73,7 @@ function everything(datapath: Datapath): Metrics {
       reportsStale: 1,
       reportsMerged: 1,
       reportsDropped: 1,
+      reportWriteFailures: 0,
     }),
     ready: () => true,
     version: '1.0.0',

@@ -149,6 +149,7 @@ export class UpfNode {
   async #openEngine(store: Store): Promise<Opened> {
     const { config } = this;
     const sessionsMax = config.limits.sessions;
+    const log = this.#log;
     const identity = await loadIdentity(store, sessionsMax);
     const ports = this.#usablePorts();
     const datapath = this.parts.createDatapath({
@@ -169,7 +170,7 @@ export class UpfNode {
       ...identity,
     });
     this.#datapath = datapath;
-    const engine = createEngine({ datapath, store, identity, ports, sessionsMax });
+    const engine = createEngine({ datapath, store, identity, ports, sessionsMax, log });
     this.#engine = engine;
     return { engine, datapath, identity };
   }

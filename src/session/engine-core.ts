@@ -104,7 +104,8 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
       this.#holders,
       this.#now,
     );
-    this.reports = new ReportLog(store, datapath, options.reportsMax ?? REPORTS_MAX, this.#now);
+    const reportsMax = options.reportsMax ?? REPORTS_MAX;
+    this.reports = new ReportLog(store, datapath, reportsMax, this.#now, options.log);
     this.#intake = new EventIntake(datapath, table, rounds, this.reports);
     const generations = loadGenerations(store);
     if (generations !== undefined) table.slots.restoreCeiling(generations);
@@ -192,6 +193,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
       reportsStale: this.reports.stale,
       reportsMerged: this.reports.merged,
       reportsDropped: this.reports.dropped,
+      reportWriteFailures: this.reports.writeFailures,
     };
   }
 

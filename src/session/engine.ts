@@ -9,6 +9,7 @@
  * Owner: the control thread. Start reading at {@link SessionEngine}.
  */
 import type { SluiceError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
 import type { Datapath, DatapathPortConfig } from '../datapath/datapath.js';
 import type { Store } from '../store/store.js';
 import { EngineCore } from './engine-core.js';
@@ -31,6 +32,8 @@ export interface EngineOptions {
   readonly now?: () => number;
   /** Reports kept for watchers before usage of one URR is merged; default 65,536. */
   readonly reportsMax?: number;
+  /** Hears when reports can't be written, and when they are again. */
+  readonly log?: Pick<Log, 'info' | 'error'>;
 }
 
 /** A record in place: `words` starts at the record's first word and ends with its last. */
@@ -163,6 +166,8 @@ export interface EngineStatistics {
   readonly reportsMerged: number;
   /** Reports without usage (downlink data, inactivity…) that a full log pushed out. */
   readonly reportsDropped: number;
+  /** Commits of reports that failed; they are tried again. */
+  readonly reportWriteFailures: number;
 }
 
 export interface SessionEngine {

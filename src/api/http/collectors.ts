@@ -220,6 +220,10 @@ function collectEngine(metrics: Metrics, read: CollectorSources['engine']): void
       'sluice_reports_dropped_total',
       'Reports without usage that a full log pushed out',
     ),
+    reportWriteFailures: metrics.counter(
+      'sluice_report_write_failures_total',
+      'Writes of reports to the store that failed and were tried again',
+    ),
   } satisfies Partial<Record<keyof EngineStatistics, unknown>>;
   metrics.onScrape(() => {
     const statistics = read();

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import type { Log } from '../../base/log.js';
 import { EVENT_WORDS, EVENTS_MAX, EventKind, EventWord } from '../../datapath/datapath.js';
 import { MemoryStore, MemoryStoreContents } from '../../store/memory.js';
 import { ReportLog } from './report-log.js';
@@ -47,10 +48,15 @@ class Fixture {
   readonly path = new Path();
   readonly store: MemoryStore;
   readonly log: ReportLog;
+  /** What the log of the node says. */
+  readonly said: string[] = [];
 
   constructor(max = 1000, contents = new MemoryStoreContents()) {
     this.store = new MemoryStore(contents);
-    this.log = new ReportLog(this.store, this.path, max, () => 1234);
+    this.log = new ReportLog(this.store, this.path, max, () => 1234, {
+      error: (_: unknown, text?: string) => this.said.push(`error: ${text}`),
+      info: (text: unknown) => this.said.push(`info: ${text}`),
+    } as unknown as Log);
     this.log.load(SLOTS);
     this.log.endRestore();
   }
@@ -134,6 +140,11 @@ describe('report log', () => {
     await written;
     expect(path.released).toBe(2);
     expect(fixture.ids()).toEqual([1, 2]);
+    expect(log.writeFailures).toBe(1);
+    expect(fixture.said).toEqual([
+      'error: reports cannot be written; it is tried again each second',
+      'info: reports are written again',
+    ]);
     vi.useRealTimers();
   });
 

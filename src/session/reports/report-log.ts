@@ -7,6 +7,8 @@
  *
  * Owner: the control thread. Start at {@link ReportLog.add}.
  */
+
+import type { Log } from '../../base/log.js';
 import {
   type Datapath,
   EVENT_WORDS,
@@ -37,6 +39,9 @@ export class ReportLog implements ReportWriterHost {
   stale = 0;
   merged = 0;
   dropped = 0;
+  /** Commits of reports that failed and were tried again. */
+  writeFailures = 0;
+  #failing = false;
   readonly #record = new ReportRecord();
   readonly #writer: ReportWriter;
   /** Usage that answers operations: for their clients, not for watchers. */
@@ -59,6 +64,7 @@ export class ReportLog implements ReportWriterHost {
     private readonly datapath: Pick<Datapath, 'events' | 'release' | 'alreadyWritten'>,
     private readonly max: number,
     private readonly now: () => number,
+    private readonly log: Pick<Log, 'info' | 'error'> | undefined = undefined,
   ) {
     this.#writer = new ReportWriter(store, this, () => randomWord().toString(16));
     this.answers = new Answers(this.#writer, (record) => {
@@ -67,6 +73,17 @@ export class ReportLog implements ReportWriterHost {
     });
     this.#visible = this.#writer.next - 1;
     this.#oldest = this.#writer.next;
+  }
+
+  /** Nothing is lost while it fails: events wait in the packet path, and usage in its URRs. */
+  writing(error: unknown): void {
+    const failing = error !== undefined;
+    if (failing) this.writeFailures++;
+    if (failing === this.#failing) return;
+    this.#failing = failing;
+    const tried = 'reports cannot be written; it is tried again each second';
+    if (failing) this.log?.error({ err: error }, tried);
+    else this.log?.info('reports are written again');
   }
 
   /** Reports that watchers can have. */

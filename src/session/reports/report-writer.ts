@@ -33,6 +33,8 @@ export interface ReportWriterHost {
   isKept(number: number): boolean;
   /** The next `count` events of the packet path need not be kept there any more. */
   release(count: number): void;
+  /** A commit failed and is tried again. undefined: all is written again. */
+  writing(error: unknown): void;
 }
 
 export class ReportWriter {
@@ -47,6 +49,7 @@ export class ReportWriter {
   #removals: number[] = [];
   readonly #groups: Group[] = [];
   #retry: NodeJS.Timeout | undefined;
+  #failing = false;
   #idleListeners: (() => void)[] = [];
 
   constructor(
@@ -126,8 +129,14 @@ export class ReportWriter {
       () => {
         group.written = true;
         this.#settle();
+        if (this.#failing && this.#groups.every((one) => one.written)) {
+          this.#failing = false;
+          this.host.writing(undefined);
+        }
       },
-      () => {
+      (error: unknown) => {
+        this.#failing = true;
+        this.host.writing(error);
         // Its value may not be there either.
         this.#ceiling = Math.min(this.#ceiling, group.numbers[0] ?? this.#ceiling);
         this.#retry ??= setTimeout(() => this.#writeAgain(), RETRY_MS).unref();

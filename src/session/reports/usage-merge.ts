@@ -1,5 +1,6 @@
 /** Two usage reports of one URR that become one. Pure. */
 import { EVENT_WORDS, EventWord } from '../../datapath/datapath.js';
+import { USAGE_PART_WORD, UsagePart } from '../../datapath/usage-event.js';
 
 const WORD = 2 ** 32;
 /** Pairs of words that are summed. */
@@ -26,6 +27,9 @@ export function mergeUsage(words: Uint32Array, events: Uint32Array, at: number):
     words[word] = events[at + word]!;
   }
   for (let word = EventWord.Run; word < EVENT_WORDS; word++) words[word] = events[at + word]!;
+  if (words[USAGE_PART_WORD] !== events[at + USAGE_PART_WORD]) {
+    words[USAGE_PART_WORD] = UsagePart.All;
+  }
   words[EventWord.Sequence] = events[at + EventWord.Sequence]!;
   words[EventWord.Triggers] = triggers;
 }
