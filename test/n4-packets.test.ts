@@ -4,10 +4,10 @@
  */
 import { afterEach, describe, expect, it } from 'vitest';
 import { describeMessage } from '../src/n4/codec/describe.js';
-import { MessageReader } from '../src/n4/codec/message-reader.js';
 import { open5gsMessages } from '../src/n4/codec/vectors.fixture.js';
 import {
   accepted,
+  answerReport,
   deletion,
   establishment,
   FakePeer,
@@ -15,6 +15,7 @@ import {
   modification,
   type N4Parts,
   requestsOn,
+  settle,
 } from '../src/n4/session/session.fixture.js';
 import { SteppedUpf } from './stepped-upf.js';
 import { packetOf, textOf } from './wire/text.js';
@@ -63,16 +64,9 @@ class Lab implements N4Parts {
   /** Elements of the report requests that the peer got since the last call; answers them. */
   async reports(): Promise<Loose[]> {
     this.upf.engine.drainEvents();
-    for (let turn = 0; turn < 30; turn++) await new Promise((done) => setImmediate(done));
+    await settle();
     const told = this.peer.sent.splice(0);
-    for (const { done } of told) {
-      const response = new MessageReader();
-      const bytes = Uint8Array.from(
-        Buffer.from('213900110000000000000000000001000013000101', 'hex'),
-      );
-      expect(response.read(bytes, 0, bytes.length)).toBe(true);
-      done(response);
-    }
+    for (const sent of told) answerReport(sent);
     return told.map(({ bytes }) => describeMessage(bytes)!.elements);
   }
 }
@@ -182,6 +176,7 @@ describe('packets of PFCP sessions', () => {
     const { elements } = await lab.ask(
       establishment(1, (all) => {
         all['User Plane Inactivity Timer'] = 10;
+        all['Create URR'][0]['Reporting Triggers'] = ['UPINT'];
       }),
     );
     lab.send(`${tunnel(teidOf(elements))} ${UP}`);
@@ -189,6 +184,10 @@ describe('packets of PFCP sessions', () => {
     expect(await lab.reports()).toEqual([]);
     for (let second = 0; second < 20; second++) lab.pass(1);
     expect(await lab.reports()).toEqual([{ 'Report Type': ['UPIR'] }]);
+    // The URR that is to report then (UPINT) does.
+    expect((await lab.reports()).flatMap((one) => one[USAGE])).toMatchObject([
+      { 'Usage Report Trigger': ['UPINT'], 'Volume Measurement': { total: 100 } },
+    ]);
   });
 
   it('take traffic endpoints, framed routes and filters', async () => {

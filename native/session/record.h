@@ -145,7 +145,8 @@ inline constexpr std::uint32_t kReportEndMarker = 32768,  // REEMR
     kInstantStart = 131072,                               // ISTM
     kPaused = 262144,                                     // INAM
     kCountPackets = 524288,                               // MNOP
-    kMore = 1048576;                                      // what urr_more says is there
+    kMore = 1048576,                                      // what urr_more says is there
+    kReportInactivity = 2097152;                          // UPINT, the control plane's affair
 }  // namespace urr
 
 // What few URRs have.

@@ -152,6 +152,8 @@ export const URR_PAUSED = 262144;
 export const URR_COUNT_PACKETS = 524288;
 /** The words of URR_MORE_… are there; writers fill them in RuleReferences.more. */
 export const URR_MORE = 1048576;
+/** The packet path knows nothing of it. */
+export const URR_REPORT_INACTIVITY = 2097152;
 /** URR_QUOTA_FAR holds the FAR's index + 1 in its low 8 bits and the quota grant above them. */
 export const URR_QUOTA_GRANT_SHIFT = 8;
 export const URR_QUOTA_GRANT_MAX = 0xff_ffff;

@@ -88,6 +88,8 @@ export interface OperationBatch {
   recordAt(position: number): RecordPlace;
   /** Usage reports: entries of EVENT_WORDS words, see EventWord; length 0 when there are none. */
   usage(position: number): Uint32Array;
+  /** From that entry on the usage is not told with the answer: it goes to watchers of reports. */
+  leaveUsage(position: number, first: number): void;
 }
 
 /** Result of a single operation; the words are a copy and may be kept. */

@@ -58,6 +58,8 @@ export class Operations implements OperationBatch {
   /** Of each usage report: its operation, and its number in the log. */
   #usagePosition: number[] = [];
   #usageNumber: number[] = [];
+  /** By operation: its first usage report that the answer does not tell. */
+  readonly #left = new Map<number, number>();
   readonly #name = new NameText();
   readonly #place: { words: Uint32Array; start: number } = { words: NO_WORDS, start: 0 };
 
@@ -74,6 +76,7 @@ export class Operations implements OperationBatch {
     this.#usageFirst.length = 0;
     this.#usageNext.length = 0;
     this.#errors.length = 0;
+    if (this.#left.size > 0) this.#left.clear();
   }
 
   create(record: RecordWords): void {
@@ -132,6 +135,10 @@ export class Operations implements OperationBatch {
     return words;
   }
 
+  leaveUsage(position: number, first: number): void {
+    this.#left.set(position, first);
+  }
+
   /** The operation is done; the record at `handle` shows its result. */
   complete(position: number, handle: number): void {
     this.#handles[position] = handle;
@@ -162,10 +169,19 @@ export class Operations implements OperationBatch {
   settleUsage(log: UsageLog, handedOut: boolean): void {
     for (let entry = 0; entry < this.#usageCount; entry++) {
       const number = this.#usageNumber[entry]!;
-      const answered = handedOut && this.#errors[this.#usagePosition[entry]!] === undefined;
-      if (answered) log.answered(number);
+      const position = this.#usagePosition[entry]!;
+      const answered = handedOut && this.#errors[position] === undefined;
+      if (answered && this.#tells(position)) log.answered(number);
       else log.unanswered(number);
     }
+  }
+
+  /** Whether the answer tells the next usage report of the operation. */
+  #tells(position: number): boolean {
+    const left = this.#left.get(position);
+    if (left === undefined) return true;
+    this.#left.set(position, left - 1);
+    return left > 0;
   }
 
   #next(): number {

@@ -73,7 +73,8 @@ export function compileUrr(context: RuleContext, index: number, ie: number): voi
       ((method & DURAT) !== 0 ? layout.URR_DURATION : 0) |
       ((triggers & Trigger.Start) !== 0 ? layout.URR_REPORT_START : 0) |
       ((triggers & Trigger.Stopt) !== 0 ? layout.URR_REPORT_STOP : 0) |
-      ((triggers & Trigger.Reemr) !== 0 ? layout.URR_REPORT_END_MARKER : 0);
+      ((triggers & Trigger.Reemr) !== 0 ? layout.URR_REPORT_END_MARKER : 0) |
+      ((triggers & Trigger.Upint) !== 0 ? layout.URR_REPORT_INACTIVITY : 0);
     compileLimits(context, index, at, ie, triggers);
     // Monitoring times lie side by side: nothing else may come between them.
     compileMonitors(context, index, ie, triggers);

@@ -25,6 +25,7 @@ export const Trigger = {
   Eveth: 1 << 12,
   Evequ: 1 << 13,
   Reemr: 1 << 16,
+  Upint: 1 << 17,
 } as const;
 
 const DLPA = 1;

@@ -5,6 +5,7 @@ import { elementOf } from '../codec/table/table.js';
 import { open5gsMessages } from '../codec/vectors.fixture.js';
 import {
   accepted,
+  answerReport,
   ask,
   deletion,
   downlinkPdr,
@@ -14,6 +15,7 @@ import {
   type Loose,
   modification,
   type N4Bench,
+  settle,
   shown,
   startSessions,
   uplinkPdr,
@@ -134,15 +136,22 @@ describe('a modification', () => {
   });
 
   it('tells the usage of many URRs in an answer and reports behind it', async () => {
-    const { peer, modify } = await established((elements) => {
+    const { bench, peer, modify } = await established((elements) => {
       const [urr] = elements['Create URR'];
       elements['Create URR'] = Array.from({ length: 40 }, (_, i) => ({ ...urr, 'URR ID': i + 1 }));
     });
     const { reader, elements } = await modify({ 'PFCPSMReq-Flags': ['QAURR'] });
     expect(reader.bodyEnd).toBeLessThanOrEqual(1400);
     const first = elements['Usage Report (Session Modification Response)'];
-    const later = peer.sent.map(({ bytes }) => describeMessage(bytes)!.elements as Loose);
-    const rest = later.flatMap((one) => one['Usage Report (Session Report Request)']);
+    bench.requests.startReports(peer);
+    const rest: Loose[] = [];
+    for (await settle(); peer.sent.length > 0; await settle()) {
+      const sent = peer.sent.shift()!;
+      const { elements: told } = describeMessage(sent.bytes) as Loose;
+      rest.push(...told['Usage Report (Session Report Request)']);
+      answerReport(sent);
+    }
+    expect(bench.engine.statistics().reportsHeld).toBe(0);
     expect([...first, ...rest].map((one: Loose) => one['URR ID'])).toEqual(
       Array.from({ length: 40 }, (_, i) => i + 1),
     );
@@ -165,7 +174,7 @@ describe('a modification', () => {
     );
     provide(443);
     bench.requests.applicationsChanged(peer);
-    for (let turn = 0; turn < 30; turn++) await new Promise((done) => setImmediate(done));
+    await settle();
     expect(shown(bench, peer, seid).pdrs[1].pdi.sdf_filters).toEqual([
       { flow_description: flowTo(443).toString() },
     ]);

@@ -3,7 +3,6 @@
  * PDR, or by traffic endpoint where an endpoint asked for it.
  * Source: TS 29.244 clauses 7.5.3, 7.5.5, 7.5.7. Owner: the control thread; one for all.
  */
-import { EVENT_WORDS } from '../../datapath/datapath.js';
 import { pdrCount, pdrsAt } from '../../model/record.js';
 import * as layout from '../../model/record-layout.js';
 import type { AdvertisedAddresses } from '../../session/advertised-addresses.js';
@@ -12,11 +11,9 @@ import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
 import { MessageWriter } from '../codec/message-writer.js';
-import type { Peer } from '../peer.js';
 import type { RuleRefusal } from '../rules/rule-refusal.js';
 import type { Transaction } from '../transaction.js';
-import { SessionReportWriter } from './report-encode.js';
-import { isOfSmf, writeUsages } from './usage-encode.js';
+import { writeUsages } from './usage-encode.js';
 
 /** Who this node is on N4. */
 export interface NodeIdentity {
@@ -38,7 +35,6 @@ const AUTO = (layout.PDR_UE_IPV4_AUTO | layout.PDR_UE_IPV6_AUTO) << 16;
 export class SessionAnswers {
   /** What was created has to be told in one message, however many PDRs there are. */
   private readonly writer = new MessageWriter(ANSWER_BYTES_MAX);
-  private readonly reports = new SessionReportWriter();
   private readonly prefix = new Uint32Array(4);
   /** Traffic endpoints that the answer at hand has told of, a bit each. */
   private readonly told = new Uint32Array(8);
@@ -92,26 +88,6 @@ export class SessionAnswers {
     const told = writeUsages(writer, Ie.UsageReportInDeletion, usage, place);
     transaction.answer(writer);
     return told;
-  }
-
-  /**
-   * Usage that found no room in an answer follows in session reports, retransmitted like those.
-   * @param first  the first entry that was not told.
-   */
-  tellRest(peer: Peer, place: RecordPlace, usage: Uint32Array, first: number): void {
-    const { words, start } = place;
-    const count = usage.length / EVENT_WORDS;
-    for (let entry = first; entry < count; ) {
-      this.reports.begin(
-        words[start + layout.HEADER_CP_SEID_LOW]!,
-        words[start + layout.HEADER_CP_SEID_HIGH]!,
-      );
-      for (; entry < count; entry++) {
-        const event = usage.subarray(entry * EVENT_WORDS, (entry + 1) * EVENT_WORDS);
-        if (isOfSmf(event, 0) && !this.reports.add('usage', event, place)) break;
-      }
-      peer.request(this.reports.finish(), () => undefined);
-    }
   }
 
   /** @param low, high  the CP's SEID, 0: not known. */

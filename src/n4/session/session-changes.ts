@@ -13,6 +13,7 @@ import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
 import { MessageReader } from '../codec/message-reader.js';
 import * as Message from '../codec/message-type.js';
+import { MessageWriter } from '../codec/message-writer.js';
 import type { Peer } from '../peer.js';
 import { ruleIdAt, SessionCompiler } from '../rules/compile.js';
 import { findIe, flagsAt, type IeTree, numberAt } from '../rules/ie-tree.js';
@@ -39,6 +40,7 @@ export class SessionChanges {
   private readonly merger: ShadowMerger;
   private readonly shadow = new ShadowReader();
   private readonly merged = new MessageReader();
+  private readonly writer = new MessageWriter();
 
   constructor(
     private readonly engine: SessionEngine,
@@ -176,6 +178,20 @@ export class SessionChanges {
       ids = [...ids, id];
     }
     return ids;
+  }
+
+  /** Body of a request that asks for the usage of all URRs with UPINT; empty: there are none. */
+  inactivityQuery({ words, start }: RecordPlace): Uint8Array {
+    const { writer } = this;
+    writer.beginBody();
+    const end = urrsAt(words, start) + urrCount(words, start) * layout.URR_WORDS;
+    for (let at = urrsAt(words, start); at < end; at += layout.URR_WORDS) {
+      if ((words[at + layout.URR_FLAGS]! & layout.URR_REPORT_INACTIVITY) === 0) continue;
+      writer.open(Ie.QueryUrr);
+      writer.u32(Ie.UrrId, words[at]!);
+      writer.close();
+    }
+    return writer.bytes.slice(0, writer.length);
   }
 
   /** Has the answer to a modification tell of what is new, or has another place. */

@@ -7,11 +7,13 @@ import { MessageReader } from '../codec/message-reader.js';
 import { INACTIVITY_URR_ID } from '../rules/urr-compile.js';
 import {
   accepted,
+  answerReport,
   establishment,
   FakePeer,
   type Loose,
   type N4Bench,
   type SentRequest,
+  settle,
   shown,
   startSessions,
 } from './session.fixture.js';
@@ -26,24 +28,8 @@ async function reporting(change?: (elements: Loose) => void) {
   return { bench, peer, seid, reports, index: [...bench.datapath.sessions.keys()][0]! };
 }
 
-/** Turns of the event loop, for what travels through the log and its store. */
-async function settle(turns = 30): Promise<void> {
-  for (let turn = 0; turn < turns; turn++) await new Promise((done) => setImmediate(done));
-}
-
 function report(sent: SentRequest): Loose {
   return describeMessage(sent.bytes)!;
-}
-
-function answer(sent: SentRequest | undefined, elements: Loose = {}): void {
-  const bytes = encodeMessage({
-    message: 'Session Report Response',
-    seid: '0x0',
-    elements: { Cause: 'Request accepted', ...elements },
-  });
-  const reader = new MessageReader();
-  if (!reader.read(bytes, 0, bytes.length)) throw new Error('the response is malformed');
-  sent!.done(reader);
 }
 
 /** An event without usage of the session. */
@@ -84,11 +70,11 @@ describe('session reports', () => {
     threshold();
     await settle();
     expect(peer.sent).toHaveLength(1);
-    answer(peer.sent[0]);
+    answerReport(peer.sent[0]);
     await settle();
     const second = report(peer.sent[1]!).elements;
     expect(second[USAGE].map((usage: Loose) => usage['UR-SEQN'])).toEqual([1, 2]);
-    answer(peer.sent[1]);
+    answerReport(peer.sent[1]);
     await settle();
     expect(peer.sent).toHaveLength(2);
     expect(bench.engine.statistics().reportsHeld).toBe(0);
@@ -109,7 +95,7 @@ describe('session reports', () => {
     again.requests.startReports(later);
     await settle();
     expect(report(later.sent[0]!).elements).toEqual(told);
-    answer(later.sent[0]);
+    answerReport(later.sent[0]);
     await settle();
     expect(again.engine.statistics().reportsHeld).toBe(0);
   });
@@ -136,7 +122,7 @@ describe('session reports', () => {
     expect(elements['Downlink Data Report']).toMatchObject({ 'PDR ID': [2] });
     expect(JSON.stringify(elements['Downlink Data Report'])).toContain('"qfi":9');
     expect(JSON.stringify(elements['Error Indication Report'])).toContain('10.0.0.1');
-    answer(peer.sent[0]);
+    answerReport(peer.sent[0]);
     await settle();
     expect(bench.engine.statistics().reportsHeld).toBe(0);
   });
@@ -145,7 +131,7 @@ describe('session reports', () => {
     const { bench, peer, index } = await reporting();
     bench.datapath.report(index, 1, UsageTrigger.Periodic);
     await settle();
-    answer(peer.sent[0], { Cause: 'Session context not found' });
+    answerReport(peer.sent[0], { Cause: 'Session context not found' });
     await settle();
     expect(bench.engine.count).toBe(0);
     expect(bench.engine.statistics().reportsHeld).toBe(0);
@@ -158,7 +144,7 @@ describe('session reports', () => {
     });
     emit(bench, EventKind.DownlinkData, [[EventWord.Id, 2]]);
     await settle();
-    answer(peer.sent[0], {
+    answerReport(peer.sent[0], {
       'Update BAR (Session Report Response)': {
         'BAR ID': 1,
         'Downlink Data Notification Delay': 10,

@@ -38,6 +38,8 @@ interface Queue {
 
 /** What an answer may ask for beside taking the report. */
 export interface ReportAnswers {
+  /** The session has been without traffic for long: told now, and its URRs may report. */
+  inactive(seidLow: number, seidHigh: number): void;
   /** The peer does not know the session: it is deleted here. */
   unknownSession(seidLow: number, seidHigh: number): void;
   /** The answer has instructions (dropped packets, an updated BAR). */
@@ -88,7 +90,8 @@ export class SessionReports {
   }
 
   #take(report: Report): void {
-    if (kindOf(report.event) === undefined) {
+    const kind = kindOf(report.event);
+    if (kind === undefined) {
       this.#reader.forget(report.cursor);
       return;
     }
@@ -100,6 +103,7 @@ export class SessionReports {
       this.#queues.set(report.seid, queue);
     }
     queue.reports.push(report);
+    if (kind === 'inactivity') this.answers.inactive(queue.seidLow, queue.seidHigh);
     this.#held++;
     if (queue.sent === 0) this.#ready.add(queue);
   }

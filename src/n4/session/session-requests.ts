@@ -8,6 +8,7 @@
  */
 import { SluiceError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
+import { EVENT_WORDS } from '../../datapath/datapath.js';
 import type { ModelLimits } from '../../model/session-decode.js';
 import { AdvertisedAddresses, type AdvertisingPort } from '../../session/advertised-addresses.js';
 import type { OperationBatch, SessionEngine } from '../../session/engine.js';
@@ -108,6 +109,7 @@ export class SessionRequests implements SessionHandlers {
 
   startReports(peer: Peer): { stop(): void } {
     return new SessionReports(this.#engine, peer, {
+      inactive: (low, high) => this.#reportInactive(peer, low, high),
       unknownSession: (low, high) => this.#inside(peer, Message.SessionDeletionRequest, low, high),
       instructed: (low, high, response) => {
         const body = response.bytes.slice(response.bodyAt, response.bodyEnd);
@@ -116,13 +118,21 @@ export class SessionRequests implements SessionHandlers {
     });
   }
 
+  /** Usage of the session's URRs that are to report when it has no traffic (UPINT). */
+  #reportInactive(peer: Peer, seidLow: number, seidHigh: number): void {
+    const place = this.#engine.look(peer.owner, seidLow, seidHigh);
+    const body: Uint8Array = place === null ? NO_BODY : this.#changes.inactivityQuery(place);
+    if (body.length === 0) return;
+    this.#inside(peer, Message.SessionModificationRequest, seidLow, seidHigh, body);
+  }
+
   /** A change that no request asks for, in its turn like one. */
   #inside(
     peer: Peer,
     messageType: number,
     seidLow: number,
     seidHigh: number,
-    body = NO_BODY,
+    body: Uint8Array = NO_BODY,
   ): void {
     const one = { peer, transaction: null, messageType, seidLow, seidHigh, body };
     const key = seidLow & INDEX_MASK;
@@ -231,20 +241,23 @@ export class SessionRequests implements SessionHandlers {
 
   #answer(turn: Turn, batch: OperationBatch, position: number, step: Step): void {
     const transaction = turn.transactions[position] ?? null;
-    if (transaction === null) return;
     const place = batch.recordAt(position);
-    if (step === Step.Establish) this.#answers.established(transaction, place);
-    else if (step === Step.Delete) {
-      const usage = batch.usage(position);
-      const told = this.#answers.deleted(transaction, place, usage);
-      this.#answers.tellRest(turn.peer, place, usage, told);
-    } else {
+    if (step === Step.Establish) {
+      if (transaction !== null) this.#answers.established(transaction, place);
+      return;
+    }
+    const usage = batch.usage(position);
+    let told = 0;
+    if (transaction !== null && step === Step.Delete) {
+      told = this.#answers.deleted(transaction, place, usage);
+    } else if (transaction !== null) {
       const first = turn.toldFirst[position]!;
       const ids = turn.told.subarray(first, first + turn.toldCount[position]!);
-      const usage = batch.usage(position);
-      const told = this.#answers.modified(transaction, place, ids, usage);
-      this.#answers.tellRest(turn.peer, place, usage, told);
+      told = this.#answers.modified(transaction, place, ids, usage);
     }
+    // Usage that found no room, or has no answer to be in, follows in session reports.
+    const asked = transaction !== null || step === Step.Modify;
+    if (asked && told * EVENT_WORDS < usage.length) batch.leaveUsage(position, told);
   }
 
   /** The request that waits for the session longest has its turn. */

@@ -261,3 +261,20 @@ export async function refused(
   const { Cause: cause, 'Offending IE': ie, 'Failed Rule ID': rule } = elementsOf(reader);
   return { cause, ie: elementOf(ie)?.name, rule, seid: reader.seidLow };
 }
+
+/** Turns of the event loop, for what travels through the log and its store. */
+export async function settle(turns = 30): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await new Promise((done) => setImmediate(done));
+}
+
+/** The peer answers a report. */
+export function answerReport(sent: SentRequest | undefined, elements: Loose = {}): void {
+  const bytes = encodeMessage({
+    message: 'Session Report Response',
+    seid: '0x0',
+    elements: { Cause: 'Request accepted', ...elements },
+  });
+  const reader = new MessageReader();
+  if (!reader.read(bytes, 0, bytes.length)) throw new Error('the response is malformed');
+  sent!.done(reader);
+}

@@ -5,7 +5,12 @@
 import { EVENT_WORDS, EventWord } from '../../datapath/datapath.js';
 import { USAGE_PART_WORD, UsageTrigger } from '../../datapath/usage-event.js';
 import { urrCount, urrsAt } from '../../model/record.js';
-import { URR_COUNT_PACKETS, URR_FLAGS, URR_WORDS } from '../../model/record-layout.js';
+import {
+  URR_COUNT_PACKETS,
+  URR_FLAGS,
+  URR_REPORT_INACTIVITY,
+  URR_WORDS,
+} from '../../model/record-layout.js';
 import type { RecordPlace } from '../../session/engine.js';
 import * as Ie from '../codec/ie.js';
 import { MESSAGE_MAX, type MessageWriter } from '../codec/message-writer.js';
@@ -20,6 +25,8 @@ import {
 } from '../codec/values/volume.js';
 import { INACTIVITY_URR_ID } from '../rules/urr-compile.js';
 
+const IMMER = 1 << 7;
+const UPINT = 1 << 21;
 /** Bits of Usage Report Trigger, octet 5 lowest, by the bits of UsageTrigger. */
 const TRIGGERS: readonly (readonly [UsageTrigger, number])[] = [
   [UsageTrigger.Periodic, 1 << 0], // PERIO
@@ -29,7 +36,7 @@ const TRIGGERS: readonly (readonly [UsageTrigger, number])[] = [
   [UsageTrigger.Start, 1 << 4], // START
   [UsageTrigger.Stop, 1 << 5], // STOPT
   [UsageTrigger.DroppedDownlink, 1 << 6], // DROTH
-  [UsageTrigger.Immediate, 1 << 7], // IMMER
+  [UsageTrigger.Immediate, IMMER],
   [UsageTrigger.VolumeQuota, 1 << 8], // VOLQU
   [UsageTrigger.TimeQuota, 1 << 9], // TIMQU
   [UsageTrigger.Linked, 1 << 10], // LIUSA
@@ -52,17 +59,15 @@ export function isOfSmf(words: Uint32Array, at: number): boolean {
   return words[at + EventWord.Id] !== INACTIVITY_URR_ID;
 }
 
-/** Whether the session's URR of the event at events[at…] reports packets, too (MNOP). */
-function countsPackets(place: RecordPlace, events: Uint32Array, at: number): boolean {
+/** Flags of the session's URR that the event at events[at…] is of; 0: it is gone. */
+function urrFlags(place: RecordPlace, events: Uint32Array, at: number): number {
   const { words, start } = place;
   const first = urrsAt(words, start);
   const end = first + urrCount(words, start) * URR_WORDS;
   for (let urr = first; urr < end; urr += URR_WORDS) {
-    if (words[urr] === events[at + EventWord.Id]) {
-      return (words[urr + URR_FLAGS]! & URR_COUNT_PACKETS) !== 0;
-    }
+    if (words[urr] === events[at + EventWord.Id]) return words[urr + URR_FLAGS]!;
   }
-  return false;
+  return 0;
 }
 
 /**
@@ -80,11 +85,15 @@ export function writeUsage(
   writer.open(ieType);
   writer.u32(Ie.UrrId, words[at + EventWord.Id]!);
   writer.u32(Ie.UrSeqn, words[at + EventWord.Sequence]!);
-  writer.flags(Ie.UsageReportTrigger, triggersOf(words[at + EventWord.Triggers]!), TRIGGER_OCTETS);
+  const triggers = triggersOf(words[at + EventWord.Triggers]!);
+  const flags = place === null ? 0 : urrFlags(place, words, at);
+  // Usage that an SMF asks for is in an answer; that in a report was asked for here.
+  const inactive = ieType === Ie.UsageReportInReport && (flags & URR_REPORT_INACTIVITY) !== 0;
+  const told = inactive && (triggers & IMMER) !== 0 ? (triggers & ~IMMER) | UPINT : triggers;
+  writer.flags(Ie.UsageReportTrigger, told, TRIGGER_OCTETS);
   writer.time(Ie.StartTime, secondsOf(words, at + EventWord.StartTime));
   writer.time(Ie.EndTime, secondsOf(words, at + EventWord.EndTime));
-  const packets = place !== null && countsPackets(place, words, at);
-  volume.flags = packets ? BYTES_AND_PACKETS : BYTES;
+  volume.flags = (flags & URR_COUNT_PACKETS) !== 0 ? BYTES_AND_PACKETS : BYTES;
   fillVolume(words, at + EventWord.UplinkBytes, 0);
   fillVolume(words, at + EventWord.UplinkPackets, 6);
   writer.volume(Ie.VolumeMeasurement, volume);
