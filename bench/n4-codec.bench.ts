@@ -20,8 +20,8 @@ import { startEngine } from '../src/session/engine.fixture.js';
 import { type BenchOptions, type Report, summarize } from './report/report.js';
 
 export const families = ['n4/codec/'];
-const cycleOperations = 200;
-const cycles = 2000;
+const cycleOperations = 50;
+const runMs = { quick: 200, full: 1000 };
 const establishmentType = 50;
 
 export default async function n4CodecBench(report: Report, options: BenchOptions): Promise<void> {
@@ -29,15 +29,17 @@ export default async function n4CodecBench(report: Report, options: BenchOptions
     if (!options.wanted(name)) continue;
     run();
     const runs = options.quick ? 1 : 5;
-    const values = Array.from({ length: runs }, () => bestCycleUs(run, options.quick));
+    const values = Array.from({ length: runs }, () =>
+      bestCycleUs(run, options.quick ? runMs.quick : runMs.full),
+    );
     report(summarize(name, 'µs/op', values));
   }
 }
 
-/** µs that an operation takes in the fastest cycle. */
-function bestCycleUs(run: () => void, quick: boolean): number {
+/** µs that an operation takes in the fastest of as many cycles as the time allows. */
+function bestCycleUs(run: () => void, ms: number): number {
   let best = Number.POSITIVE_INFINITY;
-  for (let cycle = 0; cycle < (quick ? cycles / 10 : cycles); cycle++) {
+  for (const endMs = performance.now() + ms; performance.now() < endMs; ) {
     const startedMs = performance.now();
     for (let operation = 0; operation < cycleOperations; operation++) run();
     best = Math.min(best, ((performance.now() - startedMs) * 1000) / cycleOperations);
