@@ -238,6 +238,32 @@ TEST_F(HoldingTest, TheNotificationComesAfterItsDelay) {
   EXPECT_EQ(notifications(), 1u);
 }
 
+/// Uplink of a session reports with each packet until the event ring has room for nothing more.
+TEST_F(HoldingTest, AFullEventRingDelaysTheNotification) {
+  SessionSpec spec = buffering(true);
+  UrrSpec urr;
+  urr.threshold[0] = 1;
+  spec.urrs = {urr};
+  spec.pdrs[0].urrs = {0};
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  const Bytes uplink = gtpu(kTeid, ipv4({}));
+  for (unsigned n = 0; n < kEventRing + 100; ++n) EXPECT_EQ(send(0, uplink).size(), 1u);
+  ASSERT_TRUE(inject(1, downlink(0)));
+  const auto before = std::chrono::steady_clock::now();
+  do {
+    path_->step();
+  } while (std::chrono::steady_clock::now() - before < std::chrono::milliseconds(5));
+  std::vector<Event> ring(kEventRing);
+  events_.insert(events_.end(), ring.begin(), ring.begin() + path_->poll(ring.data(), kEventRing));
+  EXPECT_EQ(notifications(), 0u) << "there was no room, though it was tried again and again";
+  while (notifications() == 0) turn();
+  settle();
+  EXPECT_EQ(notifications(), 1u);
+  std::uint64_t packets = 0;
+  for (const Event& e : events_) packets += e.kind == EventKind::Usage ? e.packets[0] : 0;
+  EXPECT_EQ(packets, kEventRing + 100u) << "and the usage merged";
+}
+
 TEST_F(HoldingTest, StoppingFreesWhatIsHeld) {
   ASSERT_EQ(create(kSession, buffering()), PrepareStatus::Ok);
   arrive(100);
