@@ -3,11 +3,15 @@
  * sockets and no threads; the clock moves when the test says so.
  */
 import { afterEach, describe, expect, it } from 'vitest';
+import * as Cause from '../src/n4/codec/cause.js';
 import { describeMessage } from '../src/n4/codec/describe.js';
+import * as Ie from '../src/n4/codec/ie.js';
+import { MessageReader } from '../src/n4/codec/message-reader.js';
 import { open5gsMessages } from '../src/n4/codec/vectors.fixture.js';
 import {
   accepted,
   answerReport,
+  ask,
   deletion,
   establishment,
   FakePeer,
@@ -15,6 +19,7 @@ import {
   modification,
   type N4Parts,
   requestsOn,
+  richEstablishment,
   settle,
 } from '../src/n4/session/session.fixture.js';
 import { SteppedUpf } from './stepped-upf.js';
@@ -288,5 +293,33 @@ describe('packets of PFCP sessions', () => {
       `n3 gtpu 10.0.0.1 > 10.10.1.1 teid 0x100 dl qfi 1 | ${down}`,
     ]);
     expect(lab.send(`${in5} ${up}`)).toEqual([`n6 ${up}`]);
+  });
+
+  it('are never those of a record that the packet path can not read, whatever was sent', async () => {
+    lab = await Lab.start();
+    // A sequence of its own, the same each time.
+    let state = 20_261_126;
+    const below = (limit: number) => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+      return (state >>> 8) % limit;
+    };
+    const causes = new Set<number>();
+    for (let round = 0; round < 400; round++) {
+      const { seid } = await lab.ask(richEstablishment(1));
+      const { 2: open5gs } = open5gsMessages().filter((message) => message[1] === 52);
+      const bytes = [richEstablishment(2), open5gs!][below(2)]!.slice();
+      if (bytes[1] === 52) Buffer.from(bytes.buffer).writeBigUInt64BE(seid, 4);
+      for (let changes = below(4); changes > 0; changes--) {
+        bytes[16 + below(bytes.length - 16)] = bytes[16 + below(bytes.length - 16)]!;
+      }
+      if (!new MessageReader().read(bytes, 0, bytes.length)) continue;
+      const answer = await ask(lab, lab.peer, bytes);
+      causes.add(answer.u8(answer.find(-1, Ie.Cause)));
+      lab.pass(1);
+    }
+    expect(causes.size).toBeGreaterThan(2);
+    expect(causes).not.toContain(Cause.SystemFailure);
+    await lab.requests.deleteAll(lab.peer);
+    expect(lab.engine.count).toBe(0);
   });
 });

@@ -19,6 +19,7 @@ export function compileQer(context: RuleContext, index: number, ie: number): voi
   let id = -1;
   let gates = -1;
   let flags = 0;
+  let qfi = 0;
   for (let i = ie + 1, end = tree.ieEnd[ie]!; i < end; i = tree.ieEnd[i]!) {
     switch (tree.ieType[i]) {
       case Ie.QerId:
@@ -35,8 +36,7 @@ export function compileQer(context: RuleContext, index: number, ie: number): voi
         flags |= rates(context, at, i, 2);
         break;
       case Ie.Qfi:
-        words[at + layout.QER_QFI]! |= context.number(i, 1) & 63;
-        flags |= layout.QER_HAS_QFI;
+        qfi = context.number(i, 1) & 63;
         break;
       case Ie.Rqi:
         if ((flagsAt(tree, i, 1) & 1) !== 0) flags |= layout.QER_RQI;
@@ -49,6 +49,11 @@ export function compileQer(context: RuleContext, index: number, ie: number): voi
         words[at + layout.QER_SHARED_BUCKET] = bucketName(context, i);
         break;
     }
+  }
+  // QERs of a whole session have no QFI, which some say with 0.
+  if (qfi !== 0) {
+    words[at + layout.QER_QFI]! |= qfi;
+    flags |= layout.QER_HAS_QFI;
   }
   words[at] = id;
   if (id < 0) context.missing(Ie.QerId);

@@ -214,6 +214,44 @@ export function accessFar(): Loose {
   };
 }
 
+/** Everything that an establishment may have, so that changes of octets reach far. */
+export function richEstablishment(number: number): Uint8Array {
+  return establishment(number, (elements: Loose) => {
+    const named = uplinkPdr();
+    named['PDR ID'] = 3;
+    named.PDI = { 'Source Interface': 'Access', 'Traffic Endpoint ID': [4] };
+    elements['Create PDR'].push(named);
+    elements['Create PDR'][1].PDI['SDF Filter'] = [
+      {
+        flags: ['FD', 'BID'],
+        flowDescription: 'permit out 17 from any 53 to assigned',
+        sdfFilterId: 7,
+      },
+    ];
+    elements['Create PDR'][0].PDI['SDF Filter'] = [{ flags: ['BID'], sdfFilterId: 7 }];
+    elements['Create Traffic Endpoint'] = [
+      {
+        'Traffic Endpoint ID': 4,
+        'F-TEID': { flags: ['V4', 'CH'] },
+        'Framed-Route': ['10.9.0.0/16'],
+      },
+    ];
+    elements['Create FAR'][1]['BAR ID'] = 1;
+    elements['Create BAR'] = [{ 'BAR ID': 1, 'Downlink Data Notification Delay': 2 }];
+    Object.assign(elements['Create URR'][0], {
+      'Measurement Method': ['DURAT', 'VOLUM'],
+      'Reporting Triggers': ['PERIO', 'VOLTH', 'STOPT', 'DROTH', 'LIUSA', 'QUVTI', 'ENVCL'],
+      'Measurement Period': 10,
+      'Inactivity Detection Time': 20,
+      'Volume Quota': { flags: ['TOVOL', 'ULVOL'], total: 9, uplink: 8 },
+      'Time Quota': 60,
+      'Quota Validity Time': 600,
+      'Dropped DL Traffic Threshold': { flags: ['DLPA', 'DLBY'], packets: 3, bytes: 4 },
+    });
+    elements['User Plane Inactivity Timer'] = 9;
+  });
+}
+
 export function modification(seid: bigint, elements: Loose): Uint8Array {
   const message = 'Session Modification Request';
   return encodeMessage({ message, seid: `0x${seid.toString(16)}`, elements });
