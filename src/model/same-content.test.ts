@@ -134,6 +134,8 @@ describe('sameContent', () => {
     ['quota FAR', (s) => (s.urrs[0].quota_far_id = 2)],
     ['quota grant', (s) => (s.urrs[0].quota_grant = 2)],
     ['report of starts', (s) => (s.urrs[0].report_start = true)],
+    ['quota holding time', (s) => (s.urrs[0].quota_holding_time = { seconds: 9 })],
+    ['monitoring time', (s) => (s.urrs[0].monitoring_times = [{ time: { seconds: 9 } }])],
     ['BARs', (s) => (s.bars = [{ id: 1 }])],
   ])('is false when the %s differs', (_, change) => {
     expect(sameContent(sample, 0, changed(change), 0)).toBe(false);
