@@ -56,6 +56,7 @@ function kind(
   return { create, update, remove, id, idOctets, table };
 }
 
+const NO_IDS: readonly number[] = [];
 const NONE = 0;
 const CREATE = 1;
 const UPDATE = 2;
@@ -91,6 +92,8 @@ export class ShadowMerger {
   /** URRs that the request gives a new quota. */
   readonly renewed = new Uint32Array(CHANGES_MAX);
   renewedCount = 0;
+  /** URRs that the request removes and makes anew under their old ID. */
+  recreated: readonly number[] = NO_IDS;
 
   private full = false;
   private shadow!: IeTree;
@@ -114,6 +117,7 @@ export class ShadowMerger {
     this.length = 0;
     this.full = false;
     this.renewedCount = 0;
+    this.recreated = NO_IDS;
     if (!this.noteChanges()) return false;
     for (let ie = 0; ie < shadow.count; ie = shadow.ieEnd[ie]!) this.carry(ie);
     for (let ie = 0; ie < request.count; ie = request.ieEnd[ie]!) this.addNew(ie);
@@ -168,12 +172,29 @@ export class ShadowMerger {
         this.updates.push(change);
       }
     }
-    if (removed) return;
+    if (removed) {
+      if (KINDS[rule]!.create === Ie.CreateUrr && this.isCreated(rule, id)) this.recreate(id);
+      return;
+    }
     for (const change of this.updates) this.found[change] = 1;
     this.refuseCreated(rule, id);
     if (this.updates.length === 0) this.copy(shadow, ie);
     else if (this.updates.length > UPDATES_MAX) this.full = true;
     else this.mergeRule(ie, KINDS[rule]!);
+  }
+
+  private isCreated(rule: number, id: number): boolean {
+    for (let change = 0; change < this.changes; change++) {
+      if (this.verbs[change] !== CREATE || this.kinds[change] !== rule) continue;
+      if (this.ids[change] === id) return true;
+    }
+    return false;
+  }
+
+  /** Another URR of the same ID: to the engine it is the same one, with new quotas. */
+  private recreate(id: number): void {
+    this.recreated = [...this.recreated, id];
+    if (this.renewedCount < CHANGES_MAX) this.renewed[this.renewedCount++] = id;
   }
 
   /** The rule is there: the request may not create it. */

@@ -125,9 +125,6 @@ function compileLimits(
       case Ie.TimeQuotaMechanism:
         if ((triggers & Trigger.Envcl) !== 0) compileEnvelope(context, at, i);
         break;
-      case Ie.AggregatedUrrs:
-        context.refuse(Cause.ServiceNotSupported, Ie.AggregatedUrrs, 'is not supported');
-        break;
     }
   }
 }

@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { footprint } from '../../session/engine.fixture.js';
 import { describeMessage } from '../codec/describe.js';
-import { elementOf } from '../codec/table/table.js';
 import { open5gsMessages } from '../codec/vectors.fixture.js';
 import {
   accepted,
@@ -10,6 +8,7 @@ import {
   deletion,
   downlinkPdr,
   elementsOf,
+  established,
   establishment,
   FakePeer,
   type Loose,
@@ -20,14 +19,6 @@ import {
   startSessions,
   uplinkPdr,
 } from './session.fixture.js';
-
-async function established(change?: (elements: Loose) => void) {
-  const bench = await startSessions();
-  const peer = new FakePeer();
-  const { seid } = await accepted(bench, peer, establishment(1, change));
-  const modify = (elements: Loose) => accepted(bench, peer, modification(seid, elements));
-  return { bench, peer, seid, modify, show: () => shown(bench, peer, seid) };
-}
 
 const indexOf = (bench: N4Bench) => [...bench.datapath.sessions.keys()][0]!;
 
@@ -224,6 +215,28 @@ describe('a modification', () => {
     expect(show().urrs).toHaveLength(1);
   });
 
+  it('tells what a URR has counted when another one takes its ID', async () => {
+    const { bench, modify, show } = await established((elements) => {
+      elements['Create URR'][0]['Volume Quota'] = { flags: ['TOVOL'], total: 50 };
+    });
+    bench.datapath.count(indexOf(bench), 1, 20, 0);
+    const { elements } = await modify({
+      'Remove URR': [{ 'URR ID': 1 }],
+      'Create URR': [
+        {
+          'URR ID': 1,
+          'Measurement Method': ['VOLUM'],
+          'Reporting Triggers': ['VOLQU'],
+          'Volume Quota': { flags: ['TOVOL'], total: 50 },
+        },
+      ],
+    });
+    expect(elements['Usage Report (Session Modification Response)']).toMatchObject([
+      { 'URR ID': 1, 'Volume Measurement': { total: 20 } },
+    ]);
+    expect(show().urrs).toMatchObject([{ quota_grant: 1, volume_quota: { total_bytes: '50' } }]);
+  });
+
   it('never tells of the URR that it uses itself', async () => {
     const { bench, peer, seid, modify } = await established((elements) => {
       elements['User Plane Inactivity Timer'] = 60;
@@ -321,70 +334,5 @@ describe('a modification', () => {
       0x777,
       undefined,
     ]);
-  });
-});
-
-type Case = [what: string, elements: Loose, cause: string, ie: string, rule?: Loose];
-const FAILURE = 'Rule creation/modification Failure';
-const CASES: Case[] = [
-  ['an update of nothing', { 'Update FAR': [{ 'FAR ID': 8 }] }, FAILURE, 'FAR ID', { farId: 8 }],
-  ['a removal of nothing', { 'Remove PDR': [{ 'PDR ID': 8 }] }, FAILURE, 'PDR ID', { pdrId: 8 }],
-  [
-    'a rule that is there',
-    { 'Create QER': [{ 'QER ID': 1, 'Gate Status': { uplink: 'open', downlink: 'open' } }] },
-    FAILURE,
-    'QER ID',
-    { qerId: 1 },
-  ],
-  [
-    'a rule twice',
-    { 'Create FAR': [0, 1].map(() => ({ 'FAR ID': 5, 'Apply Action': ['DROP'] })) },
-    FAILURE,
-    'FAR ID',
-    { farId: 5 },
-  ],
-  ['a removal twice over', { 'Remove FAR': [{ 'FAR ID': 1 }] }, FAILURE, 'FAR ID', { pdrId: 1 }],
-  ['a query of nothing', { 'Query URR': [{ 'URR ID': 6 }] }, FAILURE, 'URR ID', { urrId: 6 }],
-  [
-    'a good change before a bad one',
-    {
-      'Update PDR': [
-        { 'PDR ID': 1, Precedence: 3 },
-        { 'PDR ID': 2, 'FAR ID': 77 },
-      ],
-    },
-    FAILURE,
-    'FAR ID',
-    { pdrId: 2 },
-  ],
-  [
-    'an action that is none',
-    { 'Update FAR': [{ 'FAR ID': 2, 'Apply Action': ['FORW', 'BUFF'] }] },
-    'Mandatory IE incorrect',
-    'Apply Action',
-  ],
-  [
-    'an instance that no port carries',
-    {
-      'Update FAR': [
-        { 'FAR ID': 1, 'Update Forwarding Parameters': { 'Network Instance': 'elsewhere' } },
-      ],
-    },
-    FAILURE,
-    'Network Instance',
-    { farId: 1 },
-  ],
-];
-
-describe('a refused modification changes nothing', () => {
-  it.each(CASES)('%s', async (_what, elements, cause, ie, rule) => {
-    const { bench, peer, seid } = await established();
-    const before = [footprint(bench), bench.engine.get(peer.owner, { seid })];
-    const reader = await ask(bench, peer, modification(seid, elements));
-    expect(reader.seidLow).toBe(1);
-    const answer = elementsOf(reader);
-    expect([answer.Cause, elementOf(answer['Offending IE'])?.name]).toEqual([cause, ie]);
-    if (rule !== undefined) expect(answer['Failed Rule ID']).toMatchObject(rule);
-    expect([footprint(bench), bench.engine.get(peer.owner, { seid })]).toEqual(before);
   });
 });

@@ -29,7 +29,6 @@ import { Step, type StoredRequest, type Turn } from './turn.js';
 const DROBU = 1;
 const SNDEM = 2;
 const QAURR = 4;
-const NO_URRS: readonly number[] = [];
 const PLAIN: UpdateOptions = {};
 
 export class SessionChanges {
@@ -108,8 +107,8 @@ export class SessionChanges {
     cp.seidLow = words[start + layout.HEADER_CP_SEID_LOW]!;
     cp.seidHigh = words[start + layout.HEADER_CP_SEID_HIGH]!;
     if (!shadow.read(place)) return this.unreadable();
-    if (!this.readOptions(request, place)) return false;
     if (!merger.merge(shadow.reader, request)) return false;
+    if (!this.readOptions(request, place)) return false;
     const type = Message.SessionEstablishmentRequest;
     if (!merged.readBody(type, merger.bytes, 0, merger.length)) {
       const { cause, offendingIe } = merged;
@@ -163,7 +162,8 @@ export class SessionChanges {
     const first = urrsAt(words, start);
     const end = first + urrCount(words, start) * layout.URR_WORDS;
     if (all) return allUrrs(words, first, end);
-    let ids = NO_URRS;
+    // What an old URR has counted is told before a new one of its ID goes on from there.
+    let ids = this.merger.recreated;
     for (let ie = 0; ie < request.count; ie = request.ieEnd[ie]!) {
       if (request.ieType[ie] !== Ie.QueryUrr) continue;
       const idAt = findIe(request, ie, Ie.UrrId);

@@ -316,3 +316,12 @@ export function answerReport(sent: SentRequest | undefined, elements: Loose = {}
   if (!reader.read(bytes, 0, bytes.length)) throw new Error('the response is malformed');
   sent!.done(reader);
 }
+
+/** A session, and what is done with it. */
+export async function established(change?: (elements: Loose) => void) {
+  const bench = await startSessions();
+  const peer = new FakePeer();
+  const { seid } = await accepted(bench, peer, establishment(1, change));
+  const modify = (elements: Loose) => accepted(bench, peer, modification(seid, elements));
+  return { bench, peer, seid, modify, show: () => shown(bench, peer, seid) };
+}
