@@ -38,7 +38,7 @@ export default async function n4Bench(report: Report, options: BenchOptions): Pr
   for (const size of sizes) {
     const wanted =
       operations.some((operation) => options.wanted(`n4/${operation}/${size.label}`)) ||
-      (size.held > 0 && ['n4/control-bytes', 'n4/gc-pause'].some(options.wanted));
+      (size.held > 0 && ['n4/control-bytes', 'n4/gc-pause'].some((name) => options.wanted(name)));
     if (wanted) await measure(size, report, options);
   }
   if (operations.some((operation) => options.wanted(`n4/${operation}/sync`))) {
@@ -66,11 +66,13 @@ async function measure(
       const bytes = (node.anonymousBytes() - before) / holds;
       report(summarize('n4/control-bytes', 'bytes', [bytes]));
     }
-    await rates(label, report, options);
+    if (operations.some((operation) => options.wanted(`n4/${operation}/${label}`))) {
+      await rates(label, report, options);
+    }
     if (holds === 0) return;
     options.say(`deleting ${holds} sessions`);
     // The association that comes again with a later time stamp takes the old sessions away.
-    await load(['--sessions', '1', ...holder]);
+    await load(['--sessions', '1', '--tries', '100', ...holder]);
     await delay(settleMs);
     const kept = (node.anonymousBytes() - before) / holds;
     report(summarize('n4/control-bytes/kept', 'bytes', [kept]));

@@ -11,8 +11,10 @@ import { ShadowReader } from './shadow-reader.js';
 
 /** Sessions that are looked at, or deleted, in one turn. */
 const SLICE = 1024;
-/** Rounds without progress before it is given up: the store fails to remove what is left. */
+/** Passes without progress before it is given up: the store fails to remove what is left. */
 const VAIN_MAX = 3;
+/** One slice is in the store while the packet path does the next. */
+const SLICES_UNDER_WAY = 4;
 const CSID_OCTETS = 2;
 
 export class SessionSweep {
@@ -25,13 +27,34 @@ export class SessionSweep {
   async all(owner: string): Promise<number> {
     let deleted = 0;
     for (let vain = 0; vain < VAIN_MAX; ) {
-      const found = this.#gather(owner, 0, () => true);
-      if (found.count === 0) break;
-      const done = await this.#delete(owner, found.count);
+      const { found, done } = await this.#pass(owner);
+      if (found === 0) break;
       deleted += done;
       vain = done === 0 ? vain + 1 : 0;
     }
     return deleted;
+  }
+
+  /** Once through the table: what comes behind the place where it is then is for the next pass. */
+  async #pass(owner: string): Promise<{ found: number; done: number }> {
+    let found = 0;
+    let done = 0;
+    let failure: unknown;
+    const underWay: Promise<number>[] = [];
+    for (let from = 0; from >= 0 || underWay.length > 0; ) {
+      if (from < 0 || underWay.length === SLICES_UNDER_WAY) done += (await underWay.shift()) ?? 0;
+      if (from < 0) continue;
+      const { count, next } = this.#gather(owner, from, () => true);
+      found += count;
+      from = failure === undefined ? next : -1;
+      const deleted = this.#delete(owner, count).catch((error: unknown) => {
+        failure = error;
+        return 0;
+      });
+      underWay.push(deleted);
+    }
+    if (failure !== undefined) throw failure;
+    return { found, done };
   }
 
   /** Sessions with one of the request's FQ-CSIDs. */
