@@ -180,6 +180,16 @@ describe('the end of all sessions of a peer', () => {
     expect(await bench.requests.deleteAll(peer)).toBe(0);
   });
 
+  it('takes what is on its way in, too', async () => {
+    const { bench, peer } = await reporting();
+    const other = new FakePeer('10.0.0.60');
+    const late = [2, 3, 4].map((number) => accepted(bench, peer, establishment(number)));
+    const kept = accepted(bench, other, establishment(5));
+    expect(await bench.requests.deleteAll(peer)).toBe(4);
+    await Promise.all([...late, kept]);
+    expect(bench.engine.count).toBe(1);
+  });
+
   it('by sets: those with one of the FQ-CSIDs', async () => {
     const { bench, peer } = await reporting();
     const csid = (id: number) => ({ count: 1, type: 'IPv4', ipv4: '10.9.9.9', csids: [id] });

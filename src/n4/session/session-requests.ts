@@ -53,6 +53,9 @@ export class SessionRequests implements SessionHandlers {
   /** Sessions with a request under way, by index, and the requests that wait for it. */
   readonly #busy = new Map<number, StoredRequest[] | null>();
   readonly #reader = new MessageReader();
+  /** Batches by peer that have not ended, and who waits for the last of them. */
+  readonly #underWay = new Map<Peer, number>();
+  readonly #idleListeners = new Map<Peer, (() => void)[]>();
 
   constructor(options: SessionRequestsOptions) {
     this.#engine = options.engine;
@@ -92,8 +95,14 @@ export class SessionRequests implements SessionHandlers {
     }
   }
 
-  deleteAll(peer: Peer): Promise<number> {
-    return this.#sweep.all(peer.owner);
+  async deleteAll(peer: Peer): Promise<number> {
+    let deleted = 0;
+    // What is on its way in is not seen yet: it is waited for.
+    do {
+      await this.#whenIdle(peer);
+      deleted += await this.#sweep.all(peer.owner);
+    } while (this.#underWay.has(peer));
+    return deleted;
   }
   deleteSets(peer: Peer, reader: MessageReader): Promise<number> {
     return this.#sweep.sets(peer.owner, reader);
@@ -215,9 +224,43 @@ export class SessionRequests implements SessionHandlers {
     const turn = this.#idle.pop() ?? new Turn();
     turn.open(
       peer,
-      this.#engine.openBatch(peer.owner, (batch) => this.#finish(turn, batch)),
+      this.#openBatch(peer, (batch) => this.#finish(turn, batch)),
     );
     return turn;
+  }
+
+  #openBatch(peer: Peer, done: (batch: OperationBatch) => void): OperationBatch {
+    const batch = this.#engine.openBatch(peer.owner, (ended) => {
+      try {
+        done(ended);
+      } finally {
+        this.#ended(peer);
+      }
+    });
+    this.#underWay.set(peer, (this.#underWay.get(peer) ?? 0) + 1);
+    return batch;
+  }
+
+  #ended(peer: Peer): void {
+    const left = this.#underWay.get(peer)! - 1;
+    if (left > 0) {
+      this.#underWay.set(peer, left);
+      return;
+    }
+    this.#underWay.delete(peer);
+    const listeners = this.#idleListeners.get(peer) ?? [];
+    this.#idleListeners.delete(peer);
+    for (const listener of listeners) listener();
+  }
+
+  /** Resolves when nothing of the peer is under way. */
+  #whenIdle(peer: Peer): Promise<void> {
+    if (!this.#underWay.has(peer)) return Promise.resolve();
+    return new Promise((resolve) => {
+      const listeners = this.#idleListeners.get(peer);
+      if (listeners === undefined) this.#idleListeners.set(peer, [resolve]);
+      else listeners.push(resolve);
+    });
   }
 
   #submit(): void {
@@ -298,7 +341,7 @@ export class SessionRequests implements SessionHandlers {
     const low = Number(error.holder & 0xffff_ffffn);
     const high = Number(error.holder >> 32n);
     if (this.#engine.look(one.peer.owner, low, high) === null) return false;
-    const batch = this.#engine.openBatch(one.peer.owner, () => {
+    const batch = this.#openBatch(one.peer, () => {
       this.#establish(one.peer, one.transaction, this.#read(one), tries);
     });
     batch.deleteBySeid(low, high);
