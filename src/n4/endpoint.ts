@@ -27,6 +27,7 @@ import { PeerProfiles } from './peers/peer-profiles.js';
 import type { PeerState } from './peers/peer-state.js';
 import { PeerStore } from './peers/peer-store.js';
 import { PeerTable } from './peers/peer-table.js';
+import { RefusalLog } from './refusal-log.js';
 import { Replies } from './replies.js';
 import type { Scheduler } from './scheduler.js';
 import type { SessionHandlers } from './session-handlers.js';
@@ -137,6 +138,7 @@ export class Endpoint {
     this.#inbound = new Inbound({
       ...{ transport, scheduler, reader, peers, sessions, counters, identity, nodeRequests, key },
       writer: new MessageWriter(),
+      refusals: new RefusalLog(log, scheduler.now),
       replies: this.#replies,
       requests: this.#requests,
       ownerOf: options.ownerOf,

@@ -14,11 +14,13 @@ import { fSeidIn, type NodeIdentity, writeRefusal } from './node/refusal.js';
 import type { OwnRequests } from './own-requests.js';
 import type { PeerState } from './peers/peer-state.js';
 import type { PeerTable } from './peers/peer-table.js';
+import type { RefusalLog } from './refusal-log.js';
 import type { Replies } from './replies.js';
 import type { Scheduler } from './scheduler.js';
 import type { SessionHandlers } from './session-handlers.js';
 import type { N4Counters } from './statistics.js';
 import type { RequestKey } from './transactions/request-key.js';
+import { addressText } from './transport/address-words.js';
 import {
   type DatagramTransport,
   FLAG_ANSWERED,
@@ -44,6 +46,7 @@ export interface InboundParts {
   readonly counters: N4Counters;
   readonly identity: NodeIdentity;
   readonly key: RequestKey;
+  readonly refusals: RefusalLog;
   /** Owner of the session with that SEID; '': there is none. */
   readonly ownerOf: (seidLow: number, seidHigh: number) => string;
 }
@@ -217,11 +220,18 @@ export class Inbound {
     writeRefusal(writer, type, cause, offendingIe, identity, low, high);
     replies.answerOnce(writer, reader.sequence, transport.words, at);
     const peer = from[0];
+    const source = peer?.nodeId ?? this.#addressText(at);
+    this.parts.refusals.note(source, type, cause, offendingIe);
     if (peer === undefined) return;
     this.#heard(peer);
     peer.counts.received[type & 63]!++;
     peer.counts.sent[(type + 1) & 63]!++;
     peer.counts.answered((type + 1) & 63, cause);
+  }
+
+  #addressText(at: number): string {
+    const { words } = this.parts.transport;
+    return addressText(words[at + WORD_FAMILY]!, words, at + WORD_ADDRESS);
   }
 
   #heard(peer: PeerState): void {

@@ -16,6 +16,7 @@ import * as Cause from '../codec/cause.js';
 import { MessageReader } from '../codec/message-reader.js';
 import * as Message from '../codec/message-type.js';
 import type { Peer } from '../peer.js';
+import { RefusalLog } from '../refusal-log.js';
 import type { SessionHandlers } from '../session-handlers.js';
 import type { Transaction } from '../transaction.js';
 import { type NodeIdentity, SessionAnswers } from './session-answers.js';
@@ -46,6 +47,7 @@ export class SessionRequests implements SessionHandlers {
   readonly #answers: SessionAnswers;
   readonly #sweep: SessionSweep;
   readonly #log: Log;
+  readonly #refusals: RefusalLog;
   /** Batches that this turn of the event loop fills. */
   readonly #open = new Map<Peer, Turn>();
   readonly #idle: Turn[] = [];
@@ -60,6 +62,7 @@ export class SessionRequests implements SessionHandlers {
   constructor(options: SessionRequestsOptions) {
     this.#engine = options.engine;
     this.#log = options.log;
+    this.#refusals = new RefusalLog(options.log);
     const advertised = new AdvertisedAddresses(options.ports);
     this.#changes = new SessionChanges(options.engine, options.limits, advertised);
     this.#answers = new SessionAnswers(options.identity, advertised);
@@ -351,10 +354,11 @@ export class SessionRequests implements SessionHandlers {
 
   #refuse(transaction: Transaction | null, cpLow: number, cpHigh: number): void {
     const { refusal } = this.#changes;
-    this.#log.debug(
-      { cause: refusal.cause, ie: refusal.offendingIe, reason: refusal.message },
-      'session request refused',
-    );
+    if (transaction !== null) {
+      const { peer, messageType } = transaction;
+      const { cause, offendingIe, message } = refusal;
+      this.#refusals.note(peer.nodeId, messageType, cause, offendingIe, message);
+    }
     if (transaction !== null) this.#answers.refused(transaction, refusal, cpLow, cpHigh);
   }
 }

@@ -3,8 +3,7 @@
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
 import { MessageWriter } from '../codec/message-writer.js';
-import { writeWord } from '../codec/octets.js';
-import { ipv4Text, ipv6Text } from '../codec/values/address-text.js';
+import { addressText } from '../transport/address-words.js';
 import {
   type DatagramTransport,
   FLAG_ANSWERED,
@@ -150,7 +149,7 @@ export class ObservedTransport implements DatagramTransport {
       family: family === 4 ? 4 : 6,
       local: own?.host ?? '',
       localPort: own?.port ?? 0,
-      remote: family === 4 ? ipv4Text(octets, 0) : ipv6Text(octets, 0),
+      remote: addressText(family, address, addressAt),
     };
     for (const watch of this.#watches) watch.add(datagram);
   }
