@@ -26,7 +26,7 @@ await main(async () => {
   await check('TypeScript types', buildTypeScript);
   await check('clang-format (npm run format mends it)', () => clangFormat({ write: false }));
   await check('clang-tidy', async () => {
-    return clangTidy(await configureNative('test', { refresh: true }));
+    return clangTidy(await configureNative('lint', { refresh: true }));
   });
   return results.close();
 });

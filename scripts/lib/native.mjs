@@ -1,4 +1,5 @@
-// Native code: one CMake build per purpose, each in a folder of its own, rebuilt by need.
+// Native code: one CMake build per purpose, rebuilt by need. The addon and its plain tests share a
+// folder, and so the library in both.
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram, root, run } from './process.mjs';
@@ -10,10 +11,12 @@ const instrumented = [
   '-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g',
 ];
 
-/** Folder and options of each build. */
+/** Folder, options, and what of it is built (all, where nothing is said) of each build. */
 export const nativeBuilds = {
   addon: { folder: 'build', options: [] },
-  test: { folder: 'build-test', options: ['-DSLUICE_ADDON=OFF', '-DSLUICE_TESTS=ON'] },
+  test: { folder: 'build', options: [], target: 'sluice_tests' },
+  /** What clang-tidy reads; nothing is built there. */
+  lint: { folder: 'build-lint', options: ['-DSLUICE_ADDON=OFF', '-DSLUICE_TESTS=ON'] },
   bench: { folder: 'build-bench', options: ['-DSLUICE_ADDON=OFF', '-DSLUICE_BENCH=ON'] },
   asan: {
     folder: 'build-asan',
@@ -37,10 +40,16 @@ export const nativeBuilds = {
 
 /** Builds one of {@link nativeBuilds}; silent when nothing changed. Returns its folder. */
 export async function buildNative(kind) {
-  const folder = await configureNative(kind);
+  const { target } = nativeBuilds[kind];
+  let folder = await configureNative(kind);
+  if (target !== undefined && !(await hasTarget(folder, target))) {
+    // Its library was not here when the folder was configured.
+    folder = await configureNative(kind, { refresh: true });
+  }
   const title = `native build (${kind})`;
   let task;
-  const { code, output } = await run('cmake', ['--build', folder], {
+  const what = target === undefined ? [] : ['--target', target];
+  const { code, output } = await run('cmake', ['--build', folder, ...what], {
     onLine: (line) => {
       if (!/^\[\d+\/\d+\]/.test(line) || line.includes('Re-checking globbed')) return;
       task ??= begin(title);
@@ -56,6 +65,13 @@ export async function buildNative(kind) {
   }
   task?.done();
   return folder;
+}
+
+async function hasTarget(folder, target) {
+  const { output } = await run('cmake', ['--build', folder, '--target', 'help'], {
+    onLine: () => {},
+  });
+  return new RegExp(`^(\\.\\.\\. )?${target}\\b`, 'm').test(output);
 }
 
 /**
