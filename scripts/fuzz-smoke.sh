@@ -21,7 +21,9 @@ for source in native/fuzz/*_fuzz.cc native/fuzz/*/*_fuzz.cc; do
   [[ $name == canary_fuzz ]] || targets+=("$name")
 done
 
+# Little optimization, as under the other sanitizers: it compiles in half the time.
 cmake -S . -B $build -G Ninja -DCMAKE_CXX_COMPILER="$compiler" -DSLUICE_FUZZ=ON \
+  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" \
   -DSLUICE_ADDON=OFF -DSLUICE_TESTS=OFF >$build.log 2>&1 || { cat $build.log >&2; exit 1; }
 cmake --build $build --target canary_fuzz "${targets[@]}" >>$build.log 2>&1 || {
   tail -n 50 $build.log >&2
