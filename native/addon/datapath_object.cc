@@ -4,6 +4,7 @@
 
 #include "addon/convert.h"
 #include "addon/sight.h"
+#include "memory/give_back.h"
 #include "worker/exchange.h"
 
 namespace sluice::addon {
@@ -21,6 +22,7 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
     using O = DatapathObject;
     return DefineClass(env, "Datapath",
                        {InstanceMethod<&O::register_chunk>("registerSlabChunk"),
+                        InstanceMethod<&O::release_memory>("releaseSlabMemory"),
                         InstanceMethod<&O::prepare>("prepare"),
                         InstanceMethod<&O::apply>("apply"),
                         InstanceMethod<&O::abort>("abort"),
@@ -91,6 +93,17 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
     // The reference keeps the memory where it is for as long as records may lie in it.
     chunks_.push_back(Napi::Persistent(chunk.As<Napi::Object>()));
     datapath_->register_chunk(reinterpret_cast<const std::byte*>(chunk.Data()), chunk.ByteLength());
+  }
+
+  /// Arguments: chunk, offset in it, octets.
+  void release_memory(const Napi::CallbackInfo& info) {
+    const std::size_t number = info[0].As<Napi::Number>().Uint32Value();
+    const std::size_t offset = info[1].As<Napi::Number>().Uint32Value();
+    const std::size_t bytes = info[2].As<Napi::Number>().Uint32Value();
+    if (number >= chunks_.size()) return;
+    auto chunk = chunks_[number].Value().As<Napi::Uint8Array>();
+    if (offset + bytes > chunk.ByteLength()) return;
+    give_back(reinterpret_cast<std::byte*>(chunk.Data()) + offset, bytes);
   }
 
   void prepare(const Napi::CallbackInfo& info) {

@@ -314,6 +314,8 @@ export interface Datapath extends PacketSight {
 
   /** Makes a chunk of the slab known; chunks are numbered from 0 in the order of these calls. */
   registerSlabChunk(chunk: Uint8Array): void;
+  /** Part of a chunk in which no record is: its memory goes back to the system until it is used. */
+  releaseSlabMemory(chunk: number, offset: number, bytes: number): void;
   /** Compiles and reserves for the first `count` operations; writes Status, Detail, Ticket. */
   prepare(count: number): void;
   /**

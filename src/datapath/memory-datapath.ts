@@ -120,6 +120,11 @@ export class MemoryDatapath extends MemorySight implements Datapath {
     this.#chunks.push(new Uint32Array(chunk.buffer, chunk.byteOffset, chunk.byteLength / 4));
   }
 
+  /** As the system does it: what was there is zero. */
+  releaseSlabMemory(chunk: number, offset: number, bytes: number): void {
+    this.#chunks[chunk]!.fill(0, offset / 4, (offset + bytes) / 4);
+  }
+
   prepare(count: number): void {
     for (let i = 0, query = 0; i < count; i++) {
       const queried: number[] = [];

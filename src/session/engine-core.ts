@@ -79,7 +79,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     this.#datapath = datapath;
     this.#store = store;
     this.#now = options.now ?? Date.now;
-    this.slab = new Slab((chunk) => datapath.registerSlabChunk(chunk));
+    this.slab = new Slab(datapath);
     this.table = new SessionTable(
       this.slab,
       identity.slotsPerBucket,

@@ -4,6 +4,20 @@ import { SLAB_CHUNK_BYTES } from '../../base/limits.js';
 import { RECORD_BYTES_MAX } from '../../model/record-layout.js';
 import { Slab } from './slab.js';
 
+/** A slab whose memory is zero once it was given back, as the system does it. */
+function makeSlab(): { slab: Slab; chunks: Uint8Array[]; released: { bytes: number } } {
+  const chunks: Uint8Array[] = [];
+  const released = { bytes: 0 };
+  const slab = new Slab({
+    registerSlabChunk: (chunk) => chunks.push(chunk),
+    releaseSlabMemory: (chunk, offset, bytes) => {
+      chunks[chunk]!.fill(0, offset, offset + bytes);
+      released.bytes += bytes;
+    },
+  });
+  return { slab, chunks, released };
+}
+
 describe('slab', () => {
   it('never overlaps records, and gives all memory back', () => {
     const size = fc.oneof(
@@ -12,7 +26,7 @@ describe('slab', () => {
     );
     fc.assert(
       fc.property(fc.array(fc.tuple(size, fc.boolean()), { maxLength: 300 }), (steps) => {
-        const slab = new Slab(() => undefined);
+        const { slab } = makeSlab();
         const live: { handle: number; bytes: number; mark: number }[] = [];
         steps.forEach(([bytes, allocate], mark) => {
           if (allocate || live.length === 0) {
@@ -42,7 +56,7 @@ describe('slab', () => {
   });
 
   it('wastes at most an eighth of a record of 512 bytes to 16 kB', () => {
-    const slab = new Slab(() => undefined);
+    const { slab } = makeSlab();
     for (let bytes = 512; bytes <= 16_384; bytes += 8) {
       const before = slab.bytesUsed;
       const handle = slab.allocate(bytes);
@@ -53,9 +67,22 @@ describe('slab', () => {
     }
   });
 
+  it('gives the memory of empty pages back, but for some, and takes it again', () => {
+    const { slab, chunks, released } = makeSlab();
+    const all = () => Array.from({ length: 100_000 }, () => slab.allocate(1000));
+    for (let round = 0; round < 3; round++) {
+      for (const handle of all()) slab.free(handle);
+      expect(slab.pagesUsed).toBe(0);
+    }
+    const bytes = chunks.length * SLAB_CHUNK_BYTES;
+    expect(chunks.length).toBe(Math.ceil(100_000 / (16_384 * 0.99)));
+    // 64 of 256 kB stay, in each of three rounds.
+    expect(released.bytes).toBeGreaterThan(3 * (100_000 * 1024 - 17 * 1024 * 1024));
+    expect(released.bytes).toBeLessThan(3 * bytes);
+  });
+
   it('numbers chunks in the order in which it makes them known', () => {
-    const chunks: Uint8Array[] = [];
-    const slab = new Slab((chunk) => chunks.push(chunk));
+    const { slab, chunks } = makeSlab();
     const handles = Array.from({ length: 200 }, () => slab.allocate(RECORD_BYTES_MAX));
     expect(new Set(handles).size).toBe(200);
     expect(chunks).toHaveLength(Math.ceil(200 / 64));

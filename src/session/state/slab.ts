@@ -17,6 +17,17 @@ const CHUNKS_MAX = (1 << (32 - UNITS_PER_CHUNK_BITS)) - 1;
 const BYTES_WORD = 1;
 const NO_CLASS = 0xff;
 
+/** Empty pages that keep their memory, since a page that fills soon is had cheaper so. */
+const RESIDENT_PAGES_MAX = 64;
+/** Pages that give their memory back together. */
+const RELEASE_PAGES = 16;
+
+/** What the packet path has to know of the slab's memory. */
+export interface SlabMemory {
+  registerSlabChunk(chunk: Uint8Array): void;
+  releaseSlabMemory(chunk: number, offset: number, bytes: number): void;
+}
+
 /** Class sizes in units: every multiple up to 16, then steps of at most a sixteenth. */
 function classUnits(): number[] {
   const unitsPerPage = SLAB_PAGE_BYTES / SLAB_UNIT_BYTES;
@@ -35,12 +46,13 @@ export class Slab {
   /** Per class: a page with room, 0 is none. Pages are numbered from PAGES_PER_CHUNK, as in handles. */
   readonly #roomy: Uint32Array;
   #pages = new Pages(0);
+  /** Empty pages with memory behind them, the last one used last; and those without. */
   #emptyPages: number[] = [];
+  #barePages: number[] = [];
   #bytesUsed = 0;
   #records = 0;
 
-  /** @param onChunk  called with each new chunk, in order of their numbers. */
-  constructor(private readonly onChunk: (chunk: Uint8Array) => void) {
+  constructor(private readonly memory: SlabMemory) {
     this.#roomy = new Uint32Array(this.#classUnits.length);
     let sizeClass = 0;
     for (let units = 0; units < this.#classOfUnits.length; units++) {
@@ -58,7 +70,8 @@ export class Slab {
   }
   /** Pages that hold at least one record; 0 when every record was freed. */
   get pagesUsed(): number {
-    return this.chunkWords.length * PAGES_PER_CHUNK - this.#emptyPages.length;
+    const empty = this.#emptyPages.length + this.#barePages.length;
+    return this.chunkWords.length * PAGES_PER_CHUNK - empty;
   }
 
   /** Handle of a slot of at least `bytes` (at most a page), 0 when the slab is full. */
@@ -84,6 +97,7 @@ export class Slab {
       this.#unlink(page, sizeClass);
       pages.sizeClass[page] = NO_CLASS;
       this.#emptyPages.push(page);
+      if (this.#emptyPages.length > RESIDENT_PAGES_MAX) this.#releasePages();
     }
   }
 
@@ -127,8 +141,11 @@ export class Slab {
   }
 
   #takePage(sizeClass: number): number {
-    if (this.#emptyPages.length === 0 && !this.#addChunk()) return 0;
-    const page = this.#emptyPages.pop()!;
+    let page = this.#emptyPages.pop() ?? this.#barePages.pop();
+    if (page === undefined) {
+      if (!this.#addChunk()) return 0;
+      page = this.#barePages.pop()!;
+    }
     this.#pages.reset(page, sizeClass);
     this.#link(page, sizeClass);
     return page;
@@ -147,9 +164,19 @@ export class Slab {
     this.chunkBytes.push(new Uint8Array(buffer));
     const first = (chunk + 1) * PAGES_PER_CHUNK;
     this.#pages = this.#pages.grow(first + PAGES_PER_CHUNK);
-    for (let i = PAGES_PER_CHUNK - 1; i >= 0; i--) this.#emptyPages.push(first + i);
-    this.onChunk(this.chunkBytes[chunk]!);
+    for (let i = PAGES_PER_CHUNK - 1; i >= 0; i--) this.#barePages.push(first + i);
+    this.memory.registerSlabChunk(this.chunkBytes[chunk]!);
     return true;
+  }
+
+  /** Those that have been empty longest. */
+  #releasePages(): void {
+    for (const page of this.#emptyPages.splice(0, RELEASE_PAGES)) {
+      const handle = page << UNITS_PER_PAGE_BITS;
+      const chunk = this.chunkOf(handle);
+      this.memory.releaseSlabMemory(chunk, this.offsetOf(handle), SLAB_PAGE_BYTES);
+      this.#barePages.push(page);
+    }
   }
 
   #link(page: number, sizeClass: number): void {
