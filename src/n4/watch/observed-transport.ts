@@ -3,6 +3,7 @@
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
 import { MessageWriter } from '../codec/message-writer.js';
+import { writeWord } from '../codec/octets.js';
 import { addressText } from '../transport/address-words.js';
 import {
   type DatagramTransport,
