@@ -3,7 +3,6 @@
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
 import { MessageWriter } from '../codec/message-writer.js';
-import { writeWord } from '../codec/octets.js';
 import { addressText } from '../transport/address-words.js';
 import {
   type DatagramTransport,
@@ -141,9 +140,6 @@ export class ObservedTransport implements DatagramTransport {
     remotePort: number,
     bytes: Uint8Array,
   ): void {
-    const octets = new Uint8Array(16);
-    for (let word = 0; word < 4; word++)
-      writeWord(octets, word * 4, address[addressAt + word] ?? 0);
     const own = this.inner.addresses()[local];
     const datagram: WatchedDatagram = {
       ...{ timeMs, sent, remotePort, bytes },
