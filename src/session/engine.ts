@@ -189,8 +189,8 @@ export interface SessionEngine {
   /** A copy of the session's record; undefined when there is none. A SEID finds any owner's. */
   get(owner: string, key: SessionKey): Uint32Array | undefined;
   /**
-   * The session's record where it lies; null: the owner has no such session. Good until the
-   * next call of the engine; the object is used again.
+   * The session's record where it lies; null: the owner (all owners: '') has no such session.
+   * Good until the next call of the engine; the object is used again.
    */
   look(owner: string, seidLow: number, seidHigh: number): RecordPlace | null;
   /** The same by name (UTF-8), and also while the session is on its way in. */

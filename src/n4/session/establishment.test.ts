@@ -335,13 +335,20 @@ describe('an establishment', () => {
     const newer = await accepted(bench, peer, establishment(2, inPool));
     expect(shown(bench, peer, older.seid)).toBeUndefined();
     expect(shown(bench, peer, newer.seid)).toBeDefined();
+    // Two of one turn: the first is still on its way in when the second is refused.
+    const both = await Promise.all([
+      accepted(bench, peer, establishment(3, inPool)),
+      accepted(bench, peer, establishment(4, inPool)),
+    ]);
+    expect(bench.engine.count).toBe(1);
+    const [last] = both.filter(({ seid }) => shown(bench, peer, seid) !== undefined);
     const other = await refused(bench, inPool, new FakePeer('10.0.0.77'));
     expect(other).toMatchObject({
       cause: 'Rule creation/modification Failure',
       ie: 'UE IP Address',
       rule: { type: 'PDR', pdrId: 2 },
     });
-    await accepted(bench, peer, deletion(newer.seid));
+    await accepted(bench, peer, deletion(last!.seid));
     expect(bench.engine.count).toBe(0);
   });
 

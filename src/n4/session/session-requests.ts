@@ -340,9 +340,14 @@ export class SessionRequests implements SessionHandlers {
    * peer that gave it twice has given up the older one. True: tried again.
    */
   #makeRoom(one: StoredRequest, tries: number, error: SluiceError): boolean {
-    if (error.holder === 0n || error.field.includes('.local_f_teid')) return false;
+    if (error.code !== 'already_exists' || error.field.includes('.local_f_teid')) return false;
     const low = Number(error.holder & 0xffff_ffffn);
     const high = Number(error.holder >> 32n);
+    if (this.#engine.look('', low, high) === null) {
+      // It is on its way in, or out: whichever it is, it is done by one of the next rounds.
+      this.#establish(one.peer, one.transaction, this.#read(one), tries);
+      return true;
+    }
     if (this.#engine.look(one.peer.owner, low, high) === null) return false;
     const batch = this.#openBatch(one.peer, () => {
       this.#establish(one.peer, one.transaction, this.#read(one), tries);

@@ -20,7 +20,8 @@ export class Lookup {
     const { table } = this;
     const index = table.findBySeid(low, high);
     if (index < 0 || !table.isVisible(index)) return null;
-    return table.owner[index] === table.owners.find(owner) ? this.#at(index) : null;
+    const mine = owner === '' || table.owner[index] === table.owners.find(owner);
+    return mine ? this.#at(index) : null;
   }
 
   byName(owner: string, bytes: Uint8Array, start: number, length: number): RecordPlace | null {
