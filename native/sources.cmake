@@ -1,5 +1,5 @@
-# The one source list: CMake reads it, and binding.gyp calls CMake.
-# Files are listed by folder, lowest level first.
+#The one source list : CMake reads it, and binding.gyp calls CMake.
+#Files are listed by folder, lowest level first.
 file(GLOB SLUICE_SOURCES CONFIGURE_DEPENDS
   native/base/*.cc native/memory/*.cc native/wire/*.cc native/session/*.cc native/session/*/*.cc
   native/port/*.cc native/port/*/*.cc native/datagram/*.cc native/datagram/*/*.cc

@@ -11,6 +11,8 @@ import {
   EVENT_WORDS,
   type GtpuConfig,
   type HoldConfig,
+  type IpPolicy,
+  type ReassemblyLimits,
 } from '../src/datapath/datapath.js';
 import { createSteppedDatapath } from '../src/datapath/native.js';
 import { PacketExchange, type SteppedDatapath } from '../src/datapath/packet-exchange.js';
@@ -23,9 +25,11 @@ import type { Report, ReportReader, SessionKey, UpdateOptions } from '../src/ses
 import { EngineCore } from '../src/session/engine-core.js';
 import { loadIdentity } from '../src/session/identity.js';
 import { MemoryStore, MemoryStoreContents } from '../src/store/memory.js';
+import { KeptMemory } from './kept-memory.js';
 
 export const OWNER = 'grpc:test';
 const PACKETS_MAX = 8_192;
+const HELD_MS = 60_000;
 /** Usage of one read of the log. */
 const REPORTS_PER_READ = 4_096;
 
@@ -47,9 +51,15 @@ export const USUAL_PORTS: readonly PortWords[] = [
 export interface UpfOptions {
   readonly ports?: readonly PortWords[];
   readonly sessionsMax?: number;
-  /** Absent: nothing is held, and Echo Requests are answered, nothing else. */
+  /** Absent: as many as packetsMax by default, for a minute. */
   readonly hold?: HoldConfig;
+  /** Absent: Echo Requests are answered, nothing else. */
   readonly gtpu?: GtpuConfig;
+  readonly policy?: IpPolicy;
+  readonly reassembly?: ReassemblyLimits;
+  readonly packetsMax?: number;
+  /** Usage outlives a restart, as with a data folder; {@link SteppedUpf.stop} clears up. */
+  readonly survives?: boolean;
   /** Nanoseconds since 1970 at which the clock starts. */
   readonly startNs: number;
 }
@@ -75,12 +85,14 @@ const validator = new RecordValidator(refusal);
 
 export class SteppedUpf {
   readonly #contents = new MemoryStoreContents();
+  readonly #kept: KeptMemory | undefined;
   #running!: Running;
   /** Where the clock stands; moved by {@link send} and {@link pass}. */
   nowNs: number;
 
   private constructor(private readonly options: UpfOptions) {
     this.nowNs = options.startNs;
+    this.#kept = options.survives === true ? new KeptMemory() : undefined;
   }
 
   static async start(options: UpfOptions): Promise<SteppedUpf> {
@@ -151,31 +163,38 @@ export class SteppedUpf {
   async restart(cleanly: boolean): Promise<readonly Report[]> {
     if (cleanly) await this.engine.shutdown();
     const reports = cleanly ? await this.reports() : [];
-    this.datapath.stop();
+    const stop = () => this.datapath.stop();
+    if (cleanly || this.#kept === undefined) stop();
+    else this.#kept.kill(stop);
     await this.#start();
     return reports;
   }
 
   stop(): void {
     this.datapath.stop();
+    this.#kept?.remove();
   }
 
   async #start(): Promise<void> {
-    const { hold, gtpu, sessionsMax = 1_000 } = this.options;
+    const { sessionsMax = 1_000, packetsMax = PACKETS_MAX } = this.options;
+    const { hold, gtpu, policy, reassembly } = this.options;
+    const survival = this.#kept?.place;
     const store = new MemoryStore(this.#contents);
     const identity = await loadIdentity(store, sessionsMax);
     const ports = this.#ports();
     const datapath = createSteppedDatapath({
       sessionsMax,
-      packetsMax: PACKETS_MAX,
-      hold: { packetsMax: PACKETS_MAX, ms: 60_000 },
+      packetsMax,
       hugepages: 'off',
+      givenTimeNs: this.nowNs,
       ports,
-      ...(hold === undefined ? {} : { hold }),
+      hold: hold ?? { packetsMax: PACKETS_MAX, ms: HELD_MS },
       ...(gtpu === undefined ? {} : { gtpu }),
+      ...(policy === undefined ? {} : { policy }),
+      ...(reassembly === undefined ? {} : { reassembly }),
+      ...(survival === undefined ? {} : { survival }),
       ...identity,
     });
-    datapath.giveTime(this.nowNs);
     const now = () => Math.floor(this.nowNs / 1e6);
     const engine = new EngineCore({ datapath, store, identity, ports, sessionsMax, now });
     await engine.restore();

@@ -118,6 +118,19 @@ void set_peers(Napi::Env env, const Datapath& datapath, Napi::Object& status) {
   status.Set("peersTotal", count_to(env, all));
 }
 
+/// Where time starts, if it is given, and what outlives the process.
+void set_lifetime(const Napi::Object& object, DatapathConfig& config) {
+  const Napi::Value given_time = object.Get("givenTimeNs");
+  if (given_time.IsNumber()) {
+    config.given_time = static_cast<Nanoseconds>(given_time.As<Napi::Number>().Int64Value());
+  }
+  const Napi::Value survival = object.Get("survival");
+  if (survival.IsObject()) {
+    config.survival.name = text_of(survival.As<Napi::Object>(), "name");
+    config.survival.snapshot = text_of(survival.As<Napi::Object>(), "snapshot");
+  }
+}
+
 /// Anything but "forward" drops; keys that are missing keep their defaults.
 void set_policy(const Napi::Object& object, DatapathConfig& config) {
   const Napi::Value value = object.Get("policy");
@@ -211,11 +224,7 @@ Result<DatapathConfig> config_of(const Napi::Object& object) {
   for_each(object, "teidKey", [&](std::uint32_t i, Napi::Value value) {
     if (i < 4) config.sessions.teid_key[i] = value.ToNumber().Uint32Value();
   });
-  const Napi::Value survival = object.Get("survival");
-  if (survival.IsObject()) {
-    config.survival.name = text_of(survival.As<Napi::Object>(), "name");
-    config.survival.snapshot = text_of(survival.As<Napi::Object>(), "snapshot");
-  }
+  set_lifetime(object, config);
   Status status = Ok{};
   for_each(object, "ports", [&](std::uint32_t i, Napi::Value value) {
     PortConfig port;

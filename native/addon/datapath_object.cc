@@ -36,7 +36,6 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
                         InstanceMethod<&O::start>("start"),
                         InstanceMethod<&O::stop>("stop"),
                         InstanceMethod<&O::step>("step"),
-                        InstanceMethod<&O::give_time>("giveTime"),
                         InstanceMethod<&O::exchange>("exchange"),
                         InstanceMethod<&O::status>("status"),
                         InstanceMethod<&O::statistics>("statistics"),
@@ -182,9 +181,6 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
   }
   Napi::Value step(const Napi::CallbackInfo& info) {
     return Napi::Boolean::New(info.Env(), datapath_->step());
-  }
-  void give_time(const Napi::CallbackInfo& info) {
-    datapath_->give_time(static_cast<Nanoseconds>(info[0].As<Napi::Number>().Int64Value()));
   }
   /// Arguments: words in, how many of them, words out.
   Napi::Value exchange(const Napi::CallbackInfo& info) {

@@ -91,6 +91,7 @@ inline Datapath& datapath() {
     n6.ue_pools = {{pool, 16}, {pool6, 40}};
     config.held_packets_max = 64;
     config.held_max = kExpiry;
+    config.given_time = kStart;
     config.echo = {.interval = 2 * kExpiry, .timeout = kExpiry, .tries = 2};
     config.reassembly = {.datagrams = 4, .fragments = 8, .timeout = kExpiry};
     n3.network_instances = n6.network_instances = {"*"};
@@ -98,7 +99,6 @@ inline Datapath& datapath() {
     config.ports = {n3, n6};
     auto made = Datapath::create(std::move(config));
     if (!made) std::abort();
-    made.value()->give_time(kStart);
     if (!made.value()->start()) std::abort();
     return std::move(made).value();
   }();

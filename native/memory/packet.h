@@ -50,6 +50,8 @@ inline constexpr std::uint8_t kPacketInnerChecksumPartial = 2;
 inline constexpr std::uint8_t kPacketReentered = 4;
 /// A capture of its session copies it on its way out, too.
 inline constexpr std::uint8_t kPacketCaptured = 8;
+/// A copy that a FAR asked for.
+inline constexpr std::uint8_t kPacketCopy = 16;
 
 /// A packet made of another is in the captures of that one.
 inline void mark_like(Packet& packet, const Packet& origin) noexcept {

@@ -21,10 +21,10 @@ namespace sluice {
     ++more.packets;
   }
   if (__builtin_expect(left >= 0, 1)) return DropReason::None;
-  const FarEntry* const far = spend_slow(burst, i, set, hit);
-  if (far == nullptr) return DropReason::QuotaExhausted;
+  const FarEntry* far = hit.far;
+  const DropReason verdict = spend_slow(burst, i, set, hit, &far);
   hit.far = far;
-  return DropReason::None;
+  return verdict;
 }
 
 [[gnu::always_inline]] inline DropReason Pipeline::account(Burst& burst, unsigned i,

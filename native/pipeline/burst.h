@@ -30,9 +30,10 @@ inline constexpr std::uint8_t kInnerV6 = 1;
 inline constexpr std::uint8_t kInnerNoPorts = 2;
 inline constexpr std::uint8_t kResolved = 4;  ///< the session was found by the worker before
 inline constexpr std::uint8_t kHasContainer = 8;
-inline constexpr std::uint8_t kReleased = 16;  ///< was held, and is looked at again
-inline constexpr std::uint8_t kFits = 32;      ///< looked at, and small enough to leave
-inline constexpr std::uint8_t kCaptured = 64;  ///< Burst::capture names its copy
+inline constexpr std::uint8_t kReleased = 16;     ///< was held, and is looked at again
+inline constexpr std::uint8_t kFits = 32;         ///< looked at, and small enough to leave
+inline constexpr std::uint8_t kCaptured = 64;     ///< Burst::capture names its copy
+inline constexpr std::uint8_t kTurnsRound = 128;  ///< when its copies have left
 
 /// What match found for one packet, and what later stages read again and again. Valid until
 /// the rules change, that is within the burst.

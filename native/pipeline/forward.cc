@@ -77,6 +77,7 @@ DropReason Pipeline::forward_copies(Burst& burst, unsigned i, Hit hit) noexcept 
   const FarEntry* const own = hit.far + 1;
   Packet* const packet = burst.packets[i];
   const std::uint16_t offset = burst.inner_offset[i], length = burst.inner_length[i];
+  const std::uint8_t flags = burst.flags[i];
   for (unsigned k = 1; k <= hit.far->copies(); ++k) {
     const FarEntry& far = own[k];
     const bool whole =
@@ -91,6 +92,7 @@ DropReason Pipeline::forward_copies(Burst& burst, unsigned i, Hit hit) noexcept 
     std::memcpy(copy->data(), packet->data() + from, bytes);
     copy->length = static_cast<std::uint16_t>(bytes);
     copy->flags |= packet->flags & (kPacketInnerChecksumPartial | kPacketReentered);
+    copy->flags |= kPacketCopy;
     mark_like(*copy, *packet);
     burst.packets[i] = copy;
     burst.inner_offset[i] = 0;
@@ -100,11 +102,12 @@ DropReason Pipeline::forward_copies(Burst& burst, unsigned i, Hit hit) noexcept 
     one.far = &far;
     const DropReason reason = forward(burst, i, one);
     if (reason != DropReason::None && reason != kTakenAway) drop(&copy, 1, reason);
+    burst.flags[i] = flags;  // one in pieces says nothing of the others
   }
   burst.packets[i] = packet;
   burst.inner_offset[i] = offset;
   burst.inner_length[i] = length;
-  hit.far = own;
+  hit.far = burst.flags[i] & kTurnsRound ? &hairpins_[own->port] : own;
   return forward(burst, i, hit);
 }
 

@@ -187,7 +187,8 @@ class Pipeline {
   // Off the common way; the hit goes by value, so that there it stays in registers.
   bool police_more(Burst& burst, unsigned i, Hit hit) noexcept;
   DropReason measure_first(Burst& burst, unsigned i, Hit hit, const FarEntry** far) noexcept;
-  const FarEntry* spend_slow(Burst& burst, unsigned i, unsigned set, Hit hit) noexcept;
+  DropReason spend_slow(Burst& burst, unsigned i, unsigned set, Hit hit,
+                        const FarEntry** far) noexcept;
   DropReason to_plain_tunnel(Burst& burst, unsigned i, const Hit& hit) noexcept;
   DropReason to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept;
   DropReason forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept;

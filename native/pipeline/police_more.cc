@@ -67,17 +67,23 @@ DropReason Pipeline::discard(Burst& burst, unsigned i, Hit hit, DropReason verdi
   return verdict;
 }
 
-/// The FAR that the packet takes, null: it is dropped.
-const FarEntry* Pipeline::spend_slow(Burst& burst, unsigned i, unsigned set, Hit hit) noexcept {
+/// What is left of a credit does not cover the packet. None: it goes on, by a quota's FAR perhaps,
+/// which has to bear the same look as the PDR's.
+DropReason Pipeline::spend_slow(Burst& burst, unsigned i, unsigned set, Hit hit,
+                                const FarEntry** far) noexcept {
   SessionView session = sessions_.view(burst.session[i]);
   const Spent spent =
       usage_count_slow(session, burst.direction[i], set, hit.length, burst.now, events_);
-  if (!spent.passes) return nullptr;
-  if (spent.far == 0) return hit.far;
+  if (!spent.passes) return DropReason::QuotaExhausted;
+  if (spent.far == 0) return DropReason::None;
   const FlowRules& rules = hit.flow->rules;
   const FarEntry* fars =
       rules.extension == 0 ? rules.fars : sessions_.extension(rules.extension)->fars();
-  return &fars[spent.far - 1];
+  hit.far = &fars[spent.far - 1];
+  burst.flags[i] &= static_cast<std::uint8_t>(~kTurnsRound);
+  const DropReason reason = look_closer(burst, i, hit);
+  *far = hit.far;
+  return reason;
 }
 
 }  // namespace sluice

@@ -97,8 +97,11 @@ struct FarEntry {
   bool leads_into_tunnel() const noexcept {
     return action == FarAction::ToTunnel || action == FarAction::WholeToTunnel;
   }
-  /// Duplicate: how many.
+  /// Duplicate: how many. The FAR's own action is in the entry behind, then come the copies'.
   unsigned copies() const noexcept { return teid; }
+  const FarEntry& own() const noexcept {
+    return action == FarAction::Duplicate ? *(this + 1) : *this;
+  }
   // Buffer: the notification's delay, in units of 10 ms, and the most packets to hold.
   void set_buffer(std::uint32_t delay_ms, std::uint32_t packets) noexcept {
     const auto units = (std::uint64_t{delay_ms} + 9) / 10;

@@ -14,7 +14,10 @@ namespace {
 constexpr std::size_t kRegionSlack = std::size_t{16} << 20;
 }  // namespace
 
-Datapath::Datapath(DatapathConfig config) : config_(std::move(config)), bell_(config_.wake) {}
+Datapath::Datapath(DatapathConfig config) : config_(std::move(config)), bell_(config_.wake) {
+  given_time_ = config_.given_time;
+  quiet_sink_.time_is_given = given_time_ != 0;
+}
 
 Datapath::~Datapath() { stop(); }
 

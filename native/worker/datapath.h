@@ -40,6 +40,9 @@ struct DatapathConfig {
   IpPolicy policy;
   ReassemblyLimits reassembly;
   std::vector<IpAddress> own_addresses;  ///< of the UPF, beside those of access ports
+  /// Without threads: where time starts, in nanoseconds since 1970; it is what it is said to be
+  /// then, with run_at(). 0: the machine's.
+  Nanoseconds given_time = 0;
   /// Called on a worker's thread when poll() has something and was armed.
   std::function<void()> wake = [] {};
 };
@@ -133,12 +136,6 @@ class Datapath {
   /// One loop without threads; with capture ports, one packet in the order of their times.
   /// False: every port is exhausted (capture ports only).
   bool step();
-  /// Without threads: from now on time is what it is said to be, in nanoseconds since 1970.
-  /// Before start(), and before sessions are restored.
-  void give_time(Nanoseconds now) noexcept {
-    given_time_ = now;
-    quiet_sink_.time_is_given = true;
-  }
   /// Without threads: turns of the loop at a given time until there is nothing left to do.
   void run_at(Nanoseconds now);
 
@@ -274,7 +271,7 @@ class Datapath {
   UsageDirectory* directory_ = nullptr;
   std::string region_path_;        ///< empty: a memfd
   bool survives_ = false;          ///< the region's usage is the truth
-  Nanoseconds given_time_ = 0;     ///< by captures or give_time(); 0: the machine's
+  Nanoseconds given_time_ = 0;     ///< by captures or the owner; 0: the machine's
   Nanoseconds capture_time_ = 0;   ///< of the last packet replayed, since 1970
   Nanoseconds capture_start_ = 0;  ///< given_time_ at the first one, minus its capture_time_
   std::uint32_t transitions_seen_ = 0;

@@ -140,12 +140,12 @@ class DatapathTest : public ::testing::Test {
     config.ports = {n3, n6};
     config.held_packets_max = 4096;
     config.answers_per_second = 0;
+    config.given_time = starts_at_;
     configure(config);
     auto made = Datapath::create(std::move(config));
     ASSERT_TRUE(made) << made.error().message;
     path_ = std::move(made).value();
     chunks_ = 0;
-    if (starts_at_ != 0) path_->give_time(starts_at_);
     now_ = starts_at_;
   }
   void TearDown() override {

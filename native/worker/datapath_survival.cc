@@ -36,7 +36,7 @@ Status Datapath::read_leftover(const std::string& path, bool wanted) {
   Salvage found;
   Status taken = Ok{};
   if (old) {
-    taken = found.read(*old.value());
+    taken = found.read(*old.value(), quiet_sink_.realtime_offset());
   } else {
     taken = old.error();
   }
@@ -179,7 +179,7 @@ Status Datapath::end_restore() {
 void Datapath::keep_usage() {
   if (survives_) {
     Salvage salvage;
-    Status kept = salvage.read(*region_);
+    Status kept = salvage.read(*region_, quiet_sink_.realtime_offset());
     if (kept) kept = salvage.save(config_.survival.snapshot, true);
     // Then the region itself stays, as after a crash.
     if (!kept) return;

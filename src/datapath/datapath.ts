@@ -186,6 +186,11 @@ export interface DatapathConfig {
   readonly slotBits: number;
   readonly slotsPerBucket: number;
   readonly ports: readonly DatapathPortConfig[];
+  /**
+   * Without threads: where time starts, in nanoseconds since 1970 (below 2^53), and what
+   * exchange() says from then on. Absent: it is the machine's.
+   */
+  readonly givenTimeNs?: number;
   /** Absent: usage ends with the process. */
   readonly survival?: {
     /** Of the file that the packet path's memory is: the data folder's own. */

@@ -7,11 +7,6 @@
 import type { Datapath } from './datapath.js';
 
 export interface SteppedDatapath extends Datapath {
-  /**
-   * From now on the time is what exchange() says, in nanoseconds since 1970 (below 2^53).
-   * Before restore and start(); this is where the clock starts.
-   */
-  giveTime(nanoseconds: number): void;
   /** Plays `words` words of `input`; returns words of `output`. Throws on a bad entry. */
   exchange(input: Uint32Array, words: number, output: Uint32Array): number;
 }

@@ -1,47 +1,55 @@
-/** What the packet path did with a turn's packets, against what the model says. */
+/** What left and what ended in a turn of the packet path, against what the model says. */
 import type { SentPacket, Turn } from '../../src/datapath/packet-exchange.js';
 import { formatAddress, sameAddress } from '../wire/address.js';
-import { type Container, G_PDU, parseGtpu } from '../wire/gtpu.js';
+import { type Container, END_MARKER, parseGtpu } from '../wire/gtpu.js';
 import { textOf } from '../wire/text.js';
-import type { SentTunnel, Verdict } from './forward.js';
-import type { TestPacket } from './random-packet.js';
+import type { Effect } from './packet.js';
 
-/** A packet and what the model says of it. */
-export interface Judged {
-  readonly packet: TestPacket;
-  readonly verdict: Verdict;
-}
+type Sent = Exclude<Effect, { readonly dropped: string }>;
 
-/** undefined: as the model says; else both verdicts as text. */
-export function difference(turn: Turn, judged: readonly Judged[]): string | undefined {
-  const sent = judged.filter(({ verdict }) => 'port' in verdict);
-  const drops = judged.flatMap(({ verdict }) => ('dropped' in verdict ? [verdict.dropped] : []));
+/** undefined: as the model says; else both as text. */
+export function difference(turn: Turn, effects: readonly Effect[]): string | undefined {
+  const drops = effects.flatMap((effect) => ('dropped' in effect ? [effect.dropped] : []));
+  const sent = effects.filter((effect): effect is Sent => 'port' in effect);
   const sameDrops =
     drops.length === turn.dropped.length && drops.sort().join() === [...turn.dropped].sort().join();
   if (sameDrops && sent.length === turn.sent.length && inOrder(turn.sent, sent)) return undefined;
-  const expected = judged.map(({ verdict, packet }) => verdictText(verdict, packet)).join('\n    ');
+  const expected = effects.map(effectText).join('\n    ');
   const found = [...turn.sent.map(sentText), ...turn.dropped.map((reason) => `drop ${reason}`)];
   return `  model:\n    ${expected}\n  packet path:\n    ${found.join('\n    ') || 'nothing'}`;
 }
 
-/** Packets leave each port in the order in which they came in. */
-function inOrder(found: readonly SentPacket[], expected: readonly Judged[]): boolean {
-  const byPort = expected
-    .map((one) => ({ one, port: (one.verdict as { readonly port: number }).port }))
-    .sort((a, b) => a.port - b.port);
-  return byPort.every(({ one, port }, i) => isSent(found[i]!, port, one));
+/** Packets leave each port in the order of the model; End Markers of one moment in any. */
+function inOrder(found: readonly SentPacket[], expected: readonly Sent[]): boolean {
+  const byPort = [...expected].sort((a, b) => a.port - b.port);
+  for (let at = 0; at < byPort.length; ) {
+    let end = at;
+    while (isMarker(byPort[end])) end++;
+    const markers = byPort.slice(at, end);
+    const same = found.slice(at, end).every((one) => {
+      const which = markers.findIndex((marker) => isSent(one, marker));
+      return which >= 0 && markers.splice(which, 1).length === 1;
+    });
+    if (!same) return false;
+    if (end < byPort.length && !isSent(found[end]!, byPort[end]!)) return false;
+    at = end + 1;
+  }
+  return true;
 }
 
-function isSent(found: SentPacket, port: number, { packet, verdict }: Judged): boolean {
+function isMarker(sent: Sent | undefined): boolean {
+  return sent?.tunnel?.type === END_MARKER;
+}
+
+function isSent(found: SentPacket, { port, bytes, tunnel }: Sent): boolean {
   if (found.port !== port) return false;
-  const tunnel = (verdict as { readonly tunnel?: SentTunnel }).tunnel;
-  if (tunnel === undefined) return sameBytes(found.bytes, packet.inner);
+  if (tunnel === undefined) return sameBytes(found.bytes, bytes);
   const gtpu = parseGtpu(found.bytes);
   const { outer } = gtpu;
   return (
-    gtpu.type === G_PDU &&
+    gtpu.type === tunnel.type &&
     gtpu.teid === tunnel.teid &&
-    sameBytes(gtpu.body, packet.inner) &&
+    sameBytes(gtpu.body, bytes) &&
     sameContainer(gtpu.container, tunnel.container) &&
     sameAddress(outer.source, tunnel.source) &&
     sameAddress(outer.destination, tunnel.destination) &&
@@ -65,14 +73,13 @@ function sentText({ port, bytes }: SentPacket): string {
   return `port ${port}: ${inTunnel.startsWith('gtpu') ? inTunnel : textOf(bytes, false)}`;
 }
 
-function verdictText(verdict: Verdict, packet: TestPacket): string {
-  const by = verdict.by === undefined ? '' : ` (${verdict.by})`;
-  if ('dropped' in verdict) return `drop ${verdict.dropped}${by}`;
-  const { tunnel } = verdict;
-  const inner = textOf(packet.inner, false);
-  if (tunnel === undefined) return `port ${verdict.port}: ${inner}${by}`;
+export function effectText(effect: Effect): string {
+  if ('dropped' in effect) return `drop ${effect.dropped}`;
+  const { port, bytes, tunnel } = effect;
+  const inner = bytes.length === 0 ? '' : textOf(bytes, false);
+  if (tunnel === undefined) return `port ${port}: ${inner}`;
   const container = JSON.stringify(tunnel.container ?? 'no container');
   const ends = `${formatAddress(tunnel.source)} > ${formatAddress(tunnel.destination)}`;
-  const marks = `port ${tunnel.udpPort} tos ${tunnel.tos} ${container}`;
-  return `port ${verdict.port}: gtpu ${ends} teid ${tunnel.teid} ${marks} | ${inner}${by}`;
+  const marks = `port ${tunnel.udpPort} tos ${tunnel.tos} ${container} type ${tunnel.type}`;
+  return `port ${port}: gtpu ${ends} teid ${tunnel.teid} ${marks} | ${inner}`;
 }

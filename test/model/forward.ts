@@ -1,105 +1,217 @@
-/** What a FAR does with a packet, and the words for packets and where they went. */
-import { type Address, parseAddress } from '../wire/address.js';
-import type { Container } from '../wire/gtpu.js';
-import type { IpPacket } from '../wire/ip.js';
-import { directionOf, type Far, type Pdr, type Qer, type Session } from './rules.js';
-
-export interface ModelPort {
-  readonly name: string;
-  readonly role: 'access' | 'core';
-  readonly addresses: readonly string[];
-  readonly networkInstances: readonly string[];
-  readonly mtu: number;
-}
-
-/** A packet at a port: in a tunnel, or not. */
-export interface ModelPacket {
-  readonly port: number;
-  readonly tunnel?: { readonly local: Address; readonly teid: number; readonly qfi?: number };
-  readonly inner: IpPacket;
-}
-
-/** The outer header that a packet leaves with. */
-export interface SentTunnel {
-  readonly source: Address;
-  readonly destination: Address;
-  readonly udpPort: number;
-  readonly teid: number;
-  readonly tos: number;
-  readonly container?: Container;
-}
-/** Where the inner packet went, unchanged; or why not. */
-export type Verdict =
-  | { readonly port: number; readonly tunnel?: SentTunnel; readonly by?: string }
-  | { readonly dropped: string; readonly by?: string };
+/**
+ * What a FAR does with a packet: copies, then the packet itself, to a tunnel or to N6, whole,
+ * in pieces, or not at all.
+ */
+import { type Container, END_MARKER, G_PDU } from '../wire/gtpu.js';
+import { icmpError, inPieces, mayBeTold, oneHopOn, type Trouble, withSmallerMss } from './fit.js';
+import {
+  addressOf,
+  carries,
+  type Effect,
+  type ModelPacket,
+  type ModelPort,
+  plainPacket,
+  type SentTunnel,
+} from './packet.js';
+import {
+  directionOf,
+  type Far,
+  type Forward,
+  type OuterHeader,
+  type Pdr,
+  qersOf,
+  type Session,
+} from './rules.js';
 
 const UDP_PORT = 2152;
+const SECOND = 1e9;
 
-export function forward(
-  session: Session,
-  pdr: Pdr,
-  packet: ModelPacket,
-  ports: readonly ModelPort[],
-): Verdict {
-  const far = session.fars.find((one) => one.id === pdr.far_id) as Far;
-  const { forward: rule } = far;
-  if (rule === undefined) return { dropped: 'far_drop' };
-  const outer = rule.outer_header_creation;
-  if (outer === undefined && rule.destination_interface === 'access') {
-    return { dropped: 'no_tunnel' };
-  }
-  const role = outer === undefined ? 'core' : 'access';
-  const port = ports.findIndex((one) => one.role === role && carries(one, rule.network_instance));
-  if (outer === undefined) {
-    if (packet.inner.bytes > ports[port]!.mtu) return { dropped: 'mtu_exceeded' };
-    return { port };
-  }
-  const destination = addressOf(outer.ipv4 ?? outer.ipv6 ?? '');
-  const own = ports[port]!.addresses.map(addressOf);
-  const container = containerOf(session, pdr, packet);
-  const tunnel: SentTunnel = {
-    source: own.find((address) => address.length === destination.length)!,
-    destination,
-    udpPort: outer.udp_port || UDP_PORT,
-    teid: outer.teid,
-    tos: (rule.dscp ?? 0) << 2,
-    ...(container === undefined ? {} : { container }),
-  };
-  return { port, tunnel };
+/** A packet on its way out, and the rules that it has met. */
+export interface Leaving {
+  readonly session: Session;
+  readonly pdr: Pdr;
+  readonly packet: ModelPacket;
+  readonly nowNs: number;
 }
 
-/** The PDU Session Container: the QER's marking, else what came along, else the default QFI. */
-function containerOf(session: Session, pdr: Pdr, packet: ModelPacket): Container | undefined {
-  const uplink = directionOf(pdr) === 'uplink';
+export class Forwarder {
+  /** Packets that enter again, as if N6 had sent them. */
+  #again: ModelPacket[] = [];
+  #errorsSince = Number.NEGATIVE_INFINITY;
+  #errors = 0;
+
+  constructor(
+    private readonly ports: readonly ModelPort[],
+    private readonly icmpErrorsPerSecond: number,
+  ) {}
+
+  takeAgain(): ModelPacket[] {
+    const again = this.#again;
+    this.#again = [];
+    return again;
+  }
+
+  /** @param turns  the packet is for a UE of the network that the FAR sends it to. */
+  forward(leaving: Leaving, far: Far, turns: boolean): Effect[] {
+    const { duplicates = [], forward: rule, buffer } = far;
+    // What a FAR buffers is duplicated by the FAR that lets it go.
+    if (buffer !== undefined) return [{ dropped: 'far_buffer' }];
+    const effects: Effect[] = [];
+    for (const copy of duplicates) this.#send(leaving, copy, true, effects);
+    if (rule === undefined) effects.push({ dropped: 'far_drop' });
+    else if (turns) this.#turnRound(leaving, this.portOf(rule), effects);
+    else this.#send(leaving, rule, false, effects);
+    return effects;
+  }
+
+  portOf({ outer_header_creation: outer, network_instance: instance }: Forward): number {
+    const role = outer === undefined ? 'core' : 'access';
+    return this.ports.findIndex((one) => one.role === role && carries(one, instance));
+  }
+
+  tunnelOf(outer: OuterHeader, port: number, tos: number, type: number): SentTunnel {
+    const destination = addressOf(outer.ipv4 ?? outer.ipv6 ?? '');
+    const own = this.ports[port]!.addresses.map(addressOf);
+    const source = own.find((address) => address.length === destination.length)!;
+    const udpPort = outer.udp_port || UDP_PORT;
+    return { source, destination, udpPort, teid: outer.teid, tos, type };
+  }
+
+  endMarker(outer: OuterHeader): Effect {
+    const port = this.portOf({ destination_interface: 'access', outer_header_creation: outer });
+    return { port, bytes: new Uint8Array(0), tunnel: this.tunnelOf(outer, port, 0, END_MARKER) };
+  }
+
+  #send(leaving: Leaving, rule: Forward, isCopy: boolean, effects: Effect[]): void {
+    const { packet, pdr, session } = leaving;
+    const { outer_header_creation: outer } = rule;
+    if (outer === undefined && rule.destination_interface === 'access') {
+      effects.push({ dropped: 'no_tunnel' });
+      return;
+    }
+    const to = this.portOf(rule);
+    const { mtu } = this.ports[to]!;
+    const container = outer && containerOf(session, pdr, rule, packet);
+    const tunnel = outer && {
+      ...this.tunnelOf(outer, to, (rule.dscp ?? 0) << 2, G_PDU),
+      ...(container === undefined ? {} : { container }),
+    };
+    const room = mtu - (tunnel === undefined ? 0 : outerBytes(tunnel));
+    if (pdr.outer_header_removal === 'none' && packet.tunnel !== undefined) {
+      // A tunnel packet is not cut up, nor does its UE hear of it.
+      const fits = packet.whole.length <= room;
+      effects.push(fits ? sent(to, packet.whole, tunnel) : { dropped: 'mtu_exceeded' });
+      return;
+    }
+    const pieces = this.#fit(leaving, to, room, isCopy ? undefined : effects);
+    if (typeof pieces === 'string') effects.push({ dropped: pieces });
+    else for (const piece of pieces) effects.push(sent(to, piece, tunnel));
+  }
+
+  /** What leaves, or why nothing does. Without `told` nobody hears of trouble: it is a copy. */
+  #fit(leaving: Leaving, to: number, room: number, told?: Effect[]): Uint8Array[] | string {
+    const { packet, pdr } = leaving;
+    const { inner } = packet;
+    const [from, out] = [this.ports[packet.port]!, this.ports[to]!];
+    const side = directionOf(pdr) === 'uplink' ? to : packet.port;
+    const tell = (trouble: Trouble, about: Uint8Array) => {
+      if (told !== undefined) this.#tell(leaving, trouble, about, side, room, told);
+    };
+    let bytes = packet.bytes;
+    // What turns round here has lost its hop before.
+    if ((from.decrementTtl || out.decrementTtl) && packet.turned !== true) {
+      const next = oneHopOn(bytes);
+      if (next === undefined) {
+        tell('time exceeded', bytes);
+        return 'ttl_exceeded';
+      }
+      bytes = next;
+    }
+    const version = inner.source.length === 4 ? 'v4' : 'v6';
+    const mss = Math.min(from.mss?.[version] ?? Infinity, out.mss?.[version] ?? Infinity);
+    if (mss !== Infinity) bytes = withSmallerMss(bytes, inner, mss);
+    if (bytes.length <= room) return [bytes];
+    const pieces = inPieces(bytes, room);
+    if (pieces !== undefined) return pieces;
+    tell('too big', bytes);
+    return 'mtu_exceeded';
+  }
+
+  #turnRound({ packet, ...rest }: Leaving, port: number, effects: Effect[]): void {
+    const next = oneHopOn(packet.bytes);
+    if (next === undefined) {
+      this.#tell({ packet, ...rest }, 'time exceeded', packet.bytes, port, 0, effects);
+      effects.push({ dropped: 'ttl_exceeded' });
+    } else this.#again.push(plainPacket(port, next, true));
+  }
+
+  /** Tells the sender, through the port on whose side it is. */
+  #tell(
+    { packet, pdr, nowNs }: Leaving,
+    trouble: Trouble,
+    about: Uint8Array,
+    port: number,
+    mtu: number,
+    effects: Effect[],
+  ): void {
+    const { role, icmpSource } = this.ports[port]!;
+    const source = packet.inner.source.length === 4 ? icmpSource.v4 : icmpSource.v6;
+    // From a tunnel towards the UE there is no way back to the sender.
+    if (role === 'access' || source === undefined || !mayBeTold(packet.inner)) return;
+    if (nowNs - this.#errorsSince >= SECOND) {
+      this.#errorsSince = nowNs;
+      this.#errors = 0;
+    }
+    if (this.#errors >= this.icmpErrorsPerSecond) return;
+    this.#errors++;
+    const message = icmpError(trouble, about, source, mtu);
+    const toUe = directionOf(pdr) === 'uplink' || packet.turned === true;
+    if (toUe) this.#again.push(plainPacket(port, message, true));
+    else effects.push({ port, bytes: message });
+  }
+
+  restart(): void {
+    this.#errorsSince = Number.NEGATIVE_INFINITY;
+  }
+}
+
+function sent(port: number, bytes: Uint8Array, tunnel: SentTunnel | undefined): Effect {
+  return tunnel === undefined ? { port, bytes } : { port, bytes, tunnel };
+}
+
+/** IP, UDP, GTP-U and its container: 4 bytes, 8 with a paging policy. */
+function outerBytes({ destination, container }: SentTunnel): number {
+  const ip = destination.length === 4 ? 20 : 40;
+  if (container === undefined) return ip + 16;
+  return ip + (container.ppi === undefined ? 24 : 28);
+}
+
+/**
+ * The PDU Session Container: the QER's marking, else what came along, else the default QFI. The
+ * far side says which of the two kinds.
+ */
+function containerOf(
+  session: Session,
+  pdr: Pdr,
+  { destination_interface: to }: Forward,
+  packet: ModelPacket,
+): Container | undefined {
+  const uplink = to !== 'access';
   const marking = qersOf(session, pdr).find((qer) => qer.qfi !== undefined);
   if (marking !== undefined) {
     if (uplink) return { uplink, qfi: marking.qfi! };
     const { rqi, ppi } = marking;
     return { uplink, qfi: marking.qfi!, rqi: rqi === true, ...(ppi === undefined ? {} : { ppi }) };
   }
-  const came = packet.tunnel?.qfi;
-  if (came !== undefined) return uplink ? { uplink, qfi: came } : { uplink, qfi: came, rqi: false };
-  const usual = session.qers.find((qer) => qer.qfi !== undefined)?.qfi;
-  return uplink || usual === undefined ? undefined : { uplink, qfi: usual, rqi: false };
+  const qfi = qfiOf(session, pdr, packet);
+  if (qfi === undefined) return undefined;
+  return uplink ? { uplink, qfi } : { uplink, qfi, rqi: false };
 }
 
-const addresses = new Map<string, Address>();
-
-/** Parsed once. */
-export function addressOf(text: string): Address {
-  const known = addresses.get(text);
-  if (known !== undefined) return known;
-  const address = parseAddress(text);
-  addresses.set(text, address);
-  return address;
-}
-
-export function carries(port: ModelPort, instance: string | undefined): boolean {
-  const { networkInstances } = port;
-  if (instance === undefined || instance === '') return true;
-  return networkInstances.includes('*') || networkInstances.includes(instance);
-}
-
-export function qersOf(session: Session, pdr: Pdr): Qer[] {
-  return (pdr.qer_ids ?? []).map((id) => session.qers.find((qer) => qer.id === id)!);
+/** The QER's, else the packet's own, else, towards the UE, the session's first. */
+export function qfiOf(session: Session, pdr: Pdr, packet: ModelPacket): number | undefined {
+  const marking = qersOf(session, pdr).find((qer) => qer.qfi !== undefined)?.qfi;
+  const own = marking ?? packet.tunnel?.qfi;
+  if (own !== undefined || directionOf(pdr) === 'uplink') return own;
+  return session.qers.find((qer) => qer.qfi !== undefined)?.qfi;
 }

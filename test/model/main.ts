@@ -1,6 +1,7 @@
 /** `npm run model -- [--steps N] [--seed N] [--until STEP]`: the model, as long as you like. */
 import { parseArgs } from 'node:util';
-import { Mismatch, ModelRun } from './run.js';
+import { Mismatch } from './history.js';
+import { ModelRun } from './run.js';
 
 const { values } = parseArgs({
   options: {
@@ -21,15 +22,21 @@ process.stdout.write(`seed ${seed}\n`);
 try {
   const counts = await ModelRun.play({ seed, steps });
   const seconds = (performance.now() - began) / 1_000;
-  const { dropped, ...numbers } = counts;
+  const { dropped, triggers, ...numbers } = counts;
   const cpu = process.cpuUsage(cpuBefore);
   const cpuSeconds = (cpu.user + cpu.system) / 1e6;
   const rate = `${Math.round(counts.steps / seconds)} steps/s`;
   const cpuRate = `${Math.round(counts.steps / cpuSeconds)} for each second of CPU`;
-  process.stdout.write(`${JSON.stringify({ ...numbers, dropped: Object.fromEntries(dropped) })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ ...numbers, dropped: sorted(dropped), triggers: sorted(triggers) })}\n`,
+  );
   process.stdout.write(`as the model says: ${seconds.toFixed(1)} s, ${rate}, ${cpuRate}\n`);
 } catch (error) {
   if (!(error instanceof Mismatch)) throw error;
   process.stdout.write(`${error.message}\n`);
   process.exit(1);
+}
+
+function sorted(counts: ReadonlyMap<string, number>): Record<string, number> {
+  return Object.fromEntries([...counts].sort(([, a], [, b]) => b - a));
 }

@@ -1,9 +1,34 @@
 /** The model in the unit tests: fixed seeds, and a fresh one that is printed. `npm run model` runs longer. */
 import { describe, expect, it } from 'vitest';
-import { Mismatch, ModelRun } from './run.js';
+import { Mismatch } from './history.js';
+import { ModelRun } from './run.js';
 
-const STEPS = 75_000;
+const STEPS = 40_000;
 const PATIENCE_MS = 600_000;
+const REASONS = [
+  'no_pdr',
+  'spoofed_source',
+  'martian',
+  'gate_closed',
+  'mbr_exceeded',
+  'quota_exhausted',
+  'hold_expired',
+  'mtu_exceeded',
+  'ttl_exceeded',
+  'end_marker',
+];
+const TRIGGERS = [
+  'periodic',
+  'volume_threshold',
+  'volume_quota',
+  'time_threshold',
+  'time_quota',
+  'immediate',
+  'termination',
+  'start',
+  'stop',
+  'linked',
+];
 const fresh = Date.now() % 1_000_000_000;
 
 describe('the packet path does what the model says', () => {
@@ -13,11 +38,15 @@ describe('the packet path does what the model says', () => {
       const counts = await ModelRun.play({ seed, steps: STEPS });
       expect(counts.steps).toBeGreaterThanOrEqual(STEPS);
       // The sequences reach the rules that they are for.
-      for (const reason of ['no_pdr', 'gate_closed', 'mbr_exceeded', 'quota_exhausted']) {
+      for (const reason of REASONS) {
         expect(counts.dropped.get(reason), reason).toBeGreaterThan(0);
       }
+      for (const trigger of TRIGGERS) {
+        expect(counts.triggers.get(trigger), trigger).toBeGreaterThan(0);
+      }
       expect(counts.sent).toBeGreaterThan(STEPS / 5);
-      expect(counts.reports).toBeGreaterThan(0);
+      expect(counts.held).toBeGreaterThan(0);
+      expect(counts.walks).toBeGreaterThan(0);
     },
     PATIENCE_MS,
   );

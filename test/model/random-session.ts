@@ -4,20 +4,19 @@
  * and n + SHARING have the same UE addresses, in two data networks.
  */
 import type { Random } from './random.js';
-import type { Far, Forward, Pdi, Pdr, Qer, SdfFilter, Session, Urr, Volume } from './rules.js';
+import { randomFars } from './random-far.js';
+import { randomFilters } from './random-filter.js';
+import { changedQer, randomQers } from './random-qer.js';
+import { randomUrrs, renewed } from './random-urr.js';
+import type { Pdi, Pdr, Session } from './rules.js';
+import { QFIS } from './small-world.js';
 
 export const SESSIONS = 32;
 const SHARING = 12;
 /** From here on sessions share no address, and may have PDRs in both networks. */
 const ALONE = 24;
-export const REMOTES_V4 = ['203.0.113.9', '203.0.113.200', '198.51.100.7', '8.8.8.8'];
-export const REMOTES_V6 = ['2001:db8::9', '2001:db8:1::9', '2001:db8:ffff::1', '2606:4700::1'];
-export const PORTS = [53, 80, 443, 547, 5000, 5010, 40_000];
-export const PROTOCOLS = [17, 17, 6, 1, 50, 132, 89];
-export const TOS = [0, 0, 0x20, 0xb8];
-export const SPIS = [0x11, 0x1234_5678];
-export const FLOW_LABELS = [0, 0x7, 0xfffff];
-export const QFIS = [1, 2, 9, 63];
+const UPLINK_FARS = [1, 1, 1, 1, 4, 6, 7, 8, 9, 11, 12];
+const DOWNLINK_FARS = [2, 2, 2, 2, 3, 4, 5, 9, 9, 10, 12];
 
 export function sessionName(number: number): string {
   return `ue-${number}`;
@@ -25,31 +24,53 @@ export function sessionName(number: number): string {
 
 export function randomSession(random: Random, number: number): Session {
   const qers = randomQers(random);
-  const urrs = randomUrrs(random);
-  const fars = randomFars(random);
+  const urrs = randomUrrs(random, number);
+  const { fars, bars } = randomFars(random);
   const ids = random.shuffled(Array.from({ length: 12 }, (_, i) => i + 1));
   const ends = new Ends(random, number);
   const rulesOf = (pdi: Pdi, far_id: number): Pdr => ({
     id: ids.pop()!,
     precedence: random.of([10, 20, 20, 30, 255]),
     pdi: { ...pdi, ...randomFilters(random) },
-    ...(pdi.local_f_teid === undefined ? {} : { outer_header_removal: 'gtpu' as const }),
+    ...(pdi.local_f_teid === undefined
+      ? {}
+      : { outer_header_removal: random.once(12) ? ('none' as const) : ('gtpu' as const) }),
     far_id,
     qer_ids: random.some(qers.map((qer) => qer.id)),
     urr_ids: random.some(urrs.map((urr) => urr.id)),
   });
-  const uplinkFars = [1, 1, 1, 4, 6, 7];
-  const downlinkFars = [2, 2, 2, 3, 4, 5];
   const pdrs: Pdr[] = [];
   for (let i = random.between(1, 4); i > 0; i--) {
-    pdrs.push(rulesOf(ends.uplink(), random.of(uplinkFars)));
+    pdrs.push(rulesOf(ends.uplink(), random.of(UPLINK_FARS)));
   }
   for (let i = random.between(1, 4); i > 0; i--) {
-    pdrs.push(rulesOf(ends.downlink(), random.of(downlinkFars)));
+    pdrs.push(rulesOf(ends.downlink(), random.of(DOWNLINK_FARS)));
   }
-  if (random.once(4)) pdrs.push(rulesOf(ends.fromUpf(), random.of(downlinkFars)));
+  if (random.once(4)) pdrs.push(rulesOf(ends.fromUpf(), random.of(DOWNLINK_FARS)));
   const name = sessionName(number);
-  return { name, pdn_type: 'ipv4v6', pdrs: random.shuffled(pdrs), fars, qers, urrs };
+  return { name, pdn_type: 'ipv4v6', pdrs: random.shuffled(pdrs), fars, qers, urrs, bars };
+}
+
+export function ueAddressOf(number: number): {
+  readonly ipv4: string;
+  readonly ipv6_prefix: string;
+} {
+  const host = (number < ALONE ? number % SHARING : number) + 1;
+  return { ipv4: `10.60.1.${host}`, ipv6_prefix: `fd00:60:0:${host}::/64` };
+}
+
+/** Networks behind a UE, some within others; a session's own by its number. */
+export function routesOf(number: number): readonly string[] {
+  const own = [
+    `192.168.${number}.0/24`,
+    `192.168.${number}.64/26`,
+    `192.168.${number}.200/32`,
+    `2001:db8:f${number.toString(16).padStart(3, '0')}::/48`,
+    `2001:db8:f${number.toString(16).padStart(3, '0')}:7::/64`,
+  ];
+  // Two of the sessions have what lies around all of these.
+  if (number === 1) return ['192.168.0.0/16', '2001:db8:f000::/36'];
+  return number === 13 ? ['0.0.0.0/0', '::/0'] : own;
 }
 
 /** Where packets of one session arrive. */
@@ -62,11 +83,10 @@ class Ends {
     private readonly random: Random,
     private readonly number: number,
   ) {
-    const shared = number < ALONE ? number % SHARING : number;
-    const ipv4 = { ipv4: `10.60.1.${shared + 1}` };
-    const ipv6 = { ipv6_prefix: `fd00:60:0:${shared + 1}::/64` };
+    const { ipv4, ipv6_prefix } = ueAddressOf(number);
+    const both = { ipv4, ipv6_prefix };
     // The number says which, so that an update does not take the UE its address.
-    this.#address = [{ ...ipv4, ...ipv6 }, { ...ipv4, ...ipv6 }, ipv4, ipv6][number % 4]!;
+    this.#address = [both, both, { ipv4 }, { ipv6_prefix }][number % 4]!;
     this.#instance = number % (2 * SHARING) < SHARING ? 'internet' : 'ims';
     this.#chosenHere = number % 3 === 0;
   }
@@ -82,6 +102,7 @@ class Ends {
       local_f_teid: this.#chosenHere ? here : { teid: this.#teid(tunnel), ...local },
       ...(random.once(4) ? {} : { ue_address: this.#address }),
       ...(random.once(4) ? { qfis: random.some(QFIS) } : {}),
+      ...(this.number % 4 === 1 && random.once(4) ? this.#routes() : {}),
     };
   }
 
@@ -93,14 +114,28 @@ class Ends {
     return {
       source_interface: 'core',
       ...(instance === '' ? {} : { network_instance: instance }),
-      ue_address: this.#address,
+      ...this.#ueSide(),
     };
+  }
+
+  /** The UE, networks behind it, or both. */
+  #ueSide(): Partial<Pdi> {
+    if (!this.random.once(4)) return { ue_address: this.#address };
+    const routes = this.#routes();
+    // The address says whose network it is, where others have the same.
+    const alone = this.number >= ALONE && this.random.once(2);
+    return alone ? routes : { ue_address: this.#address, ...routes };
+  }
+
+  #routes(): Partial<Pdi> {
+    const all = routesOf(this.number);
+    return { framed_routes: [this.random.of(all), ...this.random.some(all)] };
   }
 
   /** From another UPF: towards the UE, but in a tunnel. */
   fromUpf(): Pdi {
     return {
-      source_interface: 'core',
+      source_interface: this.random.once(2) ? 'core' : 'cp_function',
       local_f_teid: { teid: this.#teid(2), ipv4: '10.0.0.1' },
       ...(this.random.once(2) ? { ue_address: this.#address } : {}),
     };
@@ -111,122 +146,6 @@ class Ends {
   }
 }
 
-function randomFilters(random: Random): { sdf_filters?: SdfFilter[] } {
-  if (random.once(2)) return {};
-  const sdf_filters = Array.from({ length: random.between(1, 2) }, () => randomFilter(random));
-  return { sdf_filters };
-}
-
-function randomFilter(random: Random): SdfFilter {
-  const extra: SdfFilter = {
-    ...(random.once(6) ? { tos: random.of(TOS), tos_mask: random.of([0xff, 0xfc, 0x20]) } : {}),
-    ...(random.once(12) ? { spi: random.of(SPIS) } : {}),
-    ...(random.once(12) ? { flow_label: random.of(FLOW_LABELS) } : {}),
-  };
-  if (Object.keys(extra).length > 0 && random.once(2)) return extra;
-  const protocol = random.of(['ip', 'ip', '17', 'udp', '6', '1', 'esp', '132', '89']);
-  const ports = ['ip', '17', 'udp', '6', '132'].includes(protocol);
-  const from = random.of([
-    'any',
-    ...REMOTES_V4,
-    '203.0.113.0/24',
-    '203.0.113.0/25',
-    '0.0.0.0/0',
-    '2001:db8::/32',
-    '2001:db8::/47',
-    '::/0',
-    ...REMOTES_V6,
-  ]);
-  const fromPorts = ports && random.once(3) ? ` ${randomPorts(random)}` : '';
-  const toPorts = ports && random.once(5) ? ` ${randomPorts(random)}` : '';
-  const to = random.of(['assigned', 'assigned', 'any', '10.60.1.0/28', 'fd00:60::/44']);
-  const mixed = from !== 'any' && to.includes('.') !== from.includes('.');
-  const place = mixed && to !== 'any' ? 'assigned' : to;
-  const flow_description = `permit out ${protocol} from ${from}${fromPorts} to ${place}${toPorts}`;
-  return { flow_description, ...extra };
-}
-
-function randomPorts(random: Random): string {
-  return random.of(['53', '80,443', '5000-5010', '53,5000-5009', '0-65535', '40000']);
-}
-
-function randomFars(random: Random): Far[] {
-  const gnb = (address: object, more: object = {}): Forward => ({
-    destination_interface: 'access',
-    outer_header_creation: { teid: random.between(1, 0xffff_ffff), ...address, ...more },
-    ...(random.once(4) ? { dscp: random.of([0, 46, 63]) } : {}),
-  });
-  const toCore = (instance: string): Forward => ({
-    destination_interface: 'core',
-    network_instance: instance,
-  });
-  return [
-    { id: 1, forward: toCore(random.of(['internet', 'ims'])) },
-    { id: 2, forward: gnb({ ipv4: random.of(['10.0.0.2', '10.0.0.3']) }) },
-    { id: 3, forward: gnb({ ipv6: 'fd00::2' }, random.once(3) ? { udp_port: 2153 } : {}) },
-    { id: 4, drop: {} },
-    { id: 5, forward: { destination_interface: 'access' } },
-    { id: 6, forward: { ...gnb({ ipv4: '10.0.0.9' }), destination_interface: 'core' } },
-    { id: 7, forward: { ...gnb({ ipv6: 'fd00::9' }), destination_interface: 'core' } },
-  ];
-}
-
-function randomQers(random: Random): Qer[] {
-  const rate = () => random.of([undefined, 0, 8, 8, 64, 1_000, 50_000]);
-  const rates = (): Partial<Qer> => {
-    const up = random.once(2) ? undefined : rate();
-    const down = random.once(2) ? undefined : rate();
-    return {
-      ...(up === undefined || (up === 0 && !random.once(8)) ? {} : { uplink_mbr_kbps: up }),
-      ...(down === undefined || (down === 0 && !random.once(8)) ? {} : { downlink_mbr_kbps: down }),
-    };
-  };
-  const marking = (): Partial<Qer> => ({
-    qfi: random.of(QFIS),
-    ...(random.once(2) ? { rqi: true } : {}),
-    ...(random.once(3) ? { ppi: random.below(8) } : {}),
-  });
-  const shared = { ...rates(), shared_bucket: 'ambr' };
-  const all: Qer[] = [
-    { id: 1, ...marking(), ...rates() },
-    { id: 2, ...(random.once(2) ? marking() : {}), ...rates() },
-    { id: 3, ...shared },
-    { id: 4, ...shared, ...(random.once(4) ? marking() : {}) },
-    {
-      id: 5,
-      ...(random.once(6) ? { uplink_gate_closed: true } : {}),
-      ...(random.once(6) ? { downlink_gate_closed: true } : {}),
-    },
-  ];
-  return random.some(all);
-}
-
-function randomUrrs(random: Random): Urr[] {
-  const volume = (sizes: readonly number[]): Volume => {
-    const total = random.once(2) ? { total_bytes: random.of(sizes) } : {};
-    const up = random.once(3) ? { uplink_bytes: random.of(sizes) } : {};
-    const down = random.once(3) ? { downlink_bytes: random.of(sizes) } : {};
-    return { ...total, ...up, ...down };
-  };
-  const all = [1, 2, 3].map((id): Urr => {
-    const threshold = random.once(2) ? volume([100, 1_000, 1_500, 20_000]) : {};
-    const quota = random.once(4) ? randomQuota(random, volume) : {};
-    return {
-      id,
-      measure_volume: true,
-      ...(random.once(4) ? { measure_duration: true } : {}),
-      ...(Object.keys(threshold).length > 0 ? { volume_threshold: threshold } : {}),
-      ...(Object.keys(quota).length > 0 ? { volume_quota: quota } : {}),
-    };
-  });
-  return random.some(all);
-}
-
-function randomQuota(random: Random, volume: (sizes: readonly number[]) => Volume): Volume {
-  if (random.once(6)) return { total_bytes: 0 };
-  return volume(random.once(6) ? [0, 30_000] : [1_000, 30_000, 500_000]);
-}
-
 /** The session as it was, but for a part that is drawn again. */
 export function changedSession(random: Random, old: Session, number: number): Session {
   const fresh = randomSession(random, number);
@@ -234,7 +153,7 @@ export function changedSession(random: Random, old: Session, number: number): Se
     case 0:
       return fresh;
     case 1:
-      return { ...old, fars: fresh.fars };
+      return { ...old, fars: fresh.fars, bars: fresh.bars };
     case 2:
       return { ...old, pdrs: random.shuffled(old.pdrs), urrs: random.shuffled(old.urrs) };
     case 3: {
@@ -247,15 +166,4 @@ export function changedSession(random: Random, old: Session, number: number): Se
     default:
       return { ...old, qers: old.qers.map((qer) => changedQer(random, qer)) };
   }
-}
-
-function renewed(random: Random, urr: Urr): Urr {
-  return { ...urr, volume_quota: { total_bytes: random.of([1_000, 30_000, 500_000]) } };
-}
-
-/** Members of a shared bucket keep their rates: they are one bucket's. */
-function changedQer(random: Random, qer: Qer): Qer {
-  if (random.once(2)) return qer;
-  if (qer.shared_bucket !== undefined) return { ...qer, uplink_gate_closed: random.once(4) };
-  return { ...qer, uplink_mbr_kbps: random.of([64, 1_000]), downlink_gate_closed: random.once(4) };
 }

@@ -18,13 +18,15 @@ export interface FTeid {
   readonly ipv4?: string;
   readonly ipv6?: string;
 }
+export type Interface = 'access' | 'core' | 'cp_function';
 export interface Pdi {
-  readonly source_interface: 'access' | 'core';
+  readonly source_interface: Interface;
   readonly network_instance?: string;
   readonly local_f_teid?: FTeid;
   readonly ue_address?: { readonly ipv4?: string; readonly ipv6_prefix?: string };
   readonly sdf_filters?: readonly SdfFilter[];
   readonly qfis?: readonly number[];
+  readonly framed_routes?: readonly string[];
 }
 export interface Pdr {
   readonly id: number;
@@ -42,7 +44,7 @@ export interface OuterHeader {
   readonly udp_port?: number;
 }
 export interface Forward {
-  readonly destination_interface: 'access' | 'core';
+  readonly destination_interface: Interface;
   readonly network_instance?: string;
   readonly outer_header_creation?: OuterHeader;
   readonly dscp?: number;
@@ -51,6 +53,13 @@ export interface Far {
   readonly id: number;
   readonly forward?: Forward;
   readonly drop?: object;
+  readonly buffer?: { readonly notify?: boolean; readonly bar_id?: number };
+  readonly duplicates?: readonly Forward[];
+}
+export interface Bar {
+  readonly id: number;
+  readonly notification_delay?: string;
+  readonly packet_limit?: number;
 }
 export interface Qer {
   readonly id: number;
@@ -74,6 +83,17 @@ export interface Urr {
   readonly measure_duration?: boolean;
   readonly volume_threshold?: Volume;
   readonly volume_quota?: Volume;
+  readonly measure_before_policing?: boolean;
+  /** Whole seconds, as "10s". */
+  readonly time_threshold?: string;
+  readonly time_quota?: string;
+  readonly period?: string;
+  readonly inactivity?: string;
+  readonly linked_urr_ids?: readonly number[];
+  readonly quota_far_id?: number;
+  readonly report_start?: boolean;
+  readonly report_stop?: boolean;
+  readonly quota_grant?: number;
 }
 export interface Session {
   readonly name: string;
@@ -82,11 +102,36 @@ export interface Session {
   readonly fars: readonly Far[];
   readonly qers: readonly Qer[];
   readonly urrs: readonly Urr[];
+  readonly bars: readonly Bar[];
 }
 
 export type Direction = 'uplink' | 'downlink';
 
+export function nanosecondsOf(seconds: string): number {
+  return Number.parseFloat(seconds) * 1e9;
+}
+
 /** From the UE or towards it: the source interface says. */
 export function directionOf(pdr: Pdr): Direction {
   return pdr.pdi.source_interface === 'access' ? 'uplink' : 'downlink';
+}
+
+export function farOf(session: Session, id: number): Far {
+  return session.fars.find((far) => far.id === id)!;
+}
+export function qersOf(session: Session, pdr: Pdr): Qer[] {
+  return (pdr.qer_ids ?? []).map((id) => session.qers.find((qer) => qer.id === id)!);
+}
+
+/** Each tunnel that a FAR of these forwards into, once; copies don't count. */
+export function tunnelsOf(fars: readonly Far[]): OuterHeader[] {
+  const tunnels = new Map<string, OuterHeader>();
+  for (const { forward } of fars) {
+    const outer = forward?.outer_header_creation;
+    if (outer !== undefined) tunnels.set(tunnelName(outer), outer);
+  }
+  return [...tunnels.values()];
+}
+export function tunnelName({ teid, ipv4, ipv6, udp_port }: OuterHeader): string {
+  return `${teid} ${ipv4 ?? ipv6} ${udp_port ?? ''}`;
 }

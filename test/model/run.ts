@@ -3,44 +3,38 @@
  * packet by packet. A step is one packet or one operation. All of it follows from the seed, but
  * for the TEIDs that the UPF draws, which no decision depends on.
  */
-import { joinWords } from '../../src/base/units.js';
-import { pdrCount, pdrsAt } from '../../src/model/record.js';
-import * as layout from '../../src/model/record-layout.js';
-import { reportFields, type UsageFields, usageFields } from '../report-fields.js';
-import { eventsOf, SteppedUpf, USUAL_PORTS } from '../stepped-upf.js';
-import { parseAddress } from '../wire/address.js';
-import { textOf } from '../wire/text.js';
-import { difference, type Judged } from './compare.js';
-import type { ModelPort, Verdict } from './forward.js';
+import { usageFields } from '../report-fields.js';
+import { type Changed as Answer, eventsOf, SteppedUpf } from '../stepped-upf.js';
+import { chosenIn } from './chosen.js';
+import { difference, effectText } from './compare.js';
+import { History, packetText } from './history.js';
+import type { Effect } from './packet.js';
 import { Random } from './random.js';
 import { randomPacket, type TestPacket } from './random-packet.js';
 import { changedSession, randomSession, SESSIONS, sessionName } from './random-session.js';
+import { INACTIVITY_NS } from './random-urr.js';
+import {
+  type Reported,
+  reportDifference,
+  reported,
+  reportText,
+  takeFrom,
+  UsageLaw,
+} from './reports.js';
 import type { Session } from './rules.js';
-import { type Chosen, UpfModel } from './upf-model.js';
+import { type Changed, type UpdateWords, UpfModel } from './upf-model.js';
 import type { UsageReport } from './usage.js';
+import { restFrom } from './walk.js';
+import { type World, worldOf } from './world.js';
 
 const START_NS = 1_000_000_000_000;
 const PACKETS_PER_BATCH = 512;
 const BURST_MAX = 32;
-/** Steps that a mismatch shows of the session that it is about. */
-const HISTORY_SHOWN = 12;
-const HISTORY_MAX = 4_096;
-const MTU = 1_500;
-
-export class Mismatch extends Error {
-  constructor(
-    readonly seed: number,
-    readonly step: number,
-    what: string,
-    history: string,
-  ) {
-    super(
-      `seed ${seed}, step ${step}: ${what}\n${history}` +
-        `again: npm run model -- --seed ${seed} --until ${step}`,
-    );
-    this.name = 'Mismatch';
-  }
-}
+/** Past a moment at which nobody can say what is over already. */
+const CLEARLY_NS = 9_000_001;
+/** Until every inactivity is found that there may be. */
+const WALK_NS = INACTIVITY_NS * 1.25;
+const NOTHING: Reported = { usage: [], others: [] };
 
 export interface RunOptions {
   readonly seed: number;
@@ -53,16 +47,19 @@ export interface RunCounts {
   steps: number;
   packets: number;
   sent: number;
+  held: number;
   operations: number;
   reports: number;
   restarts: number;
+  walks: number;
   readonly dropped: Map<string, number>;
+  readonly triggers: Map<string, number>;
 }
 
-interface Event {
+interface Turn {
   readonly step: number;
-  readonly session: string | undefined;
-  readonly text: () => string;
+  readonly packets: readonly TestPacket[];
+  readonly effects: readonly Effect[];
 }
 
 export class ModelRun {
@@ -70,47 +67,52 @@ export class ModelRun {
     steps: 0,
     packets: 0,
     sent: 0,
+    held: 0,
     operations: 0,
     reports: 0,
     restarts: 0,
+    walks: 0,
     dropped: new Map(),
+    triggers: new Map(),
   };
   readonly #random: Random;
   readonly #model: UpfModel;
-  readonly #numbers = new Map<string, number>();
-  readonly #history: Event[] = [];
-  /** Bytes of reports by session and URR, since the URR began. */
-  readonly #reported = new Map<string, number>();
+  readonly #history: History;
+  #law = new UsageLaw();
   /** Reports that came with answers since the last restart. */
   readonly #answered = new Set<string>();
+  #walkedNs = START_NS;
   #about: string | undefined;
 
   private constructor(
-    private readonly options: RunOptions,
+    seed: number,
+    world: World,
     private readonly upf: SteppedUpf,
   ) {
-    this.#random = new Random(options.seed);
-    const ports = USUAL_PORTS.map(
-      (port): ModelPort => ({
-        name: port.name,
-        role: port.role,
-        addresses: port.addresses ?? [],
-        networkInstances: port.networkInstances ?? [],
-        mtu: MTU,
-      }),
-    );
-    this.#model = new UpfModel(ports);
+    this.#random = new Random(seed);
+    this.#history = new History(seed);
+    this.#model = new UpfModel(world.model);
   }
 
-  /** Throws a {@link Mismatch} at the first difference. */
+  /** Throws a Mismatch at the first difference. */
   static async play(options: RunOptions): Promise<RunCounts> {
-    const upf = await SteppedUpf.start({ startNs: START_NS, ports: USUAL_PORTS });
-    const run = new ModelRun(options, upf);
+    const world = worldOf(options.seed);
+    const { ports, policy, hold } = world;
+    const upf = await SteppedUpf.start({
+      startNs: START_NS,
+      ports,
+      policy,
+      hold,
+      survives: true,
+      packetsMax: 2_048,
+    });
+    const run = new ModelRun(options.seed, world, upf);
     try {
       while (run.counts.steps < options.steps) {
         for (let i = run.#random.between(1, 4); i > 0; i--) await run.#operation();
         run.#batch();
         await run.#compareReports();
+        if (run.#isTimeForWalk()) await run.#walk();
         run.#checkCounters();
         options.progress?.(run.counts.steps);
       }
@@ -127,63 +129,57 @@ export class ModelRun {
     const number = random.below(SESSIONS);
     const name = sessionName(number);
     const live = this.#model.sessions.get(name);
-    if (random.once(256)) await this.#restart(random.once(2));
-    else if (live === undefined) await this.#create(number, randomSession(random, number));
+    if (random.once(48)) await this.#restart(random.once(2));
+    else if (live === undefined) await this.#create(randomSession(random, number));
     else if (random.once(4)) await this.#delete(name);
     else {
       const queried = live.session.urrs.map((urr) => urr.id).filter(() => random.once(3));
-      await this.#update(number, changedSession(random, live.session, number), queried);
+      const words = { queried, sendEndMarkers: random.once(2), dropBuffered: random.once(8) };
+      await this.#update(changedSession(random, live.session, number), words);
     }
+    await this.#compareReports();
   }
 
-  async #create(number: number, session: Session): Promise<void> {
+  async #create(session: Session): Promise<void> {
     this.#note(session.name, () => `create ${JSON.stringify(session)}`);
     const { record } = await this.#accepted(this.upf.create(session));
     this.#model.create(session, chosenIn(record), this.upf.nowNs);
-    this.#numbers.set(session.name, number);
   }
 
-  async #update(_number: number, session: Session, queried: readonly number[]): Promise<void> {
-    this.#note(
+  async #update(session: Session, words: UpdateWords): Promise<void> {
+    const { queried, sendEndMarkers, dropBuffered } = words;
+    this.#note(session.name, () => `update ${JSON.stringify(session)}, ${JSON.stringify(words)}`);
+    const answer = await this.#accepted(
+      this.upf.update(session, { queryUrrIds: queried, sendEndMarkers, dropBuffered }),
+    );
+    const chosen = chosenIn(answer.record);
+    this.#compareAnswer(
       session.name,
-      () => `update ${JSON.stringify(session)}, query ${JSON.stringify(queried)}`,
+      answer,
+      this.#model.update(session, chosen, words, this.upf.nowNs),
     );
-    const { record, usage } = await this.#accepted(
-      this.upf.update(session, { queryUrrIds: queried }),
-    );
-    const expected = this.#model.update(session, chosenIn(record), queried, this.upf.nowNs);
-    this.#compareUsage(session.name, usage, expected);
   }
 
   async #delete(name: string): Promise<void> {
     this.#note(name, () => 'delete');
-    const { usage } = await this.#accepted(this.upf.delete({ name }));
-    this.#compareUsage(name, usage, this.#model.delete(name, this.upf.nowNs));
-    this.#numbers.delete(name);
+    const answer = await this.#accepted(this.upf.delete({ name }));
+    this.#compareAnswer(name, answer, this.#model.delete(name, this.upf.nowNs));
   }
 
   async #restart(cleanly: boolean): Promise<void> {
     this.#note(undefined, () => `restart, ${cleanly ? 'cleanly' : 'by a crash'}`);
     this.counts.restarts++;
-    await this.#compareReports();
-    const reports = await this.upf.restart(cleanly);
+    const { nowNs } = this.upf;
+    const found = reported(await this.upf.restart(cleanly));
     if (cleanly) {
-      const expected = [...this.#model.sessions.values()].flatMap(({ usage }) =>
-        [...usage.values()].map((urr) => urr.report(['immediate'], this.upf.nowNs)),
-      );
-      this.#compareReportLists(
-        reports.map(({ sessionName: session, event }) => ({ session, ...usageFields(event) })),
-        expected,
-      );
+      this.#model.reports.push(...this.#model.flush(nowNs));
+      this.#compare(found, takeFrom(this.#model));
     }
-    this.#model.crash(this.upf.nowNs);
-    this.#reported.clear();
+    this.#model.restart(nowNs);
     // Nobody can know whether a client has read an answer: it may come again as a report.
-    const again = (await this.upf.reports()).map(({ sessionName: session, event }) =>
-      comparable({ session, ...usageFields(event) }),
-    );
-    const unknown = again.find(({ text }) => !this.#answered.has(text));
-    if (unknown !== undefined) this.#fail(`a report of before the restart: ${unknown.text}`);
+    const again = reported(await this.upf.reports());
+    const unknown = again.usage.map(reportText).find((text) => !this.#answered.has(text));
+    if (unknown !== undefined) this.#fail(`a report of before the restart: ${unknown}`);
     this.#answered.clear();
   }
 
@@ -198,187 +194,160 @@ export class ModelRun {
 
   #batch(): void {
     const random = this.#random;
-    const turns: Judged[][] = [];
+    const turns: Turn[] = [];
     // Few sessions at a time, so that their buckets and quotas come under load.
     const all = [...this.#model.sessions.keys()];
     if (all.length === 0) return;
     const names = Array.from({ length: random.between(1, 4) }, () => random.of(all));
-    const firstStep = this.counts.steps + 1;
     for (let sent = 0; sent < PACKETS_PER_BATCH; ) {
-      this.upf.nowNs += randomPause(random);
-      const burst = random.once(8) ? random.between(2, BURST_MAX) : 1;
-      const turn = this.#turn(names, burst);
+      this.#pass(randomPause(random));
+      const turn = this.#turn(names, random.once(8) ? random.between(2, BURST_MAX) : 1);
       turns.push(turn);
-      sent += turn.length;
+      sent += turn.packets.length;
     }
     const found = this.upf.packets.play();
-    let step = firstStep;
-    turns.forEach((judged, i) => {
-      const what = difference(found[i]!, judged);
-      step += judged.length;
+    turns.forEach(({ step, packets, effects }, i) => {
+      const what = difference(found[i]!, effects);
       if (what === undefined) return;
-      const packets = judged.map(({ packet }) => packetText(packet));
-      this.#about = judged[0]!.verdict.by;
-      this.#fail(`packets\n    ${packets.join('\n    ')}\n${what}`, step - 1);
+      this.#about = packets.map(({ packet }) => this.#model.sessionOf(packet)).find(Boolean);
+      const texts = packets.map(packetText);
+      this.#fail(
+        `at ${packets[0]?.packet.port}: packets\n    ${texts.join('\n    ')}\n${what}`,
+        step,
+      );
     });
+  }
+
+  #pass(pauseNs: number): void {
+    this.upf.nowNs += pauseNs;
+    while (this.#model.isUnclear(this.upf.nowNs)) this.upf.nowNs += CLEARLY_NS;
   }
 
   /** Packets of one port that go through the stages together. */
-  #turn(names: readonly string[], count: number): Judged[] {
-    const judged: Judged[] = [];
+  #turn(names: readonly string[], count: number): Turn {
     const { nowNs } = this.upf;
+    const packets: TestPacket[] = [];
     for (let i = 0; i < count; i++) {
-      const packet = randomPacket(this.#random, this.#model, names, 0);
+      const packet = randomPacket(this.#random, this.#model, names);
       // The others of a burst have to arrive at the same port.
-      if (i > 0 && packet.packet.port !== judged[0]!.packet.packet.port) continue;
-      const verdict = this.#model.packet(packet.packet, nowNs);
-      judged.push({ packet, verdict });
+      if (i === 0 || packet.packet.port === packets[0]!.packet.port) packets.push(packet);
+    }
+    packets.forEach(({ packet, bytes }, i) => {
+      this.upf.packets.add(packet.port, nowNs, bytes, i < packets.length - 1);
+    });
+    const effects = this.#model.turn(
+      packets.map(({ packet }) => packet),
+      nowNs,
+    );
+    packets.forEach((packet, i) => {
       this.counts.steps++;
       this.counts.packets++;
-      if ('dropped' in verdict) {
-        const { dropped } = this.counts;
-        dropped.set(verdict.dropped, (dropped.get(verdict.dropped) ?? 0) + 1);
-      } else this.counts.sent++;
-      this.#remember({
-        step: this.counts.steps,
-        session: verdict.by ?? '',
-        text: () => `${nowNs} ns: ${packetText(packet)} → ${outcomeText(verdict)}`,
-      });
-    }
-    judged.forEach(({ packet }, i) => {
-      this.upf.packets.add(packet.packet.port, nowNs, packet.bytes, i < judged.length - 1);
+      const own = effects[i + 1]!;
+      const text = () => `${nowNs} ns: ${packetText(packet)} → ${own.map(effectText).join('; ')}`;
+      this.#history.remember(this.counts.steps, this.#model.sessionOf(packet.packet), text);
     });
-    return judged;
+    this.counts.held += effects.slice(1, -1).filter((own) => own.length === 0).length;
+    const all = effects.flat();
+    for (const effect of all) {
+      if ('dropped' in effect) count1(this.counts.dropped, effect.dropped);
+      else this.counts.sent++;
+    }
+    return { step: this.counts.steps, packets, effects: all };
+  }
+
+  /** Nothing comes in, and time stands still, or goes on to where it is. */
+  #compareQuiet(effects: readonly Effect[]): void {
+    this.upf.packets.add(0, this.upf.nowNs, new Uint8Array(0));
+    const what = difference(this.upf.packets.play()[0]!, effects);
+    if (what !== undefined) this.#fail(`what left by itself differs\n${what}`);
+  }
+
+  #isTimeForWalk(): boolean {
+    return this.upf.nowNs - this.#walkedNs > INACTIVITY_NS / 2 || this.#random.once(64);
+  }
+
+  /**
+   * Time without packets, until every inactivity is found. When exactly, the packet path alone
+   * knows; that it was in time is checked.
+   */
+  async #walk(): Promise<void> {
+    this.#note(undefined, () => 'a time without packets');
+    this.counts.walks++;
+    const fromNs = this.upf.nowNs;
+    if (fromNs - this.#walkedNs > INACTIVITY_NS) this.#fail('a batch took too long for this test');
+    this.#pass(WALK_NS);
+    this.#walkedNs = this.upf.nowNs;
+    this.upf.packets.add(0, this.upf.nowNs, new Uint8Array(0));
+    const turn = this.upf.packets.play()[0]!;
+    const found = reported(await this.upf.reports());
+    const late = restFrom(this.#model, found.usage);
+    if (late !== undefined) this.#fail(late);
+    const what = difference(turn, this.#model.turn([], this.upf.nowNs).flat());
+    if (what !== undefined) this.#fail(`what left by itself differs\n${what}`);
+    this.#compare(found, takeFrom(this.#model));
   }
 
   async #compareReports(): Promise<void> {
-    const reports = await this.upf.reports();
-    const found = reports.map(({ sessionName: session, event }) => {
-      const fields = reportFields(event);
-      if (!('usage' in fields)) return this.#fail(`an unexpected ${JSON.stringify(fields)}`);
-      return { session, ...fields.usage };
-    });
-    const expected = this.#model.reports;
-    this.#model.reports = [];
-    this.#compareReportLists(found, expected);
+    this.#compare(reported(await this.upf.reports()), takeFrom(this.#model));
   }
 
-  #compareUsage(name: string, usage: Uint32Array, expected: readonly UsageReport[]): void {
-    const found = eventsOf(usage).map((event) => ({ session: name, ...usageFields(event) }));
-    this.#about = name;
-    this.#compareReportLists(found, expected);
-    for (const report of found) this.#answered.add(comparable(report).text);
+  #compareAnswer(session: string, { usage }: Answer, expected: Changed): void {
+    const found = eventsOf(usage).map((event) => ({ session, ...usageFields(event) }));
+    this.#compare({ ...NOTHING, usage: found }, { ...NOTHING, usage: expected.usage });
+    for (const report of found) this.#answered.add(reportText(report));
+    this.#compareQuiet(expected.effects);
   }
 
-  /** Each URR's reports in their order. */
-  #compareReportLists(
-    found: readonly (UsageFields & { readonly session: string })[],
-    expected: readonly UsageReport[],
-  ): void {
-    this.counts.reports += expected.length;
-    const keyed = (list: readonly UsageReport[]) =>
-      list.map(comparable).sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-    const a = keyed(found);
-    const b = keyed(expected);
-    for (let i = 0; i < Math.max(a.length, b.length); i++) {
-      if (a[i]?.text === b[i]?.text) continue;
-      this.#about = (b[i] ?? a[i])!.session;
-      const ofSession = (list: readonly { readonly text: string }[]) =>
-        list.flatMap(({ text }) => (text.startsWith(`${this.#about} `) ? text : [])).slice(0, 8);
-      const text = `  model:\n    ${ofSession(b).join('\n    ')}\n  packet path:\n    ${ofSession(a).join('\n    ')}`;
-      this.#fail(`a report differs\n${text}`);
+  #compare(found: Reported, expected: Reported): void {
+    const differs = reportDifference(found, expected);
+    if (differs !== undefined) {
+      this.#about = differs.session;
+      this.#fail(`a report differs\n${differs.text}`);
     }
-    for (const report of found) this.#sumUp(report);
-  }
-
-  /** The sum of all reports of a URR, when it ends, is what the model let pass for it. */
-  #sumUp(report: UsageFields & { readonly session: string }): void {
-    const key = `${report.session} ${report.urr}`;
-    const sum = (this.#reported.get(key) ?? 0) + report.uplink_bytes + report.downlink_bytes;
-    this.#reported.set(key, sum);
-    if (!report.triggers.includes('termination')) return;
-    const passed = this.#model.takePassed(report.session, report.urr);
-    if (sum !== passed) this.#fail(`URR ${key} reported ${sum} bytes of ${passed}`);
-    this.#reported.delete(key);
+    this.counts.reports += found.usage.length + found.others.length;
+    for (const report of [...found.usage].sort(bySequence)) {
+      for (const trigger of report.triggers) count1(this.counts.triggers, trigger);
+      const broken = this.#law.check(report, this.#model);
+      if (broken !== undefined) this.#fail(broken);
+    }
   }
 
   #checkCounters(): void {
     const lost = this.upf.unaccounted();
     if (lost !== 0) this.#fail(`rx + created is ${lost} more than tx + held + dropped`);
+    const { held } = this.upf.datapath.statistics();
+    if (held !== this.#model.held) this.#fail(`${held} packets are held, not ${this.#model.held}`);
   }
 
   #note(session: string | undefined, text: () => string): void {
     this.#about = session;
-    this.#remember({ step: this.counts.steps, session, text });
-  }
-
-  #remember(event: Event): void {
-    this.#history.push(event);
-    if (this.#history.length > 2 * HISTORY_MAX) this.#history.splice(0, HISTORY_MAX);
+    const { nowNs } = this.upf;
+    this.#history.remember(this.counts.steps, session, () => `${nowNs} ns: ${text()}`);
   }
 
   #fail(what: string, step = this.counts.steps): never {
-    const about = this.#about;
-    const events = this.#history
-      .filter((event) => event.step <= step && (event.session ?? about) === about)
-      .slice(-HISTORY_SHOWN)
-      .map((event) => `    step ${event.step}: ${event.text()}\n`);
-    const live = about === undefined ? undefined : this.#model.sessions.get(about);
-    const session = live === undefined ? '' : `  ${JSON.stringify(live.session)}\n`;
-    const history = `${session}  before it, of ${about ?? 'all'}:\n${events.join('')}`;
-    throw new Mismatch(this.options.seed, step, what, history);
+    const live = this.#about === undefined ? undefined : this.#model.sessions.get(this.#about);
+    const rules = live === undefined ? '' : JSON.stringify(live.session);
+    throw this.#history.mismatch(step, what, this.#about, rules);
   }
 }
 
-function packetText({ packet, bytes }: TestPacket): string {
-  return `port ${packet.port}: ${textOf(bytes, packet.tunnel !== undefined)}`;
+/** Of one URR in the order of its reports. */
+function bySequence(a: UsageReport, b: UsageReport): number {
+  return a.sequence - b.sequence;
 }
 
-function outcomeText(verdict: Verdict): string {
-  return 'dropped' in verdict ? verdict.dropped : `port ${verdict.port}`;
-}
-
-function comparable(report: UsageReport) {
-  const { session, urr, sequence, triggers, start_ns, end_ns } = report;
-  const { uplink_bytes, downlink_bytes, uplink_packets, downlink_packets } = report;
-  const volume = `up ${uplink_bytes}/${uplink_packets} down ${downlink_bytes}/${downlink_packets}`;
-  const place = String(sequence).padStart(9, '0');
-  return {
-    session,
-    // An ended URR and its successor of the same ID may have the same number.
-    key: `${session} ${urr} ${end_ns} ${place}`,
-    text: `${session} urr ${urr} #${sequence} ${[...triggers].sort()} ${volume} ${start_ns}–${end_ns}`,
-  };
+function count1(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 
 function randomPause(random: Random): number {
-  const draw = random.below(100);
-  if (draw < 40) return 0;
-  if (draw < 70) return random.between(1, 50_000);
+  const draw = random.below(200);
+  if (draw < 80) return 0;
+  if (draw < 140) return random.between(1, 50_000);
   // At 8 kbit/s a millisecond is a byte.
-  if (draw < 80) return 1_000_000 * random.between(1, 200);
-  if (draw < 97) return random.between(1, 5_000_000);
-  if (draw < 99) return random.between(1, 500_000_000);
-  return random.between(1, 30) * 1_000_000_000;
-}
-
-/** What the UPF chose, out of the record of its answer. */
-function chosenIn(record: Uint32Array): Chosen {
-  const teids = Array.from(
-    { length: pdrCount(record, 0) },
-    (_, i) => record[pdrsAt(0) + i * layout.PDR_WORDS + layout.PDR_TEID]!,
-  );
-  const ipv4 = record[layout.HEADER_UE_IPV4]!;
-  const prefix = joinWords(
-    record[layout.HEADER_UE_PREFIX_LOW]!,
-    record[layout.HEADER_UE_PREFIX_HIGH]!,
-  );
-  const prefixBytes = new Uint8Array(8);
-  new DataView(prefixBytes.buffer).setBigUint64(0, prefix);
-  const ipv4Text = [24, 16, 8, 0].map((shift) => (ipv4 >>> shift) & 0xff).join('.');
-  return {
-    teids,
-    ueIpv4: ipv4 === 0 ? undefined : parseAddress(ipv4Text),
-    uePrefix: prefix === 0n ? undefined : prefixBytes,
-  };
+  if (draw < 160) return 1_000_000 * random.between(1, 200);
+  if (draw < 197) return random.between(1, 5_000_000);
+  if (draw < 199) return random.between(1, 500_000_000);
+  return random.between(1, 15) * 1_000_000_000;
 }

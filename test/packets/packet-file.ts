@@ -5,7 +5,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import type { GtpuConfig, HoldConfig } from '../../src/datapath/datapath.js';
+import type {
+  GtpuConfig,
+  HoldConfig,
+  IpPolicy,
+  ReassemblyLimits,
+} from '../../src/datapath/datapath.js';
 import type { PortWords } from '../stepped-upf.js';
 import { packetOf } from '../wire/text.js';
 
@@ -51,6 +56,10 @@ export interface PacketCase {
   /** As in the packet path's configuration. */
   readonly hold?: HoldConfig;
   readonly gtpu?: GtpuConfig;
+  readonly policy?: IpPolicy;
+  readonly reassembly?: ReassemblyLimits;
+  /** Usage outlives restarts, as with a data folder. */
+  readonly survives?: boolean;
   readonly steps: readonly PacketStep[];
 }
 
@@ -62,7 +71,7 @@ export interface PacketFile {
 }
 
 const FILE_KEYS = ['rule', 'clause', 'texts', 'rules', 'cases'];
-const CASE_KEYS = ['title', 'ports', 'hold', 'gtpu', 'steps'];
+const CASE_KEYS = ['title', 'ports', 'hold', 'gtpu', 'policy', 'reassembly', 'survives', 'steps'];
 /** A step does one of these … */
 const ACTIONS = ['in', 'after', 'create', 'update', 'delete', 'restart', 'reports'];
 /** … and says these about it. */

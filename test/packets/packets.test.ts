@@ -29,14 +29,8 @@ class CaseRun {
 
   static async start(one: PacketCase): Promise<CaseRun> {
     const ports = one.ports ?? USUAL_PORTS;
-    const { hold, gtpu } = one;
-    const options = {
-      ports,
-      startNs: START_NS,
-      ...(hold === undefined ? {} : { hold }),
-      ...(gtpu === undefined ? {} : { gtpu }),
-    };
-    return new CaseRun(await SteppedUpf.start(options), ports);
+    const { title: _, steps: __, ...options } = one;
+    return new CaseRun(await SteppedUpf.start({ ...options, startNs: START_NS }), ports);
   }
 
   stop(): void {

@@ -32,6 +32,8 @@ export interface IpPacket {
   /** ICMP's type and code. */
   readonly type?: number;
   readonly code?: number;
+  /** The four bytes behind its checksum: of "too big" the MTU. */
+  readonly rest?: number;
   readonly tos?: number;
   readonly ttl?: number;
   readonly flowLabel?: number;
@@ -116,6 +118,7 @@ function writeTransport(bytes: Uint8Array, at: number, packet: IpPacket): number
   if (packet.protocol === ICMP || packet.protocol === ICMPV6) {
     bytes[at] = packet.type ?? (packet.protocol === ICMP ? 8 : 128);
     bytes[at + 1] = packet.code ?? 0;
+    put32(bytes, at + 4, packet.rest ?? 0);
   }
   return length;
 }
@@ -213,7 +216,7 @@ function readTransport(bytes: Uint8Array, at: number, packet: IpPacket): Partial
     return { sourcePort: get16(bytes, at), destinationPort: get16(bytes, at + 2) };
   }
   if (packet.protocol === ESP) return { spi: get32(bytes, at) };
-  return { type: bytes[at]!, code: bytes[at + 1]! };
+  return { type: bytes[at]!, code: bytes[at + 1]!, rest: get32(bytes, at + 4) };
 }
 
 function isTransportChecksumWrong(bytes: Uint8Array, at: number, packet: IpPacket): boolean {

@@ -4,6 +4,7 @@
  *   gtpu 10.0.0.2 > 10.0.0.1 teid 0x100 ul qfi 9 | udp 10.60.0.7:4000 > 203.0.113.9:443 100
  *   tcp [fd00:60::7]:4000 > [2001:db8::9]:443 80 tos 0x20
  *   esp 10.60.0.7 > 203.0.113.9 120 spi 0x11        icmp6 fe80::1 > ff02::2 64 type 133/0
+ *   icmp 10.60.0.1 > 203.0.113.9 576 type 3/4 rest 1356, of ICMP the four bytes before its payload
  *   udp 10.60.0.7 > 203.0.113.9 100 frag 1480       ip 132 …, any protocol by its number
  *   gtpu 10.0.0.2 > 10.0.0.1 teid 0 echo-request seq 7 body 0e00
  *   hex 45000014…
@@ -118,6 +119,7 @@ function readIpOption(packet: Writable<ip.IpPacket>, name: string, options: Opti
   else if (name === 'flow') packet.flowLabel = options.number();
   else if (name === 'id') packet.identification = options.number();
   else if (name === 'spi') packet.spi = options.number();
+  else if (name === 'rest') packet.rest = options.number();
   else if (name === 'df') packet.dontFragment = true;
   else if (name === 'payload') packet.payload = bytesOfHex(options.word());
   else if (name === 'type') {
@@ -191,6 +193,7 @@ function ipText(packet: ip.IpPacket): string {
   if (packet.dontFragment) parts.push('df');
   if (packet.spi !== undefined) parts.push(`spi 0x${packet.spi.toString(16)}`);
   if (packet.type !== undefined) parts.push(`type ${packet.type}/${packet.code}`);
+  if (packet.rest) parts.push(`rest ${packet.rest}`);
   if (packet.fragmentOffset !== undefined) {
     parts.push(`frag ${packet.fragmentOffset}${packet.moreFragments ? '+' : ''}`);
   }

@@ -165,7 +165,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // Whole, it is read: two sessions, one of them out of an open step, and what came before it.
   static const bool is_read = [] {
     Salvage salvage;
-    return salvage.read(*leftover.region) && salvage.sessions() == 2 && salvage.events() == 4;
+    return salvage.read(*leftover.region, 0) && salvage.sessions() == 2 && salvage.events() == 4;
   }();
   expect(is_read);
   if (size == 0) return 0;
@@ -176,7 +176,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     part[(data[at + 1] << 8 | data[at + 2]) % part.size()] = std::byte{data[at + 3]};
   }
   Salvage salvage;
-  if (salvage.read(*leftover.region)) {
+  if (salvage.read(*leftover.region, 0)) {
     expect(salvage.sessions() <= kBuckets);
     carry_on(salvage);
     if (data[0] & 32) check_file(salvage, data + at, size - at);

@@ -3,6 +3,7 @@
 // and what arrives meanwhile queues behind. Only flows with kFlowHold come here.
 #include <algorithm>
 
+#include "pipeline/forward.h"
 #include "pipeline/pipeline.h"
 
 namespace sluice {
@@ -53,8 +54,7 @@ void Pipeline::want_notification(Hold& hold, const Burst& burst, unsigned i,
   if (hold.wants_notification || (hit.far->dscp & kFarNotify) == 0) return;
   hold.wants_notification = true;
   hold.pdr = hit.pdr->id;
-  hold.qfi = hit.pdr->qfi;
-  if (hold.qfi == 0 && burst.qfi[i] != kNoQfi) hold.qfi = burst.qfi[i];
+  hold.qfi = stage::qfi_of(*hit.pdr, burst.qfi[i]);
   hold.notify_at = hold.started_at + hit.far->notification_delay();
   set_hold_timer(hold, burst.now);
 }

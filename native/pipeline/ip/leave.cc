@@ -23,7 +23,9 @@ DropReason Pipeline::leave(Burst& burst, unsigned i, const Hit& hit, unsigned ro
   std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];
   const bool uplink = burst.direction[i] == Direction::Uplink;
   const PipelinePort &from = ports_[burst.port], &to = ports_[hit.far->port];
-  const bool counts_hop = from.decrements_ttl || to.decrements_ttl;
+  // What turned round here has been counted then.
+  const bool counts_hop = (from.decrements_ttl || to.decrements_ttl) &&
+                          (burst.packets[i]->flags & kPacketReentered) == 0;
   const std::uint8_t core = uplink ? hit.far->port : burst.port;
   if (counts_hop && !wire::take_hop(inner)) {
     send_error(burst, i, wire::IcmpError::TimeExceeded, core, 0);
@@ -117,6 +119,8 @@ void Pipeline::send_error(const Burst& burst, unsigned i, wire::IcmpError error,
   const bool has_source = is_v6 ? port.has_icmp_source6 : port.has_icmp_source4;
   // From a tunnel towards the UE there is no way back to the sender.
   if (port.is_access || !has_source) return;
+  // Nobody hears of copies, whoever they are for.
+  if (burst.packets[i]->flags & kPacketCopy) return;
   const std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];
   if (!wire::may_answer_with_icmp(inner, burst.inner_length[i])) return;
   if (burst.now - errors_since_ >= kErrorsWindow) {

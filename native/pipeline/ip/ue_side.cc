@@ -52,7 +52,7 @@ DropReason Pipeline::match_other_source(Burst& burst, unsigned i, Hit& hit) noex
   if (may_send(burst, i)) {
     const DropReason reason = match_rules(burst, i, hit, filters, true);
     // Link-local packets stay on their link: to the control plane function, never to N6.
-    const bool leaves = reason == DropReason::None && hit.far->action == FarAction::ToCore;
+    const bool leaves = reason == DropReason::None && hit.far->own().action == FarAction::ToCore;
     return leaves && is_link_local(address_of(burst, i, true)) ? DropReason::Martian : reason;
   }
   // Indirect forwarding: what the old gNB sends back was meant for the UE, and goes on to it.
@@ -61,7 +61,7 @@ DropReason Pipeline::match_other_source(Burst& burst, unsigned i, Hit& hit) noex
   if (reason != DropReason::None) return reason;
   // What is buffered is asked again when it leaves.
   if (hit.far->action == FarAction::Buffer) return DropReason::None;
-  const FarEntry& far = hit.far->action == FarAction::Duplicate ? hit.far[1] : *hit.far;
+  const FarEntry& far = hit.far->own();
   return far.action == FarAction::ToTunnel && far.container == wire::kPscDownlink
              ? DropReason::None
              : DropReason::SpoofedSource;

@@ -34,7 +34,9 @@ DropReason Pipeline::look_closer(Burst& burst, unsigned i, Hit& hit) noexcept {
     const UeAddress source = address_of(burst, i, true);
     return is_martian(source) || is_multicast(source) ? DropReason::Martian : DropReason::None;
   }
-  if (hit.far->action != FarAction::ToCore) return DropReason::None;
+  if (hit.far->own().action != FarAction::ToCore) return DropReason::None;
+  // Else match has seen to it; a quota's FAR comes later.
+  if (is_link_local(address_of(burst, i, true))) return DropReason::Martian;
   const UeAddress to = address_of(burst, i, false);
   if (is_multicast(to)) return policy_.drop_multicast ? DropReason::Multicast : DropReason::None;
   if (is_link_local(to)) return DropReason::Martian;
@@ -44,12 +46,16 @@ DropReason Pipeline::look_closer(Burst& burst, unsigned i, Hit& hit) noexcept {
   }
   if (policy_.hairpin && sessions_.sieve().may_be_ue(to.words[0] >> 16, to.is_v6)) {
     SessionIndex session = kNoSession;
-    const std::uint8_t port = hit.far->port;
+    const std::uint8_t port = hit.far->own().port;
     const bool is_ue = to.is_v6 ? sessions_.ipv6().find(
                                       std::uint64_t{to.words[0]} << 32 | to.words[1], port, session)
                                 : sessions_.ipv4().find(to.words[0], port, session);
     if (is_ue || sessions_.routes().find(to.words, to.is_v6, port, session)) {
-      hit.far = &hairpins_[port];
+      if (hit.far->action == FarAction::Duplicate) {
+        burst.flags[i] |= kTurnsRound;
+      } else {
+        hit.far = &hairpins_[port];
+      }
     }
   }
   return DropReason::None;

@@ -107,7 +107,7 @@ FarEntry Pipeline::own_far(const FlowRules& rules, unsigned position) const noex
   RulesExtension* extension = rules.extension == 0 ? nullptr : sessions_.extension(rules.extension);
   const PdrEntry& pdr = extension ? extension->pdrs()[position] : rules.pdrs[position];
   const FarEntry* fars = extension ? extension->fars() : rules.fars;
-  return fars[pdr.far].action == FarAction::Duplicate ? fars[pdr.far + 1] : fars[pdr.far];
+  return fars[pdr.far].own();
 }
 
 }  // namespace sluice

@@ -56,7 +56,7 @@ struct Salvage::Source {
   std::vector<const UsageJournal*> open;
 };
 
-Status Salvage::read(Region& region) {
+Status Salvage::read(Region& region, std::uint64_t realtime_offset) {
   const auto section = region.find(RegionSection::Usage);
   if (section.size() < sizeof(UsageDirectory)) return Error{"it names no usage", ""};
   const auto& directory = *reinterpret_cast<const UsageDirectory*>(section.data());
@@ -77,7 +77,7 @@ Status Salvage::read(Region& region) {
   *this = {};
   run_ = directory.run;
   started_ = directory.started;
-  Source source{region, directory, Clock::machine().realtime_offset(), {}};
+  Source source{region, directory, realtime_offset, {}};
   for (unsigned w = 0; w < directory.workers; ++w) {
     const auto& journal =
         *reinterpret_cast<const UsageJournal*>(region.at(directory.worker[w].journal));
@@ -268,7 +268,7 @@ void Salvage::report(const SessionView& session, std::size_t urr, std::uint32_t 
     event.packets[d] = c.packets[d];
   }
   event.start_time = c.since_time;
-  event.end_time = std::max(now + Clock::machine().realtime_offset(), c.since_time);
+  event.end_time = std::max(now + sink.realtime_offset(), c.since_time);
   event.duration_ns = c.flags & kUrrDuration ? c.measured : event.end_time - event.start_time;
   if (!is_written(event)) sink.push(event);
 }
@@ -277,8 +277,7 @@ void Salvage::carry_on(SessionView& session, std::uint32_t slots_per_bucket, Nan
                        EventSink& sink) {
   const std::uint32_t incarnation = session.flows[0]->rules.incarnation;
   const Entry* entry = find(place_of(session.index, slots_per_bucket), incarnation);
-  // As in read(), also where time is given.
-  const std::uint64_t offset = Clock::machine().realtime_offset();
+  const std::uint64_t offset = sink.realtime_offset();
   const unsigned count = session.account == nullptr ? 0 : session.account->urr_count;
   std::uint64_t taken = 0;
   for (unsigned i = 0; i < count; ++i) {

@@ -20,7 +20,8 @@ class Salvage {
  public:
   /// Takes what the region of a run that ended says. Errors: another layout, or it makes no
   /// sense; then nothing is taken.
-  Status read(Region& region);
+  /// @param realtime_offset  what makes the run's times those since 1970.
+  Status read(Region& region, std::uint64_t realtime_offset);
 
   /// Writes all to a file, which is replaced as a whole. Error: the system refuses.
   /// @param flush  it is on disk when this returns.

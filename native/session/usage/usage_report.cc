@@ -99,8 +99,11 @@ void usage_report_linked(SessionView& session, std::uint64_t reported, std::uint
   Account& account = *session.account;
   if (account.link_count == 0) return;
   // A URR that reports because of a link brings those linked to it; nobody reports twice.
-  for (std::uint64_t todo = reported; todo != 0; todo &= todo - 1) {
-    const std::uint64_t linked = account.links()[std::countr_zero(todo)] & ~reported;
+  for (std::uint64_t todo = reported; todo != 0;) {
+    // Taken out before others come in, which may stand before it.
+    const int cause = std::countr_zero(todo);
+    todo &= todo - 1;
+    const std::uint64_t linked = account.links()[cause] & ~reported;
     for_each_urr(account, linked, [&](UrrState& urr) {
       usage_report(session, urr, kTriggerLinked, ticket, now, sink);
     });

@@ -1,0 +1,212 @@
+/**
+ * What becomes of a packet. {@link Pipeline.burst} reads top to bottom as the rules do: find
+ * the session, find the PDR, look at addresses, hold, police, account, forward.
+ */
+import { countPacket, type Spent, urrsOf } from './account.js';
+import { type Forwarder, qfiOf } from './forward.js';
+import { barOf, type Episode, type Holds, limitOf } from './hold.js';
+import { canMatch, directionFor, isStillOf, match, pdrsOfTunnel } from './match.js';
+import type { Effect, ModelPacket, ModelPort } from './packet.js';
+import { isGateClosed, isWithinRates } from './police.js';
+import { fromN6, type Policy, towardsN6 } from './policy.js';
+import { type Far, farOf, tunnelsOf } from './rules.js';
+import type { LivePdr, LiveSession, SessionIndex } from './session.js';
+import type { UsageReport } from './usage.js';
+
+/** What all packets go through. */
+export interface Parts {
+  readonly ports: readonly ModelPort[];
+  readonly policy: Policy;
+  readonly sessions: ReadonlyMap<string, LiveSession>;
+  readonly index: SessionIndex;
+  readonly holds: Holds;
+  readonly forwarder: Forwarder;
+  /** Reports are put there. */
+  readonly reports: () => UsageReport[];
+  readonly passed: (session: string, urr: number, bytes: number) => void;
+}
+
+/** Packets that go through the stages together. */
+export const BURST = 64;
+const NO_LIMIT = Infinity;
+
+export class Pipeline {
+  constructor(private readonly parts: Parts) {}
+
+  /**
+   * Packets of one port that come together, then what turns round, then End Markers.
+   * @returns by packet, and at the end what leaves behind all of them.
+   */
+  burst(packets: readonly ModelPacket[], nowNs: number): Effect[][] {
+    const markers: Effect[] = [];
+    const effects = packets.map((packet) => this.#arrive(packet, nowNs, markers));
+    return [...effects, [...this.#turnedRound(nowNs), ...markers]];
+  }
+
+  /** New rules: all that the session holds is asked again, in order, burst by burst. */
+  release(live: LiveSession, nowNs: number): Effect[] {
+    const effects: Effect[] = [];
+    const row = this.parts.holds.drain(live.session.name);
+    for (let episode = row.shift(); episode !== undefined; episode = row.shift()) {
+      effects.push(...this.#releaseBurst(live, episode, nowNs));
+      if (episode.packets.length > 0) row.push(episode);
+      else this.parts.holds.endDrain(episode, nowNs);
+    }
+    return effects;
+  }
+
+  #releaseBurst(live: LiveSession, episode: Episode, nowNs: number): Effect[] {
+    const markers: Effect[] = [];
+    const effects: Effect[] = [];
+    const port = episode.packets[0]?.packet.port;
+    const same = episode.packets.slice(0, BURST).findIndex(({ packet }) => packet.port !== port);
+    for (const held of episode.packets.splice(0, same < 0 ? BURST : same)) {
+      const { packet } = held;
+      const keep = () => episode.kept.push(held);
+      if (packet.tunnel?.ends === true) effects.push(...this.#endOfPath(live, packet, markers));
+      else if (isStillOf(live, packet)) effects.push(...this.#apply(live, packet, nowNs, keep));
+      else effects.push({ dropped: packet.tunnel === undefined ? 'unknown_ue' : 'unknown_teid' });
+    }
+    return [...effects, ...this.#turnedRound(nowNs), ...markers];
+  }
+
+  #turnedRound(nowNs: number): Effect[] {
+    const effects: Effect[] = [];
+    for (let all = this.parts.forwarder.takeAgain(); all.length > 0; ) {
+      // By bursts, and in each port by port.
+      const burst = all.splice(0, BURST).sort((a, b) => a.port - b.port);
+      for (const packet of burst) effects.push(...this.#arrive(packet, nowNs, effects));
+      all.push(...this.parts.forwarder.takeAgain());
+    }
+    return effects;
+  }
+
+  #arrive(packet: ModelPacket, nowNs: number, markers: Effect[]): Effect[] {
+    const isMarker = packet.tunnel?.ends === true;
+    if (packet.inner.ttl === 0 && !isMarker) return [{ dropped: 'ttl_exceeded' }];
+    const live = this.find(packet);
+    if (!isMarker) {
+      if (typeof live === 'string') return [{ dropped: live }];
+      return this.#apply(live, packet, nowNs);
+    }
+    if (typeof live === 'string') return [{ dropped: 'end_marker' }];
+    const { holds } = this.parts;
+    const place = { session: live.session.name, direction: directionFor(live, packet) };
+    const waits = holds.has(place) && holds.hold(place, packet, nowNs, NO_LIMIT);
+    return waits ? [] : this.#endOfPath(live, packet, markers);
+  }
+
+  /** The session, or the reason for which there is none. */
+  find({ tunnel, port, inner }: ModelPacket): LiveSession | string {
+    const { index, sessions } = this.parts;
+    const to = inner.destination;
+    const name =
+      tunnel === undefined ? index.byAddress(to, port) : index.byTunnel(tunnel.local, tunnel.teid);
+    if (name !== undefined) return sessions.get(name)!;
+    if (tunnel !== undefined) return 'unknown_teid';
+    const isMulticast = to.length === 16 ? to[0] === 0xff : to[0]! >>> 4 === 14;
+    return isMulticast ? 'multicast' : 'unknown_ue';
+  }
+
+  /** An End Marker goes into each tunnel that its own leads into. */
+  #endOfPath(live: LiveSession, packet: ModelPacket, markers: Effect[]): Effect[] {
+    const pdrs = pdrsOfTunnel(live, packet.tunnel!).filter((pdr) => canMatch(live, pdr));
+    const fars = pdrs.map(({ pdr }) => farOf(live.session, pdr.far_id));
+    for (const outer of tunnelsOf(fars)) markers.push(this.parts.forwarder.endMarker(outer));
+    return [{ dropped: 'end_marker' }];
+  }
+
+  /** @param keep  the packet was held and is asked again; this holds it further. */
+  #apply(live: LiveSession, packet: ModelPacket, nowNs: number, keep?: () => void): Effect[] {
+    const pdr = match(live, packet);
+    if (typeof pdr === 'string') return [{ dropped: pdr }];
+    const far = farOf(live.session, pdr.pdr.far_id);
+    const keepsOuter = pdr.pdr.outer_header_removal === 'none';
+    const looked = this.#look(pdr, far, packet, keepsOuter);
+    if (looked !== undefined && looked !== 'turn') return [{ dropped: looked }];
+    if (!isGateClosed(live, pdr)) {
+      const held = this.#hold(live, pdr, far, packet, nowNs, keep);
+      if (held !== undefined) return held ? [] : [{ dropped: 'far_buffer' }];
+    }
+    const spent = this.#policeAndCount(live, pdr, packet, nowNs);
+    if (typeof spent === 'string') return [{ dropped: spent }];
+    const leaving = { session: live.session, pdr: pdr.pdr, packet, nowNs };
+    const { forwarder } = this.parts;
+    if (spent.far === undefined) return forwarder.forward(leaving, far, looked === 'turn');
+    // A quota's FAR takes the outer header off, whatever the PDR says.
+    const removing = { ...leaving, pdr: { ...pdr.pdr, outer_header_removal: 'gtpu' as const } };
+    return forwarder.forward(removing, spent.far, spent.turns === true);
+  }
+
+  /** URRs that measure before policing, gates, bit rates, the other URRs. */
+  #policeAndCount(live: LiveSession, pdr: LivePdr, packet: ModelPacket, nowNs: number): Spent {
+    const { bytes } = packet.inner;
+    const first: Spent = this.#count(live, pdr, true, packet, nowNs);
+    if (typeof first === 'string') return first;
+    if (isGateClosed(live, pdr)) return 'gate_closed';
+    if (!isWithinRates(live, pdr, bytes, nowNs)) return 'mbr_exceeded';
+    const then: Spent = this.#count(live, pdr, false, packet, nowNs);
+    if (typeof then === 'string') return then;
+    return then.far === undefined ? first : then;
+  }
+
+  #count(live: LiveSession, pdr: LivePdr, first: boolean, packet: ModelPacket, nowNs: number) {
+    const { bytes } = packet.inner;
+    const spent = countPacket(live, pdr, first, bytes, nowNs, this.parts.reports());
+    if (typeof spent === 'string') return spent;
+    for (const { urr } of urrsOf(live, pdr.pdr, first)) {
+      if (urr.measure_volume === true) this.parts.passed(live.session.name, urr.id, bytes);
+    }
+    if (spent.far === undefined) return spent;
+    // A quota's FAR has to bear the same look as the PDR's.
+    const looked = this.#look(pdr, spent.far, packet, false);
+    return looked === undefined || looked === 'turn'
+      ? { ...spent, turns: looked === 'turn' }
+      : looked;
+  }
+
+  /** Addresses: why the packet may not go on, "turn", or undefined. */
+  #look(
+    { direction }: LivePdr,
+    far: Far,
+    packet: ModelPacket,
+    keepsOuter: boolean,
+  ): string | undefined {
+    const { policy, ports, index, forwarder } = this.parts;
+    if (direction === 'downlink') {
+      return packet.tunnel === undefined ? fromN6(packet, policy) : undefined;
+    }
+    const { forward: rule } = far;
+    const toN6 =
+      rule !== undefined &&
+      rule.outer_header_creation === undefined &&
+      rule.destination_interface !== 'access';
+    // With its outer header on, the packet is another's to judge.
+    if (!toN6 || keepsOuter) return undefined;
+    return towardsN6(packet.inner, forwarder.portOf(rule), policy, ports, index);
+  }
+
+  /** undefined: the packet goes on; false: there is no place to hold it. */
+  #hold(
+    live: LiveSession,
+    { pdr, direction }: LivePdr,
+    { buffer }: Far,
+    packet: ModelPacket,
+    nowNs: number,
+    keep: (() => void) | undefined,
+  ): boolean | undefined {
+    const { holds } = this.parts;
+    const place = { session: live.session.name, direction };
+    // While what is held leaves, what comes queues behind.
+    const queues = keep === undefined && holds.isDraining(place);
+    if (buffer === undefined && !queues) return undefined;
+    const bar = barOf(live.session, buffer?.bar_id);
+    if (keep !== undefined) keep();
+    else if (!holds.hold(place, packet, nowNs, limitOf(bar))) return false;
+    if (buffer?.notify === true) {
+      const qfi = qfiOf(live.session, pdr, packet) ?? 0;
+      holds.want(place, { pdr: pdr.id, qfi }, bar, nowNs);
+    }
+    return true;
+  }
+}
