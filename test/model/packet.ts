@@ -2,6 +2,7 @@
 import { type Address, parseAddress } from '../wire/address.js';
 import type { Container } from '../wire/gtpu.js';
 import { type IpPacket, parseIp } from '../wire/ip.js';
+import type { Fragment } from './reassembly.js';
 
 export interface ModelPort {
   readonly name: string;
@@ -32,6 +33,8 @@ export interface ModelPacket {
   readonly bytes: Uint8Array;
   /** With the outer headers; the same as `bytes` without a tunnel. */
   readonly whole: Uint8Array;
+  /** It is but a piece of this in its tunnel. */
+  readonly fragment?: Fragment;
   /** It has turned round here: once out of a session, and in again. */
   readonly turned?: boolean;
 }

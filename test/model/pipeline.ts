@@ -9,6 +9,7 @@ import { canMatch, directionFor, isStillOf, match, pdrsOfTunnel } from './match.
 import type { Effect, ModelPacket, ModelPort } from './packet.js';
 import { isGateClosed, isWithinRates } from './police.js';
 import { fromN6, type Policy, towardsN6 } from './policy.js';
+import type { Reassembly } from './reassembly.js';
 import { type Far, farOf, tunnelsOf } from './rules.js';
 import type { LivePdr, LiveSession, SessionIndex } from './session.js';
 import type { UsageReport } from './usage.js';
@@ -21,6 +22,7 @@ export interface Parts {
   readonly index: SessionIndex;
   readonly holds: Holds;
   readonly forwarder: Forwarder;
+  readonly reassembly: Reassembly;
   /** Reports are put there. */
   readonly reports: () => UsageReport[];
   readonly passed: (session: string, urr: number, bytes: number) => void;
@@ -39,8 +41,9 @@ export class Pipeline {
    */
   burst(packets: readonly ModelPacket[], nowNs: number): Effect[][] {
     const markers: Effect[] = [];
-    const effects = packets.map((packet) => this.#arrive(packet, nowNs, markers));
-    return [...effects, [...this.#turnedRound(nowNs), ...markers]];
+    const effects = packets.map((packet) => this.#enter(packet, nowNs, markers));
+    const expired = this.parts.reassembly.expire(nowNs);
+    return [...effects, [...this.#turnedRound(nowNs), ...markers, ...expired]];
   }
 
   /** New rules: all that the session holds is asked again, in order, burst by burst. */
@@ -79,6 +82,13 @@ export class Pipeline {
       all.push(...this.parts.forwarder.takeAgain());
     }
     return effects;
+  }
+
+  /** From outside: perhaps but a piece of a packet. */
+  #enter(packet: ModelPacket, nowNs: number, markers: Effect[]): Effect[] {
+    if (packet.fragment === undefined) return this.#arrive(packet, nowNs, markers);
+    const { whole, ended } = this.parts.reassembly.add(packet.fragment, nowNs);
+    return whole === undefined ? ended : [...ended, ...this.#arrive(whole, nowNs, markers)];
   }
 
   #arrive(packet: ModelPacket, nowNs: number, markers: Effect[]): Effect[] {

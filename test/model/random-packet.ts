@@ -80,6 +80,8 @@ function tunnelPacket(
     outer: {
       source: isV6 ? GNB.v6 : GNB.v4,
       destination: local,
+      // As a packet has it that was put together from fragments.
+      dontFragment: true,
       // Over IPv4 most senders leave it out.
       withoutChecksum: !isV6 && !random.once(8),
     },

@@ -1,6 +1,6 @@
 /** Reports of the packet path against those of the model, and the laws that hold for them. */
 import type { Report } from '../../src/session/engine.js';
-import { reportFields, type UsageFields } from '../report-fields.js';
+import { reportFields } from '../report-fields.js';
 import type { Inactivity, UpfModel } from './upf-model.js';
 import type { UsageReport } from './usage.js';
 
@@ -87,7 +87,7 @@ export class UsageLaw {
   readonly #ends = new Map<string, { readonly sequence: number; readonly ns: number }>();
 
   /** Says which law is broken. */
-  check(report: UsageFields & { readonly session: string }, model: UpfModel): string | undefined {
+  check(report: UsageReport, model: UpfModel): string | undefined {
     const { session, urr, sequence, start_ns, end_ns } = report;
     const key = `${session} ${urr}`;
     const before = this.#ends.get(key);

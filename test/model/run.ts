@@ -10,6 +10,7 @@ import { difference, effectText } from './compare.js';
 import { History, packetText } from './history.js';
 import type { Effect } from './packet.js';
 import { Random } from './random.js';
+import { inFragments } from './random-fragments.js';
 import { randomPacket, type TestPacket } from './random-packet.js';
 import { changedSession, randomSession, SESSIONS, sessionName } from './random-session.js';
 import { INACTIVITY_NS } from './random-urr.js';
@@ -82,6 +83,9 @@ export class ModelRun {
   /** Reports that came with answers since the last restart. */
   readonly #answered = new Set<string>();
   #walkedNs = START_NS;
+  /** Pieces of outer packets that are still to come. */
+  #pieces: TestPacket[] = [];
+  #serial = 0;
   #about: string | undefined;
 
   private constructor(
@@ -97,12 +101,13 @@ export class ModelRun {
   /** Throws a Mismatch at the first difference. */
   static async play(options: RunOptions): Promise<RunCounts> {
     const world = worldOf(options.seed);
-    const { ports, policy, hold } = world;
+    const { ports, policy, hold, reassembly } = world;
     const upf = await SteppedUpf.start({
       startNs: START_NS,
       ports,
       policy,
       hold,
+      reassembly,
       survives: true,
       packetsMax: 2_048,
     });
@@ -228,7 +233,7 @@ export class ModelRun {
     const { nowNs } = this.upf;
     const packets: TestPacket[] = [];
     for (let i = 0; i < count; i++) {
-      const packet = randomPacket(this.#random, this.#model, names);
+      const packet = this.#packet(names);
       // The others of a burst have to arrive at the same port.
       if (i === 0 || packet.packet.port === packets[0]!.packet.port) packets.push(packet);
     }
@@ -253,6 +258,18 @@ export class ModelRun {
       else this.counts.sent++;
     }
     return { step: this.counts.steps, packets, effects: all };
+  }
+
+  #packet(names: readonly string[]): TestPacket {
+    if (this.#random.once(2)) {
+      const piece = this.#pieces.shift();
+      if (piece !== undefined) return piece;
+    }
+    const packet = randomPacket(this.#random, this.#model, names);
+    if (packet.packet.tunnel === undefined || !this.#random.once(32)) return packet;
+    this.#serial = (this.#serial + 1) & 0xffff;
+    this.#pieces.push(...inFragments(this.#random, packet, this.#serial));
+    return this.#pieces.shift() ?? packet;
   }
 
   /** Nothing comes in, and time stands still, or goes on to where it is. */

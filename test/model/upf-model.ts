@@ -7,6 +7,7 @@ import { Forwarder } from './forward.js';
 import { Holds, type Notice } from './hold.js';
 import type { Effect, ModelPacket, ModelPort } from './packet.js';
 import { Pipeline } from './pipeline.js';
+import { Reassembly, type ReassemblyWords } from './reassembly.js';
 import { bucketsOf } from './police.js';
 import type { Policy } from './policy.js';
 import { farOf, type Session, tunnelName, tunnelsOf } from './rules.js';
@@ -18,6 +19,7 @@ export interface ModelOptions {
   readonly policy: Policy;
   readonly heldPacketsMax: number;
   readonly heldNs: number;
+  readonly reassembly: ReassemblyWords;
 }
 /** What comes with the answer to a change, and what leaves because of it. */
 export interface Changed {
@@ -43,6 +45,7 @@ export class UpfModel {
   readonly #index = new SessionIndex();
   readonly #holds: Holds;
   readonly #forwarder: Forwarder;
+  readonly #reassembly: Reassembly;
   readonly #pipeline: Pipeline;
   /** Bytes that passed by session and URR, counted beside the URRs. */
   readonly #passed = new Map<string, number>();
@@ -54,6 +57,7 @@ export class UpfModel {
     this.corePorts = [...ports.keys()].filter((i) => ports[i]!.role === 'core');
     this.#holds = new Holds(heldPacketsMax, heldNs);
     this.#forwarder = new Forwarder(ports, policy.icmpErrorsPerSecond);
+    this.#reassembly = new Reassembly(options.reassembly);
     this.#pipeline = new Pipeline({
       ports,
       policy,
@@ -61,6 +65,7 @@ export class UpfModel {
       index: this.#index,
       holds: this.#holds,
       forwarder: this.#forwarder,
+      reassembly: this.#reassembly,
       reports: () => this.reports,
       passed: (session, urr, bytes) => {
         const key = `${session} ${urr}`;
@@ -75,9 +80,9 @@ export class UpfModel {
     return notices;
   }
 
-  /** Packets that are held. */
+  /** Packets that are held, and pieces that wait. */
   get held(): number {
-    return this.#holds.count;
+    return this.#holds.count + this.#reassembly.count;
   }
 
   create(session: Session, chosen: Chosen, nowNs: number): void {
@@ -125,6 +130,7 @@ export class UpfModel {
   restart(nowNs: number): void {
     this.#holds.clear();
     this.#forwarder.restart();
+    this.#reassembly.clear();
     for (const live of this.sessions.values()) {
       live.buckets.clear();
       for (const [name, bucket] of bucketsOf(live.session, live.pdrs, undefined, nowNs)) {

@@ -1,5 +1,5 @@
 /** The networks that a run plays in: which of them, the seed says. */
-import type { IpPolicy } from '../../src/datapath/datapath.js';
+import type { IpPolicy, ReassemblyLimits } from '../../src/datapath/datapath.js';
 import type { PortWords } from '../stepped-upf.js';
 import { parseAddress } from '../wire/address.js';
 import type { ModelPort } from './packet.js';
@@ -13,10 +13,12 @@ const HELD_MS = 32_768;
 /** Few, so that there is sometimes no place left. */
 const HELD_PACKETS_MAX = 400;
 const ERRORS_PER_SECOND = 20;
+const REASSEMBLY = { datagrams: 4, fragments: 4, timeoutMs: 500 };
 
 export interface World {
   readonly ports: readonly PortWords[];
   readonly policy: IpPolicy;
+  readonly reassembly: ReassemblyLimits;
   readonly hold: { readonly packetsMax: number; readonly ms: number };
   readonly model: ModelOptions;
 }
@@ -68,11 +70,13 @@ export function worldOf(seed: number): World {
     ports: [n3, n6, ims],
     policy,
     hold: { packetsMax: HELD_PACKETS_MAX, ms: HELD_MS },
+    reassembly: REASSEMBLY,
     model: {
       ports: modelPorts,
       policy,
       heldPacketsMax: HELD_PACKETS_MAX,
       heldNs: HELD_MS * 1e6,
+      reassembly: REASSEMBLY,
     },
   };
 }
