@@ -25,7 +25,8 @@ export interface Parts {
   readonly reassembly: Reassembly;
   /** Reports are put there. */
   readonly reports: () => UsageReport[];
-  readonly passed: (session: string, urr: number, bytes: number) => void;
+  /** A packet of that many bytes has met the URRs; those that measure volume by their IDs. */
+  readonly counted: (live: LiveSession, urrs: readonly number[], bytes: number) => void;
 }
 
 /** Packets that go through the stages together. */
@@ -163,10 +164,11 @@ export class Pipeline {
   #count(live: LiveSession, pdr: LivePdr, first: boolean, packet: ModelPacket, nowNs: number) {
     const { bytes } = packet.inner;
     const spent = countPacket(live, pdr, first, bytes, nowNs, this.parts.reports());
-    if (typeof spent === 'string') return spent;
-    for (const { urr } of urrsOf(live, pdr.pdr, first)) {
-      if (urr.measure_volume === true) this.parts.passed(live.session.name, urr.id, bytes);
-    }
+    const passes = typeof spent !== 'string';
+    const urrs = passes ? urrsOf(live, pdr.pdr, first).map((usage) => usage.urr) : [];
+    const measured = urrs.flatMap((urr) => (urr.measure_volume === true ? [urr.id] : []));
+    this.parts.counted(live, measured, bytes);
+    if (!passes) return spent;
     if (spent.far === undefined) return spent;
     // A quota's FAR has to bear the same look as the PDR's.
     const looked = this.#look(pdr, spent.far, packet, false);

@@ -17,8 +17,9 @@ export function inFragments(random: Random, whole: TestPacket, serial: number): 
   const places = [...new Set([0, ...cuts, length])].sort((a, b) => a - b);
   const pieces = places.slice(1).map((to, i) => piece(whole, header, serial, places[i]!, to));
   const shuffled = random.shuffled(pieces);
-  if (random.once(8)) shuffled.pop();
-  else if (random.once(8)) shuffled.push(random.of(pieces));
+  const spoilt = random.below(8);
+  if (spoilt === 0) shuffled.pop();
+  if (spoilt === 1) shuffled.push(random.of(pieces));
   return shuffled;
 }
 

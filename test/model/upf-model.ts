@@ -7,9 +7,9 @@ import { Forwarder } from './forward.js';
 import { Holds, type Notice } from './hold.js';
 import type { Effect, ModelPacket, ModelPort } from './packet.js';
 import { Pipeline } from './pipeline.js';
-import { Reassembly, type ReassemblyWords } from './reassembly.js';
 import { bucketsOf } from './police.js';
 import type { Policy } from './policy.js';
+import { Reassembly, type ReassemblyWords } from './reassembly.js';
 import { farOf, type Session, tunnelName, tunnelsOf } from './rules.js';
 import { type Chosen, type LiveSession, livePdrs, SessionIndex } from './session.js';
 import { ceilTick, type UrrUsage, type UsageReport } from './usage.js';
@@ -67,9 +67,13 @@ export class UpfModel {
       forwarder: this.#forwarder,
       reassembly: this.#reassembly,
       reports: () => this.reports,
-      passed: (session, urr, bytes) => {
-        const key = `${session} ${urr}`;
-        this.#passed.set(key, (this.#passed.get(key) ?? 0) + bytes);
+      counted: (live, urrs, bytes) => {
+        for (const urr of urrs) {
+          const key = `${live.session.name} ${urr}`;
+          this.#passed.set(key, (this.#passed.get(key) ?? 0) + bytes);
+        }
+        // A first packet may have started a clock.
+        this.#nextDueNs = Math.min(this.#nextDueNs, nextDueNs(live));
       },
     });
   }
@@ -154,6 +158,7 @@ export class UpfModel {
   /** A moment at which nobody can say whether something is over already: nothing is asked then. */
   isUnclear(nowNs: number): boolean {
     if (this.#holds.isUnclear(nowNs)) return true;
+    if (this.#nextDueNs > ceilTick(nowNs)) return false;
     for (const { usage } of this.sessions.values()) {
       for (const urr of usage.values()) {
         const ends = urr.timeQuotaEndsNs();
@@ -169,10 +174,7 @@ export class UpfModel {
    */
   turn(packets: readonly ModelPacket[], nowNs: number): Effect[][] {
     const before = this.advance(nowNs);
-    const effects = this.#pipeline.burst(packets, nowNs);
-    // A first packet may have started a clock.
-    this.#nextDueNs = 0;
-    return [before, ...effects];
+    return [before, ...this.#pipeline.burst(packets, nowNs)];
   }
 
   /** The session whose rules a packet meets. */
