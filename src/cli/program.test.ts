@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
-import { fromJSON, loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { packageRoot } from './api/client.js';
+import { fromJSON, type MessageTypeDefinition } from '@grpc/proto-loader';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Session } from './api/messages.js';
+import { catchOutput, listen, serviceOf } from './cli.fixture.js';
 import { run } from './program.js';
 
 const BAD_REQUEST = fromJSON({
@@ -92,50 +92,27 @@ const getStats: Unary = (_, callback) =>
 let server: grpc.Server;
 let api: string;
 let folder: string;
-let out: string;
-let err: string;
+const written = catchOutput();
 
 beforeAll(async () => {
-  const definitions = loadSync('sluice/v1/sluice.proto', {
-    keepCase: true,
-    longs: String,
-    includeDirs: [join(packageRoot(), 'proto')],
-  });
   server = new grpc.Server();
   const methods = { createSession, getSession, updateSession, deleteSession, listSessions };
-  server.addService(definitions['sluice.v1.SessionService'] as grpc.ServiceDefinition, {
+  server.addService(serviceOf('SessionService'), {
     ...(methods as grpc.UntypedServiceImplementation),
     watchReports: watchReports as grpc.UntypedHandleCall,
   });
-  server.addService(definitions['sluice.v1.NodeService'] as grpc.ServiceDefinition, {
+  server.addService(serviceOf('NodeService'), {
     getStats,
     getNode: ((_, callback) => callback(null, {})) as Unary,
   });
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
-  });
-  api = `127.0.0.1:${port}`;
+  api = await listen(server);
   folder = mkdtempSync(join(tmpdir(), 'sluice-cli-'));
 });
 afterAll(() => {
   server.forceShutdown();
   rmSync(folder, { recursive: true });
 });
-beforeEach(() => {
-  [out, err] = ['', ''];
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    err += String(text);
-    return true;
-  });
-});
 afterEach(() => {
-  vi.restoreAllMocks();
   sessions.clear();
   acknowledged.length = 0;
 });
@@ -145,22 +122,22 @@ const sluice = (...args: string[]): Promise<number> => run([...args, '--api', ap
 describe('session', () => {
   it('creates from flags and shows the fields', async () => {
     expect(await sluice('session', 'create', '--name', 'ue1', '--gnb-teid', '0x100')).toBe(0);
-    expect(out).toMatch(/^name +ue1$/m);
-    expect(out).toMatch(/^seid +0x10$/m);
-    expect(out).toMatch(/^gnb tunnel +127\.0\.0\.2\/0x100$/m);
+    expect(written.out).toMatch(/^name +ue1$/m);
+    expect(written.out).toMatch(/^seid +0x10$/m);
+    expect(written.out).toMatch(/^gnb tunnel +127\.0\.0\.2\/0x100$/m);
     expect(sessions.get('ue1')?.pdrs).toHaveLength(2);
   });
 
   it('round-trips JSON: what get prints, create takes', async () => {
     await sluice('session', 'create', '--name', 'ue1', '--mbr-dl', '50M', '--json');
-    const first = JSON.parse(out) as Session;
+    const first = JSON.parse(written.out) as Session;
     expect(first.qers?.[0]?.downlink_mbr_kbps).toBe('50000');
     const file = join(folder, 'again.json');
-    writeFileSync(file, out);
+    writeFileSync(file, written.out);
     sessions.clear();
-    out = '';
+    written.out = '';
     expect(await sluice('session', 'create', '-f', file, '--json')).toBe(0);
-    expect(JSON.parse(out)).toEqual(first);
+    expect(JSON.parse(written.out)).toEqual(first);
   });
 
   it('creates all sessions of a YAML stream, with short enum values and durations', async () => {
@@ -179,7 +156,7 @@ describe('session', () => {
     const file = join(folder, 'bad.yaml');
     writeFileSync(file, 'name: a\npdrs: [{ id: 1, pdi: { sdf_filter: [] } }]\n');
     expect(await sluice('session', 'create', '-f', file)).not.toBe(0);
-    expect(err).toContain(
+    expect(written.err).toContain(
       'bad.yaml: session 1: pdrs[0].pdi.sdf_filter: unknown field (did you mean sdf_filters?)',
     );
     expect(sessions.size).toBe(0);
@@ -189,53 +166,57 @@ describe('session', () => {
     const file = join(folder, 'broken.yaml');
     writeFileSync(file, 'name: a\npdrs: [\n');
     expect(await sluice('session', 'create', '-f', file)).toBe(1);
-    expect(err).toMatch(/broken\.yaml:\d+: /);
+    expect(written.err).toMatch(/broken\.yaml:\d+: /);
   });
 
   it('prints violations as "field: message"', async () => {
     expect(await sluice('session', 'create', '--name', 'ue1', '--qfi', '63')).toBe(1);
-    expect(err).toBe('sluice: session.qers[0].qfi: is reserved\n');
+    expect(written.err).toBe('sluice: session.qers[0].qfi: is reserved\n');
   });
 
   it('updates by reading, changing and writing the revision it read', async () => {
     await sluice('session', 'create', '--name', 'ue1');
     expect(await sluice('session', 'update', 'ue1', '--gate-dl', 'closed')).toBe(0);
-    expect(out).toContain('gate open up closed down');
+    expect(written.out).toContain('gate open up closed down');
     expect(await sluice('session', 'update', 'ue1', '--expected-revision', '7')).toBe(1);
-    expect(err).toContain('aborted: the revision is 1');
+    expect(written.err).toContain('aborted: the revision is 1');
   });
 
   it('lists page by page, as a table and as one JSON array', async () => {
     for (const name of ['a', 'b', 'c']) await sluice('session', 'create', '--name', name);
-    out = '';
+    written.out = '';
     expect(await sluice('session', 'list', '--json')).toBe(0);
-    expect((JSON.parse(out) as Session[]).map((session) => session.name)).toEqual(['a', 'b', 'c']);
-    out = '';
+    expect((JSON.parse(written.out) as Session[]).map((session) => session.name)).toEqual([
+      'a',
+      'b',
+      'c',
+    ]);
+    written.out = '';
     expect(await sluice('session', 'list', '--limit', '2')).toBe(0);
-    expect(out).toContain('2 of 3 sessions');
+    expect(written.out).toContain('2 of 3 sessions');
   });
 
   it('deletes and shows the final usage', async () => {
     expect(await sluice('session', 'delete', 'ue1')).toBe(0);
-    expect(out).toMatch(/termination +12,345/);
+    expect(written.out).toMatch(/termination +12,345/);
   });
 
   it('watches and acknowledges', async () => {
     expect(await sluice('session', 'watch', '--count', '1')).toBe(0);
-    expect(out).toContain('ue1  no traffic on urr 3');
+    expect(written.out).toContain('ue1  no traffic on urr 3');
     await vi.waitFor(() => expect(acknowledged).toEqual(['c1']));
   });
 
   it('says what is missing when a session is not there', async () => {
     expect(await sluice('session', 'get', 'nobody')).toBe(1);
-    expect(err).toBe('sluice: there is no session "nobody"\n');
+    expect(written.err).toBe('sluice: there is no session "nobody"\n');
   });
 });
 
 describe('stats', () => {
   it('prints the account with the shared keys', async () => {
     expect(await sluice('stats', '--json')).toBe(0);
-    expect(JSON.parse(out)).toMatchObject({
+    expect(JSON.parse(written.out)).toMatchObject({
       rx: 15,
       created: 0,
       tx: { n3: 4, n6: 9 },
@@ -248,7 +229,7 @@ describe('stats', () => {
 describe('usage', () => {
   it('exits with 2 and names what is wrong', async () => {
     expect(await run(['session', 'create', '--nmae', 'x'])).toBe(2);
-    expect(err).toContain('--nmae');
+    expect(written.err).toContain('--nmae');
     expect(await run(['session', 'get'])).toBe(2);
     expect(await run(['sesion'])).toBe(2);
     expect(await run(['gnb', 'up'])).toBe(2);
@@ -258,10 +239,12 @@ describe('usage', () => {
     for (const args of [['--help'], ['session', 'create', '--help'], ['--version']]) {
       expect(await run(args)).toBe(0);
     }
-    expect(out).toContain('Examples:');
+    expect(written.out).toContain('Examples:');
   });
   it('says in one sentence where no server is', async () => {
     expect(await run(['session', 'list', '--api', '127.0.0.1:1'])).toBe(1);
-    expect(err).toMatch(/^sluice: no answer from the API at 127\.0\.0\.1:1 .*sluice serve.*\n$/);
+    expect(written.err).toMatch(
+      /^sluice: no answer from the API at 127\.0\.0\.1:1 .*sluice serve.*\n$/,
+    );
   });
 });

@@ -1,10 +1,11 @@
-/** `sluice replay` as a user calls it: captures in, account and capture out. */
+/** `sluice replay` as a user calls it: captures in, account and capture written.out. */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ReplayResult } from '../tools/replay/replay.js';
 import { packageRoot } from './api/client.js';
+import { catchOutput } from './cli.fixture.js';
 import { run } from './program.js';
 
 const RAW_IP = 101;
@@ -88,35 +89,22 @@ qers: [{ id: 1, qfi: 9 }]
 `;
 
 let folder: string;
-let out: string;
-let err: string;
+const written = catchOutput();
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'sluice-replay-test-'));
   writeFileSync(join(folder, 'sessions.yaml'), SESSIONS);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
-beforeEach(() => {
-  [out, err] = ['', ''];
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    err += String(text);
-    return true;
-  });
-});
-afterEach(() => vi.restoreAllMocks());
 
 async function replay(name: string, content: Buffer, ...flags: string[]): Promise<ReplayResult> {
   const file = join(folder, name);
   writeFileSync(file, content);
   const sessions = join(folder, 'sessions.yaml');
   const code = await run(['replay', file, '--sessions', sessions, '--json', ...flags]);
-  expect(err).toBe('');
+  expect(written.err).toBe('');
   expect(code).toBe(0);
-  return JSON.parse(out) as ReplayResult;
+  return JSON.parse(written.out) as ReplayResult;
 }
 
 const payload = Buffer.alloc(16, 0x61);
@@ -179,16 +167,16 @@ describe.runIf(hasAddon)('replay', () => {
     const broken = join(folder, 'broken.pcap');
     writeFileSync(broken, 'this is no capture at all, just text');
     expect(await run(['replay', broken, '--sessions', sessions])).toBe(1);
-    expect(err).toContain('broken.pcap');
+    expect(written.err).toContain('broken.pcap');
     const missing = join(folder, 'missing.pcap');
     expect(await run(['replay', missing, '--sessions', sessions])).toBe(1);
-    expect(err).toContain('missing.pcap');
+    expect(written.err).toContain('missing.pcap');
     const bad = join(folder, 'bad.yaml');
     writeFileSync(bad, SESSIONS.replace('far_id: 2', 'far_id: 7'));
     writeFileSync(broken, pcap(RAW_IP, []));
-    err = '';
+    written.err = '';
     expect(await run(['replay', broken, '--sessions', bad])).toBe(1);
-    expect(err).toMatch(/session 1: session\.pdrs\[1\]\.far_id: /);
+    expect(written.err).toMatch(/session 1: session\.pdrs\[1\]\.far_id: /);
     expect(await run(['replay', broken, '--sessions', sessions, '--n3', 'upf'])).toBe(2);
   });
 });

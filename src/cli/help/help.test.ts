@@ -1,26 +1,14 @@
 /** Every command explains itself, and what is made of the help is current. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../api/client.js';
+import { catchOutput } from '../cli.fixture.js';
 import { program, run, version } from '../program.js';
 import { allNodes, helpText, treeOf } from './command-tree.js';
 import { manPage } from './man-page.js';
 
-let out: string;
-let err: string;
-beforeEach(() => {
-  [out, err] = ['', ''];
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    err += String(text);
-    return true;
-  });
-});
-afterEach(() => vi.restoreAllMocks());
+const written = catchOutput();
 
 const nodes = allNodes(treeOf(program()));
 
@@ -72,12 +60,12 @@ describe('the help', () => {
 
   it('is shown by "help", also for a command below another', async () => {
     expect(await run(['help', 'session', 'create'])).toBe(0);
-    expect(out).toMatch(/^Usage: sluice session create /);
-    out = '';
+    expect(written.out).toMatch(/^Usage: sluice session create /);
+    written.out = '';
     expect(await run(['help'])).toBe(0);
-    expect(out).toMatch(/^Usage: sluice /);
+    expect(written.out).toMatch(/^Usage: sluice /);
     expect(await run(['help', 'session', 'nope'])).toBe(2);
-    expect(err).toBe(
+    expect(written.err).toBe(
       'sluice: there is no command "session nope"; "sluice help session" lists what there is\n',
     );
   });

@@ -1,10 +1,7 @@
-/** `sluice session watch` against a node that keeps reports, goes away and comes back. */
-import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { packageRoot } from '../api/client.js';
 import type { Report } from '../api/messages.js';
+import { catchOutput, serviceOf } from '../cli.fixture.js';
 import { run } from '../program.js';
 
 interface Request {
@@ -12,13 +9,6 @@ interface Request {
   acknowledge: string;
   names: string[];
 }
-
-const definitions = loadSync('sluice/v1/sluice.proto', {
-  keepCase: true,
-  longs: String,
-  defaults: true,
-  includeDirs: [join(packageRoot(), 'proto')],
-});
 
 /** What a node keeps over its restarts. */
 class ReportKeeper {
@@ -41,20 +31,19 @@ let requests: Request[];
 let server: grpc.Server;
 let api: string;
 let startSeconds: number;
-let out: string;
-let err: string;
+const written = catchOutput();
 
 async function start(address = '127.0.0.1:0'): Promise<void> {
   startSeconds += 1;
   server = new grpc.Server();
   const startTime = { seconds: String(startSeconds) };
-  server.addService(definitions['sluice.v1.NodeService'] as grpc.ServiceDefinition, {
+  server.addService(serviceOf('NodeService', true), {
     getNode: ((_, callback) => callback(null, { start_time: startTime })) as grpc.handleUnaryCall<
       object,
       object
     >,
   });
-  server.addService(definitions['sluice.v1.SessionService'] as grpc.ServiceDefinition, {
+  server.addService(serviceOf('SessionService', true), {
     getSession: ((call, callback) =>
       call.request.name === 'nobody'
         ? callback({ code: grpc.status.NOT_FOUND })
@@ -94,20 +83,11 @@ function watchReports(call: grpc.ServerDuplexStream<Request, Report>): void {
 }
 
 beforeEach(async () => {
-  [out, err, requests, startSeconds] = ['', '', [], 1_700_000_000];
+  [requests, startSeconds] = [[], 1_700_000_000];
   keeper = new ReportKeeper();
   await start();
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    err += String(text);
-    return true;
-  });
 });
 afterEach(() => {
-  vi.restoreAllMocks();
   server.forceShutdown();
 });
 
@@ -118,13 +98,14 @@ const cursorsOf = (text: string): string[] =>
     .trimEnd()
     .split('\n')
     .map((line) => (JSON.parse(line) as Report).cursor ?? '');
-const said = (text: RegExp) => vi.waitFor(() => expect(err).toMatch(text), { timeout: 20_000 });
+const said = (text: RegExp) =>
+  vi.waitFor(() => expect(written.err).toMatch(text), { timeout: 20_000 });
 
 describe('session watch', () => {
   it('begins behind a cursor, and acknowledges what it prints', async () => {
     for (let i = 0; i < 4; i++) keeper.add('ue1');
     expect(await watch('--cursor', 'ab12.2', '--count', '2', '--json')).toBe(0);
-    expect(cursorsOf(out)).toEqual(['ab12.3', 'ab12.4']);
+    expect(cursorsOf(written.out)).toEqual(['ab12.3', 'ab12.4']);
     expect(requests[0]).toMatchObject({ cursor: 'ab12.2', acknowledge: '' });
     await vi.waitFor(() => expect(keeper.reports).toEqual([]));
   });
@@ -134,8 +115,8 @@ describe('session watch', () => {
     keeper.add('ue1');
     expect(await watch('ue1', 'nobody', '--count', '1', '--json')).toBe(0);
     expect(requests[0]?.names).toEqual(['ue1', 'nobody']);
-    expect(cursorsOf(out)).toEqual(['ab12.2']);
-    expect(err).toBe(
+    expect(cursorsOf(written.out)).toEqual(['ab12.2']);
+    expect(written.err).toBe(
       'sluice: there is no session "nobody" yet; its reports are shown once there is one\n',
     );
   });
@@ -144,15 +125,15 @@ describe('session watch', () => {
     keeper.add('ue1');
     keeper.add('ue1');
     expect(await watch('--no-acknowledge', '--count', '2')).toBe(0);
-    expect(out).toMatch(/ue1 {2}no traffic on urr 2/);
+    expect(written.out).toMatch(/ue1 {2}no traffic on urr 2/);
     expect(keeper.reports).toHaveLength(2);
-    expect(err).toContain('--cursor ab12.2 goes on behind the last report');
+    expect(written.err).toContain('--cursor ab12.2 goes on behind the last report');
   });
 
   it('goes on behind the last report when the node was restarted', async () => {
     keeper.add('ue1');
     const ended = watch('--json', '--count', '3', '--no-acknowledge');
-    await vi.waitFor(() => expect(out).not.toBe(''), { timeout: 20_000 });
+    await vi.waitFor(() => expect(written.out).not.toBe(''), { timeout: 20_000 });
     const address = api;
     server.forceShutdown();
     await said(
@@ -163,15 +144,15 @@ describe('session watch', () => {
     await said(/^sluice: the node was restarted; going on behind the last report$/m);
     keeper.add('ue1');
     expect(await ended).toBe(0);
-    expect(cursorsOf(out)).toEqual(['ab12.1', 'ab12.2', 'ab12.3']);
+    expect(cursorsOf(written.out)).toEqual(['ab12.1', 'ab12.2', 'ab12.3']);
     // Said once, however often it tried.
-    expect(err.match(/went away/g)).toHaveLength(1);
+    expect(written.err.match(/went away/g)).toHaveLength(1);
   });
 
   it('repeats the acknowledgement that a broken connection may have lost', async () => {
     keeper.add('ue1');
     const ended = watch('--count', '2');
-    await vi.waitFor(() => expect(out).not.toBe(''), { timeout: 20_000 });
+    await vi.waitFor(() => expect(written.out).not.toBe(''), { timeout: 20_000 });
     const address = api;
     server.forceShutdown();
     await said(/went away/);
@@ -189,15 +170,15 @@ describe('session watch', () => {
     await vi.waitFor(() => expect(requests).not.toEqual([]), { timeout: 20_000 });
     server.forceShutdown();
     expect(await ended).toBe(1);
-    expect(err).toMatch(/^sluice: the node at 127\.0\.0\.1:\d+ went away\n$/);
-    err = '';
+    expect(written.err).toMatch(/^sluice: the node at 127\.0\.0\.1:\d+ went away\n$/);
+    written.err = '';
     expect(await watch()).toBe(1);
-    expect(err).toMatch(/^sluice: no answer from the API at .*\n$/);
+    expect(written.err).toMatch(/^sluice: no answer from the API at .*\n$/);
   });
 
   it('refuses wrong usage', async () => {
     expect(await watch('--cursor', 'yesterday')).toBe(2);
-    expect(err).toBe(
+    expect(written.err).toBe(
       'sluice: --cursor: "yesterday" is no cursor; take one from "cursor" in the output of --json\n',
     );
     expect(await watch('--count', '0')).toBe(2);

@@ -3,9 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { packageRoot } from '../api/client.js';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { catchOutput, listen, serviceOf } from '../cli.fixture.js';
 import { run } from '../program.js';
 import { decodeHeaders } from './headers.js';
 
@@ -65,25 +64,13 @@ const capture: grpc.handleServerStreamingCall<Record<string, unknown>, object> =
 let server: grpc.Server;
 let api: string;
 let folder: string;
-let out: string;
-let err: string;
+const written = catchOutput();
 
 beforeAll(async () => {
-  const definitions = loadSync('sluice/v1/sluice.proto', {
-    keepCase: true,
-    longs: String,
-    includeDirs: [join(packageRoot(), 'proto')],
-  });
-  const service = (name: string) => definitions[`sluice.v1.${name}`] as grpc.ServiceDefinition;
   server = new grpc.Server();
-  server.addService(service('SessionService'), { getSession });
-  server.addService(service('NodeService'), { getNode, trace, capture });
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
-  });
-  api = `127.0.0.1:${port}`;
+  server.addService(serviceOf('SessionService'), { getSession });
+  server.addService(serviceOf('NodeService'), { getNode, trace, capture });
+  api = await listen(server);
   folder = mkdtempSync(join(tmpdir(), 'sluice-sight-'));
 });
 afterAll(() => {
@@ -91,17 +78,8 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 beforeEach(() => {
-  [out, err, traced, asked] = ['', '', [], []];
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    err += String(text);
-    return true;
-  });
+  [traced, asked] = [[], []];
 });
-afterEach(() => vi.restoreAllMocks());
 
 const sluice = (...args: string[]): Promise<number> => run([...args, '--api', api]);
 const headersOf = (index = 0): string =>
@@ -124,10 +102,10 @@ describe('trace', () => {
         'inner UDP 40000 > 443, length 1380',
       ].join('\n'),
     );
-    expect(out).toMatch(/^match +PDR 2 matched$/m);
-    expect(out).toMatch(/^forwarded$/m);
-    expect(out).toMatch(/^out on n6, 1444 bytes$/m);
-    expect(out).toMatch(/^PDU Session Container +uplink, QFI 5$/m);
+    expect(written.out).toMatch(/^match +PDR 2 matched$/m);
+    expect(written.out).toMatch(/^forwarded$/m);
+    expect(written.out).toMatch(/^out on n6, 1444 bytes$/m);
+    expect(written.out).toMatch(/^PDU Session Container +uplink, QFI 5$/m);
   });
 
   it('builds downlink, other protocols and IPv6', async () => {
@@ -148,7 +126,7 @@ describe('trace', () => {
     const ethernet = `${'00'.repeat(12)}0800${ip}`;
     expect(await sluice('trace', '--hex', ethernet, '--port', 'n6')).toBe(0);
     expect(traced.map(({ packet }) => packet.toString('hex'))).toEqual([ip, ip]);
-    const json = JSON.parse(out.slice(0, out.indexOf('\n}') + 2)) as object;
+    const json = JSON.parse(written.out.slice(0, written.out.indexOf('\n}') + 2)) as object;
     expect(json).toMatchObject({
       steps: [{ stage: 'match', rule_id: 2 }],
       outputs: [{ port: 'n6', packet: ip }],
@@ -180,16 +158,16 @@ describe('trace', () => {
       [['--hex', '45', '--bytes', '100'], '--bytes goes with uplink or downlink'],
       [['--pcap', 'a', '--frame', '0'], '--frame: "0" is no whole number from 1'],
     ] as const) {
-      err = '';
+      written.err = '';
       expect(await sluice('trace', ...args), args.join(' ')).toBe(2);
-      expect(err).toContain(`sluice: ${message}`.slice(0, 8));
-      expect(err, args.join(' ')).toContain(message);
+      expect(written.err).toContain(`sluice: ${message}`.slice(0, 8));
+      expect(written.err, args.join(' ')).toContain(message);
     }
-    err = '';
+    written.err = '';
     expect(await sluice('trace', 'uplink', 'udp', '--session', 'nobody', '--to', '1.2.3.4:5')).toBe(
       1,
     );
-    expect(err).toBe('sluice: there is no session "nobody"\n');
+    expect(written.err).toBe('sluice: there is no session "nobody"\n');
     expect(traced).toEqual([]);
   });
 });
@@ -207,7 +185,7 @@ describe('capture', () => {
       drops: true,
     });
     expect(readFileSync(file, 'utf8')).toBe('onetwoend');
-    expect(err).toContain('2 packets, 4 lost');
+    expect(written.err).toContain('2 packets, 4 lost');
   });
 
   it('completes the file when it is interrupted', async () => {
@@ -228,16 +206,16 @@ describe('capture', () => {
       [['--port', 'n3', '-w', file, '--time', 'soon'], '--time: "soon" is no time'],
       [['--port', 'n3', '-w', file, '--time', '2000m'], '--time: from 1ms to 1440m'],
     ] as const) {
-      err = '';
+      written.err = '';
       expect(await sluice('capture', ...args), args.join(' ')).toBe(2);
-      expect(err, args.join(' ')).toContain(message);
+      expect(written.err, args.join(' ')).toContain(message);
     }
-    err = '';
+    written.err = '';
     expect(await sluice('capture', '--session', 'nobody', '-w', file)).toBe(1);
-    expect(err).toBe('sluice: there is no session "nobody"\n');
+    expect(written.err).toBe('sluice: there is no session "nobody"\n');
     expect(() => readFileSync(file)).toThrow('ENOENT');
     const nowhere = join(folder, 'no', 'such.pcapng');
     expect(await sluice('capture', '--port', 'n3', '--count', '2', '-w', nowhere)).toBe(1);
-    expect(err).toContain(`${nowhere}: cannot be written`);
+    expect(written.err).toContain(`${nowhere}: cannot be written`);
   });
 });
