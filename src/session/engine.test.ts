@@ -43,12 +43,25 @@ describe('create', () => {
     expect(bench.engine.count).toBe(1);
     expect(bench.engine.get(OWNER, { name: 'ue-1' })).toEqual(record);
     expect(bench.engine.get('other', { seid: seidOf(record) })).toEqual(record);
-    expect(bench.engine.get('other', { name: 'ue-1' })).toBeUndefined();
+    expect(bench.engine.get('other', { name: 'ue-1' })).toEqual(record);
     expect(bench.engine.get(OWNER, { name: 'ue-2', seid: seidOf(record) })).toBeUndefined();
     expect([...bench.store.contents.records.values()]).toEqual([
       new Uint8Array(record.buffer, record.byteOffset, record.byteLength),
     ]);
     expect(bench.datapath.sessions.has(index)).toBe(true);
+  });
+
+  it('lets a name find what one other owner has, but not which of two', async () => {
+    const bench = await startEngine();
+    const own = await create(bench);
+    const other = await create(bench, {}, 'grpc:other');
+    expect(bench.engine.get(OWNER, { name: 'ue-1' })).toEqual(own.record);
+    expect(bench.engine.get('grpc:other', { name: 'ue-1' })).toEqual(other.record);
+    expect(bench.engine.get('grpc:third', { name: 'ue-1' })).toBeUndefined();
+    await expect(bench.engine.delete('grpc:third', { name: 'ue-1' })).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    expect(bench.engine.count).toBe(2);
   });
 
   it('is idempotent by name and content', async () => {

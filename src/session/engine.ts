@@ -186,7 +186,10 @@ export interface SessionEngine {
   create(owner: string, record: RecordWords): Promise<SessionResult>;
   update(owner: string, record: RecordWords, options?: UpdateOptions): Promise<SessionResult>;
   delete(owner: string, key: SessionKey): Promise<SessionResult>;
-  /** A copy of the session's record; undefined when there is none. A SEID finds any owner's. */
+  /**
+   * A copy of the session's record; undefined when there is none. A SEID finds any owner's, and
+   * so does a name that its owner does not have and one other does.
+   */
   get(owner: string, key: SessionKey): Uint32Array | undefined;
   /**
    * The session's record where it lies; null: the owner (all owners: '') has no such session.

@@ -48,6 +48,10 @@ export class Owners {
   find(name: string): number {
     return this.#ids.get(name) ?? -1;
   }
+  /** Of those who hold or own something. */
+  ids(): Iterable<number> {
+    return this.#ids.values();
+  }
   name(id: number): string {
     return this.#names[id]!;
   }

@@ -10,7 +10,7 @@ import {
   HEADER_SEID_LOW,
 } from '../../model/record-layout.js';
 import { Slots } from '../allocators/slots.js';
-import { hashText, type NamedSessions, NameIndex } from './name-index.js';
+import { hashText, type NamedSessions, NameIndex, type TextWords } from './name-index.js';
 import { Owners } from './owners.js';
 import type { Slab } from './slab.js';
 
@@ -82,6 +82,18 @@ export class SessionTable implements NamedSessions {
 
   findByName(owner: number, words: Uint32Array, base: number, ref: number): number {
     return this.names.find(owner, hashText(words, base, ref, owner), words, base, ref);
+  }
+
+  /** Whoever owns it; -1 also when several owners have a session of that name. */
+  findOnlyByName(name: TextWords): number {
+    let found = -1;
+    for (const owner of this.owners.ids()) {
+      const index = this.findByName(owner, name.words, 0, name.ref);
+      if (index < 0) continue;
+      if (found >= 0) return -1;
+      found = index;
+    }
+    return found;
   }
 
   findBySeid(low: number, high: number): number {
