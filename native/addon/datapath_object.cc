@@ -82,6 +82,8 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
   }
 
   ~DatapathObject() override {
+    // From here on the chunks can be collected, and are to be counted as gone once.
+    Napi::MemoryManagement::AdjustExternalMemory(Env(), uncounted_bytes_);
     if (datapath_) datapath_->stop();
     if (listening_) wake_.Release();
   }
@@ -91,6 +93,11 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
     const auto chunk = info[0].As<Napi::Uint8Array>();
     // The reference keeps the memory where it is for as long as records may lie in it.
     chunks_.push_back(Napi::Persistent(chunk.As<Napi::Object>()));
+    // Bytes that no collection can free. V8 counts them with its own all the same, and would mark
+    // its heap each time that they have grown.
+    const auto bytes = static_cast<std::int64_t>(chunk.ByteLength());
+    Napi::MemoryManagement::AdjustExternalMemory(info.Env(), -bytes);
+    uncounted_bytes_ += bytes;
     datapath_->register_chunk(reinterpret_cast<const std::byte*>(chunk.Data()), chunk.ByteLength());
   }
 
@@ -238,6 +245,7 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
   std::uint32_t* query_words_ = nullptr;
   std::uint32_t* sample_words_ = nullptr;
   std::vector<Napi::ObjectReference> chunks_;
+  std::int64_t uncounted_bytes_ = 0;
   Napi::ThreadSafeFunction wake_;
   std::atomic<bool> listening_{false};
   std::unique_ptr<Datapath> datapath_;
