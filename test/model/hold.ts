@@ -87,7 +87,11 @@ export class Holds {
   /** New rules: everything that the session holds is to be asked again. */
   drain(session: string): Episode[] {
     const episodes = [...this.#episodes.values()].filter((one) => one.session === session);
-    for (const episode of episodes) episode.drains = true;
+    for (const episode of episodes) {
+      episode.drains = true;
+      // What is to be told is found out anew, from what the new rules hold.
+      if (!episode.told) delete episode.notice;
+    }
     // Uplink first.
     return episodes.sort((a, b) => (a.direction > b.direction ? -1 : 1));
   }
