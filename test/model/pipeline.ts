@@ -2,13 +2,14 @@
  * What becomes of a packet. {@link Pipeline.burst} reads top to bottom as the rules do: find
  * the session, find the PDR, look at addresses, hold, police, account, forward.
  */
+import type { IpPolicy } from '../../src/datapath/datapath.js';
 import { countPacket, type Spent, urrsOf } from './account.js';
 import { type Forwarder, qfiOf } from './forward.js';
 import { barOf, type Episode, type Holds, limitOf } from './hold.js';
 import { canMatch, directionFor, isStillOf, match, pdrsOfTunnel } from './match.js';
 import type { Effect, ModelPacket, ModelPort } from './packet.js';
 import { isGateClosed, isWithinRates } from './police.js';
-import { fromN6, type Policy, towardsN6 } from './policy.js';
+import { fromN6, towardsN6 } from './policy.js';
 import type { Reassembly } from './reassembly.js';
 import { type Far, farOf, tunnelsOf } from './rules.js';
 import type { LivePdr, LiveSession, SessionIndex } from './session.js';
@@ -17,7 +18,7 @@ import type { UsageReport } from './usage.js';
 /** What all packets go through. */
 export interface Parts {
   readonly ports: readonly ModelPort[];
-  readonly policy: Policy;
+  readonly policy: IpPolicy;
   readonly sessions: ReadonlyMap<string, LiveSession>;
   readonly index: SessionIndex;
   readonly holds: Holds;

@@ -1,20 +1,11 @@
 /** Addresses that have no business on N6 (RFC 6890, RFC 4291), and those of UEs, which turn round. */
+import type { IpPolicy } from '../../src/datapath/datapath.js';
 import { type Address, isLinkLocal, sameAddress } from '../wire/address.js';
 import { type IpPacket, UDP } from '../wire/ip.js';
 import { addressOf, type ModelPacket, type ModelPort } from './packet.js';
 import type { SessionIndex } from './session.js';
 
 const GTPU_PORT = 2152;
-
-export interface Policy {
-  readonly multicast: 'drop' | 'forward';
-  readonly martians: 'drop' | 'forward';
-  readonly ownAddresses: 'drop' | 'forward';
-  readonly nestedGtpu: 'drop' | 'forward';
-  readonly hairpin: boolean;
-  /** Of a worker. */
-  readonly icmpErrorsPerSecond: number;
-}
 
 export function isMulticast(address: Address): boolean {
   if (address.length === 16) return address[0] === 0xff;
@@ -37,7 +28,7 @@ export function isMartian(address: Address): boolean {
 export function towardsN6(
   { source, destination, protocol, destinationPort, fragmentOffset = 0 }: IpPacket,
   port: number,
-  policy: Policy,
+  policy: IpPolicy,
   ports: readonly ModelPort[],
   index: SessionIndex,
 ): string | undefined {
@@ -58,7 +49,7 @@ export function towardsN6(
   return policy.hairpin && index.byAddress(destination, port) !== undefined ? 'turn' : undefined;
 }
 
-export function fromN6({ inner }: ModelPacket, policy: Policy): string | undefined {
+export function fromN6({ inner }: ModelPacket, policy: IpPolicy): string | undefined {
   const wrong = isMartian(inner.source) || isMulticast(inner.source);
   return wrong && policy.martians === 'drop' ? 'martian' : undefined;
 }

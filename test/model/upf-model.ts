@@ -2,13 +2,13 @@
  * The model of a UPF: sessions, what changes of them bring, and time, which is nanoseconds and
  * given. What becomes of packets is in pipeline.ts.
  */
+import type { IpPolicy } from '../../src/datapath/datapath.js';
 import { nextDueNs, reportDue, reportLinked, usageOf } from './account.js';
 import { Forwarder } from './forward.js';
 import { Holds, type Notice } from './hold.js';
 import type { Effect, ModelPacket, ModelPort } from './packet.js';
 import { Pipeline } from './pipeline.js';
 import { bucketsOf } from './police.js';
-import type { Policy } from './policy.js';
 import { Reassembly, type ReassemblyWords } from './reassembly.js';
 import { farOf, type Session, tunnelName, tunnelsOf } from './rules.js';
 import { type Chosen, type LiveSession, livePdrs, SessionIndex } from './session.js';
@@ -16,7 +16,7 @@ import { ceilTick, type UrrUsage, type UsageReport } from './usage.js';
 
 export interface ModelOptions {
   readonly ports: readonly ModelPort[];
-  readonly policy: Policy;
+  readonly policy: IpPolicy;
   readonly heldPacketsMax: number;
   readonly heldNs: number;
   readonly reassembly: ReassemblyWords;

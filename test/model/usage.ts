@@ -5,6 +5,7 @@
  * Time is measured from the first packet on, and stands still when there is no traffic; what
  * it brings is reported at the next tick of the packet path's timers.
  */
+import type { UsageFields } from '../report-fields.js';
 import { type Direction, nanosecondsOf, type Urr, type Volume } from './rules.js';
 
 /** What the packet path's timers are exact to. */
@@ -14,19 +15,9 @@ export function ceilTick(timeNs: number): number {
   return Math.ceil(timeNs / TICK_NS) * TICK_NS;
 }
 
-/** A report as the API has it. */
-export interface UsageReport {
+/** A report as the API has it; the model knows no monitoring times, which would part it. */
+export interface UsageReport extends Omit<UsageFields, 'part'> {
   readonly session: string;
-  readonly urr: number;
-  readonly sequence: number;
-  readonly triggers: readonly string[];
-  readonly uplink_bytes: number;
-  readonly downlink_bytes: number;
-  readonly uplink_packets: number;
-  readonly downlink_packets: number;
-  readonly start_ns: number;
-  readonly end_ns: number;
-  readonly duration_ns: number;
 }
 
 interface Counted {
