@@ -196,9 +196,9 @@ template <bool kAccess, bool kObserved>
     if (verdict != DropReason::None) return verdict;
   }
   verdict = decided(Stage::Police, police(burst, i, hit));
-  if (__builtin_expect(verdict != DropReason::None, 0)) return discard(burst, i, hit, verdict);
+  if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
   verdict = decided(Stage::Account, account(burst, i, hit));
-  if (__builtin_expect(verdict != DropReason::None, 0)) return discard(burst, i, hit, verdict);
+  if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
   return decided(Stage::Forward, forward(burst, i, hit));
 }
 
@@ -212,12 +212,26 @@ DropReason Pipeline::forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept 
     case FarAction::ToUe:
       return turn_round(burst, i, hit);
     case FarAction::Buffer:
-      return discard(burst, i, hit, DropReason::FarBuffer);
+      return DropReason::FarBuffer;
     case FarAction::NoTunnel:
       return DropReason::NoTunnel;
     default:
-      return discard(burst, i, hit, DropReason::FarDrop);
+      return DropReason::FarDrop;
   }
+}
+
+/// What its rules did not let pass: URRs may count it. Matched again, so that the common way
+/// keeps nothing for this.
+void Pipeline::count_discarded(Burst& burst, unsigned i) noexcept {
+  const Flow& flow = *burst.flow[i];
+  if ((flow.rules.flags & kRulesCountDropped) == 0) return;
+  Hit hit;
+  const DropReason found =
+      burst.is_access ? match<true>(burst, i, hit) : match<false>(burst, i, hit);
+  if (found != DropReason::None) return;
+  SessionView session = sessions_.view(burst.session[i]);
+  usage_count_dropped(session, urrs_of(flow, burst.direction[i], hit.position), hit.length,
+                      burst.now, events_);
 }
 
 /// Returns how many died.

@@ -192,8 +192,7 @@ class Pipeline {
   DropReason to_plain_tunnel(Burst& burst, unsigned i, const Hit& hit) noexcept;
   DropReason to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept;
   DropReason forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept;
-  /// What the session's rules do not let pass; its URRs may count it. @return the verdict.
-  DropReason discard(Burst& burst, unsigned i, Hit hit, DropReason verdict) noexcept;
+  void count_discarded(Burst& burst, unsigned i) noexcept;
   std::uint64_t urrs_of(const Flow& flow, Direction direction, unsigned position) noexcept;
   DropReason forward_whole(Burst& burst, unsigned i, Hit hit) noexcept;
   // ip/unusual.cc

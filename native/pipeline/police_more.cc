@@ -59,14 +59,6 @@ std::uint64_t Pipeline::urrs_of(const Flow& flow, Direction direction, unsigned 
   return first == 0 ? urrs : urrs | sets[first - 1].urrs;
 }
 
-DropReason Pipeline::discard(Burst& burst, unsigned i, Hit hit, DropReason verdict) noexcept {
-  if ((hit.flow->rules.flags & kRulesCountDropped) == 0) return verdict;
-  SessionView session = sessions_.view(burst.session[i]);
-  usage_count_dropped(session, urrs_of(*hit.flow, burst.direction[i], hit.position), hit.length,
-                      burst.now, events_);
-  return verdict;
-}
-
 /// What is left of a credit does not cover the packet. None: it goes on, by a quota's FAR perhaps,
 /// which has to bear the same look as the PDR's.
 DropReason Pipeline::spend_slow(Burst& burst, unsigned i, unsigned set, Hit hit,

@@ -35,11 +35,11 @@ DropReason Pipeline::hold(Burst& burst, unsigned i, Hit hit) noexcept {
   // While a flow drains, what arrives has to wait, so the flow's own limit doesn't count.
   const unsigned most = far.packet_limit() == 0 ? kHeldPacketsDefault : far.packet_limit();
   if (holds_.is_full() || (hold != nullptr && !drains && hold->count >= most)) {
-    return discard(burst, i, hit, DropReason::FarBuffer);
+    return DropReason::FarBuffer;
   }
   if (traced_) return give_back(burst, i);
   if (hold == nullptr) hold = holds_.open(burst.session[i], burst.direction[i], burst.now);
-  if (hold == nullptr) return discard(burst, i, hit, DropReason::FarBuffer);
+  if (hold == nullptr) return DropReason::FarBuffer;
   const bool first = hold->count == 0;
   holds_.append(*hold, packet, burst.now);
   holds_.settle(pool_);

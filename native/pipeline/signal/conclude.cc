@@ -1,6 +1,7 @@
-// What is said about a packet that ends here: a G-PDU for nobody gets an Error Indication, an
-// extension that had to be understood a notification of those that are (TS 29.281 clauses
-// 7.3.1 and 7.2.3). At the end of a burst, so that nothing overtakes its own packets.
+// What follows from a packet that ends here. What is said about it: a G-PDU for nobody gets an
+// Error Indication, an extension that had to be understood a notification of those that are
+// (TS 29.281 clauses 7.3.1 and 7.2.3). At the end of a burst, so that nothing overtakes its own
+// packets.
 #include "pipeline/pipeline.h"
 #include "pipeline/signal/answer.h"
 #include "wire/gtpu.h"
@@ -19,6 +20,13 @@ DropReason Pipeline::conclude(Burst& burst, unsigned i) noexcept {
       if (!owned && burst.key[i] != 0) answer(burst, i, verdict);
       return verdict;
     }
+    case DropReason::GateClosed:
+    case DropReason::MbrExceeded:
+    case DropReason::QuotaExhausted:
+    case DropReason::FarDrop:
+    case DropReason::FarBuffer:
+      count_discarded(burst, i);
+      return verdict;
     case DropReason::GtpuUnknownExtension:
       answer(burst, i, verdict);
       return verdict;
