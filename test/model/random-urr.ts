@@ -46,7 +46,7 @@ function volumeLimits(random: Random): Partial<Urr> {
 
 function timeLimits(random: Random): Partial<Urr> {
   return {
-    ...(random.once(3) ? { time_threshold: random.of(['0.5s', '7s', '61s']) } : {}),
+    ...(random.once(3) ? { time_threshold: random.of(['2s', '7s', '61s']) } : {}),
     ...(random.once(5) ? { time_quota: random.of(['0s', '0.3s', '5s', '100s']) } : {}),
   };
 }

@@ -29,7 +29,7 @@ import { restFrom } from './walk.js';
 import { type World, worldOf } from './world.js';
 
 const START_NS = 1_000_000_000_000;
-const PACKETS_PER_BATCH = 512;
+const PACKETS_PER_BATCH = 160;
 const BURST_MAX = 32;
 /** Past a moment at which nobody can say what is over already. */
 const CLEARLY_NS = 9_000_001;
