@@ -16,6 +16,12 @@ export class KeptMemory {
     snapshot: join(this.#folder, 'usage'),
   };
 
+  readonly #clearUp = () => this.remove();
+
+  constructor() {
+    process.once('exit', this.#clearUp);
+  }
+
   /** @param end  what the living one does at its end, of which nothing is left. */
   kill(end: () => void): void {
     const file = join(SHARED_MEMORY, this.place.name);
@@ -28,6 +34,7 @@ export class KeptMemory {
   }
 
   remove(): void {
+    process.off('exit', this.#clearUp);
     rmSync(this.#folder, { recursive: true, force: true });
     rmSync(join(SHARED_MEMORY, this.place.name), { force: true });
   }

@@ -16,6 +16,8 @@ if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(steps) || seed < 0 || s
   process.stderr.write('--seed, --steps and --until take whole numbers\n');
   process.exit(2);
 }
+// So that what is in shared memory goes, too.
+process.once('SIGINT', () => process.exit(130));
 const began = performance.now();
 const cpuBefore = process.cpuUsage();
 process.stdout.write(`seed ${seed}\n`);
