@@ -44,6 +44,7 @@ interface Waiting {
 
 const NO_URRS: readonly number[] = [];
 const NO_OPTIONS: UpdateOptions = {};
+const NO_WORDS = new Uint32Array(0);
 
 export class Admission {
   /** Operations that wait, by session index, in their order. */
@@ -102,7 +103,15 @@ export class Admission {
   ): void {
     const index = this.#findUpdated(batch, words, start);
     if (index < 0) {
-      this.#refuse(batch, position, own, new SluiceError('not_found'));
+      const low = words[start + HEADER_SEID_LOW]!;
+      const high = words[start + HEADER_SEID_HIGH]!;
+      const ref = words[start + HEADER_NAME]!;
+      this.#refuse(
+        batch,
+        position,
+        own,
+        this.table.notOwned(batch.owner, words, start, ref, low, high),
+      );
     } else if (this.#isBusy(index)) {
       this.#wait(index, OperationKind.Update, batch, position, words, start, own, options);
     } else if (this.table.state[index] === SessionState.Detached) {
@@ -125,7 +134,8 @@ export class Admission {
         ? this.#ownBySeid(batch, low, high)
         : this.table.findByName(batch.owner, name.words, 0, name.ref);
     if (index < 0) {
-      batch.fail(position, new SluiceError('not_found'));
+      const words = name?.words ?? NO_WORDS;
+      batch.fail(position, this.table.notOwned(batch.owner, words, 0, name?.ref ?? 0, low, high));
       return;
     }
     if (this.#isBusy(index)) {

@@ -374,7 +374,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
       if (text === null) return -1;
       const id = this.table.owners.find(owner);
       index = id < 0 ? -1 : this.table.findByName(id, text.words, 0, text.ref);
-      if (index < 0) index = this.table.findOnlyByName(text);
+      if (index < 0) index = this.table.findOnlyByName(text.words, 0, text.ref);
     }
     if (index < 0 || !this.table.isVisible(index)) return -1;
     const same = text === null || subjectOf(this.table, index).name === key.name;

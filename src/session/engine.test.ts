@@ -61,7 +61,12 @@ describe('create', () => {
     await expect(bench.engine.delete('grpc:third', { name: 'ue-1' })).rejects.toMatchObject({
       code: 'not_found',
     });
-    expect(bench.engine.count).toBe(2);
+    await bench.engine.delete(OWNER, { name: 'ue-1' });
+    await expect(bench.engine.delete(OWNER, { name: 'ue-1' })).rejects.toMatchObject({
+      code: 'permission_denied',
+      message: "the session is grpc:other's, who alone changes it",
+    });
+    expect(bench.engine.count).toBe(1);
   });
 
   it('is idempotent by name and content', async () => {
@@ -231,7 +236,7 @@ describe('update', () => {
       'grpc:other',
       recordOf(session({ name: '', seid: `${seid}` })),
     );
-    await expect(foreign).rejects.toMatchObject({ code: 'not_found' });
+    await expect(foreign).rejects.toMatchObject({ code: 'permission_denied' });
   });
 
   it('refuses another revision, an unknown session, an unknown URR', async () => {

@@ -3,6 +3,7 @@
  * what a session is lies in its record in the slab. Arrays have their final size from the
  * start: memory that no session has touched costs nothing.
  */
+import { SluiceError } from '../../base/errors.js';
 import {
   HEADER_INCARNATION,
   HEADER_NAME,
@@ -10,7 +11,7 @@ import {
   HEADER_SEID_LOW,
 } from '../../model/record-layout.js';
 import { Slots } from '../allocators/slots.js';
-import { hashText, type NamedSessions, NameIndex, type TextWords } from './name-index.js';
+import { hashText, type NamedSessions, NameIndex } from './name-index.js';
 import { Owners } from './owners.js';
 import type { Slab } from './slab.js';
 
@@ -85,15 +86,33 @@ export class SessionTable implements NamedSessions {
   }
 
   /** Whoever owns it; -1 also when several owners have a session of that name. */
-  findOnlyByName(name: TextWords): number {
+  findOnlyByName(words: Uint32Array, base: number, ref: number): number {
     let found = -1;
     for (const owner of this.owners.ids()) {
-      const index = this.findByName(owner, name.words, 0, name.ref);
+      const index = this.findByName(owner, words, base, ref);
       if (index < 0) continue;
       if (found >= 0) return -1;
       found = index;
     }
     return found;
+  }
+
+  /** Why an owner who has no such session can't change it: another has it, or nobody. */
+  notOwned(
+    caller: number,
+    words: Uint32Array,
+    base: number,
+    ref: number,
+    low: number,
+    high: number,
+  ): SluiceError {
+    let index = -1;
+    if ((low | high) !== 0) index = this.findBySeid(low, high);
+    else if (ref !== 0) index = this.findOnlyByName(words, base, ref);
+    const foreign = index >= 0 && this.isVisible(index) && this.owner[index] !== caller;
+    if (!foreign) return new SluiceError('not_found');
+    const owner = this.owners.name(this.owner[index]!);
+    return new SluiceError('permission_denied', `the session is ${owner}'s, who alone changes it`);
   }
 
   findBySeid(low: number, high: number): number {
