@@ -76,6 +76,11 @@ export class CountedSessions implements SessionHandlers {
     return '';
   }
 
+  cpSeidOf(owner: string, seid: number): { low: number; high: number } | undefined {
+    for (const [low, up] of this.of(owner)) if (up === seid) return { low, high: 0 };
+    return undefined;
+  }
+
   handle(transaction: Transaction, reader: MessageReader): void {
     this.served++;
     const { seidLow } = reader;
@@ -305,6 +310,7 @@ export class Bed {
       sessionCount: () => 0,
       sessionCountOf: (owner) => this.sessions.of(owner).size,
       ownerOf: (low) => this.sessions.ownerOf(low),
+      cpSeidOf: (owner, low) => this.sessions.cpSeidOf(owner, low),
       wallMs: () => UPF_STAMP * 1000 + this.clock.nowMs,
       firstSequence: 100,
     });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as Cause from './codec/cause.js';
+import * as Ie from './codec/ie.js';
 import * as Message from './codec/message-type.js';
 import { Bed, ntp, UPF_STAMP } from './endpoint.fixture.js';
 
@@ -337,6 +338,23 @@ describe('a request', () => {
         hex: expect.stringMatching(/002800 02003c$/.source.replace(' ', '')),
       },
     ]);
+  });
+
+  it('that can not be read is refused in the name of its session', async () => {
+    const { bed, smf } = await associated();
+    smf.establish();
+    await bed.run(20);
+    smf.take(Message.SessionEstablishmentResponse);
+    const { writer } = smf;
+    for (const seid of [1, 99]) {
+      writer.begin(Message.SessionModificationRequest, true, seid, 0);
+      writer.open(Ie.RemovePdr);
+      writer.close();
+      smf.send();
+    }
+    await bed.run(20);
+    const seids = smf.take(Message.SessionModificationResponse).map(({ hex }) => hex.slice(8, 24));
+    expect(seids).toEqual(['0000000000000007', '0000000000000000']);
   });
 
   it('of a second peer behind the same address goes by its port', async () => {

@@ -14,7 +14,7 @@ import { MessageReader } from './codec/message-reader.js';
 import * as Message from './codec/message-type.js';
 import { MessageWriter } from './codec/message-writer.js';
 import { nodeIdValue } from './codec/values/node-id.js';
-import { Inbound } from './inbound.js';
+import { Inbound, type InboundParts } from './inbound.js';
 import { Associations } from './node/associations.js';
 import { Heartbeats } from './node/heartbeats.js';
 import { LoadControl } from './node/load-control.js';
@@ -66,6 +66,8 @@ export interface EndpointOptions {
   readonly sessionCountOf: (owner: string) => number;
   /** Owner of the session with that SEID; '': there is none. */
   readonly ownerOf: (seidLow: number, seidHigh: number) => string;
+  /** The CP's SEID of a session of that owner; undefined: it has none such. */
+  readonly cpSeidOf: InboundParts['cpSeidOf'];
   /** Time that a request took, in milliseconds. */
   readonly measure?: (messageType: number, ms: number) => void;
   /** Milliseconds since 1970. */
@@ -142,6 +144,7 @@ export class Endpoint {
       replies: this.#replies,
       requests: this.#requests,
       ownerOf: options.ownerOf,
+      cpSeidOf: options.cpSeidOf,
     });
   }
 

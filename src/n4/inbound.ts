@@ -31,6 +31,7 @@ import {
   WORD_LOCAL,
   WORD_OFFSET,
   WORD_PORT,
+  WORD_WAITED,
 } from './transport/transport.js';
 
 export interface InboundParts {
@@ -49,6 +50,13 @@ export interface InboundParts {
   readonly refusals: RefusalLog;
   /** Owner of the session with that SEID; '': there is none. */
   readonly ownerOf: (seidLow: number, seidHigh: number) => string;
+  /** The CP's SEID of a session of that owner; undefined: it has none such. */
+  readonly cpSeidOf: (owner: string, seidLow: number, seidHigh: number) => SeidWords | undefined;
+}
+
+export interface SeidWords {
+  readonly low: number;
+  readonly high: number;
 }
 
 export class Inbound {
@@ -142,7 +150,8 @@ export class Inbound {
     transaction.peer = peer;
     transaction.messageType = type;
     transaction.sequence = reader.sequence;
-    transaction.startedMs = this.parts.scheduler.now();
+    // Since it was received: the time in queues counts.
+    transaction.startedMs = this.parts.scheduler.now() - words[at + WORD_WAITED]! / 1000;
     transaction.local = words[at + WORD_LOCAL]!;
     transaction.family = words[at + WORD_FAMILY]!;
     transaction.port = words[at + WORD_PORT]!;
@@ -208,15 +217,7 @@ export class Inbound {
   #refuse(at: number, from: readonly PeerState[], cause: number, offendingIe: number): void {
     const { reader, writer, replies, transport, identity } = this.parts;
     const type = reader.messageType;
-    let low = 0;
-    let high = 0;
-    if (type === Message.SessionEstablishmentRequest) {
-      const seid = fSeidIn(reader.bytes, reader.bodyAt, reader.bodyEnd);
-      if (seid >= 0) {
-        high = readWord(reader.bytes, seid);
-        low = readWord(reader.bytes, seid + 4);
-      }
-    }
+    const { low, high } = this.#cpSeid(from);
     writeRefusal(writer, type, cause, offendingIe, identity, low, high);
     replies.answerOnce(writer, reader.sequence, transport.words, at);
     const peer = from[0];
@@ -234,10 +235,25 @@ export class Inbound {
     return addressText(words[at + WORD_FAMILY]!, words, at + WORD_ADDRESS);
   }
 
+  /** By which the CP knows the session of a request that could not be read; 0: not known. */
+  #cpSeid(from: readonly PeerState[]): SeidWords {
+    const { reader, cpSeidOf } = this.parts;
+    const { bytes, seidLow, seidHigh } = reader;
+    if (reader.messageType === Message.SessionEstablishmentRequest) {
+      const seid = fSeidIn(bytes, reader.bodyAt, reader.bodyEnd);
+      if (seid < 0) return NO_SEID;
+      return { low: readWord(bytes, seid + 4), high: readWord(bytes, seid) };
+    }
+    const peer = reader.hasSeid ? from[0] : undefined;
+    return (peer?.associated && cpSeidOf(peer.owner, seidLow, seidHigh)) || NO_SEID;
+  }
+
   #heard(peer: PeerState): void {
     peer.heardAtMs = this.parts.scheduler.now();
   }
 }
+
+const NO_SEID: SeidWords = { low: 0, high: 0 };
 
 function associated(peer: PeerState | undefined): PeerState | number {
   return peer?.associated === true ? peer : Cause.NoEstablishedAssociation;

@@ -5,7 +5,7 @@ import type { PortConfig } from '../base/config/schema.js';
 import type { Log } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 import { refText } from '../model/record.js';
-import { HEADER_OWNER } from '../model/record-layout.js';
+import { HEADER_CP_SEID_HIGH, HEADER_CP_SEID_LOW, HEADER_OWNER } from '../model/record-layout.js';
 import { MODEL_LIMITS } from '../model/session-decode.js';
 import type { SessionEngine } from '../session/engine.js';
 import type { Store } from '../store/store.js';
@@ -70,6 +70,7 @@ export class N4 implements N4MetricsSource {
       sessionCount: () => engine.count,
       sessionCountOf: (owner) => engine.countOf(owner),
       ownerOf: (low, high) => ownerOf(engine, low, high),
+      cpSeidOf: (owner, low, high) => cpSeidOf(engine, owner, low, high),
     });
     n4 = new N4(endpoint, transport);
     endpoint.start();
@@ -147,7 +148,19 @@ function sessionIdentity(nodeId: string, local: readonly LocalAddress[]) {
   };
 }
 
-function ownerOf(engine: SessionEngine, seidLow: number, seidHigh: number): string {
+/** What the CP calls a session of that owner; undefined: it has none such. */
+export function cpSeidOf(engine: SessionEngine, owner: string, seidLow: number, seidHigh: number) {
+  const place = engine.look(owner, seidLow, seidHigh);
+  if (place === null) return undefined;
+  const { words, start } = place;
+  return {
+    low: words[start + HEADER_CP_SEID_LOW]!,
+    high: words[start + HEADER_CP_SEID_HIGH]!,
+  };
+}
+
+/** Owner of the session with that SEID; '': there is none. */
+export function ownerOf(engine: SessionEngine, seidLow: number, seidHigh: number): string {
   const seid = (BigInt(seidHigh) << 32n) | BigInt(seidLow);
   const record = engine.get('', { seid });
   return record === undefined ? '' : refText(record, 0, record[HEADER_OWNER]!);

@@ -94,8 +94,27 @@ export class OwnRequests implements PeerHost, RequestHost<PeerState> {
     if (attempt > 0) peer.counts.retransmitted++;
     const port = peer.portFor(attempt);
     const { transport } = this.parts;
-    transport.send(peer.local, to.family, to.words, 0, port, bytes, start, length);
+    transport.send(
+      this.#localOf(peer, to.family),
+      to.family,
+      to.words,
+      0,
+      port,
+      bytes,
+      start,
+      length,
+    );
     this.parts.flushSoon();
+  }
+
+  /** The socket that the peer talks to, unless the configuration has changed since. */
+  #localOf(peer: PeerState, family: number): number {
+    const local = this.parts.transport.addresses();
+    if (local[peer.local]?.family === family) return peer.local;
+    return Math.max(
+      0,
+      local.findIndex((one) => one.family === family),
+    );
   }
 
   gaveUp(): void {

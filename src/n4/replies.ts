@@ -5,6 +5,7 @@
 import type { Log } from '../base/log.js';
 import * as Ie from './codec/ie.js';
 import type { MessageWriter } from './codec/message-writer.js';
+import { messageOf } from './codec/table/table.js';
 import type { LoadControl } from './node/load-control.js';
 import type { Scheduler } from './scheduler.js';
 import type { N4Counters } from './statistics.js';
@@ -135,7 +136,8 @@ export class Replies implements AnswerHost {
     counters.slow++;
     if (++this.#slowLines > SLOW_LINES_PER_SECOND) return;
     const { peer, messageType, sequence } = transaction;
-    const fields = { peer: peer.nodeId, messageType, sequence, ms: Math.round(ms) };
+    const message = messageOf(messageType)?.name;
+    const fields = { peer: peer.nodeId, message, sequence, ms: Math.round(ms) };
     log.warn(fields, 'a request of a peer took long');
   }
 }

@@ -8,8 +8,6 @@ import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { loadConfig } from '../../src/base/config/config.js';
 import { silentLog } from '../../src/base/log.js';
-import { refText } from '../../src/model/record.js';
-import { HEADER_OWNER } from '../../src/model/record-layout.js';
 import { messageArbitrary } from '../../src/n4/codec/arbitrary.fixture.js';
 import { describeMessage, encodeMessage } from '../../src/n4/codec/describe.js';
 import { HEADER_OK, MessageReader } from '../../src/n4/codec/message-reader.js';
@@ -20,6 +18,7 @@ import { messages } from '../../src/n4/codec/table/table.js';
 import { open5gsMessages } from '../../src/n4/codec/vectors.fixture.js';
 import { schedulerOf } from '../../src/n4/endpoint.fixture.js';
 import { Endpoint } from '../../src/n4/endpoint.js';
+import { cpSeidOf, ownerOf } from '../../src/n4/open-n4.js';
 import { requestsOn } from '../../src/n4/session/session.fixture.js';
 import {
   FakeClock,
@@ -89,10 +88,8 @@ export class FuzzRun {
       sessionsMax: 10_000,
       sessionCount: () => engine.count,
       sessionCountOf: (owner) => engine.countOf(owner),
-      ownerOf: (low, high) => {
-        const record = engine.get('', { seid: (BigInt(high) << 32n) | BigInt(low) });
-        return record === undefined ? '' : refText(record, 0, record[HEADER_OWNER]!);
-      },
+      ownerOf: (low, high) => ownerOf(engine, low, high),
+      cpSeidOf: (owner, low, high) => cpSeidOf(engine, owner, low, high),
     });
     this.endpoint.start();
     this.fillCorpus(seed);

@@ -16,6 +16,8 @@ import type { SessionHandlers } from '../session-handlers.js';
 import type { N4Counters } from '../statistics.js';
 import type { RequestKey } from '../transactions/request-key.js';
 
+const LINES_PER_SECOND = 20;
+
 export interface AssociationsParts {
   readonly peers: PeerTable;
   readonly profiles: PeerProfiles;
@@ -49,6 +51,8 @@ export interface SetupRequest {
 
 export class Associations {
   readonly #reports = new Map<PeerState, { stop(): void }>();
+  #second = 0;
+  #lines = 0;
 
   constructor(private readonly parts: AssociationsParts) {}
 
@@ -63,7 +67,9 @@ export class Associations {
     if (place === 'elsewhere' || (moved && !mayMove)) {
       counters.takeoversRefused++;
       const fields = { peer: nodeId, from: from.text, known: known?.address ?? '' };
-      log.warn(fields, 'an association was refused: its Node ID is that of another address');
+      this.#say(() => {
+        log.warn(fields, 'an association was refused: its Node ID is that of another address');
+      });
       // If the peer has moved, this shows that its old address is dead.
       if (known !== undefined) this.parts.scheduleHeartbeat(known, 'now');
       return Cause.Rejected;
@@ -118,7 +124,7 @@ export class Associations {
     this.#begin(peer);
     await this.parts.store.save(peers);
     const fields = { peer: peer.nodeId, from: request.from.text, profile: peer.profile.name };
-    log.info({ ...fields, again, restarted }, 'associated');
+    this.#say(() => log.info({ ...fields, again, restarted }, 'associated'));
   }
 
   /** The peer says what it can. */
@@ -222,6 +228,14 @@ export class Associations {
   stop(): void {
     for (const reports of this.#reports.values()) reports.stop();
     this.#reports.clear();
+  }
+
+  /** A bounded number of lines a second: a flood of set-ups is not to be one of the log. */
+  #say(line: () => void): void {
+    const second = Math.floor(this.parts.wallMs() / 1000);
+    if (second !== this.#second) this.#lines = 0;
+    this.#second = second;
+    if (++this.#lines <= LINES_PER_SECOND) line();
   }
 
   #begin(peer: PeerState): void {

@@ -19,6 +19,9 @@ export interface StoredPeer {
 }
 
 export class PeerStore {
+  #running: Promise<void> | undefined;
+  #waiting: Promise<void> | undefined;
+
   constructor(private readonly store: Pick<Store, 'getMeta' | 'putMeta' | 'commit'>) {}
 
   /** What cannot be read is nothing: peers associate again. */
@@ -36,15 +39,32 @@ export class PeerStore {
     }
   }
 
-  /** Resolves when it is as durable as sessions are. */
+  /**
+   * Resolves when it is as durable as sessions are. What comes while one is under way is
+   * written together afterwards, so that many associations cost few writes.
+   */
   save(peers: Iterable<PeerState>): Promise<void> {
+    if (this.#running === undefined) return this.#write(peers);
+    const after = () => {
+      this.#waiting = undefined;
+      return this.#write(peers);
+    };
+    this.#waiting ??= this.#running.then(after, after);
+    return this.#waiting;
+  }
+
+  #write(peers: Iterable<PeerState>): Promise<void> {
     const stored: StoredPeer[] = [];
     for (const peer of peers) {
       if (peer.associated || peer.purging !== undefined) stored.push(storedPeer(peer));
     }
     const text = JSON.stringify({ version: VERSION, peers: stored });
     this.store.putMeta(NAME, Buffer.from(text));
-    return this.store.commit();
+    const running = this.store.commit().finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
   }
 }
 
