@@ -6,7 +6,7 @@
  * and heartbeats are answered whatever others do. Start at {@link simulate}.
  */
 import type { MessageReader } from '../../src/n4/codec/message-reader.js';
-import { Bed, type FakeSmf } from '../../src/n4/endpoint.fixture.js';
+import { Bed, type FakeSmf, ntp } from '../../src/n4/endpoint.fixture.js';
 import type { Peer } from '../../src/n4/peer.js';
 import { OPEN_MAX } from '../../src/n4/transactions/open-transactions.js';
 import { seededRandom } from '../../src/n4/transport/fake-network.fixture.js';
@@ -150,9 +150,10 @@ class Simulation implements World {
     model.heartbeatSentAtMs = -1;
   }
 
-  #compare({ smf, associated, sessions, uncertain, outstanding }: SmfModel): void {
+  #compare({ smf, associated, sessions, uncertain, outstanding, upfStamp }: SmfModel): void {
     if (outstanding.size > 0) throw new Violation(`${smf.nodeId} waits for answers in vain`);
-    if (!associated) return;
+    // Of a node that has lost its state it learns with its next request.
+    if (!associated || Number.parseInt(upfStamp, 16) !== ntp(this.#bed.stamp)) return;
     const there = this.#bed.sessions.of(`n4:${smf.nodeId}`);
     for (const [cpSeid, up] of sessions) {
       if (uncertain.has(cpSeid) || there.get(cpSeid) === up) continue;

@@ -45,7 +45,8 @@ export class SmfModel {
   requests = 0;
   /** When the heartbeat was sent that is not answered yet; -1: none. */
   heartbeatSentAtMs = -1;
-  #upfStamp = '';
+  /** Recovery Time Stamp of the node that it is associated with, in hex digits. */
+  upfStamp = '';
   #quietUntilMs = 0;
   #lastSentAtMs = 0;
   /** First answers by sequence number: duplicates have to be the same. */
@@ -84,7 +85,7 @@ export class SmfModel {
     this.uncertain.clear();
     this.outstanding.clear();
     this.#answers.clear();
-    this.#upfStamp = '';
+    this.upfStamp = '';
     smf.stamp++;
     smf.sequence = 0;
     smf.cpSeid = 0;
@@ -201,11 +202,11 @@ export class SmfModel {
     if (one.cause !== Cause.Accepted) throw this.#violation('no association', one);
     this.associated = true;
     const stamp = /00600004(.{8})/.exec(one.hex)?.[1] ?? '';
-    if (stamp !== this.#upfStamp) {
+    if (stamp !== this.upfStamp) {
       this.sessions.clear();
       this.uncertain.clear();
     }
-    this.#upfStamp = stamp;
+    this.upfStamp = stamp;
   }
 
   #giveUp(sequence: number, { type, cpSeid }: Outstanding): void {
