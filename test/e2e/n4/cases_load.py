@@ -27,7 +27,9 @@ def flood(smf, seconds, rate, kinds):
     while (now := time.monotonic()) - start < seconds:
         time.sleep(0.0005)
         while sent < (now - start) * rate:
-            data = kinds[sent % len(kinds)].replace(MARK, (0x9000000 + sent).to_bytes(8, "big"))
+            # The same CP F-SEIDs again after a while: it must not take all of the node's sessions.
+            seid = (0x9000000 + sent % 30_000).to_bytes(8, "big")
+            data = kinds[sent % len(kinds)].replace(MARK, seid)
             smf.socket.sendto(with_seq(data, seq), (smf.upf, PORT))
             seq, sent = (seq + 1) & 0xFFFFFF or 1, sent + 1
     return sent
