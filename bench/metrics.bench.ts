@@ -106,7 +106,7 @@ function openDatapath(): Datapath {
     hugepages: 'off',
     workers: { count: 0, cores: 'auto', poll: 'adaptive' },
     ports: Array.from({ length: nativePorts }, (_, i) => port(i)),
-    teidKey: [1, 2, 3, 4],
+    teidKey: [1, 2, 3, 4, 5],
     slotBits: 13,
     slotsPerBucket,
   });

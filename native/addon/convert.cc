@@ -222,7 +222,8 @@ Result<DatapathConfig> config_of(const Napi::Object& object) {
   config.sessions.slots_per_bucket =
       static_cast<std::uint32_t>(number_of(object, "slotsPerBucket"));
   for_each(object, "teidKey", [&](std::uint32_t i, Napi::Value value) {
-    if (i < 4) config.sessions.teid_key[i] = value.ToNumber().Uint32Value();
+    if (i < config.sessions.teid_key.size())
+      config.sessions.teid_key[i] = value.ToNumber().Uint32Value();
   });
   set_lifetime(object, config);
   Status status = Ok{};

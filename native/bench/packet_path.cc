@@ -10,7 +10,7 @@ namespace bench {
 namespace {
 using namespace sluice;
 
-constexpr std::array<std::uint32_t, 4> kKey{0x1234567, 0x89abcdf, 0x3141592, 0x6535897};
+constexpr std::array<std::uint32_t, 5> kKey{0x1234567, 0x89abcdf, 0x3141592, 0x6535897, 0x9323846};
 
 SessionSpec session_of(std::uint32_t teid, std::uint32_t ue, bool full) {
   SessionSpec s;
@@ -72,7 +72,7 @@ void fail(const Error& error) {
 
 std::uint32_t teid_of(unsigned bucket, std::uint32_t slot, unsigned slot_bits) {
   constexpr std::uint32_t m = 0xffffff;
-  std::uint32_t x = ((1u << slot_bits | slot) ^ kKey[0]) & m;
+  std::uint32_t x = ((1u << slot_bits | slot) ^ kKey[0] ^ bucket * kKey[4]) & m;
   x = x * (kKey[1] | 1) & m;
   x ^= x >> 12;
   x = x * (kKey[2] | 1) & m;

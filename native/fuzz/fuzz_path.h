@@ -74,7 +74,7 @@ inline Datapath& datapath() {
     config.workers = 0;
     config.sessions.slots_per_bucket = 8;
     config.sessions.slot_bits = 13;
-    config.sessions.teid_key = {1, 2, 3, 4};
+    config.sessions.teid_key = {1, 2, 3, 4, 5};
     PortConfig n3, n6;
     n3.name = "n3";
     n6.name = "n6";

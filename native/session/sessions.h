@@ -24,7 +24,7 @@ inline constexpr std::uint32_t kOperationEndMarkers = 1, kOperationDropBuffered 
 struct SessionsConfig {
   std::uint32_t slots_per_bucket;
   unsigned slot_bits;
-  std::array<std::uint32_t, 4> teid_key;
+  std::array<std::uint32_t, 5> teid_key;
   HashSecret hash_secret;
   std::uint32_t arena_bytes_per_session = 1024;  ///< address space, touched only where used
 };

@@ -1,5 +1,6 @@
 // How a session is found without a search: TEID = bucket ‖ keyed permutation of
-// {generation, slot in the bucket}. The same arithmetic is in src/session (allocation).
+// {generation, slot in the bucket}, another one in each bucket, so that a TEID says nothing of
+// those in other buckets. The same arithmetic is in src/session (allocation).
 #pragma once
 #include <array>
 #include <cstdint>
@@ -21,9 +22,10 @@ inline constexpr unsigned kBuckets = 256;
 /// Decodes TEIDs; immutable, any thread.
 class TeidScheme {
  public:
-  TeidScheme(const std::array<std::uint32_t, 4>& key, unsigned slot_bits,
+  TeidScheme(const std::array<std::uint32_t, 5>& key, unsigned slot_bits,
              std::uint32_t slots_per_bucket) noexcept
       : xor_(key[0] & kMask),
+        step_(key[4]),
         inverse_{inverse(key[1] | 1), inverse(key[2] | 1), inverse(key[3] | 1)},
         slot_mask_((1u << slot_bits) - 1),
         slots_per_bucket_(slots_per_bucket),
@@ -37,9 +39,9 @@ class TeidScheme {
     x ^= x >> 12;
     x = x * inverse_[1] & kMask;
     x ^= x >> 12;
-    x = (x * inverse_[0] & kMask) ^ xor_;
-    const std::uint32_t slot = x & slot_mask_;
-    return slot < slots_per_bucket_ ? (value >> 24) * slots_per_bucket_ + slot : kNoSession;
+    const std::uint32_t bucket = value >> 24;
+    const std::uint32_t slot = (x * inverse_[0] ^ xor_ ^ bucket * step_) & slot_mask_;
+    return slot < slots_per_bucket_ ? bucket * slots_per_bucket_ + slot : kNoSession;
   }
 
   /// The same for a burst, eight at a time.
@@ -59,9 +61,11 @@ class TeidScheme {
       // Upper bits don't reach the lower ones of a product, so they need not be cleared before.
       const __m256i x =
           times(mixed(times(mixed(times(value, inverse_[2])), inverse_[1])), inverse_[0]);
-      const __m256i slot = _mm256_and_si256(_mm256_xor_si256(x, all(xor_)), all(slot_mask_));
-      const __m256i index =
-          _mm256_add_epi32(_mm256_mullo_epi32(_mm256_srli_epi32(value, 24), slots), slot);
+      const __m256i bucket = _mm256_srli_epi32(value, 24);
+      const __m256i own = _mm256_mullo_epi32(bucket, all(step_));
+      const __m256i plain = _mm256_xor_si256(_mm256_xor_si256(x, all(xor_)), own);
+      const __m256i slot = _mm256_and_si256(plain, all(slot_mask_));
+      const __m256i index = _mm256_add_epi32(_mm256_mullo_epi32(bucket, slots), slot);
       // kNoSession is all ones.
       const __m256i beyond = _mm256_xor_si256(_mm256_cmpgt_epi32(slots, slot), all(0xffffffff));
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(sessions + i), _mm256_or_si256(index, beyond));
@@ -88,6 +92,9 @@ class TeidScheme {
   }
 
   std::uint32_t xor_;
+  /// Times the bucket it goes into the first step of the permutation; 0 in stores from before
+  /// each bucket had one of its own.
+  std::uint32_t step_;
   std::array<std::uint32_t, 3> inverse_;
   std::uint32_t slot_mask_;
   std::uint32_t slots_per_bucket_;

@@ -22,13 +22,13 @@ using Bytes = std::vector<std::byte>;
 inline constexpr std::uint32_t kN3 = 0x0a000001, kGnb = 0x0a000002;
 inline constexpr std::uint32_t kUe = 0x0a3c0007, kServer = 0xcb007109;
 inline constexpr std::uint64_t kUePrefix = 0xfd00006000000007;
-inline constexpr std::array<std::uint32_t, 4> kKey{11, 22, 33, 44};
+inline constexpr std::array<std::uint32_t, 5> kKey{11, 22, 33, 44, 55};
 inline constexpr unsigned kSlotBits = 13;
 
 /// The allocating side of the TEID scheme, as src/session does it.
 inline std::uint32_t direct_teid(unsigned bucket, std::uint32_t slot, std::uint32_t generation) {
   constexpr std::uint32_t m = 0xffffff;
-  std::uint32_t x = ((generation << kSlotBits | slot) ^ kKey[0]) & m;
+  std::uint32_t x = ((generation << kSlotBits | slot) ^ kKey[0] ^ bucket * kKey[4]) & m;
   x = x * (kKey[1] | 1) & m;
   x ^= x >> 12;
   x = x * (kKey[2] | 1) & m;

@@ -181,7 +181,7 @@ export interface DatapathConfig {
     readonly poll: 'auto' | 'busy' | 'adaptive';
   };
   /** Secret of the TEID permutation; see session/allocators. */
-  readonly teidKey: readonly [number, number, number, number];
+  readonly teidKey: readonly [number, number, number, number, number];
   /** Slots per bucket is 2 ** slotBits at most; fixed for the life of a store. */
   readonly slotBits: number;
   readonly slotsPerBucket: number;

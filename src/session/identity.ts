@@ -18,7 +18,9 @@ export interface StoreIdentity {
 const IDENTITY = 'identity';
 const REGION = 'region';
 const GENERATIONS = 'generations';
-const IDENTITY_BYTES = 24;
+const IDENTITY_BYTES = 28;
+/** Without the word that tells buckets apart. */
+const IDENTITY_BYTES_BEFORE = 24;
 /** Room for 2 million sessions, so that a limit may be raised without a new store. */
 const SLOT_BITS_MIN = 13;
 const SLOT_BITS_MAX = 16;
@@ -82,16 +84,19 @@ export function putGenerations(store: Store, generations: Uint32Array): void {
 }
 
 function fresh(slotsPerBucket: number): StoreIdentity {
-  const random = randomBytes(16);
+  const random = randomBytes(20);
   const word = (i: number) => random.readUInt32BE(i * 4);
   const slotBits = Math.max(SLOT_BITS_MIN, Math.ceil(Math.log2(slotsPerBucket)));
-  return { teidKey: [word(0), word(1), word(2), word(3)], slotBits, slotsPerBucket };
+  // Odd, so that no two buckets have the same permutation.
+  const step = (word(4) | 1) >>> 0;
+  return { teidKey: [word(0), word(1), word(2), word(3), step], slotBits, slotsPerBucket };
 }
 
 function format(identity: StoreIdentity): Uint8Array {
   const bytes = new Uint8Array(IDENTITY_BYTES);
   const view = new DataView(bytes.buffer);
-  const words = [...identity.teidKey, identity.slotBits, identity.slotsPerBucket];
+  const [a, b, c, d, step] = identity.teidKey;
+  const words = [a, b, c, d, identity.slotBits, identity.slotsPerBucket, step];
   words.forEach((word, i) => {
     view.setUint32(i * 4, word);
   });
@@ -99,14 +104,16 @@ function format(identity: StoreIdentity): Uint8Array {
 }
 
 function parse(bytes: Uint8Array): StoreIdentity {
-  if (bytes.length !== IDENTITY_BYTES) throw corrupt(IDENTITY);
+  const before = bytes.length === IDENTITY_BYTES_BEFORE;
+  if (bytes.length !== IDENTITY_BYTES && !before) throw corrupt(IDENTITY);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const word = (i: number) => view.getUint32(i * 4);
   const slotBits = word(4);
   const slotsPerBucket = word(5);
   const fits = slotBits >= 1 && slotBits <= SLOT_BITS_MAX && slotsPerBucket <= 2 ** slotBits;
   if (!fits || slotsPerBucket === 0) throw corrupt(IDENTITY);
-  return { teidKey: [word(0), word(1), word(2), word(3)], slotBits, slotsPerBucket };
+  const step = before ? 0 : word(6);
+  return { teidKey: [word(0), word(1), word(2), word(3), step], slotBits, slotsPerBucket };
 }
 
 function corrupt(name: string): SluiceError {

@@ -83,7 +83,7 @@ class CompilerTest : public ::testing::Test {
     network_.locals = {{{kN3, 0, 0, 0}, false, 0}};
     config_.slots_per_bucket = 16;
     config_.slot_bits = 13;
-    config_.teid_key = {1, 2, 3, 4};
+    config_.teid_key = {1, 2, 3, 4, 5};
     config_.hash_secret = {5, 7};
     RegionOptions options;
     options.bytes = Sessions::bytes(config_) + (1u << 20);

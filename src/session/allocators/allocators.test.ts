@@ -3,18 +3,33 @@ import { describe, expect, it } from 'vitest';
 import { BUCKETS } from '../../base/limits.js';
 import { AddressPool, Claim } from './address-pool.js';
 import { Slots } from './slots.js';
-import { TeidPermutation } from './teid.js';
+import { type TeidKey, TeidPermutation } from './teid.js';
 import { TeidRegistry } from './teid-registry.js';
 
 const word = () => fc.integer({ min: 0, max: 0xffff_ffff });
 
 describe('TEID permutation', () => {
+  const low = fc.integer({ min: 0, max: 0xff_ffff });
+  const bucket = fc.integer({ min: 0, max: BUCKETS - 1 });
+  const key = fc
+    .tuple(word(), word(), word(), word(), word())
+    .map(([a, b, c, d, step]): TeidKey => [a, b, c, d, (step | 1) >>> 0]);
+
   it('is undone by its inverse, for any key', () => {
-    const low = fc.integer({ min: 0, max: 0xff_ffff });
     fc.assert(
-      fc.property(fc.tuple(word(), word(), word(), word()), low, (key, plain) => {
-        const permutation = new TeidPermutation(key, 13);
-        expect(permutation.unpermute(permutation.permute(plain))).toBe(plain);
+      fc.property(key, bucket, low, (one, place, plain) => {
+        const permutation = new TeidPermutation(one, 13);
+        expect(permutation.unpermute(place, permutation.permute(place, plain))).toBe(plain);
+      }),
+    );
+  });
+
+  it('is another one in each bucket, for any key', () => {
+    fc.assert(
+      fc.property(key, low, (one, plain) => {
+        const permutation = new TeidPermutation(one, 13);
+        const all = Array.from({ length: BUCKETS }, (_, at) => permutation.permute(at, plain));
+        expect(new Set(all).size).toBe(BUCKETS);
       }),
     );
   });
@@ -22,10 +37,10 @@ describe('TEID permutation', () => {
   it('gives what the packet path computes', () => {
     // Worked out from the definition with unbounded integers.
     const M = 0xffffffn;
-    const key = [0xdeadbeef, 0x12345678, 0x9abcdef1, 0x0f1e2d3c] as const;
+    const key = [0xdeadbeef, 0x12345678, 0x9abcdef1, 0x0f1e2d3c, 0x2468ace1] as const;
     const k = key.map(BigInt);
-    const reference = (plain: bigint) => {
-      let x = (plain ^ k[0]!) & M;
+    const reference = (place: bigint, plain: bigint) => {
+      let x = (plain ^ k[0]! ^ (place * k[4]!)) & M;
       x = (x * (k[1]! | 1n)) & M;
       x ^= x >> 12n;
       x = (x * (k[2]! | 1n)) & M;
@@ -33,14 +48,14 @@ describe('TEID permutation', () => {
       return (x * (k[3]! | 1n)) & M;
     };
     const permutation = new TeidPermutation(key, 13);
-    for (const [bucket, generation, slot] of [
+    for (const [place, generation, slot] of [
       [0, 1, 0],
       [255, 2047, 8191],
       [17, 5000, 99],
     ] as const) {
       const plain = ((BigInt(generation) << 13n) | BigInt(slot)) & M;
-      const expected = (BigInt(bucket) << 24n) | reference(plain);
-      expect(BigInt(permutation.teid(bucket, generation, slot))).toBe(expected);
+      const expected = (BigInt(place) << 24n) | reference(BigInt(place), plain);
+      expect(BigInt(permutation.teid(place, generation, slot))).toBe(expected);
     }
   });
 });

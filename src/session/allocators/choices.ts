@@ -209,7 +209,7 @@ export class Choices {
   /** Whether the TEID leads to another session by index. */
   #isOthersDirect(record: RecordAt, teid: number): boolean {
     const bucket = teid >>> TEID_LOW_BITS;
-    const plain = this.permutation.unpermute(teid & TEID_LOW_MASK);
+    const plain = this.permutation.unpermute(bucket, teid & TEID_LOW_MASK);
     const slot = plain & ((1 << this.permutation.slotBits) - 1);
     if (slot >= this.slots.slotsPerBucket) return false;
     if (record.words[record.start + HEADER_PLACE] === ((bucket << 16) | slot) >>> 0) return false;
