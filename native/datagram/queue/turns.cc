@@ -22,7 +22,7 @@ void Turns::Order::pop() noexcept {
   --count_;
 }
 
-Turns::Turns(std::uint32_t chunks, HalfSipHash<> hash, std::shared_ptr<ShedCounts> strangers)
+Turns::Turns(std::uint32_t chunks, HalfSipHash<> hash, const std::shared_ptr<ShedCounts>& strangers)
     : room_(chunks),
       hash_{hash},
       peers_(0, hash_),

@@ -30,7 +30,7 @@ class Turns {
  public:
   /// @param chunks    of 512 octets, for everything that waits
   /// @param strangers counts of those that are no peers
-  Turns(std::uint32_t chunks, HalfSipHash<> hash, std::shared_ptr<ShedCounts> strangers);
+  Turns(std::uint32_t chunks, HalfSipHash<> hash, const std::shared_ptr<ShedCounts>& strangers);
 
   /// Takes the place of the list before; what waits of a peer that is gone waits with the
   /// strangers.
