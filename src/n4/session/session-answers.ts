@@ -13,7 +13,7 @@ import * as Message from '../codec/message-type.js';
 import { MessageWriter } from '../codec/message-writer.js';
 import type { RuleRefusal } from '../rules/rule-refusal.js';
 import type { Transaction } from '../transaction.js';
-import { writeUsages } from './usage-encode.js';
+import { writeUsage, writeUsages } from './usage-encode.js';
 
 /** Who this node is on N4. */
 export interface NodeIdentity {
@@ -80,11 +80,20 @@ export class SessionAnswers {
     return written;
   }
 
-  /** @return the first entry of `usage` that found no room. */
-  deleted(transaction: Transaction, place: RecordPlace, usage: Uint32Array): number {
+  /**
+   * @param queued  usage from before that the peer has not been told of.
+   * @return the first entry of `usage` that found no room.
+   */
+  deleted(
+    transaction: Transaction,
+    place: RecordPlace,
+    queued: (put: (event: Uint32Array) => boolean) => void,
+    usage: Uint32Array,
+  ): number {
     const { writer } = this;
     this.begin(Message.SessionDeletionResponse, place);
     writer.cause(Cause.Accepted);
+    queued((event) => writeUsage(writer, Ie.UsageReportInDeletion, event, 0, place));
     const told = writeUsages(writer, Ie.UsageReportInDeletion, usage, place);
     transaction.answer(writer);
     return told;

@@ -8,6 +8,9 @@ import { INACTIVITY_URR_ID } from '../rules/urr-compile.js';
 import {
   accepted,
   answerReport,
+  ask,
+  deletion,
+  elementsOf,
   establishment,
   FakePeer,
   type Loose,
@@ -77,6 +80,34 @@ describe('session reports', () => {
     answerReport(peer.sent[1]);
     await settle();
     expect(peer.sent).toHaveLength(2);
+    expect(bench.engine.statistics().reportsHeld).toBe(0);
+    reports.stop();
+  });
+
+  it('that wait when the session ends are in the answer that ends it', async () => {
+    const { bench, peer, seid, index, reports } = await reporting();
+    for (let round = 0; round < 3; round++) {
+      bench.datapath.count(index, 1, 700, 300);
+      bench.datapath.report(index, 1, UsageTrigger.VolumeThreshold);
+      await settle();
+    }
+    bench.datapath.count(index, 1, 5, 6);
+    const answer = elementsOf(await ask(bench, peer, deletion(seid)));
+    const told = answer['Usage Report (Session Deletion Response)'].map((usage: Loose) => [
+      usage['UR-SEQN'],
+      usage['Usage Report Trigger'][0],
+      usage['Volume Measurement'].total,
+    ]);
+    // The first is under way already.
+    expect(told).toEqual([
+      [1, 'VOLTH', 1000],
+      [2, 'VOLTH', 1000],
+      [3, 'TERMR', 11],
+    ]);
+    expect(peer.sent).toHaveLength(1);
+    answerReport(peer.sent[0]);
+    await settle();
+    expect(peer.sent).toHaveLength(1);
     expect(bench.engine.statistics().reportsHeld).toBe(0);
     reports.stop();
   });

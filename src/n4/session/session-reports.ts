@@ -74,8 +74,37 @@ export class SessionReports {
     this.#reader.close();
   }
 
+  /**
+   * Usage of a session that is gone, which no request under way tells of: offered to `put`, in
+   * order, and done with where that takes it. An SMF forgets the session with the answer.
+   */
+  takeUsage(seidLow: number, seidHigh: number, put: (event: Uint32Array) => boolean): void {
+    this.#read();
+    if (this.#held === 0) return;
+    const queue = this.#queues.get((BigInt(seidHigh) << 32n) | BigInt(seidLow));
+    if (queue === undefined) return;
+    let at = queue.sent;
+    while (at < queue.reports.length) {
+      const { event, cursor } = queue.reports[at]!;
+      if (kindOf(event) !== 'usage') at++;
+      else if (put(event)) {
+        queue.reports.splice(at, 1);
+        this.#reader.forget(cursor);
+        this.#held--;
+      } else return;
+    }
+    if (queue.reports.length > 0) return;
+    this.#ready.delete(queue);
+    this.#queues.delete((BigInt(seidHigh) << 32n) | BigInt(seidLow));
+  }
+
   /** Takes reports from the log, and sends what can be sent. */
   #pump(): void {
+    this.#read();
+    this.#send();
+  }
+
+  #read(): void {
     while (!this.#stopped && !this.#waiting && this.#held < HELD_MAX) {
       const reports = this.#reader.read(READ_MAX);
       for (const report of reports) this.#take(report);
@@ -86,7 +115,6 @@ export class SessionReports {
         this.#pump();
       });
     }
-    this.#send();
   }
 
   #take(report: Report): void {

@@ -46,6 +46,8 @@ export class SessionRequests implements SessionHandlers {
   readonly #changes: SessionChanges;
   readonly #answers: SessionAnswers;
   readonly #sweep: SessionSweep;
+  /** Of peers whose reports are sent. */
+  readonly #reports = new Map<Peer, SessionReports>();
   readonly #log: Log;
   readonly #refusals: RefusalLog;
   /** Batches that this turn of the event loop fills. */
@@ -120,7 +122,7 @@ export class SessionRequests implements SessionHandlers {
   }
 
   startReports(peer: Peer): { stop(): void } {
-    return new SessionReports(this.#engine, peer, {
+    const reports = new SessionReports(this.#engine, peer, {
       inactive: (low, high) => this.#reportInactive(peer, low, high),
       unknownSession: (low, high) => this.#inside(peer, Message.SessionDeletionRequest, low, high),
       instructed: (low, high, response) => {
@@ -128,6 +130,12 @@ export class SessionRequests implements SessionHandlers {
         this.#inside(peer, Message.SessionReportResponse, low, high, body);
       },
     });
+    this.#reports.set(peer, reports);
+    const stop = (): void => {
+      reports.stop();
+      if (this.#reports.get(peer) === reports) this.#reports.delete(peer);
+    };
+    return { stop };
   }
 
   /** Usage of the session's URRs that are to report when it has no traffic (UPINT). */
@@ -295,7 +303,10 @@ export class SessionRequests implements SessionHandlers {
     const usage = batch.usage(position);
     let told = 0;
     if (transaction !== null && step === Step.Delete) {
-      told = this.#answers.deleted(transaction, place, usage);
+      const reports = this.#reports.get(turn.peer);
+      const [low, high] = [turn.seidLow[position]!, turn.seidHigh[position]!];
+      const queued = (put: (event: Uint32Array) => boolean) => reports?.takeUsage(low, high, put);
+      told = this.#answers.deleted(transaction, place, queued, usage);
     } else if (transaction !== null) {
       const first = turn.toldFirst[position]!;
       const ids = turn.told.subarray(first, first + turn.toldCount[position]!);
