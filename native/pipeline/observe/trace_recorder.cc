@@ -73,6 +73,7 @@ TraceNote* TraceRecorder::note(Stage stage, const Burst& burst, unsigned i,
   n.pass = pass_;
   n.flags = burst.flags[i];
   n.verdict = verdict;
+  n.fate = burst.fate[i];
   const Packet& packet = *burst.packets[i];
   // A packet that was taken away may be free by now, but one that lookup hands over is not yet.
   const bool is_here = verdict != kTakenAway || stage == Stage::Lookup;

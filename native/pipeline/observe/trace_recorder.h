@@ -26,6 +26,7 @@ struct TraceNote {
   std::uint8_t local;
   std::uint8_t qfi;
   DropReason verdict;
+  Fate fate;  ///< with kTakenAway
   Direction direction;
   std::uint16_t length;
   std::uint16_t inner_length;

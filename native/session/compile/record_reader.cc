@@ -126,4 +126,20 @@ std::span<const std::uint32_t> RecordReader::monitors(const std::uint32_t* u) co
   return word_list(list & 0xffff, (list >> 16) * kMonitorWords);
 }
 
+std::optional<std::uint32_t> RecordReader::far_id(std::uint16_t pdr_id,
+                                                  std::uint8_t low) const noexcept {
+  const auto fits = [low](std::uint32_t id) { return (id & 0xff) == low; };
+  for (unsigned i = 0; i < pdrs(); ++i) {
+    const std::uint32_t* p = pdr(i);
+    if ((p[record::pdr::Id] & 0xffff) != pdr_id) continue;
+    const std::uint32_t id = far(p[record::pdr::FTeid] >> 16 & 0xff)[record::far::Id];
+    if (fits(id)) return id;
+  }
+  for (unsigned i = 0; i < fars(); ++i) {
+    const std::uint32_t id = far(i)[record::far::Id];
+    if (fits(id)) return id;
+  }
+  return std::nullopt;
+}
+
 }  // namespace sluice

@@ -1,6 +1,7 @@
 // A bounds-checked view of a session record: whatever the bytes are, nothing outside is
 // read. Control thread.
 #pragma once
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -52,6 +53,9 @@ class RecordReader {
   // The lists of a PDR, every index in range (checked by the constructor).
   std::span<const std::uint8_t> qer_indices(const std::uint32_t* pdr) const noexcept;
   std::span<const std::uint8_t> urr_indices(const std::uint32_t* pdr) const noexcept;
+  /// ID of the FAR that a packet took, of which its low octet is known (FarEntry::id_low): that
+  /// of the PDR with this ID, or one that stood in for it. None: there is no such FAR.
+  std::optional<std::uint32_t> far_id(std::uint16_t pdr_id, std::uint8_t low) const noexcept;
   /// Framed routes, record::kRouteWords each.
   std::span<const std::uint32_t> routes(const std::uint32_t* pdr) const noexcept;
   /// URRs whose reports bring one of this URR; indices in range, as above.

@@ -19,23 +19,6 @@ constexpr const char* kFates[] = {"handed over to another worker", "held",
                                   "waits for the other fragments", "sent in pieces",
                                   "turned round to another UE",    "answered"};
 
-/// ID of the FAR that a packet took, of which the copy has the low octet: its PDR's, or one that
-/// stood in for it. None: the rules have changed, and it is gone.
-std::optional<std::uint32_t> far_of(const RecordReader& session, const CaptureRecord& record) {
-  using namespace record;
-  const auto fits = [&](std::uint32_t id) { return (id & 0xff) == record.far; };
-  for (unsigned i = 0; i < session.pdrs(); ++i) {
-    const std::uint32_t* pdr = session.pdr(i);
-    if ((pdr[pdr::Id] & 0xffff) != record.pdr) continue;
-    const std::uint32_t id = session.far(pdr[pdr::FTeid] >> 16 & 0xff)[far::Id];
-    if (fits(id)) return id;
-  }
-  for (unsigned i = 0; i < session.fars(); ++i) {
-    if (fits(session.far(i)[far::Id])) return session.far(i)[far::Id];
-  }
-  return std::nullopt;
-}
-
 void mark(Sessions& sessions, const Worker& worker, const CaptureTable* table, bool on) noexcept {
   if (table == nullptr) return;
   const PipelineConfig& config = worker.config().pipeline;
@@ -350,7 +333,8 @@ std::string Captures::comment(const CaptureRecord& record) const {
     text += same ? session.text(session.header(record::header::Name)) : "that is gone";
     if (enters) text += record.direction == Direction::Uplink ? ", uplink" : ", downlink";
     if (record.pdr != 0) text += ", PDR " + std::to_string(record.pdr);
-    const auto far = record.pdr != 0 && same ? far_of(session, record) : std::nullopt;
+    const auto far =
+        record.pdr != 0 && same ? session.far_id(record.pdr, record.far) : std::nullopt;
     if (far) text += ", FAR " + std::to_string(*far);
   }
   if (record.verdict == kTakenAway) return text + ": " + kFates[static_cast<unsigned>(record.fate)];

@@ -200,7 +200,7 @@ TEST_F(TraceTest, HoldsNothing) {
   const std::string before = state();
   const TraceResult result = trace(1, ipv4({.source = kServer, .destination = kUe}));
   EXPECT_EQ(result.verdict, "held");
-  expect_says(result, "hold: held until new rules let it go");
+  expect_says(result, "hold: FAR 2 buffers: held until new rules let it go");
   EXPECT_EQ(state(), before);
   EXPECT_EQ(path_->statistics().held, 0u);
 }

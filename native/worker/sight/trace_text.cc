@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "wire/bytes.h"
+#include "worker/sight/trace_ending.h"
 #include "worker/sight/trace_match.h"
 #include "worker/sight/trace_words.h"
 
@@ -39,10 +40,10 @@ class Writer {
           match(note);
           break;
         case Stage::Look:
-          ended("look closer", note, note.verdict == kTakenAway ? "it leaves in pieces" : "");
+          ended("look closer", note);
           break;
         case Stage::Hold:
-          ended("hold", note, note.verdict == kTakenAway ? "held until new rules let it go" : "");
+          hold(note);
           break;
         case Stage::Police:
           police(note);
@@ -79,7 +80,7 @@ class Writer {
              std::uint32_t rule = 0) {
     if (note.verdict == DropReason::None) return false;
     if (note.verdict == kTakenAway) {
-      add(stage, why.empty() ? "taken out of the burst" : why, rule);
+      add(stage, why + fate_text(note.fate), rule);
       return true;
     }
     std::string text = why.empty() ? drop_reason_text(note.verdict) : why;
@@ -104,10 +105,6 @@ class Writer {
   }
 
   void parse(const TraceNote& note) {
-    if (note.verdict == kTakenAway) {
-      add("parse", "a GTP-U message that is answered or consumed here");
-      return;
-    }
     if (ended("parse", note)) return;
     std::string text;
     if (note.is_access) {
@@ -118,6 +115,7 @@ class Writer {
   }
 
   void lookup(const TraceNote& note) {
+    matched_far_.reset();
     const std::string key = note.is_access
                                 ? "TEID " + hexadecimal(note.key) + " at " + local_text(note.local)
                                 : "UE address " + inner_address(note, false);
@@ -154,6 +152,14 @@ class Writer {
       text += matched_filter(note, session_, pdr_);
     }
     add("match", text, note.pdr.id);
+    matched_far_ = far_id(note);
+  }
+
+  void hold(const TraceNote& note) {
+    const std::uint32_t id = far_id(note);
+    const bool buffers = note.far.action == FarAction::Buffer;
+    const std::string why = "FAR " + std::to_string(id) + (buffers ? " buffers: " : " drains: ");
+    ended("hold", note, note.verdict == kTakenAway ? why : "", id);
   }
 
   /// The PDRs that were asked before, each with why its last filter does not fit.
@@ -241,6 +247,9 @@ class Writer {
     }
     if (ended("account", note)) return;
     if (list.empty()) add("account", "no URR counts it");
+    const std::uint32_t far = far_id(note);
+    if (note.far.action == FarAction::ToUe || !matched_far_ || *matched_far_ == far) return;
+    add("account", "a quota is used up: FAR " + std::to_string(far) + " takes it", far);
   }
 
   /// The URRs with this packet in them: what was spent of the credits is folded in.
@@ -263,15 +272,22 @@ class Writer {
   }
 
   void forward(const TraceNote& note) {
-    std::uint32_t id = note.far.id_low;
-    if (pdr_ != nullptr) id = session_.far(pdr_[pdr::FTeid] >> 16 & 0xff)[far::Id];
+    const std::uint32_t id = far_id(note);
     const std::string name = "FAR " + std::to_string(id) + ": ";
     if (note.verdict == kTakenAway) {
-      add("forward", name + far_action(note) + ", taken on from here", id);
-      return;
+      ended("forward", note, name + far_action(note) + ", ", id);
+    } else if (!ended("forward", note, name + drop_reason_text(note.verdict), id)) {
+      add("forward", name + far_action(note), id);
     }
-    if (ended("forward", note, name + drop_reason_text(note.verdict), id)) return;
-    add("forward", name + far_action(note), id);
+  }
+  /// The FAR that a note has. One that turns packets round is not the session's: its PDR's stands
+  /// for it.
+  std::uint32_t far_id(const TraceNote& note) const {
+    if (note.far.action == FarAction::ToUe && pdr_ != nullptr) {
+      return session_.far(pdr_[pdr::FTeid] >> 16 & 0xff)[far::Id];
+    }
+    if (!session_.valid()) return note.far.id_low;
+    return session_.far_id(note.pdr.id, note.far.id_low).value_or(note.far.id_low);
   }
 
   std::string far_action(const TraceNote& note) const {
@@ -306,15 +322,8 @@ class Writer {
   }
 
   void event(const Event& event) {
-    static constexpr const char* kKinds[] = {
-        "", "a usage report of URR ", "a downlink data report of PDR ",
-        "an error indication report of TEID ", "an inactivity report of URR "};
-    const auto kind = static_cast<unsigned>(event.kind);
     seid_ = 0;
-    add("report",
-        std::string("would send ") + (kind < std::size(kKinds) ? kKinds[kind] : "a report, ID ") +
-            std::to_string(event.id),
-        event.id);
+    add("report", "would send " + event_text(event), event.id);
   }
 
   std::span<const std::uint8_t> qers() const {
@@ -334,6 +343,7 @@ class Writer {
   TraceResult& out_;
   RecordReader session_;
   const std::uint32_t* pdr_ = nullptr;
+  std::optional<std::uint32_t> matched_far_;
   std::uint64_t seid_ = 0;
 };
 
@@ -341,26 +351,17 @@ class Writer {
 
 TraceResult trace_text(const std::vector<const TraceErrand*>& parts, const TraceWorld& world) {
   TraceResult result;
-  std::uint64_t created = 0;
+  TraceEnding ending;
   for (const TraceErrand* part : parts) {
     Writer(*part, world, result).write();
-    created += part->created;
-    for (std::size_t r = 1; r < kDropReasons; ++r) {
-      if (part->dropped[r] != 0) result.drop_reason = drop_reason_label(static_cast<DropReason>(r));
-    }
+    ending.follow(*part);
     for (unsigned i = 0; i < part->output_count; ++i) {
       const TracePacket& packet = part->outputs[i];
       result.outputs.push_back(
           {packet.meta.port, {packet.bytes.begin(), packet.bytes.begin() + packet.meta.length}});
     }
   }
-  const bool dropped = !result.drop_reason.empty();
-  const bool out = !result.outputs.empty();
-  result.verdict = out && dropped && created != 0 ? "answered"
-                   : out                          ? "forwarded"
-                   : dropped                      ? "dropped"
-                                                  : "held";
-  if (result.verdict == "forwarded") result.drop_reason.clear();
+  ending.tell(parts, result);
   return result;
 }
 

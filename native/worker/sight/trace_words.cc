@@ -60,6 +60,37 @@ std::string inner_address(const TraceNote& note, bool source) {
   return address4(wire::load32(note.inner + (source ? 12 : 16)));
 }
 
+std::string fate_text(Fate fate) {
+  switch (fate) {
+    case Fate::HandedOver:
+      return "handed over to another worker";
+    case Fate::Held:
+      return "held until new rules let it go";
+    case Fate::Waits:
+      return "a fragment, kept until the others of its packet are there";
+    case Fate::InPieces:
+      return "leaves in pieces that fit";
+    case Fate::TurnedRound:
+      return "comes in again for the other UE";
+    case Fate::Answered:
+      return "an Echo Request, answered here";
+  }
+  return "";
+}
+
+std::string event_text(const Event& event) {
+  switch (event.kind) {
+    case EventKind::DownlinkData:
+      return "a downlink data report of PDR " + std::to_string(event.id);
+    case EventKind::ErrorIndication:
+      return "an error indication report of TEID " + hexadecimal(event.id);
+    case EventKind::Inactivity:
+      return "an inactivity report of URR " + std::to_string(event.id);
+    default:
+      return "a usage report of URR " + std::to_string(event.id);
+  }
+}
+
 std::string inner_text(const TraceNote& note, bool uplink) {
   const unsigned protocol = note.operand.lanes[kProtocol];
   std::string text = protocol == wire::kProtocolUdp    ? "UDP "
@@ -77,6 +108,7 @@ std::string inner_text(const TraceNote& note, bool uplink) {
     const Lane lane = source == uplink ? kLocalPort : kRemotePort;
     return address + ":" + std::to_string(note.operand.lanes[lane]);
   };
+  if (!is_v6 && (wire::load16(note.inner + 6) & 0x3fff) != 0) text = "fragment of " + text;
   return text + end(true) + " to " + end(false) + ", " + grouped(note.inner_length) + " bytes";
 }
 

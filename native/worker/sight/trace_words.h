@@ -17,6 +17,10 @@ std::string address6_at(const std::byte* bytes);
 std::string inner_address(const TraceNote& note, bool source);
 /// "UDP 10.60.0.7:4000 to 203.0.113.9:443, 1,400 bytes"
 std::string inner_text(const TraceNote& note, bool uplink);
+/// What a packet with kTakenAway has come to.
+std::string fate_text(Fate fate);
+/// "a downlink data report of PDR 2"
+std::string event_text(const Event& event);
 /// "URR 1: 1,400 bytes of a threshold of 100 MB"
 std::string urr_text(const UrrState& state, const std::uint32_t* words, Direction direction);
 
