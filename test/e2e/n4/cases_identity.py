@@ -195,6 +195,9 @@ def case_numbers_are_unpredictable(lab, count="2000"):
         shares = [sum(n >> bit & 1 for n in numbers) / len(numbers) for bit in range(64)]
         random = sum(0.45 < share < 0.55 for share in shares)
         assert random >= (40 if what == "SEID" else 10), f"{what}: {random} bits look random"
+    # A TEID's first octet says which worker; the others must say nothing of other sessions'.
+    lows = {teid & 0xffffff for _, teid in found}
+    assert len(lows) > 0.99 * len(found), f"{len(lows)} different ends of {len(found)} TEIDs"
     smf.release()
     smf.associate()
     again = chosen(smf, 200)
