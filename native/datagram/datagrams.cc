@@ -69,8 +69,8 @@ HalfSipHash<> random_hash() {
 }  // namespace
 
 struct Datagrams::Thread {
-  Thread(std::uint32_t chunks, HalfSipHash<> key, std::shared_ptr<ShedCounts> strangers)
-      : hash(key), turns(chunks, key, std::move(strangers)) {}
+  Thread(std::uint32_t chunks, HalfSipHash<> key, const std::shared_ptr<ShedCounts>& strangers)
+      : hash(key), turns(chunks, key, strangers) {}
 
   HalfSipHash<> hash;
   Turns turns;
