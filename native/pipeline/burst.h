@@ -17,6 +17,9 @@ inline constexpr unsigned kBurstMax = 64;
 /// A verdict for packets that are neither sent nor dropped here; Burst::fate says where they are.
 inline constexpr DropReason kTakenAway = DropReason::Count;
 
+/// Between two stages only: no verdict yet, and the general way has to find it.
+inline constexpr DropReason kNotPlain{static_cast<std::uint8_t>(DropReason::Count) + 1};
+
 enum class Fate : std::uint8_t {
   HandedOver,   ///< to the worker that owns its session
   Held,         ///< until new rules let it go

@@ -27,35 +27,17 @@ inline unsigned flow_hash(const Operand& operand) noexcept {
 /// The QER's QFI; without one, a packet that came with a container keeps its own, and the
 /// session's stands in for others. 0: none.
 inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
-  const bool keeps = (packets != kNoQfi) & ((pdr.qfi == 0) | ((pdr.flags & kPdrDefaultQfi) != 0));
-  return keeps ? packets : pdr.qfi;
+  if (packets == kNoQfi) return pdr.qfi;
+  return pdr.qfi == 0 || (pdr.flags & kPdrDefaultQfi) != 0 ? packets : pdr.qfi;
 }
 
-}  // namespace stage
-
-/// The common tunnel: IPv4, a container with a QFI and nothing more, room before the packet.
-/// All 44 bytes are the peer's line, but for lengths, marking, port, TEID and QFI.
-[[gnu::always_inline]] inline DropReason Pipeline::to_plain_tunnel(Burst& burst, unsigned i,
-                                                                   const Hit& hit) noexcept {
-  Packet* const packet = hit.packet;
-  const FarEntry far = *hit.far;
-  const PdrEntry pdr = *hit.pdr;
-  const Peer& peer = peers_[far.peer];
-  const unsigned qfi = stage::qfi_of(pdr, burst.qfi[i]);
-  const unsigned offset = packet->offset + burst.inner_offset[i];
-  const PipelinePort& port = ports_[far.port];
-  if (__builtin_expect(peer.is_v6 || pdr.ppi != 0 || qfi == 0 ||
-                           offset < sizeof(Packet) + kPlainOuterBytes ||
-                           hit.length + kPlainOuterBytes > port.plain_bytes,
-                       0)) {
-    return to_tunnel(burst, i, hit);
-  }
-  const unsigned source_port =
-      port.source_ports[stage::flow_hash(burst.operand[i]) & port.source_port_mask];
-  const unsigned container = far.container == wire::kPscUplink
-                                 ? wire::kPscUplink << 12 | qfi
-                                 : qfi | (pdr.flags & kPdrRqi) * (0x40u / kPdrRqi);
-  const unsigned inner = hit.length, total = inner + kPlainOuterBytes;
+/// Writes the common tunnel's 44 bytes in front of the UE's packet at `offset` in its chunk:
+/// the peer's line, but for lengths, marking, port, TEID and QFI.
+[[gnu::always_inline]] inline void write_plain_tunnel(Packet* packet, unsigned offset,
+                                                      unsigned inner, const FarEntry& far,
+                                                      const Peer& peer, unsigned source_port,
+                                                      unsigned container) noexcept {
+  const unsigned total = inner + kPlainOuterBytes;
   const unsigned tos = (far.dscp & 0x3fu) << 2;
   const std::uint16_t checksum = wire::fold(peer.checksum_seed + total + tos);
   packet->offset = static_cast<std::uint16_t>(offset - kPlainOuterBytes);
@@ -71,6 +53,46 @@ inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
   wire::store16(p + 30, static_cast<std::uint16_t>(inner + 8));
   wire::store32(p + 32, far.teid);
   wire::store16(p + 41, static_cast<std::uint16_t>(container));
+}
+
+/// Whether 44 bytes of outer header are all that a packet needs: an IPv4 peer, a container with
+/// a QFI and nothing more, room in front of the packet and in the port's MTU.
+[[gnu::always_inline]] inline bool is_plain_tunnel(const Peer& peer, const PdrEntry& pdr,
+                                                   unsigned qfi, unsigned offset, unsigned inner,
+                                                   const PipelinePort& port) noexcept {
+  return !peer.is_v6 && pdr.ppi == 0 && qfi != 0 && offset >= sizeof(Packet) + kPlainOuterBytes &&
+         inner + kPlainOuterBytes <= port.plain_bytes;
+}
+
+[[gnu::always_inline]] inline unsigned source_port_of(const PipelinePort& port,
+                                                      const Operand& operand) noexcept {
+  return port.source_ports[flow_hash(operand) & port.source_port_mask];
+}
+
+/// The container's two octets behind its type: the uplink's or the downlink's form.
+[[gnu::always_inline]] inline unsigned container_of(const FarEntry& far, const PdrEntry& pdr,
+                                                    unsigned qfi) noexcept {
+  return far.container == wire::kPscUplink ? wire::kPscUplink << 12 | qfi
+                                           : qfi | (pdr.flags & kPdrRqi) * (0x40u / kPdrRqi);
+}
+
+}  // namespace stage
+
+/// The common tunnel, else the general one.
+[[gnu::always_inline]] inline DropReason Pipeline::to_plain_tunnel(Burst& burst, unsigned i,
+                                                                   const Hit& hit) noexcept {
+  const FarEntry& far = *hit.far;
+  const PdrEntry& pdr = *hit.pdr;
+  const Peer& peer = peers_[far.peer];
+  const PipelinePort& port = ports_[far.port];
+  const unsigned qfi = stage::qfi_of(pdr, burst.qfi[i]);
+  const unsigned offset = hit.packet->offset + burst.inner_offset[i];
+  if (!stage::is_plain_tunnel(peer, pdr, qfi, offset, hit.length, port)) {
+    return to_tunnel(burst, i, hit);
+  }
+  stage::write_plain_tunnel(hit.packet, offset, hit.length, far, peer,
+                            stage::source_port_of(port, burst.operand[i]),
+                            stage::container_of(far, pdr, qfi));
   return DropReason::None;
 }
 

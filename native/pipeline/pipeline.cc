@@ -9,6 +9,7 @@
 #include "pipeline/account.h"
 #include "pipeline/forward.h"
 #include "pipeline/match.h"
+#include "pipeline/plain.h"
 #include "pipeline/police.h"
 
 namespace sluice {
@@ -172,8 +173,7 @@ void Pipeline::advance(Burst& burst) noexcept {
 /// The way of a packet that has its session. None: it is on its way out. The same code is there
 /// a second time for when somebody looks on, so that nobody pays for it else.
 template <bool kAccess, bool kObserved>
-[[gnu::always_inline]] inline DropReason Pipeline::match_to_forward(Burst& burst,
-                                                                    unsigned i) noexcept {
+[[gnu::noinline]] DropReason Pipeline::match_to_forward(Burst& burst, unsigned i) noexcept {
   Hit hit;
   const auto decided = [&](Stage stage, DropReason verdict) {
     if constexpr (kObserved) observer_->decided(stage, burst, i, hit, verdict);
@@ -242,7 +242,10 @@ unsigned Pipeline::finish_packets(Burst& burst) noexcept {
   for (unsigned i = 0; i < count; ++i) {
     DropReason verdict = burst.verdict[i];
     if (__builtin_expect(verdict == DropReason::None, 1)) {
-      verdict = match_to_forward<kAccess, kObserved>(burst, i);
+      if constexpr (!kObserved) verdict = plain<kAccess>(burst, i);
+      if (kObserved || __builtin_expect(verdict == kNotPlain, 0)) {
+        verdict = match_to_forward<kAccess, kObserved>(burst, i);
+      }
       if (__builtin_expect(verdict == DropReason::None, 1)) continue;
       burst.verdict[i] = verdict;
     }

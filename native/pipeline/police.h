@@ -4,7 +4,79 @@
 #pragma once
 #include "pipeline/pipeline.h"
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace sluice {
+namespace stage {
+
+struct Refilled {
+  std::uint64_t t0, t1;
+};
+
+/// What the two buckets of the line hold now; the time is taken down, the tokens not yet.
+[[gnu::always_inline]] inline Refilled refill_hot(FlowState& state, Nanoseconds now) noexcept {
+  const Nanoseconds elapsed = now - state.refilled_at;
+  state.refilled_at = now;
+  return {refill(state.tokens[0], state.rate_kbps[0], elapsed),
+          refill(state.tokens[1], state.rate_kbps[1], elapsed)};
+}
+
+#if defined(__AVX2__)
+/// Of both buckets at once. Times beyond 32 bits are for the exact arithmetic.
+[[gnu::noinline]] inline void refill_long(FlowState& state, Nanoseconds now) noexcept {
+  const Refilled held = refill_hot(state, now);
+  state.tokens[0] = held.t0;
+  state.tokens[1] = held.t1;
+}
+#endif
+
+/// A packet pays out of those of the line's two buckets that its PDR names, or out of none: a
+/// bucket that is not asked costs nothing and always has enough.
+[[gnu::always_inline]] inline bool pay_hot(FlowState& state, unsigned buckets, unsigned length,
+                                           Nanoseconds now) noexcept {
+  const std::uint64_t cost = length * kMicrobitsPerByte;
+#if defined(__AVX2__)
+  alignas(16) static constexpr std::int64_t kAsked[4][2] = {{0, 0}, {-1, 0}, {0, -1}, {-1, -1}};
+  if (__builtin_expect((now - state.refilled_at) >> 32 != 0, 0)) refill_long(state, now);
+  const auto both = [](std::uint64_t v) { return _mm_set1_epi64x(static_cast<long long>(v)); };
+  const auto greater = [](__m128i a, __m128i b) { return _mm_castsi128_pd(_mm_cmpgt_epi64(a, b)); };
+  // All of these are below 2^63, so that signed comparing will do.
+  const auto choose = [](__m128i a, __m128i b, __m128d second) {
+    return _mm_castpd_si128(_mm_blendv_pd(_mm_castsi128_pd(a), _mm_castsi128_pd(b), second));
+  };
+  auto* const tokens = reinterpret_cast<__m128i*>(state.tokens);
+  const __m128i rates =
+      _mm_cvtepu32_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(state.rate_kbps)));
+  const __m128i least = both(kBucketBytesMin * kMicrobitsPerByte);
+  const __m128i wide = _mm_mul_epu32(rates, both(kBucketNanoseconds));
+  const __m128i depth = choose(wide, least, greater(least, wide));
+  const __m128i grown =
+      _mm_add_epi64(_mm_load_si128(tokens), _mm_mul_epu32(rates, both(now - state.refilled_at)));
+  const __m128i held = choose(grown, depth, greater(grown, depth));
+  const __m128i costs = _mm_and_si128(
+      both(cost), _mm_load_si128(reinterpret_cast<const __m128i*>(kAsked[buckets & 3])));
+  state.refilled_at = now;
+  if (__builtin_expect(_mm_movemask_pd(greater(costs, held)) != 0, 0)) {
+    _mm_store_si128(tokens, held);
+    return false;
+  }
+  _mm_store_si128(tokens, _mm_sub_epi64(held, costs));
+  return true;
+#else
+  const Refilled held = refill_hot(state, now);
+  const std::uint64_t c0 = cost & (0 - std::uint64_t{buckets & 1u});
+  const std::uint64_t c1 = cost & (0 - std::uint64_t{buckets >> 1 & 1u});
+  const bool pass = (held.t0 >= c0) & (held.t1 >= c1);
+  const std::uint64_t pays = 0 - std::uint64_t{pass};
+  state.tokens[0] = held.t0 - (c0 & pays);
+  state.tokens[1] = held.t1 - (c1 & pays);
+  return pass;
+#endif
+}
+
+}  // namespace stage
 
 [[gnu::always_inline]] inline DropReason Pipeline::police(Burst& burst, unsigned i,
                                                           Hit& hit) noexcept {
@@ -17,24 +89,14 @@ namespace sluice {
   }
   if (pdr.buckets == 0) return DropReason::None;
   FlowState& state = hit.flow->state;
-  const Nanoseconds elapsed = burst.now - state.refilled_at;
-  state.refilled_at = burst.now;
-  const std::uint64_t t0 = refill(state.tokens[0], state.rate_kbps[0], elapsed);
-  const std::uint64_t t1 = refill(state.tokens[1], state.rate_kbps[1], elapsed);
   if (__builtin_expect(pdr.buckets & kMoreBuckets, 0)) {
-    state.tokens[0] = t0;
-    state.tokens[1] = t1;
+    const stage::Refilled tokens = stage::refill_hot(state, burst.now);
+    state.tokens[0] = tokens.t0;
+    state.tokens[1] = tokens.t1;
     return police_more(burst, i, hit) ? DropReason::None : DropReason::MbrExceeded;
   }
-  // Branch-free, with masks: a bucket that is not asked costs nothing and always has enough.
-  const std::uint64_t cost = hit.length * kMicrobitsPerByte;
-  const std::uint64_t c0 = cost & (0 - std::uint64_t{pdr.buckets & 1u});
-  const std::uint64_t c1 = cost & (0 - std::uint64_t{pdr.buckets >> 1 & 1u});
-  const bool pass = (t0 >= c0) & (t1 >= c1);
-  const std::uint64_t pays = 0 - std::uint64_t{pass};
-  state.tokens[0] = t0 - (c0 & pays);
-  state.tokens[1] = t1 - (c1 & pays);
-  return pass ? DropReason::None : DropReason::MbrExceeded;
+  return stage::pay_hot(state, pdr.buckets, hit.length, burst.now) ? DropReason::None
+                                                                   : DropReason::MbrExceeded;
 }
 
 }  // namespace sluice

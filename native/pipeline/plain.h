@@ -1,0 +1,121 @@
+// plain: the way from match to forward of the common packet, in one piece: IPv4 with ports
+// inside, of a session whose rules fit its two lines, within its usage credit, to N6 or into an
+// IPv4 tunnel. All that is asked comes before anything is written, so that a packet which turns
+// out to be another kind goes the general way from its start, as if it had never been here.
+// Part of pipeline.cc, as a header so that the compiler sees a packet's whole way at once.
+#pragma once
+#include <bit>
+
+#include "pipeline/forward.h"
+#include "pipeline/match.h"
+#include "pipeline/police.h"
+
+namespace sluice {
+namespace stage {
+
+/// What a PDR must not have: gates, measuring before policing, buckets or usage sets elsewhere.
+/// One test, whatever the order of octets.
+inline bool is_plain(const PdrEntry& pdr) noexcept {
+  constexpr PdrEntry kElsewhere{.id = 0,
+                                .far = 0,
+                                .buckets = kMoreBuckets,
+                                .usage_set = 0xfe,
+                                .flags = kPdrGateClosed | kPdrMeasureFirst,
+                                .qfi = 0,
+                                .ppi = 0};
+  return (std::bit_cast<std::uint64_t>(pdr) & std::bit_cast<std::uint64_t>(kElsewhere)) == 0;
+}
+
+/// The PDR of a packet with ports, or kNoPdr where more is to be asked.
+[[gnu::always_inline]] inline unsigned plain_position(const FilterSet& set,
+                                                      const Operand& operand) noexcept {
+  return match_ipv4(set, operand, kExtraPorts, [](const FilterExtra&) { return false; });
+}
+
+}  // namespace stage
+
+/// Whether a packet and its flow may be common: what it is at all, whose it is, nothing held or
+/// captured, no address that wants a closer look, rules in the line itself.
+template <bool kAccess>
+[[gnu::always_inline]] inline bool Pipeline::may_be_plain(const Burst& burst,
+                                                          unsigned i) const noexcept {
+  using namespace stage;
+  const Flow& flow = *burst.flow[i];
+  const FlowState& state = flow.state;
+  const FlowRules& rules = flow.rules;
+  const Operand& operand = burst.operand[i];
+  if (__builtin_expect((burst.flags[i] & ~unsigned{kHasContainer | kResolved}) != 0, 0)) {
+    return false;
+  }
+  if constexpr (kAccess) {
+    if (__builtin_expect(burst.direction[i] != Direction::Uplink ||
+                             (state.flags & (kFlowCheckSource | kFlowSlow)) != kFlowCheckSource ||
+                             !is_own_source4(state, operand),
+                         0)) {
+      return false;
+    }
+  } else {
+    if (__builtin_expect((state.flags & (kFlowLive | kFlowSlow)) != kFlowLive ||
+                             state.ue_ipv4 != burst.key[i] ||
+                             (rules.port_mask >> burst.port & 1) == 0,
+                         0)) {
+      return false;
+    }
+  }
+  const unsigned direction = kAccess ? 0 : 1;
+  return __builtin_expect(rules.filter_set != 0 && rules.extension == 0 &&
+                              !sieve_.wants_look(operand.lanes[kRemoteHigh] >> 8, false, direction),
+                          1);
+}
+
+/// None: it is on its way out. kNotPlain: nothing has happened yet.
+template <bool kAccess>
+[[gnu::always_inline]] inline DropReason Pipeline::plain(Burst& burst, unsigned i) noexcept {
+  using namespace stage;
+  if (!may_be_plain<kAccess>(burst, i)) return kNotPlain;
+  FlowState& state = burst.flow[i]->state;
+  const FlowRules& rules = burst.flow[i]->rules;
+  const Operand& operand = burst.operand[i];
+  const unsigned position = plain_position(*rule<FilterSet>(rules.filter_set), operand);
+  if (__builtin_expect(position == kNoPdr, 0)) return kNotPlain;
+  // References, not copies: a line that is near is cheaper to read again than to spill.
+  const PdrEntry& pdr = rules.pdrs[position];
+  const FarEntry& far = rules.fars[pdr.far];
+  const unsigned length = burst.inner_length[i];
+  if (__builtin_expect(!is_plain(pdr), 0)) return kNotPlain;
+  if (__builtin_expect(pdr.usage_set != 0 && state.usage_left < static_cast<std::int32_t>(length),
+                       0)) {
+    return kNotPlain;
+  }
+  const PipelinePort& port = ports_[far.port];
+  Packet* const packet = burst.packets[i];
+  const unsigned offset = packet->offset + burst.inner_offset[i];
+  unsigned qfi = 0;
+  const bool into_tunnel = far.action == FarAction::ToTunnel;
+  if (into_tunnel) {
+    qfi = qfi_of(pdr, burst.qfi[i]);
+    if (__builtin_expect(!is_plain_tunnel(peers_[far.peer], pdr, qfi, offset, length, port), 0)) {
+      return kNotPlain;
+    }
+  } else if (__builtin_expect(far.action != FarAction::ToCore || length > port.plain_bytes, 0)) {
+    return kNotPlain;
+  }
+  if (pdr.buckets != 0 && __builtin_expect(!pay_hot(state, pdr.buckets, length, burst.now), 0)) {
+    return DropReason::MbrExceeded;
+  }
+  if (pdr.usage_set != 0) {
+    state.usage_left -= static_cast<std::int32_t>(length);
+    ++state.usage_packets;
+  }
+  if (into_tunnel) {
+    write_plain_tunnel(packet, offset, length, far, peers_[far.peer], source_port_of(port, operand),
+                       container_of(far, pdr, qfi));
+  } else {
+    packet->offset = static_cast<std::uint16_t>(offset);
+    packet->length = static_cast<std::uint16_t>(length);
+  }
+  emit(far.port, packet);
+  return DropReason::None;
+}
+
+}  // namespace sluice
