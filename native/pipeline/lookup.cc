@@ -5,14 +5,18 @@
 namespace sluice {
 
 void Pipeline::lookup_access(Burst& burst) noexcept {
-  for (unsigned i = 0; i < burst.count; ++i) {
+  // Copies, since a store into the burst might otherwise change them for all that is known.
+  Flow* const uplink = uplink_;
+  const bool alone = workers_ == 1;
+  const unsigned count = burst.count;
+  for (unsigned i = 0; i < count; ++i) {
     if (__builtin_expect(burst.verdict[i] != DropReason::None, 0)) continue;
-    SessionIndex session = burst.session[i];
+    const SessionIndex session = burst.session[i];
     const bool ours =
-        workers_ == 1 || (burst.flags[i] & kResolved) ||
+        alone || (burst.flags[i] & kResolved) ||
         (session != kNoSession && bucket_owner_[sessions_.scheme().bucket(session)] == worker_);
     if (__builtin_expect(session != kNoSession && ours, 1)) {
-      Flow& flow = uplink_[session];
+      Flow& flow = uplink[session];
       if (__builtin_expect(
               flow.state.key == burst.key[i] && (flow.state.local_mask >> burst.local[i] & 1), 1)) {
         burst.flow[i] = &flow;
@@ -71,30 +75,39 @@ DropReason Pipeline::locate_tunnel(Burst& burst, unsigned i) noexcept {
 }
 
 void Pipeline::lookup_core(Burst& burst) noexcept {
-  for (unsigned i = 0; i < burst.count; ++i) {
+  // Copies, since a store into the burst might otherwise change them for all that is known.
+  const Ipv4Table ipv4 = sessions_.ipv4();
+  Flow* const downlink = downlink_;
+  const bool alone = workers_ == 1;
+  const std::uint8_t port = burst.port;
+  const unsigned count = burst.count;
+  for (unsigned i = 0; i < count; ++i) {
     if (__builtin_expect(burst.verdict[i] != DropReason::None, 0)) continue;
     SessionIndex session = burst.session[i];
-    if ((burst.flags[i] & kResolved) == 0) {
-      const std::uint8_t port = burst.packets[i]->port;
-      const bool found = (burst.flags[i] & kInnerV6)
-                             ? sessions_.ipv6().find(burst.prefix[i], port, session)
-                             : sessions_.ipv4().find(burst.key[i], port, session);
+    if (__builtin_expect((burst.flags[i] & kResolved) == 0, 1)) {
+      session = kNoSession;
+      const bool found =
+          (burst.flags[i] & kInnerV6)
+              ? sessions_.ipv6().find_at(burst.line[i], burst.prefix[i], port, session)
+              : ipv4.find_at(burst.line[i], burst.key[i], port, session);
       if (__builtin_expect(!found, 0) && !find_route(burst, i, session)) {
         const bool multicast =
             (burst.flags[i] & kInnerV6) ? burst.prefix[i] >> 56 == 0xff : burst.key[i] >> 28 == 14;
         burst.verdict[i] = multicast ? DropReason::Multicast : DropReason::UnknownUe;
+        burst.session[i] = kNoSession;
         continue;
       }
       burst.session[i] = session;
-      if (workers_ > 1) {
+      if (!alone) {
         burst.verdict[i] = hand_over(burst, i, session);
         if (burst.verdict[i] != DropReason::None) continue;
       }
     }
-    burst.flow[i] = &downlink_[session];
+    Flow& flow = downlink[session];
+    burst.flow[i] = &flow;
     burst.direction[i] = Direction::Downlink;
-    __builtin_prefetch(&downlink_[session].state, 1);
-    __builtin_prefetch(&downlink_[session].rules);
+    __builtin_prefetch(&flow.state, 1);
+    __builtin_prefetch(&flow.rules);
   }
 }
 

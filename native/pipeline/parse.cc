@@ -1,8 +1,11 @@
 // parse: headers checked, the key taken (TEID, or UE address), the operand for the
 // filters built, and the lines that lookup needs put on their way.
+#include <array>
 #include <cstring>
 
 #include "pipeline/pipeline.h"
+#include "wire/checksum.h"
+#include "wire/constant_octets.h"
 #include "wire/gtpu.h"
 #include "wire/inner.h"
 #include "wire/ipv6.h"
@@ -15,69 +18,32 @@
 namespace sluice {
 namespace {
 
-constexpr unsigned kPlainOuter = 28;  // IPv4 without options, UDP
-
-/// Whether the checksum of an IPv4 header without options is right: the one's complement sum is
-/// 0xffff, which is to say that the plain sum is a multiple of it.
-inline bool header_sum_good(const std::byte* h) noexcept {
-  std::uint64_t a, b;
-  std::uint32_t c;
-  std::memcpy(&a, h, 8);
-  std::memcpy(&b, h + 8, 8);
-  std::memcpy(&c, h + 16, 4);
-  return ((a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32) + c) % 0xffff == 0;
-}
+constexpr unsigned kPlainBytes = kPlainOuterBytes + 24;  // down to the ports inside
 
 /// The plain outer packet: IPv4 without options or fragments, UDP to our port without a
-/// checksum to verify, a G-PDU with nothing but a PDU Session Container. All that is constant
-/// in its 44 bytes is compared at once.
-class PlainOuter {
- public:
-  explicit PlainOuter(std::uint16_t udp_port) noexcept {
-    set(0, 0x45, 0xff);
-    set(6, 0, 0x3f);  // not a fragment, whatever DF says
-    set(7, 0, 0xff);
-    set(9, wire::kProtocolUdp, 0xff);
-    set(22, static_cast<std::uint8_t>(udp_port >> 8), 0xff);
-    set(23, static_cast<std::uint8_t>(udp_port), 0xff);
-    set(26, 0, 0xff);
-    set(27, 0, 0xff);
-    set(28, 0x34, 0xff);
-    set(29, wire::kGtpuGpdu, 0xff);
-    set(39, wire::kExtensionPduSession, 0xff);
-    set(40, 1, 0xff);
-    set(43, 0, 0xff);
-  }
-  /// @param p  at least 44 bytes.
-  bool matches(const std::byte* p) const noexcept {
-#if defined(__AVX2__)
-    const auto differs = [&](unsigned at, unsigned from) {
-      const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + from));
-      const __m256i value = _mm256_load_si256(reinterpret_cast<const __m256i*>(value_ + at));
-      const __m256i mask = _mm256_load_si256(reinterpret_cast<const __m256i*>(mask_ + at));
-      return _mm256_and_si256(_mm256_xor_si256(bytes, value), mask);
-    };
-    const __m256i all = _mm256_or_si256(differs(0, 0), differs(32, 12));
-    return _mm256_testz_si256(all, all) != 0;
-#else
-    unsigned difference = 0;
-    for (unsigned i = 0; i < 64; ++i) {
-      difference |= (wire::load8(p + (i < 32 ? i : i - 20)) ^ value_[i]) & mask_[i];
-    }
-    return difference == 0;
-#endif
-  }
+/// checksum to verify, a G-PDU with nothing but a PDU Session Container.
+void set_outer(wire::ConstantOctets& c, std::uint16_t udp_port) noexcept {
+  c.set(0, 0x45);
+  c.set(6, 0, 0x3f);  // not a fragment, whatever DF says
+  c.set(7, 0);
+  c.set(9, wire::kProtocolUdp);
+  c.set(22, static_cast<std::uint8_t>(udp_port >> 8));
+  c.set(23, static_cast<std::uint8_t>(udp_port));
+  c.set(26, 0);
+  c.set(27, 0);
+  c.set(28, 0x34);
+  c.set(29, wire::kGtpuGpdu);
+  c.set(39, wire::kExtensionPduSession);
+  c.set(40, 1);
+  c.set(43, 0);
+}
 
- private:
-  // Two halves of 32 bytes: from 0, and from 12, so that nothing past 44 bytes is read.
-  void set(unsigned at, std::uint8_t value, std::uint8_t mask) noexcept {
-    const unsigned place = at < 32 ? at : at + 20;
-    value_[place] = value;
-    mask_[place] = mask;
-  }
-  alignas(32) std::uint8_t value_[64] = {};
-  alignas(32) std::uint8_t mask_[64] = {};
-};
+/// The same with the common UE packet inside: IPv4 without options, not a fragment.
+void set_inside(wire::ConstantOctets& c) noexcept {
+  c.set(44, 0x45);
+  c.set(50, 0, 0x3f);
+  c.set(51, 0);
+}
 
 inline std::uint64_t halves(std::uint32_t remote, std::uint32_t local) noexcept {
   // Lanes are 16-bit: high half first, so a rotation by 16 puts them in order.
@@ -94,9 +60,10 @@ inline void set_operand(Operand& operand, std::uint64_t addresses, unsigned prot
 }
 
 /// The lanes of the operand out of bytes 8 to 23 of an IPv4 header without options and what
-/// follows it, ports included; the QFI's lane is left 0.
+/// follows it, ports included.
 template <bool kUplink>
-[[gnu::always_inline]] inline void operand_of(const std::byte* inner, Operand& out) noexcept {
+[[gnu::always_inline]] inline void operand_of(const std::byte* inner, unsigned qfi,
+                                              Operand& out) noexcept {
 #if defined(__SSSE3__)
   // Source is at 12 - 8, destination at 16 - 8, the ports behind; each lane low byte first.
   constexpr char z = -128;
@@ -104,13 +71,39 @@ template <bool kUplink>
                             ? _mm_setr_epi8(9, 8, 11, 10, 5, 4, 7, 6, 1, z, 15, 14, 13, 12, z, z)
                             : _mm_setr_epi8(5, 4, 7, 6, 9, 8, 11, 10, 1, z, 13, 12, 15, 14, z, z);
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(inner + 8));
-  _mm_store_si128(reinterpret_cast<__m128i*>(out.lanes), _mm_shuffle_epi8(bytes, order));
+  const __m128i lanes =
+      _mm_insert_epi16(_mm_shuffle_epi8(bytes, order), static_cast<int>(qfi), kQfi);
+  _mm_store_si128(reinterpret_cast<__m128i*>(out.lanes), lanes);
 #else
   const std::uint32_t source = wire::load32(inner + 12), destination = wire::load32(inner + 16);
   const unsigned from = wire::load16(inner + 20), to = wire::load16(inner + 22);
   set_operand(out, kUplink ? halves(destination, source) : halves(source, destination),
-              wire::load8(inner + 9), kUplink ? to : from, kUplink ? from : to, 0);
+              wire::load8(inner + 9), kUplink ? to : from, kUplink ? from : to, qfi);
 #endif
+}
+
+/// By protocol: whether ports follow the header.
+constexpr auto kHasPorts = [] {
+  std::array<bool, 256> has{};
+  for (unsigned p = 0; p < has.size(); ++p) {
+    has[p] = wire::protocol_has_ports(static_cast<std::uint8_t>(p));
+  }
+  return has;
+}();
+
+/// Of an IPv4 packet without options, not a fragment: what later stages want to know.
+template <bool kUplink>
+[[gnu::always_inline]] inline void take_plain_inner(Burst& burst, unsigned i,
+                                                    const std::byte* inner, unsigned total,
+                                                    unsigned flags, unsigned qfi) noexcept {
+  Operand& operand = burst.operand[i];
+  operand_of<kUplink>(inner, qfi, operand);
+  if (__builtin_expect(!kHasPorts[wire::load8(inner + 9)], 0)) {
+    flags |= kInnerNoPorts;
+    operand.lanes[kRemotePort] = operand.lanes[kLocalPort] = 0;
+  }
+  burst.flags[i] = static_cast<std::uint8_t>(flags);
+  burst.inner_length[i] = static_cast<std::uint16_t>(total);
 }
 
 /// The common UE packet: IPv4 without options, not a fragment. False: look closer.
@@ -123,15 +116,7 @@ template <bool kUplink>
   const unsigned odd = (wire::load8(inner) ^ 0x45u) | (wire::load16(inner + 6) & 0x3fffu) |
                        (wire::load8(inner + 8) == 0 ? 1u : 0u);  // TTL
   if (__builtin_expect((odd != 0) | (total - 24 > n - 24), 0)) return false;
-  Operand& operand = burst.operand[i];
-  operand_of<kUplink>(inner, operand);
-  if (__builtin_expect(!wire::protocol_has_ports(wire::load8(inner + 9)), 0)) {
-    flags |= kInnerNoPorts;
-    operand.lanes[kRemotePort] = operand.lanes[kLocalPort] = 0;
-  }
-  operand.lanes[kQfi] = static_cast<std::uint16_t>(qfi);
-  burst.flags[i] = static_cast<std::uint8_t>(flags);
-  burst.inner_length[i] = static_cast<std::uint16_t>(total);
+  take_plain_inner<kUplink>(burst, i, inner, total, flags, qfi);
   return true;
 }
 
@@ -159,44 +144,75 @@ DropReason Pipeline::set_inner(Burst& burst, unsigned i, bool uplink) noexcept {
 }
 
 void Pipeline::parse_access(Burst& burst) noexcept {
-  const PlainOuter outer(ports_[burst.port].udp_port);
-  const std::uint16_t port_locals = ports_[burst.port].local_mask;
+  const PipelinePort& port = ports_[burst.port];
+  wire::ConstantOctets outer(12), whole(20);
+  set_outer(outer, port.udp_port);
+  set_outer(whole, port.udp_port);
+  set_inside(whole);
+  // Most packets come to the port's first address.
+  const unsigned first = first_ipv4_[burst.port];
+  const bool has_first = first < local_count_;
+  const std::uint32_t address = has_first ? local_ipv4_[first] : 0;
+  const unsigned least = has_first ? kPlainBytes : ~0u;
   const unsigned count = burst.count;
   for (unsigned i = 0; i < count; ++i) {
     Packet* packet = burst.packets[i];
     const std::byte* p = packet->data();
     const unsigned n = packet->length;
-    unsigned flags = burst.flags[i];
-    if (__builtin_expect(n >= kPlainOuter + 16 && outer.matches(p), 1)) {
-      const unsigned total = wire::load16(p + 2), udp = wire::load16(p + 24);
-      const unsigned odd =
-          ((udp + 20) ^ total) | ((wire::load16(p + 30) + 16u) ^ udp) | (total > n ? 1u : 0u);
-      const bool summed = (packet->flags & kPacketOuterChecksumGood) || header_sum_good(p);
-      const std::uint32_t to = wire::load32(p + 16);
-      unsigned local = 0;
-      while (local < local_count_ && local_ipv4_[local] != to) ++local;
-      if (__builtin_expect(odd == 0 && summed && (port_locals >> local & 1), 1)) {
-        const std::uint32_t teid = wire::load32(p + 32);
+    const auto is = [p](unsigned at, unsigned value) {
+      return wire::load16(p + at) == static_cast<std::uint16_t>(value);
+    };
+    if (__builtin_expect(n >= least && whole.match(p), 1)) {
+      // Every length says the same, so that it needs to be checked but once.
+      if (__builtin_expect(
+              is(2, n) && is(24, n - 20) && is(30, n - 36) && is(46, n - kPlainOuterBytes) &&
+                  wire::load32(p + 16) == address && wire::load8(p + 52) != 0 &&
+                  ((packet->flags & kPacketOuterChecksumGood) || wire::ipv4_plain_checksum_good(p)),
+              1)) {
         const unsigned qfi = wire::load8(p + 42) & 0x3f;
-        burst.key[i] = teid;
+        burst.key[i] = wire::load32(p + 32);
         burst.qfi[i] = static_cast<std::uint8_t>(qfi);
-        burst.local[i] = static_cast<std::uint8_t>(local);
-        burst.inner_offset[i] = kPlainOuter + 16;
-        flags |= kHasContainer;
-        const unsigned room = total - kPlainOuter - 16;
-        if (__builtin_expect(
-                !set_plain_inner<true>(burst, i, p + kPlainOuter + 16, room, flags, qfi), 0)) {
-          burst.flags[i] = static_cast<std::uint8_t>(flags);
-          burst.inner_length[i] = static_cast<std::uint16_t>(room);
-          burst.verdict[i] = set_inner(burst, i, true);
-        }
+        burst.local[i] = static_cast<std::uint8_t>(first);
+        burst.inner_offset[i] = kPlainOuterBytes;
+        take_plain_inner<true>(burst, i, p + kPlainOuterBytes, n - kPlainOuterBytes,
+                               burst.flags[i] | kHasContainer, qfi);
         continue;
       }
     }
     burst.key[i] = 0;
-    burst.verdict[i] = parse_access_slow(burst, i);
+    const bool plain_outer = n >= kPlainOuterBytes && outer.match(p);
+    burst.verdict[i] = plain_outer ? parse_inside_plain(burst, i) : parse_access_slow(burst, i);
   }
   locate_access(burst);
+}
+
+/// Behind a plain outer header: any packet of the UE, to any of the port's addresses.
+DropReason Pipeline::parse_inside_plain(Burst& burst, unsigned i) noexcept {
+  const Packet* packet = burst.packets[i];
+  const std::byte* p = packet->data();
+  const unsigned total = wire::load16(p + 2), udp = wire::load16(p + 24);
+  const bool summed =
+      (packet->flags & kPacketOuterChecksumGood) || wire::ipv4_plain_checksum_good(p);
+  const std::uint32_t to = wire::load32(p + 16);
+  const unsigned locals = ports_[burst.port].local_mask;
+  unsigned local = 0;
+  while (local < local_count_ && local_ipv4_[local] != to) ++local;
+  if (udp + 20 != total || wire::load16(p + 30) + 16u != udp || total > packet->length || !summed ||
+      (locals >> local & 1) == 0) {
+    return parse_access_slow(burst, i);
+  }
+  const unsigned qfi = wire::load8(p + 42) & 0x3f;
+  const unsigned room = total - kPlainOuterBytes;
+  burst.key[i] = wire::load32(p + 32);
+  burst.qfi[i] = static_cast<std::uint8_t>(qfi);
+  burst.local[i] = static_cast<std::uint8_t>(local);
+  burst.inner_offset[i] = kPlainOuterBytes;
+  burst.flags[i] |= kHasContainer;
+  if (set_plain_inner<true>(burst, i, p + kPlainOuterBytes, room, burst.flags[i], qfi)) {
+    return DropReason::None;
+  }
+  burst.inner_length[i] = static_cast<std::uint16_t>(room);
+  return set_inner(burst, i, true);
 }
 
 /// The sessions that the TEIDs name, and their lines put on their way. A dead packet's means
@@ -324,26 +340,29 @@ void Pipeline::parse_core(Burst& burst) noexcept {
   // Copies, since a store into the burst might otherwise change the tables for all that is known.
   const Ipv4Table ipv4 = sessions_.ipv4();
   const unsigned count = burst.count;
+  std::memset(burst.inner_offset, 0, sizeof(burst.inner_offset));
+  std::memset(burst.qfi, kNoQfi, sizeof(burst.qfi));
   for (unsigned i = 0; i < count; ++i) {
     Packet* packet = burst.packets[i];
-    burst.inner_offset[i] = 0;
-    burst.inner_length[i] = packet->length;
-    burst.qfi[i] = kNoQfi;
-    burst.session[i] = (burst.flags[i] & kResolved) ? packet->session : kNoSession;
     const std::byte* p = packet->data();
-    if (__builtin_expect(
-            !set_plain_inner<false>(burst, i, p, packet->length, burst.flags[i], kNoQfi), 0)) {
+    const unsigned n = packet->length, flags = burst.flags[i];
+    if (__builtin_expect((flags & kResolved) != 0, 0)) burst.session[i] = packet->session;
+    if (__builtin_expect(!set_plain_inner<false>(burst, i, p, n, flags, kNoQfi), 0)) {
+      burst.inner_length[i] = static_cast<std::uint16_t>(n);
       const DropReason reason = set_inner(burst, i, false);
       burst.verdict[i] = reason == DropReason::EmptyPayload ? DropReason::TruncatedPacket : reason;
-      if (reason != DropReason::None) continue;
+      if (reason != DropReason::None) {
+        burst.session[i] = kNoSession;
+        continue;
+      }
+      if (burst.flags[i] & kInnerV6) {
+        burst.prefix[i] = wire::load64(p + 24);
+        burst.line[i] = sessions_.ipv6().prefetch(burst.prefix[i]);
+        continue;
+      }
     }
-    if (burst.flags[i] & kInnerV6) {
-      burst.prefix[i] = wire::load64(p + 24);
-      sessions_.ipv6().prefetch(burst.prefix[i]);
-    } else {
-      burst.key[i] = wire::load32(p + 16);
-      ipv4.prefetch(burst.key[i]);
-    }
+    burst.key[i] = wire::load32(p + 16);
+    burst.line[i] = ipv4.prefetch(burst.key[i]);
   }
 }
 

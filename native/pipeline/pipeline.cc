@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "pipeline/account.h"
 #include "pipeline/forward.h"
@@ -43,6 +44,14 @@ Pipeline::Pipeline(const PipelineConfig& config)
   for (const LocalAddress& local : network_.locals) {
     local_ipv4_[local_count_++] = local.is_v6 ? 0 : local.words[0];
   }
+  for (unsigned port = 0; port < kPortsMax; ++port) {
+    first_ipv4_[port] = 0xff;
+    for (unsigned local = local_count_; local-- > 0;) {
+      if (local_ipv4_[local] != 0 && (ports_[port].local_mask >> local & 1)) {
+        first_ipv4_[port] = static_cast<std::uint8_t>(local);
+      }
+    }
+  }
 }
 
 void Pipeline::receive(std::uint8_t port, Packet* const* packets, unsigned count,
@@ -58,9 +67,9 @@ void Pipeline::receive(std::uint8_t port, Packet* const* packets, unsigned count
     __builtin_prefetch(packets[i]);
     __builtin_prefetch(reinterpret_cast<std::byte*>(packets[i]) + kCacheLine);
     burst.packets[i] = packets[i];
-    burst.verdict[i] = DropReason::None;
-    burst.flags[i] = 0;
   }
+  std::fill_n(burst.verdict, kBurstMax, DropReason::None);
+  std::memset(burst.flags, 0, sizeof(burst.flags));
   inside_ += count;
   enter(burst);
 }

@@ -176,6 +176,7 @@ class Pipeline {
   unsigned finish_packets(Burst& burst) noexcept;
 
   void locate_access(Burst& burst) noexcept;
+  DropReason parse_inside_plain(Burst& burst, unsigned i) noexcept;
   DropReason parse_access_slow(Burst& burst, unsigned i) noexcept;
   DropReason parse_outer_slow(Burst& burst, unsigned i) noexcept;
   DropReason gtpu_message(Burst& burst, unsigned i, unsigned gtpu, unsigned n) noexcept;
@@ -293,6 +294,7 @@ class Pipeline {
   const unsigned workers_;
   std::uint32_t local_ipv4_[kLocalAddressesMax] = {};
   unsigned local_count_ = 0;
+  std::uint8_t first_ipv4_[kPortsMax];  ///< a port's first local address of IPv4, 0xff: none
   const AddressSieve& sieve_;
   const NetworkMap& network_;
   std::array<PipelinePort, kPortsMax> ports_;

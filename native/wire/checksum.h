@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "wire/bytes.h"
 
@@ -66,6 +67,22 @@ constexpr std::uint16_t checksum_update32(std::uint16_t checksum, std::uint32_t 
   const std::uint32_t sum = static_cast<std::uint16_t>(~checksum) + (not_before >> 16) +
                             (not_before & 0xffff) + (after >> 16) + (after & 0xffff);
   return fold(sum);
+}
+
+/// Whether the checksum of an IPv4 header without options is right: the one's complement sum is
+/// 0xffff, which is to say that the plain sum is a multiple of it. So is 2^64 - 1, which is why
+/// carries may go round.
+inline bool ipv4_plain_checksum_good(const std::byte* h) noexcept {
+  std::uint64_t sum, b;
+  std::uint32_t c;
+  std::memcpy(&sum, h, 8);
+  std::memcpy(&b, h + 8, 8);
+  std::memcpy(&c, h + 16, 4);
+  sum += b;
+  sum += sum < b;
+  sum += c;
+  sum += sum < c;
+  return sum % 0xffff == 0;
 }
 
 }  // namespace sluice::wire

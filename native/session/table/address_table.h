@@ -175,11 +175,21 @@ class AddressTable {
     if (next_spare_ == 0) next_spare_ = 1;
   }
 
-  void prefetch(std::uint64_t key) const noexcept { __builtin_prefetch(&lines_[home(key)]); }
+  /// Puts a key's line on its way. Any worker.
+  /// @return where it is, for find_at(): of this key and table alone, for as long as it lives.
+  std::uint32_t prefetch(std::uint64_t key) const noexcept {
+    const std::uint64_t at = home(key);
+    __builtin_prefetch(&lines_[at]);
+    return static_cast<std::uint32_t>(at);
+  }
 
   /// Any worker.
   bool find(std::uint64_t key, std::uint8_t qualifier, SessionIndex& session) const noexcept {
-    const Line* line = &lines_[home(key)];
+    return find_at(home(key), key, qualifier, session);
+  }
+  bool find_at(std::uint64_t at, std::uint64_t key, std::uint8_t qualifier,
+               SessionIndex& session) const noexcept {
+    const Line* line = &lines_[at];
     for (unsigned depth = 0; depth <= kChainMax; ++depth) {
       if (line->find(key, qualifier, session)) return true;
       const std::uint64_t link = line_link(*line);
