@@ -90,27 +90,30 @@ template <bool kAccess>
   const PipelinePort& port = ports_[far.port];
   Packet* const packet = burst.packets[i];
   const unsigned offset = packet->offset + burst.inner_offset[i];
-  unsigned qfi = 0;
-  const bool into_tunnel = far.action == FarAction::ToTunnel;
-  if (into_tunnel) {
-    qfi = qfi_of(pdr, burst.qfi[i]);
-    if (__builtin_expect(!is_plain_tunnel(peers_[far.peer], pdr, qfi, offset, length, port), 0)) {
+  const auto pay = [&]() __attribute__((always_inline)) {
+    if (pdr.buckets != 0 && __builtin_expect(!pay_hot(state, pdr.buckets, length, burst.now), 0)) {
+      return false;
+    }
+    if (pdr.usage_set != 0) {
+      state.usage_left -= static_cast<std::int32_t>(length);
+      ++state.usage_packets;
+    }
+    return true;
+  };
+  if (far.action == FarAction::ToTunnel) {
+    const Peer& peer = peers_[far.peer];
+    const unsigned qfi = qfi_of(pdr, burst.qfi[i]);
+    if (__builtin_expect(!is_plain_tunnel(peer, pdr, qfi, offset, length, port), 0)) {
       return kNotPlain;
     }
-  } else if (__builtin_expect(far.action != FarAction::ToCore || length > port.plain_bytes, 0)) {
-    return kNotPlain;
-  }
-  if (pdr.buckets != 0 && __builtin_expect(!pay_hot(state, pdr.buckets, length, burst.now), 0)) {
-    return DropReason::MbrExceeded;
-  }
-  if (pdr.usage_set != 0) {
-    state.usage_left -= static_cast<std::int32_t>(length);
-    ++state.usage_packets;
-  }
-  if (into_tunnel) {
-    write_plain_tunnel(packet, offset, length, far, peers_[far.peer], source_port_of(port, operand),
+    if (!pay()) return DropReason::MbrExceeded;
+    write_plain_tunnel(packet, offset, length, far, peer, source_port_of(port, operand),
                        container_of(far, pdr, qfi));
   } else {
+    if (__builtin_expect(far.action != FarAction::ToCore || length > port.plain_bytes, 0)) {
+      return kNotPlain;
+    }
+    if (!pay()) return DropReason::MbrExceeded;
     packet->offset = static_cast<std::uint16_t>(offset);
     packet->length = static_cast<std::uint16_t>(length);
   }
