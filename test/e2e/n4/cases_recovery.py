@@ -14,6 +14,8 @@ from lab import UPF
 from smf import Smf, usages
 from traffic import Gnb, Host
 
+STRANGER = "192.0.2.250"
+
 
 def case_sessions_are_made(lab):
     kept = lab.kept
@@ -37,6 +39,20 @@ def check_traffic(lab, works=True):
     for session, ue, teid in kept["sessions"][:4]:
         assert down(kept["gnb"], kept["host"], ue, teid), f"downlink of {ue}"
         assert up(kept["gnb"], kept["host"], session, ue), f"uplink of {ue}"
+
+
+def case_others_are_not_heard(lab):
+    """`n4.allow` has the address of none but our SMFs: no answer, not even to a heartbeat."""
+    before = lab.metric("sluice_n4_datagrams_not_allowed_total") or 0
+    stranger = lab.smf(STRANGER, associate=False)
+    heartbeat = stranger.message(1, [p.IE_RecoveryTimeStamp(timestamp=stranger.started)])
+    assert stranger.exchange(*heartbeat, timeout=0.5, tries=2) is None
+    deadline = time.monotonic() + 5
+    counted = lambda: (lab.metric("sluice_n4_datagrams_not_allowed_total") or 0) - before
+    while counted() < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert counted() == 2, f"{counted()} datagrams counted, not 2"
+    lab.kept["smf"].heartbeat(timeout=5)
 
 
 def case_usage_is_reported_and_not_acknowledged(lab):

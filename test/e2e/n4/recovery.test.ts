@@ -14,7 +14,8 @@ let n4: N4Lab;
 const run = (name: string) => n4.run('cases_recovery', name);
 
 beforeAll(async () => {
-  n4 = await N4Lab.open({ name: 'back' });
+  // What a lab gives to its first SMFs.
+  n4 = await N4Lab.open({ name: 'back', n4: { allow: ['192.0.2.16/28'] } });
 });
 afterAll(() => n4?.close());
 
@@ -30,10 +31,12 @@ function machineWasRebooted(): void {
 describe('a UPF that is killed', () => {
   it('has everything again when its store is kept', async () => {
     await run('sessions_are_made');
+    await run('others_are_not_heard');
     await run('usage_is_reported_and_not_acknowledged');
     await n4.upf.stop('SIGKILL');
     await n4.upf.start();
     await run('all_is_back');
+    await run('others_are_not_heard');
     await run('no_octet_is_lost');
   });
 
