@@ -26,12 +26,6 @@ inline bool is_plain(const PdrEntry& pdr) noexcept {
   return (std::bit_cast<std::uint64_t>(pdr) & std::bit_cast<std::uint64_t>(kElsewhere)) == 0;
 }
 
-/// The PDR of a packet with ports, or kNoPdr where more is to be asked.
-[[gnu::always_inline]] inline unsigned plain_position(const FilterSet& set,
-                                                      const Operand& operand) noexcept {
-  return match_ipv4(set, operand, kExtraPorts, [](const FilterExtra&) { return false; });
-}
-
 }  // namespace stage
 
 /// Whether a packet and its flow may be common: what it is at all, whose it is, nothing held or
@@ -76,20 +70,23 @@ template <bool kAccess>
   FlowState& state = burst.flow[i]->state;
   const FlowRules& rules = burst.flow[i]->rules;
   const Operand& operand = burst.operand[i];
-  const unsigned position = plain_position(*rule<FilterSet>(rules.filter_set), operand);
+  Packet* const packet = burst.packets[i];
+  const unsigned length = burst.inner_length[i];
+  const unsigned offset = packet->offset + burst.inner_offset[i];
+  const ExtraCheck accepts{reinterpret_cast<const std::byte*>(packet) + offset, length, false,
+                           packet};
+  const unsigned position =
+      match_ipv4(*rule<FilterSet>(rules.filter_set), operand, kExtraPorts, accepts);
   if (__builtin_expect(position == kNoPdr, 0)) return kNotPlain;
   // References, not copies: a line that is near is cheaper to read again than to spill.
   const PdrEntry& pdr = rules.pdrs[position];
   const FarEntry& far = rules.fars[pdr.far];
-  const unsigned length = burst.inner_length[i];
   if (__builtin_expect(!is_plain(pdr), 0)) return kNotPlain;
   if (__builtin_expect(pdr.usage_set != 0 && state.usage_left < static_cast<std::int32_t>(length),
                        0)) {
     return kNotPlain;
   }
   const PipelinePort& port = ports_[far.port];
-  Packet* const packet = burst.packets[i];
-  const unsigned offset = packet->offset + burst.inner_offset[i];
   const auto pay = [&]() __attribute__((always_inline)) {
     if (pdr.buckets != 0 && __builtin_expect(!pay_hot(state, pdr.buckets, length, burst.now), 0)) {
       return false;

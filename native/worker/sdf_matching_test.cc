@@ -52,6 +52,27 @@ TEST_F(SdfMatching, PortsBehindExtensionHeaders) {
   EXPECT_FALSE(takes(with_headers(53, true, 64))) << "a later one has none";
 }
 
+TEST_F(SdfMatching, WhatOnlySomeFiltersAskForDecidesInTheOrderOfPrecedence) {
+  FilterSpec expedited;
+  expedited.tos = 0xb8;
+  expedited.tos_mask = 0xfc;
+  SessionSpec spec = plain_session(kTeid);
+  PdrSpec first = spec.pdrs[0];
+  first.id = 9;
+  first.precedence = 1;
+  first.filters = {expedited};
+  first.far = static_cast<unsigned>(spec.fars.size());
+  FarSpec drop;
+  drop.id = 9;
+  drop.action = record::far::kDrop;
+  spec.fars.push_back(drop);
+  spec.pdrs[0].precedence = 2;
+  spec.pdrs.insert(spec.pdrs.begin(), first);
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  expect_drop(0, gtpu(kTeid, ipv4({.tos = 0xb8})), DropReason::FarDrop);
+  EXPECT_TRUE(takes(ipv4({.tos = 0xb4})));
+}
+
 TEST_F(SdfMatching, LaterFragmentsHaveTheirProtocol) {
   FilterSpec filter;
   filter.protocol = 17;
