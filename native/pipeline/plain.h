@@ -86,7 +86,6 @@ template <bool kAccess>
                        0)) {
     return kNotPlain;
   }
-  const PipelinePort& port = ports_[far.port];
   const auto pay = [&]() __attribute__((always_inline)) {
     if (pdr.buckets != 0 && __builtin_expect(!pay_hot(state, pdr.buckets, length, burst.now), 0)) {
       return false;
@@ -97,7 +96,9 @@ template <bool kAccess>
     }
     return true;
   };
+  // Other actions have no port, so that it is looked at only here.
   if (far.action == FarAction::ToTunnel) {
+    const PipelinePort& port = ports_[far.port];
     const Peer& peer = peers_[far.peer];
     const unsigned qfi = qfi_of(pdr, burst.qfi[i]);
     if (__builtin_expect(!is_plain_tunnel(peer, pdr, qfi, offset, length, port), 0)) {
@@ -107,7 +108,8 @@ template <bool kAccess>
     write_plain_tunnel(packet, offset, length, far, peer, source_port_of(port, operand),
                        container_of(far, pdr, qfi));
   } else {
-    if (__builtin_expect(far.action != FarAction::ToCore || length > port.plain_bytes, 0)) {
+    if (__builtin_expect(far.action != FarAction::ToCore || length > ports_[far.port].plain_bytes,
+                         0)) {
       return kNotPlain;
     }
     if (!pay()) return DropReason::MbrExceeded;
