@@ -75,8 +75,8 @@ DropReason Pipeline::locate_tunnel(Burst& burst, unsigned i) noexcept {
 }
 
 void Pipeline::lookup_core(Burst& burst) noexcept {
-  // Copies, since a store into the burst might otherwise change them for all that is known.
-  const Ipv4Table ipv4 = sessions_.ipv4();
+  // No copy of the table: what the control thread counts in it changes at any time.
+  const Ipv4Table& ipv4 = sessions_.ipv4();
   Flow* const downlink = downlink_;
   const bool alone = workers_ == 1;
   const std::uint8_t port = burst.port;

@@ -337,8 +337,8 @@ DropReason Pipeline::gtpu_message(Burst& burst, unsigned i, unsigned gtpu, unsig
 }
 
 void Pipeline::parse_core(Burst& burst) noexcept {
-  // Copies, since a store into the burst might otherwise change the tables for all that is known.
-  const Ipv4Table ipv4 = sessions_.ipv4();
+  // No copy of it: what the control thread counts in it changes at any time.
+  const Ipv4Table& ipv4 = sessions_.ipv4();
   const unsigned count = burst.count;
   std::memset(burst.inner_offset, 0, sizeof(burst.inner_offset));
   std::memset(burst.qfi, kNoQfi, sizeof(burst.qfi));
