@@ -1,0 +1,22 @@
+#include "base/cpu_features.h"
+
+namespace sluice {
+namespace {
+CpuFeatures detect() noexcept {
+  CpuFeatures features;
+#if defined(__x86_64__)
+  // The compiler's run-time checks look at CPUID and XCR0 both.
+  features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+                  __builtin_cpu_supports("bmi2");
+  features.avx512bw = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+#endif
+  return features;
+}
+}  // namespace
+
+const CpuFeatures& cpu_features() noexcept {
+  static const CpuFeatures features = detect();
+  return features;
+}
+
+}  // namespace sluice

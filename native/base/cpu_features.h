@@ -1,0 +1,16 @@
+// What the processor and the operating system offer beyond the baseline that all code is compiled
+// for (docs/decisions/0009).
+#pragma once
+
+namespace sluice {
+
+/// Each is true only where the operating system keeps the registers too (XCR0).
+struct CpuFeatures {
+  bool avx2 = false;      ///< with BMI1 and BMI2, as in x86-64-v3
+  bool avx512bw = false;  ///< AVX-512 F and BW
+};
+
+/// Of the machine that this runs on; asked once. Threads: any.
+const CpuFeatures& cpu_features() noexcept;
+
+}  // namespace sluice
