@@ -14,7 +14,7 @@ import { resultRow, tableOf } from './report/table.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '..', '..');
-const nativeFamilies = ['ring/', 'pool/', 'lookup/', 'pipeline/'];
+const nativeFamilies = ['ring/', 'pool/', 'lookup/', 'pipeline/', 'sm3/'];
 const nativeProgram = join(root, 'build-bench', 'sluice_bench');
 const usage = 'usage: npm run bench -- [--only PREFIX] [--quick] [--json FILE]';
 

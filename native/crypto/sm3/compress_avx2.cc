@@ -23,12 +23,14 @@ struct Avx2Ops {
   static Word add(Word a, Word b) noexcept { return _mm256_add_epi32(a, b); }
   static Word xor2(Word a, Word b) noexcept { return _mm256_xor_si256(a, b); }
   static Word xor3(Word a, Word b, Word c) noexcept { return xor2(xor2(a, b), c); }
-  static Word majority(Word a, Word b, Word c) noexcept {
-    return _mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(c, _mm256_or_si256(a, b)));
+  static Word add_majority(Word sum, Word a, Word b, Word c) noexcept {
+    return add(sum,
+               _mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(c, _mm256_or_si256(a, b))));
   }
-  static Word choose(Word a, Word b, Word c) noexcept {
-    return xor2(c, _mm256_and_si256(a, xor2(b, c)));
+  static Word add_choose(Word sum, Word a, Word b, Word c) noexcept {
+    return add(sum, xor2(c, _mm256_and_si256(a, xor2(b, c))));
   }
+  static Word as_it_is(Word a) noexcept { return a; }
   template <int kBits>
   static Word rotate(Word a) noexcept {
     return _mm256_or_si256(_mm256_slli_epi32(a, kBits), _mm256_srli_epi32(a, 32 - kBits));
@@ -69,43 +71,77 @@ struct Avx2Ops {
   }
 };
 
-/// The expanded messages of 8 blocks that follow each other, word by word.
-struct alignas(32) Expanded {
-  std::uint32_t words[kRounds + 4][Avx2Ops::kLanes];
-  std::uint32_t pairs[kRounds][Avx2Ops::kLanes];  ///< W_j ^ W_{j+4}
+constexpr unsigned kGroup = Avx2Ops::kLanes;
+constexpr std::size_t kGroupBytes = kGroup * kBlockBytes;
+
+/// The expanded messages of 8 blocks of one stream: expansion does not wait for the state, so that
+/// the 8 do it at once, word by word.
+class Expanded {
+ public:
+  std::uint32_t word(int j, unsigned block) const noexcept { return words_[j][block]; }
+  /// W_j ^ W_{j+4}.
+  std::uint32_t pair(int j, unsigned block) const noexcept { return pairs_[j][block]; }
+
+  /// Takes the 16 words of each block as they are.
+  void begin(const std::byte* blocks) noexcept {
+    const std::byte* lanes[kGroup];
+    for (unsigned i = 0; i < kGroup; ++i) lanes[i] = blocks + i * kBlockBytes;
+    __m256i w[16];
+    Avx2Ops::load_block(lanes, 0, w);
+    for (int j = 0; j < 16; ++j) Avx2Ops::store(words_[j], w[j]);
+    for (int j = 0; j < 12; ++j) Avx2Ops::store(pairs_[j], Avx2Ops::xor2(w[j], w[j + 4]));
+  }
+  /// Expands word 16 and those behind it, in order.
+  void step(unsigned j) noexcept {
+    const auto earlier = [&](unsigned by) { return Avx2Ops::load(words_[j - by]); };
+    const __m256i w = expand<Avx2Ops>(earlier(16), earlier(13), earlier(9), earlier(6), earlier(3));
+    Avx2Ops::store(words_[j], w);
+    Avx2Ops::store(pairs_[j - 4], Avx2Ops::xor2(earlier(4), w));
+  }
+
+  /// What each of the 8 blocks does of the next group's expansion, between its own rounds; 56 words
+  /// where 52 are needed.
+  static constexpr unsigned kStepsPerBlock = 7;
+  static constexpr unsigned kWords = 16 + kGroup * kStepsPerBlock;
+
+ private:
+  alignas(32) std::uint32_t words_[kWords][kGroup];
+  alignas(32) std::uint32_t pairs_[kWords - 4][kGroup];
 };
 
-/// Message expansion does not wait for the state, so that 8 blocks of one stream do it at once.
-void expand_blocks(const std::byte* blocks, Expanded& out) noexcept {
-  const std::byte* lanes[Avx2Ops::kLanes];
-  for (unsigned i = 0; i < Avx2Ops::kLanes; ++i) lanes[i] = blocks + i * kBlockBytes;
-  __m256i w[16];
-  Avx2Ops::load_block(lanes, 0, w);
-  for (int j = 0; j < 16; ++j) Avx2Ops::store(out.words[j], w[j]);
-  for (int j = 0; j < 12; ++j) Avx2Ops::store(out.pairs[j], Avx2Ops::xor2(w[j], w[j + 4]));
-#pragma GCC unroll 52
-  for (int j = 16; j < kRounds + 4; ++j) {
-    w[j % 16] = expand<Avx2Ops>(w[j % 16], w[(j - 13) % 16], w[(j - 9) % 16], w[(j - 6) % 16],
-                                w[(j - 3) % 16]);
-    Avx2Ops::store(out.words[j], w[j % 16]);
-    Avx2Ops::store(out.pairs[j - 4], Avx2Ops::xor2(w[(j - 4) % 16], w[j % 16]));
+/// Rounds of 8 blocks; with kMore they expand the next 8 by the way, whose vector instructions run
+/// beside those of the rounds, which wait for each other.
+template <bool kMore>
+void compress_group(State<ScalarOps>& state, const Expanded& now, Expanded& next) noexcept {
+  for (unsigned i = 0; i < kGroup; ++i) {
+    const auto word = [&](auto at) __attribute__((always_inline)) { return now.word(at, i); };
+    const auto pair = [&](auto at) __attribute__((always_inline)) {
+      if constexpr (kMore && at % 9 == 4) {
+        next.step(16 + i * Expanded::kStepsPerBlock + at / 9);
+      }
+      return now.pair(at, i);
+    };
+    all_rounds<ScalarOps>(state, word, pair);
   }
 }
 }  // namespace
 
 void compress_avx2(std::uint32_t* state, const std::byte* blocks, std::size_t count) noexcept {
-  if (count >= Avx2Ops::kLanes) {
+  if (count >= kGroup) {
     State<ScalarOps> s = load_state(state);
-    for (; count >= Avx2Ops::kLanes; count -= Avx2Ops::kLanes) {
-      Expanded expanded;
-      expand_blocks(blocks, expanded);
-      for (unsigned i = 0; i < Avx2Ops::kLanes; ++i) {
-        all_rounds<ScalarOps>(
-            s, [&](auto at) { return expanded.words[at][i]; },
-            [&](auto at) { return expanded.pairs[at][i]; });
-      }
-      blocks += Avx2Ops::kLanes * kBlockBytes;
+    Expanded expanded[2];
+    unsigned now = 0;
+    expanded[now].begin(blocks);
+    for (unsigned j = 16; j < Expanded::kWords; ++j) expanded[now].step(j);
+    for (; count >= 2 * kGroup; count -= kGroup) {
+      blocks += kGroupBytes;
+      expanded[1 - now].begin(blocks);
+      compress_group<true>(s, expanded[now], expanded[1 - now]);
+      now = 1 - now;
     }
+    compress_group<false>(s, expanded[now], expanded[1 - now]);
+    blocks += kGroupBytes;
+    count -= kGroup;
     store_state(state, s);
   }
   compress_portable(state, blocks, count);

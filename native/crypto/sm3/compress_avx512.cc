@@ -24,12 +24,13 @@ struct Avx512Ops {
   static Word xor3(Word a, Word b, Word c) noexcept {
     return _mm512_ternarylogic_epi32(a, b, c, 0x96);
   }
-  static Word majority(Word a, Word b, Word c) noexcept {
-    return _mm512_ternarylogic_epi32(a, b, c, 0xe8);
+  static Word add_majority(Word sum, Word a, Word b, Word c) noexcept {
+    return add(sum, _mm512_ternarylogic_epi32(a, b, c, 0xe8));
   }
-  static Word choose(Word a, Word b, Word c) noexcept {
-    return _mm512_ternarylogic_epi32(a, b, c, 0xca);
+  static Word add_choose(Word sum, Word a, Word b, Word c) noexcept {
+    return add(sum, _mm512_ternarylogic_epi32(a, b, c, 0xca));
   }
+  static Word as_it_is(Word a) noexcept { return a; }
   template <int kBits>
   static Word rotate(Word a) noexcept {
     return _mm512_rol_epi32(a, kBits);

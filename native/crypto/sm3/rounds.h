@@ -42,13 +42,17 @@ template <class Ops, int kRound, class Word = typename Ops::Word>
 [[gnu::always_inline]] inline void round(Word a, Word& b, Word c, Word& d, Word e, Word& f, Word g,
                                          Word& h, Word w, Word w_with_w4) noexcept {
   const Word a12 = Ops::template rotate<12>(a);
-  const Word ss1 =
-      Ops::template rotate<7>(Ops::add(Ops::add(a12, Ops::constant(kRoundConstants[kRound])), e));
-  const Word ff = kRound < 16 ? Ops::xor3(a, b, c) : Ops::majority(a, b, c);
-  const Word gg = kRound < 16 ? Ops::xor3(e, f, g) : Ops::choose(e, f, g);
-  // What waits for nothing is added first.
-  const Word tt1 = Ops::add(Ops::add(ff, Ops::add(d, w_with_w4)), Ops::xor2(ss1, a12));
-  const Word tt2 = Ops::add(Ops::add(gg, Ops::add(h, w)), ss1);
+  // From one E to the next is the longest way: what does not wait for this E is added up first.
+  const Word early = Ops::as_it_is(Ops::add(a12, Ops::constant(kRoundConstants[kRound])));
+  const Word ss1 = Ops::template rotate<7>(Ops::add(early, e));
+  const Word dw = Ops::as_it_is(Ops::add(d, w_with_w4));
+  const Word hw = Ops::as_it_is(Ops::add(h, w));
+  const Word dw_ff = kRound < 16 ? Ops::as_it_is(Ops::add(dw, Ops::xor3(a, b, c)))
+                                 : Ops::add_majority(dw, a, b, c);
+  const Word hw_gg =
+      kRound < 16 ? Ops::as_it_is(Ops::add(hw, Ops::xor3(e, f, g))) : Ops::add_choose(hw, e, f, g);
+  const Word tt1 = Ops::add(dw_ff, Ops::xor2(ss1, a12));
+  const Word tt2 = Ops::add(hw_gg, ss1);
   b = Ops::template rotate<9>(b);
   d = tt1;
   f = Ops::template rotate<19>(f);

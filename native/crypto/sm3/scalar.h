@@ -25,8 +25,18 @@ struct ScalarOps {
   static Word add(Word a, Word b) noexcept { return a + b; }
   static Word xor2(Word a, Word b) noexcept { return a ^ b; }
   static Word xor3(Word a, Word b, Word c) noexcept { return a ^ b ^ c; }
-  static Word majority(Word a, Word b, Word c) noexcept { return (a & b) | (c & (a | b)); }
-  static Word choose(Word a, Word b, Word c) noexcept { return (a & b) | (~a & c); }
+  /// Keeps the compiler from taking a sum apart to add it in another order.
+  static Word as_it_is(Word a) noexcept {
+    asm("" : "+r"(a));
+    return a;
+  }
+  // The terms of both have no bit in common, so that each can be added when it is there.
+  static Word add_majority(Word sum, Word a, Word b, Word c) noexcept {
+    return as_it_is(as_it_is(sum + (a & b)) + (c & (a ^ b)));
+  }
+  static Word add_choose(Word sum, Word a, Word b, Word c) noexcept {
+    return as_it_is(as_it_is(sum + (a & b)) + (~a & c));
+  }
   template <int kBits>
   static Word rotate(Word a) noexcept {
     return std::rotl(a, kBits);
