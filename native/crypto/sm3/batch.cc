@@ -42,7 +42,7 @@ class Lanes {
   }
 
  private:
-  /// Jobs that are done sooner one by one: a step of all lanes takes the time of two to three
+  /// Jobs that are done sooner one by one: a step of all lanes takes the time of about two
   /// blocks of one stream, however few of them are used.
   static constexpr unsigned kFew = 2;
 
