@@ -302,6 +302,14 @@ describe('what left N3 and N6', () => {
     const asked = async () =>
       (await upf.client.call<{ peers?: { state?: string }[] }>('NodeService', 'GetNode', {})).peers;
     await vi.waitUntil(async () => (await asked())?.[0]?.state === 'up', { timeout: 10_000 });
+    // The kernel hands a capture over in blocks, and drops the last one when the capture ends: the
+    // Error Indication is the last that was sent.
+    const errors = async () => tshark('n3', 'gtp.message == 0x1a', 'frame.number');
+    // To tshark, a file that is still written may end in the middle of a packet.
+    await vi.waitFor(async () => expect(await errors()).toHaveLength(1), {
+      timeout: 10_000,
+      interval: 250,
+    });
     for (const one of captures) await one.end('SIGINT');
   });
 
