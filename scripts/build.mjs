@@ -1,10 +1,13 @@
-// npm run build: set-up and build. `--native` builds the addon alone (binding.gyp calls it so).
+// npm run build: set-up and build. `--native` builds the addon alone (binding.gyp calls it so),
+// `--fuzz` the fuzzers, with the tests that share their library.
 import { buildNative } from './lib/native.mjs';
 import { main } from './lib/progress.mjs';
 import { buildProduct, setUp } from './lib/setup.mjs';
 
 await main(async () => {
-  await setUp(['build']);
-  if (process.argv.includes('--native')) await buildNative('addon');
+  const fuzz = process.argv.includes('--fuzz');
+  await setUp(fuzz ? ['build', 'test', 'fuzz'] : ['build']);
+  if (fuzz) await buildNative('asan');
+  else if (process.argv.includes('--native')) await buildNative('addon');
   else await buildProduct();
 });

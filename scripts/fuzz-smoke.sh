@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the fuzzers into build-fuzz/ and runs each of them in turn, SECONDS (60) in total.
+# Builds the fuzzers (in build-asan/) and runs each of them in turn, SECONDS (60) in total.
 # The canary must crash, which proves that the harness finds what is planted; no other may.
-# Usage: scripts/fuzz-smoke.sh [SECONDS]    CXX names another clang++ than clang++-19.
+# Usage: scripts/fuzz-smoke.sh [SECONDS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
@@ -9,26 +9,14 @@ if ! [[ $seconds =~ ^[1-9][0-9]*$ ]]; then
   echo "fuzz: SECONDS must be a whole number above 0, not \"$seconds\"" >&2
   exit 2
 fi
-compiler=${CXX:-clang++-19}
-if ! command -v "$compiler" >/dev/null; then
-  echo "fuzz: $compiler is not here; apt-get install clang-19, or set CXX to a clang++" >&2
-  exit 1
-fi
-build=build-fuzz
+build=build-asan
 targets=()
 for source in native/fuzz/*_fuzz.cc native/fuzz/*/*_fuzz.cc; do
   name=$(basename "$source" .cc)
   [[ $name == canary_fuzz ]] || targets+=("$name")
 done
 
-# Little optimization, as under the other sanitizers: it compiles in half the time.
-cmake -S . -B $build -G Ninja -DCMAKE_CXX_COMPILER="$compiler" -DSLUICE_FUZZ=ON \
-  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" \
-  -DSLUICE_ADDON=OFF -DSLUICE_TESTS=OFF >$build.log 2>&1 || { cat $build.log >&2; exit 1; }
-cmake --build $build --target canary_fuzz "${targets[@]}" >>$build.log 2>&1 || {
-  tail -n 50 $build.log >&2
-  exit 1
-}
+node scripts/build.mjs --fuzz
 
 # Seeds are hexadecimal text; new inputs that reach new code stay in the corpus between runs.
 seed() {

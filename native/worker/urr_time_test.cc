@@ -1,5 +1,7 @@
 // URRs in time: durations, periods, time thresholds and quotas, start and stop of traffic. The
 // time is the test's: it stands still but for pass().
+#include <random>
+
 #include "worker/datapath_fixture_test.h"
 
 namespace sluice::test {
