@@ -45,6 +45,7 @@ async function start(text = '', parts: Partial<NodeParts> = {}): Promise<UpfNode
       configured.push(datapathConfig);
       return new MemoryDatapath();
     },
+    selfTest: () => ({ tier: 'portable', results: [] }),
     tunObstacle: () => undefined,
     ...parts,
   });
@@ -82,6 +83,14 @@ describe('a node', () => {
     const second = new GenericClient(textOf(again.apiAddress));
     expect(await second.call('SessionService/GetSession', { name: 'kept' })).toEqual(made);
     second.close();
+  });
+
+  it('does not start when an algorithm gives a wrong answer', async () => {
+    const results = [{ algorithm: 'SM3', mode: 'lanes', by: 'avx2', holds: false }] as const;
+    await expect(start('', { selfTest: () => ({ tier: 'avx2', results }) })).rejects.toThrow(
+      'the self test of cryptography failed: SM3 (lanes, avx2)',
+    );
+    expect(configured).toEqual([]);
   });
 
   it('refuses a second process on its folder, and releases what it had opened', async () => {

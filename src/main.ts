@@ -17,6 +17,7 @@ import { SluiceError } from './base/errors.js';
 import { PACKETS_PER_WORKER } from './base/limits.js';
 import { createLog, type Log } from './base/log.js';
 import { Metrics } from './base/metrics.js';
+import { passedTier, type SelfTestReport, selfTest } from './crypto/self-test.js';
 import type { Datapath, DatapathConfig, GtpuConfig } from './datapath/datapath.js';
 import { createNativeDatapath, DatapathError } from './datapath/native.js';
 import { PathWatch } from './datapath/path-watch.js';
@@ -39,6 +40,7 @@ const USAGE_FILE = 'usage.snapshot';
 /** What a test replaces. */
 export interface NodeParts {
   readonly log: Log;
+  readonly selfTest: () => SelfTestReport;
   readonly createDatapath: (config: DatapathConfig) => Datapath;
   /** Why TUN devices can't be used, undefined: they can. */
   readonly tunObstacle: () => string | undefined;
@@ -60,6 +62,7 @@ export class UpfNode {
   readonly #log: Log;
   #phase: Phase = 'starting';
   #progress = '';
+  #cryptoTier = '';
   #store: Store | undefined;
   #datapath: Datapath | undefined;
   #engine: SessionEngine | undefined;
@@ -123,6 +126,8 @@ export class UpfNode {
 
   async #start(): Promise<void> {
     const { config } = this;
+    // Nothing is opened by a node whose algorithms give wrong answers.
+    this.#cryptoTier = passedTier(this.parts.selfTest());
     this.#collect();
     this.#store = this.#measured(EmbeddedStore.open(config.store));
     if (this.#store.lost !== '') this.#warn(`earlier sessions were given up: ${this.#store.lost}`);
@@ -231,6 +236,7 @@ export class UpfNode {
       node: {
         id: config.node.id,
         version: this.#version,
+        cryptoTier: this.#cryptoTier,
         startTimeMs: this.#startTimeMs,
         warnings: () => this.#warnings,
         sessions: () => engine.count,
@@ -325,7 +331,8 @@ export async function serve(config: Config): Promise<void> {
   const stopAsked = stopSignal(log);
   let node: UpfNode;
   try {
-    node = await UpfNode.start(config, { log, createDatapath: createNativeDatapath, tunObstacle });
+    const parts = { log, selfTest, createDatapath: createNativeDatapath, tunObstacle };
+    node = await UpfNode.start(config, parts);
   } catch (error) {
     throw forPeople(error);
   }

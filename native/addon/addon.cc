@@ -28,6 +28,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   sluice::addon::init_capture(env, exports);
   sluice::addon::init_datagrams(env, exports);
   sluice::addon::init_smf(env, exports);
+  sluice::addon::init_crypto(env, exports);
   return exports;
 }
 

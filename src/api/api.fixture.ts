@@ -49,6 +49,7 @@ export async function startApi(options: Partial<ApiServerOptions> = {}): Promise
     node: {
       id: 'upf-test',
       version: '1.2.3',
+      cryptoTier: 'portable',
       startTimeMs: 1_700_000_000_500,
       warnings: () => ['a warning'],
       sessions: () => engine.count,

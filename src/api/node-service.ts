@@ -17,6 +17,8 @@ const BUSIEST_MAX = 100;
 export interface NodeSource {
   readonly id: string;
   readonly version: string;
+  /** Kernels of cryptography that are in use. */
+  readonly cryptoTier: string;
   /** Milliseconds since 1970. */
   readonly startTimeMs: number;
   warnings(): readonly string[];
@@ -165,6 +167,7 @@ function nodeMessage(source: NodeSource): object {
   return {
     id: source.id,
     version: source.version,
+    cryptoTier: source.cryptoTier,
     startTime: timestamp(source.startTimeMs),
     ports,
     workers,

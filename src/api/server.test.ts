@@ -71,6 +71,7 @@ describe('the node service', () => {
     expect(await connect(address).call('NodeService/GetNode')).toEqual({
       id: 'upf-test',
       version: '1.2.3',
+      crypto_tier: 'portable',
       start_time: { seconds: '1700000000', nanos: 500_000_000 },
       warnings: ['a warning'],
       sessions: '0',
@@ -83,6 +84,7 @@ describe('the node service', () => {
       node: {
         id: 'a',
         version: 'b',
+        cryptoTier: 'c',
         startTimeMs: 0,
         warnings: () => [],
         sessions: () => 4_000_000_000,

@@ -18,8 +18,8 @@ export function addDoctorCommand(program: Command): void {
     .addHelpText(
       'after',
       `
-Looks at the kernel, privileges, processor, cores, huge pages, NUMA, network interfaces, sysctls,
-ports that are taken, the data folder and the clock. It changes nothing. Run it as the user
+Looks at the kernel, privileges, processor, cryptography, cores, huge pages, NUMA, network
+interfaces, sysctls, ports that are taken, the data folder and the clock. It changes nothing. Run it as the user
 that runs the node: privileges and limits are those of whoever asks.
 
 Each finding has a level. An error keeps the node from starting or from doing what the

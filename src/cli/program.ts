@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { EXIT_FAILED, EXIT_USAGE, ToolError } from '../tools/tool-error.js';
 import { DEFAULT_API_ADDRESS, packageRoot } from './api/client.js';
+import { addCryptoCommands } from './crypto/commands.js';
 import { addDoctorCommand } from './doctor-command.js';
 import { addGnbCommands } from './gnb/commands.js';
 import { addHelpCommands } from './help/commands.js';
@@ -67,6 +68,7 @@ Examples:
   addTraceCommand(sluice);
   addCaptureCommand(sluice);
   addReplayCommand(sluice);
+  addCryptoCommands(sluice);
   addHelpCommands(sluice);
   addCommonSections(sluice);
   return sluice;

@@ -4,7 +4,7 @@
  * objects only carry configuration and status.
  */
 
-import { loadAddon } from './addon.js';
+import { loadAddon } from '../base/addon.js';
 import type { Datapath, DatapathConfig } from './datapath.js';
 import type { SteppedDatapath } from './packet-exchange.js';
 

@@ -1,6 +1,6 @@
 /** The part of the addon that the gNB needs, with its types; loaded on first use. */
 
-import { loadAddon } from '../datapath/addon.js';
+import { loadAddon } from '../base/addon.js';
 import { ToolError } from './tool-error.js';
 
 /** One tunnel as native/addon/gnb.cc reads it. */

@@ -7,6 +7,8 @@ export const CLIENT_ENVIRONMENT = `Environment:
   SLUICE_API        address of the API where --api is not given: host:port or unix:PATH`;
 const SERVER = `Environment:
   SLUICE_LOG_LEVEL  trace, debug, info (the default), warn, error, fatal or silent`;
+const CRYPTO = `Environment:
+  SLUICE_CRYPTO_TIER  kernels to use: portable, avx2 or avx512 (for tests and benches)`;
 const NOTHING = 'Environment: nothing is read from it.';
 const ALL = `${CLIENT_ENVIRONMENT}
   SLUICE_LOG_LEVEL  of "serve": trace, debug, info (the default), warn, error, fatal or silent
@@ -21,6 +23,7 @@ const ENVIRONMENTS: Readonly<Record<string, string>> = {
   help: NOTHING,
   completion: NOTHING,
   replay: NOTHING,
+  crypto: CRYPTO,
 };
 
 /** Adds exit codes and environment to every command that has no word of its own on them. */

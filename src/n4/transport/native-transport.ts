@@ -5,7 +5,7 @@
  */
 import { type ListenAddress, listenText } from '../../base/config/listen.js';
 import { SluiceError } from '../../base/errors.js';
-import { loadAddon } from '../../datapath/addon.js';
+import { loadAddon } from '../../base/addon.js';
 import { ADDRESS_WORDS, readAddress } from './address-words.js';
 import { bindFailure } from './bind-failure.js';
 import {

@@ -228,6 +228,19 @@ it('says so when the native part is not built', () => {
   expect(mendOf(findings, /is not known/)).toBe('npm run build');
 });
 
+it('says what the self test of cryptography found', () => {
+  const results = [
+    { algorithm: 'SM3', mode: 'stream', by: 'portable', holds: true },
+    { algorithm: 'SM3', mode: 'lanes', by: 'avx2', holds: false },
+  ] as const;
+  const broken = { ...server, cryptoSelfTest: { tier: 'avx2', results } } as const;
+  expect(complaints(examined(broken, serverYaml))).toEqual([
+    'error cryptography: the self test of cryptography failed: SM3 (lanes, avx2)',
+  ]);
+  const missing = examined({ ...server, cryptoSelfTest: undefined }, serverYaml);
+  expect(mendOf(missing, /self test cannot run/)).toBe('npm run build');
+});
+
 it('reads unix sockets, and who listens on them', () => {
   const yaml = `${serverYaml}api: { listen: "unix:/run/sluice.sock" }\n`;
   const listening = {
@@ -266,6 +279,7 @@ it('looks at the machine it runs on without a failure', () => {
     'kernel',
     'privileges',
     'processor',
+    'cryptography',
     'cores',
     'hugepages',
     'numa',

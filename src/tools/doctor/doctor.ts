@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Config } from '../../base/config/config.js';
 import { checkClock } from './checks/clock.js';
 import { checkCores } from './checks/cores.js';
+import { checkCryptography } from './checks/cryptography.js';
 import { checkInterfaces } from './checks/interfaces.js';
 import { checkKernel } from './checks/kernel.js';
 import { checkListeners } from './checks/listeners.js';
@@ -19,6 +20,7 @@ const CHECKS = [
   checkKernel,
   checkPrivileges,
   checkProcessor,
+  checkCryptography,
   checkCores,
   checkHugepages,
   checkNuma,

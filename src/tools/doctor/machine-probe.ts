@@ -11,6 +11,7 @@ import {
 import { networkInterfaces } from 'node:os';
 import type { Config } from '../../base/config/config.js';
 import { PACKETS_PER_WORKER } from '../../base/limits.js';
+import { selfTest } from '../../crypto/self-test.js';
 import { packetMemoryBytes } from '../../datapath/native.js';
 import { slotsFor } from '../../session/identity.js';
 import type { Probe } from './probe.js';
@@ -60,6 +61,7 @@ export const machineProbe: Probe = {
         slotsPerBucket: slotsFor(limits.sessions),
       }),
     ),
+  cryptoSelfTest: () => attempt(selfTest),
   nodePath: process.execPath,
   nodeVersion: process.versions.node,
 };

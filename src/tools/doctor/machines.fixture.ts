@@ -1,5 +1,6 @@
 /** For tests: machines made of texts. */
 import { parseConfig } from '../../base/config/config.js';
+import type { SelfTestReport } from '../../crypto/self-test.js';
 import { examine } from './doctor.js';
 import type { Finding } from './finding.js';
 import type { Probe } from './probe.js';
@@ -14,6 +15,7 @@ export interface MachineTexts {
   readonly programs?: Readonly<Record<string, string>>;
   readonly freeBytes?: number;
   readonly packetMemoryBytes?: number | undefined;
+  readonly cryptoSelfTest?: SelfTestReport | undefined;
 }
 
 export function probeOf(machine: MachineTexts): Probe {
@@ -41,6 +43,8 @@ export function probeOf(machine: MachineTexts): Probe {
       })),
     packetMemoryBytes: () =>
       'packetMemoryBytes' in machine ? machine.packetMemoryBytes : 811 * 2 ** 21,
+    cryptoSelfTest: () =>
+      'cryptoSelfTest' in machine ? machine.cryptoSelfTest : { tier: 'avx2', results: [] },
     nodePath: '/usr/bin/node',
     nodeVersion: '20.20.2',
   };

@@ -1,4 +1,5 @@
 import type { Config } from '../../base/config/config.js';
+import type { SelfTestReport } from '../../crypto/self-test.js';
 
 /** How checks see a machine; a test gives them one made of texts. */
 export interface Probe {
@@ -19,6 +20,8 @@ export interface Probe {
   addresses(): readonly { readonly device: string; readonly address: string }[];
   /** Bytes of packet memory that a configuration takes; undefined: the native part is missing. */
   packetMemoryBytes(config: Config): number | undefined;
+  /** undefined: the native part is missing. */
+  cryptoSelfTest(): SelfTestReport | undefined;
   /** Of the program that runs the node. */
   readonly nodePath: string;
   readonly nodeVersion: string;

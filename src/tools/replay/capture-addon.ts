@@ -1,5 +1,5 @@
 /** The part of the addon that works on captures (native/addon/capture.cc), with its types. */
-import { loadAddon } from '../../datapath/addon.js';
+import { loadAddon } from '../../base/addon.js';
 import { ToolError } from '../tool-error.js';
 import type { UeSession } from '../ue-session.js';
 

@@ -1,5 +1,5 @@
 /** The part of the addon that a load over N4 needs (native/addon/smf.cc), with its types. */
-import { loadAddon } from '../../datapath/addon.js';
+import { loadAddon } from '../../base/addon.js';
 import { ToolError } from '../tool-error.js';
 
 /** What of a request depends on the session or the message. */

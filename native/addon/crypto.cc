@@ -1,0 +1,138 @@
+// Cryptography of native/crypto over the caller's buffers, for src/crypto/native.ts: convert, call,
+// nothing else. Nothing is copied but digests. May be called from any thread that has loaded the
+// addon: it keeps no state.
+#include <napi.h>
+
+#include <cstring>
+
+#include "addon/registrations.h"
+#include "crypto/secret.h"
+#include "crypto/known_answers.h"
+#include "crypto/sm3/sm3.h"
+#include "crypto/tier.h"
+
+namespace sluice::addon {
+namespace {
+
+using crypto::Sm3State;
+using crypto::Tier;
+
+constexpr std::size_t kStateBytes = sizeof(Sm3State);
+constexpr std::size_t kHmacStateBytes = 2 * kStateBytes;
+
+std::span<std::byte> bytes_of(const Napi::Value& value) {
+  auto array = value.As<Napi::Uint8Array>();
+  return {reinterpret_cast<std::byte*>(array.Data()), array.ByteLength()};
+}
+
+/// The tier of the given name, as tiers() lists them; undefined: the active one.
+Tier tier_of(const Napi::Value& value) {
+  if (value.IsString()) {
+    const std::string name = value.As<Napi::String>().Utf8Value();
+    for (const Tier tier : crypto::kTiers) {
+      if (name == crypto::tier_name(tier)) return tier;
+    }
+  }
+  return crypto::active_tier();
+}
+
+Sm3State state_at(std::span<const std::byte> bytes) noexcept {
+  Sm3State state;
+  std::memcpy(&state, bytes.data(), sizeof state);
+  return state;
+}
+
+/// sm3Start(state): 32 bytes, set to the initial value.
+void sm3_start(const Napi::CallbackInfo& info) {
+  std::memcpy(bytes_of(info[0]).data(), &crypto::kSm3Initial, kStateBytes);
+}
+
+/// hmacSm3Start(state, key): 64 bytes, inner and outer state behind the key's block.
+void hmac_sm3_start(const Napi::CallbackInfo& info) {
+  const crypto::HmacSm3Key key(bytes_of(info[1]));
+  const auto state = bytes_of(info[0]);
+  std::memcpy(state.data(), &key.inner(), kStateBytes);
+  std::memcpy(state.data() + kStateBytes, &key.outer(), kStateBytes);
+}
+
+/// sm3Absorb(state, blocks, tier): takes whole blocks into the first 32 bytes of the state.
+void sm3_absorb(const Napi::CallbackInfo& info) {
+  const auto state = bytes_of(info[0]);
+  const auto blocks = bytes_of(info[1]);
+  Sm3State words = state_at(state);
+  crypto::sm3::kernels(tier_of(info[2]))
+      .compress(words.words, blocks.data(), blocks.size() / crypto::sm3::kBlockBytes);
+  std::memcpy(state.data(), &words, sizeof words);
+  crypto::wipe(&words, sizeof words);
+}
+
+/// sm3Finish(state, rest, bytes, out, tier): `rest` is what comes behind the `bytes` bytes, whole
+/// blocks, that the state has taken. A state of 64 bytes is one of HMAC. Wipes the state.
+void sm3_finish(const Napi::CallbackInfo& info) {
+  const auto state = bytes_of(info[0]);
+  const auto taken = static_cast<std::uint64_t>(info[2].As<Napi::Number>().Int64Value());
+  std::byte* const out = bytes_of(info[3]).data();
+  const Tier tier = tier_of(info[4]);
+  crypto::Sm3 hash(state_at(state), taken, tier);
+  hash.update(bytes_of(info[1]));
+  hash.finish(out);
+  if (state.size() == kHmacStateBytes) {
+    crypto::Sm3 outer(state_at(state.subspan(kStateBytes)), crypto::sm3::kBlockBytes, tier);
+    outer.update({out, crypto::kSm3DigestBytes});
+    outer.finish(out);
+  }
+  crypto::wipe(state.data(), state.size());
+}
+
+/// activeTier(): the name of the tier in use.
+Napi::Value active_tier(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), crypto::tier_name(crypto::active_tier()));
+}
+
+/// tiers(): names of those that this processor runs, the best one last.
+Napi::Value tiers(const Napi::CallbackInfo& info) {
+  Napi::Array names = Napi::Array::New(info.Env());
+  for (const Tier tier : crypto::kTiers) {
+    if (!crypto::tier_runs_on(tier, cpu_features())) continue;
+    names.Set(names.Length(), Napi::String::New(info.Env(), crypto::tier_name(tier)));
+  }
+  return names;
+}
+
+/// knownAnswers(): [{algorithm, mode, tier, holds}].
+Napi::Value known_answers(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array out = Napi::Array::New(env);
+  for (const crypto::KnownAnswer& answer : crypto::known_answers()) {
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("algorithm", Napi::String::New(env, answer.algorithm));
+    row.Set("mode", Napi::String::New(env, answer.mode));
+    row.Set("tier", Napi::String::New(env, crypto::tier_name(answer.tier)));
+    row.Set("holds", Napi::Boolean::New(env, answer.holds));
+    out.Set(out.Length(), row);
+  }
+  return out;
+}
+
+/// cryptoWipe(bytes)
+void wipe(const Napi::CallbackInfo& info) {
+  const auto bytes = bytes_of(info[0]);
+  crypto::wipe(bytes.data(), bytes.size());
+}
+
+}  // namespace
+
+void init_crypto(Napi::Env env, Napi::Object exports) {
+  Napi::Object crypto = Napi::Object::New(env);
+  crypto.Set("sm3Start", Napi::Function::New<sm3_start>(env));
+  crypto.Set("hmacSm3Start", Napi::Function::New<hmac_sm3_start>(env));
+  crypto.Set("sm3Absorb", Napi::Function::New<sm3_absorb>(env));
+  crypto.Set("sm3Finish", Napi::Function::New<sm3_finish>(env));
+  crypto.Set("activeTier", Napi::Function::New<active_tier>(env));
+  crypto.Set("tiers", Napi::Function::New<tiers>(env));
+  crypto.Set("knownAnswers", Napi::Function::New<known_answers>(env));
+  crypto.Set("wipe", Napi::Function::New<wipe>(env));
+  exports.Set("crypto", crypto);
+}
+
+}  // namespace sluice::addon

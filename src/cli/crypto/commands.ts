@@ -1,0 +1,21 @@
+/**
+ * `sluice crypto …`: SM2, SM3 and SM4 on files, with the code that the node itself uses. No node
+ * has to run. One thread and the pool of src/crypto. Start at addCryptoCommands.
+ */
+import type { Command } from 'commander';
+import { addSelfTestCommand } from './selftest-command.js';
+
+export function addCryptoCommands(program: Command): void {
+  const crypto = program
+    .command('crypto')
+    .description('SM2, SM3 and SM4 with the code of the node: keys, files, self test, speed')
+    .addHelpText(
+      'after',
+      `
+None of these commands talks to a node. docs/SM4.md says what is standard in them and what is not.
+
+Examples:
+  sluice crypto selftest`,
+    );
+  addSelfTestCommand(crypto);
+}

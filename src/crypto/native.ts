@@ -1,0 +1,44 @@
+/**
+ * The addon's cryptography (native/addon/crypto.cc), over buffers that stay where they are. It
+ * checks nothing: only the other files of this folder, which have checked, call it. Any thread.
+ */
+import { loadAddon } from '../base/addon.js';
+
+/** Kinds of kernels, from the least to the most that is asked of the processor. */
+export type Tier = 'portable' | 'avx2' | 'avx512';
+
+/** A known answer worked out by one tier. */
+export interface KnownAnswer {
+  readonly algorithm: string;
+  readonly mode: string;
+  readonly tier: Tier;
+  readonly holds: boolean;
+}
+
+export interface NativeCrypto {
+  /** Sets 32 bytes to SM3's initial state. */
+  sm3Start(state: Uint8Array): void;
+  /** Sets 64 bytes to the states behind the inner and the outer block of a key. */
+  hmacSm3Start(state: Uint8Array, key: Uint8Array): void;
+  /** Takes whole blocks of 64 bytes into a state. */
+  sm3Absorb(state: Uint8Array, blocks: Uint8Array, tier?: Tier): void;
+  /** Takes what comes behind `taken` bytes, writes the 32 bytes of the digest, wipes the state. */
+  sm3Finish(
+    state: Uint8Array,
+    rest: Uint8Array,
+    taken: number,
+    digest: Uint8Array,
+    tier?: Tier,
+  ): void;
+  activeTier(): Tier;
+  /** Those that this processor runs, the best one last. */
+  tiers(): Tier[];
+  knownAnswers(): KnownAnswer[];
+  /** Overwrites bytes that nothing reads any more. */
+  wipe(bytes: Uint8Array): void;
+}
+
+/** @throws Error that says how to build the addon where it is missing. */
+export function nativeCrypto(): NativeCrypto {
+  return (loadAddon() as { readonly crypto: NativeCrypto }).crypto;
+}
