@@ -62,7 +62,7 @@ Napi::Value start_capture(const Napi::CallbackInfo& info, Datapath& datapath) {
   if (const double session = number_of(from, "session"); session >= 0) {
     request.session = static_cast<SessionIndex>(session);
   }
-  request.ports = static_cast<std::uint8_t>(number_of(from, "ports"));
+  request.ports = static_cast<PortMask>(number_of(from, "ports"));
   request.drops = flag_of(from, "drops");
   request.snap =
       static_cast<std::uint16_t>(std::clamp<double>(number_of(from, "snapLength"), 0, kChunkBytes));

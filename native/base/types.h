@@ -16,6 +16,9 @@ inline constexpr std::size_t kCacheLine = 64;
 enum class Teid : std::uint32_t {};
 /// Nanoseconds: a point on the monotonic clock of the machine, or a span.
 using Nanoseconds = std::uint64_t;
+/// Ports of a node: bit n is the port of index n.
+using PortMask = std::uint16_t;
+inline constexpr unsigned kPortsMax = 16;  ///< width of PortMask
 
 /// Why a packet did not leave. kNone means that it did.
 enum class DropReason : std::uint8_t {

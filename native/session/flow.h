@@ -126,10 +126,9 @@ inline constexpr unsigned kInlineFars = 2;
 struct alignas(kCacheLine) FlowRules {
   ArenaRef filter_set;  ///< interned FilterSet of this direction's first tunnel
   ArenaRef extension;   ///< RulesExtension, 0: everything is in this line
-  std::uint8_t pdr_count;
+  PortMask port_mask;   ///< downlink: core ports that may deliver for this UE
   std::uint8_t far_count;
-  std::uint8_t port_mask;  ///< downlink: core ports that may deliver for this UE
-  std::uint8_t flags;      ///< kRules…
+  std::uint8_t flags;  ///< kRules…
   std::uint32_t incarnation;
   PdrEntry pdrs[kInlinePdrs];
   FarEntry fars[kInlineFars];

@@ -82,7 +82,7 @@ Sessions::Sessions(Region& region, const SessionsConfig& config, const NetworkMa
 void Sessions::fill_port_mask(const std::vector<TableKey>& keys, Compiled& compiled) {
   for (const TableKey& key : keys) {
     if (key.kind != TableKey::Kind::Teid) {
-      compiled.flows[1].rules.port_mask |= static_cast<std::uint8_t>(1u << key.qualifier);
+      compiled.flows[1].rules.port_mask |= static_cast<PortMask>(1u << key.qualifier);
     }
   }
 }

@@ -51,8 +51,8 @@ static_assert(sizeof(CaptureRecord) == 48);
 /// One capture: of a session, or of ports.
 struct CaptureFilter {
   SessionIndex session = kNoSession;
-  std::uint8_t ports = 0;  ///< bit n: everything on port n
-  bool drops = false;      ///< packets that are dropped, too
+  PortMask ports = 0;  ///< everything on these ports
+  bool drops = false;  ///< packets that are dropped, too
   bool active = false;
 };
 
@@ -109,13 +109,13 @@ class CaptureTap final : public BurstObserver {
   };
   std::unique_ptr<std::byte, Free> ring_;
   const CaptureTable* table_ = nullptr;
-  std::array<std::uint8_t, 8> by_port_{};  ///< captures of each port
-  std::uint8_t with_drops_ = 0;            ///< captures that want drops
+  std::array<std::uint8_t, kPortsMax> by_port_{};  ///< captures of each port
+  std::uint8_t with_drops_ = 0;                    ///< captures that want drops
   bool of_ports_ = false;
   std::uint64_t write_ = 0;  ///< behind the newest copy, pending ones too
   std::uint32_t sending_[kSendingMax];
   unsigned sending_count_ = 0;
-  Counter lost_[kCapturesMax][8];
+  Counter lost_[kCapturesMax][kPortsMax];
   alignas(kCacheLine) std::atomic<std::uint64_t> tail_{0};  ///< copies before it are complete
   alignas(kCacheLine) std::atomic<std::uint64_t> head_{0};  ///< copies before it were taken
 };

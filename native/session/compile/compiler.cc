@@ -117,7 +117,7 @@ PrepareError Compiler::resolve_forward(const RecordReader& record, const std::ui
     out.action = FarAction::NoTunnel;
     return {};
   }
-  const std::uint8_t mask = network_.mask(tunnel, instance);
+  const PortMask mask = network_.mask(tunnel, instance);
   if (mask == 0) return {PrepareStatus::Instance, 256 + far_index};
   out.port = static_cast<std::uint8_t>(std::countr_zero(mask));
   if (flags & far::kDscp) out.dscp = kDscpPresent | (f[far::Action] >> 24 & 0x3f);

@@ -115,7 +115,7 @@ class Compiler {
   PrepareError resolve_forward(const RecordReader& record, const std::uint32_t* far,
                                unsigned far_index, bool keeps_outer, FarEntry& out);
   PrepareError collect_routes(const RecordReader& record);
-  std::uint8_t ue_ports_of(const RecordReader& record, const std::uint32_t* pdr) const;
+  PortMask ue_ports_of(const RecordReader& record, const std::uint32_t* pdr) const;
   void list_ue_ports(const RecordReader& record);
   void list_locals(const RecordReader& record, const std::uint32_t* pdr, Direction direction);
   void add_boxes(const RecordReader& record, const std::uint32_t* pdr, const std::uint32_t* filter,
@@ -139,7 +139,7 @@ class Compiler {
   // Scratch of one compilation, kept to spare allocations.
   Side sides_[kDirections];
   std::vector<Tunnel> tunnels_;
-  std::uint8_t ue_ports_ = 0;
+  PortMask ue_ports_ = 0;
   std::vector<Filter> ue_filters_;
   std::vector<Route> routes_;         ///< framed routes of the session, each once
   bool is_routed_[kDirections] = {};  ///< some PDR of the direction has framed routes

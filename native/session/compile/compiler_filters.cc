@@ -118,7 +118,7 @@ bool is_tunnel(const std::uint32_t* p) noexcept {
 }  // namespace
 
 /// Ports on which a PDR without a tunnel takes packets for the UE.
-std::uint8_t Compiler::ue_ports_of(const RecordReader& record, const std::uint32_t* p) const {
+PortMask Compiler::ue_ports_of(const RecordReader& record, const std::uint32_t* p) const {
   return network_.mask(false, record.text(p[pdr::Instance]));
 }
 
@@ -194,7 +194,7 @@ void Compiler::add_filters(const RecordReader& record, unsigned index, Direction
   const bool family[2] = {any_family || (ue & (pdr::kPdrUeIpv4 | pdr::kPdrUeIpv4Auto)) != 0,
                           any_family || (ue & (pdr::kPdrUeIpv6 | pdr::kPdrUeIpv6Auto)) != 0};
   const unsigned filters = p[pdr::Filters] >> 16 & 0xff;
-  const std::uint8_t ports = is_tunnel(p) ? ue_ports_ : ue_ports_of(record, p);
+  const PortMask ports = is_tunnel(p) ? ue_ports_ : ue_ports_of(record, p);
   for (unsigned i = 0; i < std::max(filters, 1u); ++i) {
     const std::uint32_t* f = filters == 0 ? kAny : record.filter((p[pdr::Filters] & 0xffff) + i);
     const auto add = [&](bool is_v6, const Route* side) {

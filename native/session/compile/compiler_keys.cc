@@ -72,7 +72,7 @@ PrepareError Compiler::keys(const RecordReader& record, std::uint32_t direct_tei
     }
     out.push_back(made);
   };
-  std::uint8_t ue_ports = 0;
+  PortMask ue_ports = 0;
   unsigned ue_pdr = 0;
   for (unsigned i = 0; i < record.pdrs(); ++i) {
     const std::uint32_t* p = record.pdr(i);
@@ -85,7 +85,7 @@ PrepareError Compiler::keys(const RecordReader& record, std::uint32_t direct_tei
       });
     }
     if (!tunnel && d == Direction::Downlink) {
-      const std::uint8_t mask = network_.mask(false, record.text(p[pdr::Instance]));
+      const PortMask mask = network_.mask(false, record.text(p[pdr::Instance]));
       if (mask == 0) return {PrepareStatus::Instance, i};
       ue_ports |= mask;
       ue_pdr = i;

@@ -97,7 +97,6 @@ void Compiler::lay_out_flow(const RecordReader& record, bool uplink, const Tunne
     flow.rules.flags |= kRulesBuffer;
   }
   flow.rules.incarnation = record.header(header::Incarnation);
-  flow.rules.pdr_count = static_cast<std::uint8_t>(side.pdrs.size());
   flow.rules.far_count = static_cast<std::uint8_t>(side.fars.size());
 }
 

@@ -45,8 +45,9 @@ struct FilterExtra {
   std::uint8_t tos;
   std::uint8_t tos_mask;
   std::uint32_t spi;
-  std::uint32_t flow_label : 24;
-  std::uint32_t ports : 8;  ///< bit n: a packet that port n received
+  std::uint32_t flow_label;
+  PortMask ports;  ///< a packet that one of them received
+  std::uint16_t reserved;
 };
 inline constexpr std::uint8_t kExtraPorts = 1;  ///< never matches a packet without ports
 inline constexpr std::uint8_t kExtraTos = 2, kExtraSpi = 4, kExtraFlowLabel = 8;

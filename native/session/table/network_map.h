@@ -6,9 +6,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/types.h"
+
 namespace sluice {
 
-inline constexpr unsigned kPortsMax = 8;            ///< width of a port mask
 inline constexpr unsigned kLocalAddressesMax = 16;  ///< width of FlowState::local_mask
 inline constexpr std::uint8_t kNoPort = 0xff;
 
@@ -41,11 +42,11 @@ struct NetworkMap {
   std::vector<LocalAddress> owns;
 
   /// Ports of one role that carry an instance (empty: any), bit n is port n.
-  std::uint8_t mask(bool access, std::string_view instance) const {
-    std::uint8_t mask = 0;
+  PortMask mask(bool access, std::string_view instance) const {
+    PortMask mask = 0;
     for (const auto& port : ports) {
       if (port.is_access == access && port.carries(instance)) {
-        mask = static_cast<std::uint8_t>(mask | 1u << port.index);
+        mask = static_cast<PortMask>(mask | 1u << port.index);
       }
     }
     return mask;

@@ -15,7 +15,7 @@ namespace sluice {
 
 struct CaptureRequest {
   SessionIndex session = kNoSession;  ///< either this …
-  std::uint8_t ports = 0;             ///< … or bit n: everything on port n
+  PortMask ports = 0;                 ///< … or everything on these ports
   bool drops = false;                 ///< packets that are dropped, too
   std::uint16_t snap = 0;             ///< bytes of a packet at most; 0: all of them
   std::uint64_t packets_max = 0;      ///< 0: no limit
