@@ -8,7 +8,11 @@ CpuFeatures detect() noexcept {
   // The compiler's run-time checks look at CPUID and XCR0 both.
   features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
                   __builtin_cpu_supports("bmi2");
-  features.avx512bw = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+  features.avx512bw = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512vl");
+  features.aes = __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
+  features.gfni = __builtin_cpu_supports("gfni");
+  features.vpclmulqdq = __builtin_cpu_supports("vpclmulqdq");
 #endif
   return features;
 }

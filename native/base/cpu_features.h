@@ -6,8 +6,11 @@ namespace sluice {
 
 /// Each is true only where the operating system keeps the registers too (XCR0).
 struct CpuFeatures {
-  bool avx2 = false;      ///< with BMI1 and BMI2, as in x86-64-v3
-  bool avx512bw = false;  ///< AVX-512 F and BW
+  bool avx2 = false;        ///< with BMI1 and BMI2, as in x86-64-v3
+  bool avx512bw = false;    ///< AVX-512 F, BW and VL
+  bool aes = false;         ///< AES-NI and PCLMULQDQ
+  bool gfni = false;        ///< in the widths of the others above
+  bool vpclmulqdq = false;  ///< likewise
 };
 
 /// Of the machine that this runs on; asked once. Threads: any.

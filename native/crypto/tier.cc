@@ -22,6 +22,8 @@ const char* tier_name(Tier tier) noexcept {
       return "portable";
     case Tier::Avx2:
       return "avx2";
+    case Tier::Avx2Gfni:
+      return "avx2-gfni";
     case Tier::Avx512:
       return "avx512";
   }
@@ -33,9 +35,12 @@ bool tier_runs_on(Tier tier, const CpuFeatures& features) noexcept {
     case Tier::Portable:
       return true;
     case Tier::Avx2:
-      return features.avx2;
+      return features.avx2 && features.aes;
+    case Tier::Avx2Gfni:
+      return features.avx2 && features.aes && features.gfni;
     case Tier::Avx512:
-      return features.avx2 && features.avx512bw;
+      return features.avx2 && features.aes && features.gfni && features.avx512bw &&
+             features.vpclmulqdq;
   }
   return false;
 }

@@ -1,7 +1,7 @@
 // Cryptography over the caller's bytes: constant-time, without allocation. Each algorithm has a
 // folder, and there one kernel per tier; this file chooses the tier, once. Objects belong to one
-// thread at a time, functions to any thread. Start with sm3/sm3.h (one message) and sm3/batch.h
-// (many at once).
+// thread at a time, functions to any thread. Start with sm3/sm3.h (one message), sm3/batch.h (many
+// at once), sm4/sm4.h and sm4/batch.h.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -11,11 +11,12 @@
 
 namespace sluice::crypto {
 
-/// From the least to the most that is asked of the processor.
-enum class Tier : std::uint8_t { Portable, Avx2, Avx512 };
-inline constexpr Tier kTiers[] = {Tier::Portable, Tier::Avx2, Tier::Avx512};
+/// From the least to the most that is asked of the processor: AVX2 comes with AES-NI and PCLMULQDQ,
+/// AVX-512 with GFNI and VPCLMULQDQ.
+enum class Tier : std::uint8_t { Portable, Avx2, Avx2Gfni, Avx512 };
+inline constexpr Tier kTiers[] = {Tier::Portable, Tier::Avx2, Tier::Avx2Gfni, Tier::Avx512};
 
-/// "portable", "avx2" or "avx512"; static storage.
+/// "portable", "avx2", "avx2-gfni" or "avx512"; static storage.
 const char* tier_name(Tier tier) noexcept;
 /// Whether a processor with these features can run a tier's kernels. Pure.
 bool tier_runs_on(Tier tier, const CpuFeatures& features) noexcept;

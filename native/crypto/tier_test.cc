@@ -5,12 +5,18 @@
 namespace sluice::crypto {
 namespace {
 constexpr CpuFeatures kOld{};
-constexpr CpuFeatures kAvx2{.avx2 = true};
-constexpr CpuFeatures kAll{.avx2 = true, .avx512bw = true};
+constexpr CpuFeatures kAvx2{.avx2 = true, .aes = true};
+constexpr CpuFeatures kGfni{.avx2 = true, .aes = true, .gfni = true};
+/// AVX-512 alone, as the first servers had it.
+constexpr CpuFeatures kWide{.avx2 = true, .avx512bw = true, .aes = true};
+constexpr CpuFeatures kAll{
+    .avx2 = true, .avx512bw = true, .aes = true, .gfni = true, .vpclmulqdq = true};
 
 TEST(Tier, TheBestThatRunsIsChosen) {
   EXPECT_EQ(choose_tier("", kOld).value(), Tier::Portable);
   EXPECT_EQ(choose_tier("", kAvx2).value(), Tier::Avx2);
+  EXPECT_EQ(choose_tier("", kGfni).value(), Tier::Avx2Gfni);
+  EXPECT_EQ(choose_tier("", kWide).value(), Tier::Avx2);
   EXPECT_EQ(choose_tier("", kAll).value(), Tier::Avx512);
 }
 
@@ -27,7 +33,8 @@ TEST(Tier, OneThatDoesNotRunIsRefused) {
 TEST(Tier, AnUnknownNameIsRefusedWithThoseThereAre) {
   auto refused = choose_tier("AVX2", kAll);
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().message, "no tier is called AVX2; there are portable, avx2, avx512");
+  EXPECT_EQ(refused.error().message,
+            "no tier is called AVX2; there are portable, avx2, avx2-gfni, avx512");
 }
 }  // namespace
 }  // namespace sluice::crypto

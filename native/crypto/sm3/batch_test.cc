@@ -4,7 +4,7 @@
 
 #include <deque>
 
-#include "crypto/sm3/tiers_fixture_test.h"
+#include "crypto/sm3/digests_fixture_test.h"
 
 namespace sluice::crypto {
 namespace {

@@ -12,7 +12,7 @@ constexpr Kernels kAvx512{compress_avx2, 16, compress_lanes_avx512};
 const Kernels& kernels(Tier tier) noexcept {
 #if defined(__x86_64__)
   if (tier == Tier::Avx512) return kAvx512;
-  if (tier == Tier::Avx2) return kAvx2;
+  if (tier == Tier::Avx2 || tier == Tier::Avx2Gfni) return kAvx2;
 #endif
   static_cast<void>(tier);
   return kPortable;

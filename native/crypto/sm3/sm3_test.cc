@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "crypto/secret.h"
-#include "crypto/sm3/tiers_fixture_test.h"
+#include "crypto/sm3/digests_fixture_test.h"
 
 namespace sluice::crypto {
 namespace {

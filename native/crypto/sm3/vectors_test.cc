@@ -1,48 +1,13 @@
 // The vectors of test/vectors/crypto in full, in every tier.
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <map>
-#include <sstream>
-
 #include "crypto/secret.h"
-#include "crypto/sm3/tiers_fixture_test.h"
+#include "crypto/sm3/digests_fixture_test.h"
+#include "crypto/vector_files_test.h"
 
 namespace sluice::crypto {
 namespace {
 using namespace test;
-
-std::string text_of(const std::string& file) {
-  std::ifstream in(std::string(SLUICE_CRYPTO_VECTORS "/") + file);
-  EXPECT_TRUE(in.good()) << file;
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-using Fields = std::map<std::string, std::string>;
-
-/// Stanzas of "name = value" lines; the field `last` ends each.
-std::vector<Fields> stanzas_of(const std::string& file, const std::string& last) {
-  std::vector<Fields> stanzas(1);
-  std::istringstream text(text_of(file));
-  for (std::string line; std::getline(text, line);) {
-    const auto equals = line.find(" =");
-    if (line.empty() || line[0] == '#' || equals == std::string::npos) continue;
-    const auto value = line.find_first_not_of(' ', equals + 2);
-    const std::string name = line.substr(0, equals);
-    stanzas.back()[name] = value == std::string::npos ? "" : line.substr(value);
-    if (name == last) stanzas.emplace_back();
-  }
-  stanzas.pop_back();
-  return stanzas;
-}
-
-/// A value of OpenSSL's: text in quotes, or hexadecimal.
-Bytes value_of(const std::string& text) {
-  if (text.size() >= 2 && text.front() == '"') return bytes_of(text.substr(1, text.size() - 2));
-  return from_hex(text);
-}
 
 TEST(Sm3Vectors, Botan) {
   const auto vectors = stanzas_of("botan/sm3.vec", "Out");
@@ -81,16 +46,6 @@ TEST(HmacSm3Vectors, Openssl) {
           << tier_name(tier);
     }
   }
-}
-
-/// The string or number of a field behind `at` in a file that is written one field a line.
-std::string json_field(const std::string& text, const std::string& name, std::size_t at) {
-  const auto start = text.find("\"" + name + "\": ", at);
-  EXPECT_NE(start, std::string::npos) << name;
-  const auto value = start + name.size() + 4;
-  std::string field = text.substr(value, text.find_first_of(",\n", value) - value);
-  std::erase(field, '"');
-  return field;
 }
 
 TEST(HmacSm3Vectors, Wycheproof) {

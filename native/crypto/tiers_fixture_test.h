@@ -1,4 +1,4 @@
-// What the tests of SM3 share: the tiers of this machine, text to bytes and back, random bytes.
+// What the tests of cryptography share: the tiers of this machine, text to bytes, random bytes.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -8,8 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "crypto/sm3/batch.h"
-#include "crypto/sm3/sm3.h"
+#include "crypto/tier.h"
 
 namespace sluice::crypto::test {
 
@@ -42,24 +41,6 @@ inline Bytes random_bytes(std::mt19937_64& random, std::size_t size) {
   Bytes bytes(size);
   for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
   return bytes;
-}
-
-inline Bytes digest_of(std::span<const std::byte> message, Tier tier) {
-  Bytes out(kSm3DigestBytes);
-  Sm3 hash(tier);
-  hash.update(message);
-  hash.finish(out.data());
-  return out;
-}
-
-inline Bytes code_of(std::span<const std::byte> key, std::span<const std::byte> message,
-                     Tier tier) {
-  Bytes out(kSm3DigestBytes);
-  const HmacSm3Key prepared(key, tier);
-  HmacSm3 code(prepared, tier);
-  code.update(message);
-  code.finish(out.data());
-  return out;
 }
 
 }  // namespace sluice::crypto::test

@@ -1,0 +1,77 @@
+// SM4 on 16 rows of blocks at once, in byte slices: register j has byte j of every block, so that
+// rotations by whole bytes are a matter of naming. A tier's operations `E` give
+//   V, kBlocks                       a vector, and how many blocks it takes
+//   load, store, add, add3           bytes from and to memory; exclusive or of two and of three
+//   interleave_low, interleave_high  bytes of the lower (upper) half of each block, by turns
+//   to_basis, from_basis             basis.h's matrices
+//   substitute(t, a, b)              the S-box with a and b of basis.h, of four vectors at once
+//   key<kWidth>(row)                 a row of KeyRows: 16 bytes for every block alike, or a vector
+#pragma once
+#include "crypto/sm4/basis.h"
+#include "crypto/sm4/kernels.h"
+
+namespace sluice::crypto::sm4 {
+
+template <class E>
+struct Slices {
+  using V = typename E::V;
+
+  /// Rows of blocks to slices, and back: four times, each row is interleaved with the one 8 behind.
+  [[gnu::always_inline]] static inline void transpose(V (&rows)[16]) noexcept {
+    V next[16];
+    for (unsigned turn = 0; turn < 2; ++turn) {
+      for (unsigned i = 0; i < 8; ++i) {
+        next[2 * i] = E::interleave_low(rows[i], rows[i + 8]);
+        next[2 * i + 1] = E::interleave_high(rows[i], rows[i + 8]);
+      }
+      for (unsigned i = 0; i < 8; ++i) {
+        rows[2 * i] = E::interleave_low(next[i], next[i + 8]);
+        rows[2 * i + 1] = E::interleave_high(next[i], next[i + 8]);
+      }
+    }
+  }
+
+  template <unsigned kWidth>
+  [[gnu::always_inline]] static inline void add_key(const KeyRows<kWidth>& keys, unsigned word,
+                                                    V* x) noexcept {
+    for (unsigned j = 0; j < 4; ++j) {
+      x[j] = E::add(x[j], E::template key<kWidth>(keys.rows[4 * word + j]));
+    }
+  }
+
+  /// x0 takes what the round makes of the other three words.
+  template <unsigned kWidth>
+  [[gnu::always_inline]] static inline void round(const KeyRows<kWidth>& keys, unsigned number,
+                                                  V* x0, const V* x1, const V* x2,
+                                                  const V* x3) noexcept {
+    V t[4], a[4], b[4];
+    for (unsigned j = 0; j < 4; ++j) t[j] = E::add3(x1[j], x2[j], x3[j]);
+    E::substitute(t, a, b);
+    for (unsigned j = 0; j < 4; ++j) {
+      const V d = E::template key<kWidth>(keys.rows[4 * number + j]);
+      x0[j] = E::add3(E::add3(x0[j], d, b[j]), b[(j + 3) % 4],
+                      E::add3(a[j], a[(j + 1) % 4], a[(j + 2) % 4]));
+    }
+  }
+
+  /// Encrypts every block of the rows.
+  template <unsigned kWidth>
+  [[gnu::always_inline]] static inline void encrypt(const KeyRows<kWidth>& keys,
+                                                    V (&rows)[16]) noexcept {
+    transpose(rows);
+    V x[4][4];
+    for (unsigned i = 0; i < 16; ++i) x[i / 4][i % 4] = E::to_basis(rows[i]);
+    add_key(keys, kC3, x[3]);
+    for (unsigned i = 0; i < 32; i += 4) {
+      round(keys, i, x[0], x[1], x[2], x[3]);
+      round(keys, i + 1, x[1], x[2], x[3], x[0]);
+      round(keys, i + 2, x[2], x[3], x[0], x[1]);
+      round(keys, i + 3, x[3], x[0], x[1], x[2]);
+    }
+    for (unsigned i = 0; i < 3; ++i) add_key(keys, kC32 + i, x[i]);
+    for (unsigned i = 0; i < 16; ++i) rows[i] = E::from_basis(x[3 - i / 4][i % 4]);
+    transpose(rows);
+  }
+};
+
+}  // namespace sluice::crypto::sm4
