@@ -1,0 +1,237 @@
+#include "crypto/sm4/batch.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "crypto/secret.h"
+#include "crypto/sm4/key_columns.h"
+
+namespace sluice::crypto {
+namespace {
+/// With so few messages left, each is done alone: a step of all streams takes about as long as
+/// sixteen of one stream's.
+constexpr unsigned kAloneMax = 3;
+
+/// Messages of GCM in the streams of a tier, step by step: of each, first the block of its tag with
+/// the begin of its data, then stream_bytes at a time.
+class GcmStreams {
+ public:
+  GcmStreams(std::span<Sm4GcmJob> jobs, const sm4::Kernels& kernels) noexcept
+      : jobs_(jobs), kernels_(kernels), step_(kernels.stream_bytes) {}
+  ~GcmStreams() {
+    wipe(parts_, sizeof parts_);
+    wipe(masks_, sizeof masks_);
+  }
+
+  /// @return  how many hold.
+  std::size_t run() noexcept {
+    for (unsigned i = 0; i < sm4::kStreams; ++i) admit(i);
+    while (active_ > kAloneMax || (active_ != 0 && next_ < jobs_.size())) step();
+    for (unsigned i = 0; i < sm4::kStreams; ++i) {
+      if (streams_[i].job != nullptr) finish_alone(i);
+    }
+    return held_;
+  }
+
+ private:
+  struct Stream {
+    Sm4GcmJob* job = nullptr;
+    std::size_t done = 0;  ///< bytes of its data
+    bool has_begun = false;
+  };
+
+  /// The next message takes a stream.
+  void admit(unsigned at) noexcept {
+    Stream& stream = streams_[at];
+    stream = {};
+    if (next_ == jobs_.size()) return;
+    stream.job = &jobs_[next_++];
+    ++active_;
+    const Sm4GcmJob& job = *stream.job;
+    keys_.set(at, job.key->schedule());
+    sm4::gcm_first_counter(job.key->powers(), {job.iv, kSm4GcmIvBytes}, counters_[at], kernels_);
+    if (job.opens) hash(job, hashes_[at]);
+  }
+
+  /// GHASH of a whole message's ciphertext.
+  void hash(const Sm4GcmJob& job, std::byte* out) noexcept {
+    const sm4::HashPowers& powers = job.key->powers();
+    std::byte lengths[kSm4BlockBytes];
+    sm4::gcm_lengths(job.aad.size(), job.data.size(), lengths);
+    std::memset(out, 0, kSm4BlockBytes);
+    if (!job.aad.empty()) kernels_.hash(powers, out, job.aad.data(), job.aad.size());
+    if (!job.data.empty()) kernels_.hash(powers, out, job.data.data(), job.data.size());
+    kernels_.hash(powers, out, lengths, sizeof lengths);
+  }
+
+  void step() noexcept {
+    std::byte* at[sm4::kStreams];
+    for (unsigned i = 0; i < sm4::kStreams; ++i) at[i] = place_of(i);
+    kernels_.ctr_streams(*static_cast<const sm4::KeyRows<sm4::kStreams>*>(keys_.rows()), counters_,
+                         at);
+    for (unsigned i = 0; i < sm4::kStreams; ++i) {
+      if (streams_[i].job != nullptr) take(i, at[i] == parts_[i]);
+    }
+  }
+  /// Where a stream's next bytes are: in its data, or in its part where those do not fill a step.
+  std::byte* place_of(unsigned i) noexcept {
+    const Stream& stream = streams_[i];
+    std::byte* const part = parts_[i];
+    if (stream.job == nullptr) return part;
+    const std::span<std::byte> left = stream.job->data.subspan(stream.done);
+    if (!stream.has_begun) {
+      std::memset(part, 0, kSm4BlockBytes);
+      copy(part + kSm4BlockBytes, left.data(), std::min(left.size(), step_ - kSm4BlockBytes));
+      return part;
+    }
+    if (left.size() >= step_) return left.data();
+    copy(part, left.data(), left.size());
+    return part;
+  }
+  static void copy(std::byte* to, const std::byte* from, std::size_t bytes) noexcept {
+    if (bytes != 0) std::memcpy(to, from, bytes);
+  }
+  /// After a step: what it made of a stream's part goes back.
+  void take(unsigned i, bool was_part) noexcept {
+    Stream& stream = streams_[i];
+    const std::span<std::byte> left = stream.job->data.subspan(stream.done);
+    std::size_t taken = std::min(left.size(), step_);
+    const std::byte* from = parts_[i];
+    if (!stream.has_begun) {
+      std::memcpy(masks_[i], from, kSm4BlockBytes);
+      from += kSm4BlockBytes;
+      taken = std::min(left.size(), step_ - kSm4BlockBytes);
+      stream.has_begun = true;
+    }
+    if (was_part) copy(left.data(), from, taken);
+    stream.done += taken;
+    if (stream.done < stream.job->data.size()) return;
+    close(i);
+    admit(i);
+  }
+
+  void close(unsigned i) noexcept {
+    Sm4GcmJob& job = *streams_[i].job;
+    if (!job.opens) hash(job, hashes_[i]);
+    std::byte tag[kSm4TagBytes];
+    for (std::size_t b = 0; b < kSm4TagBytes; ++b) tag[b] = hashes_[i][b] ^ masks_[i][b];
+    if (job.opens) {
+      job.holds = equal_in_constant_time(tag, job.tag, kSm4TagBytes);
+      if (!job.holds && !job.data.empty()) wipe(job.data.data(), job.data.size());
+      wipe(tag, sizeof tag);
+    } else {
+      job.holds = true;
+      std::memcpy(job.tag, tag, kSm4TagBytes);
+    }
+    held_ += job.holds ? 1 : 0;
+    --active_;
+    streams_[i].job = nullptr;
+  }
+
+  /// The rest of a message, by the kernel for one stream.
+  void finish_alone(unsigned i) noexcept {
+    Stream& stream = streams_[i];
+    const sm4::Schedule& key = stream.job->key->schedule();
+    if (!stream.has_begun) {
+      std::memset(masks_[i], 0, kSm4BlockBytes);
+      kernels_.ctr(key, counters_[i], masks_[i], masks_[i], kSm4BlockBytes);
+    }
+    const std::span<std::byte> left = stream.job->data.subspan(stream.done);
+    if (!left.empty()) kernels_.ctr(key, counters_[i], left.data(), left.data(), left.size());
+    close(i);
+  }
+
+  std::span<Sm4GcmJob> jobs_;
+  const sm4::Kernels& kernels_;
+  std::size_t step_;
+  std::size_t next_ = 0;  ///< of the jobs, the first that has no stream yet
+  std::size_t held_ = 0;
+  unsigned active_ = 0;
+  Stream streams_[sm4::kStreams];
+  sm4::KeyColumns keys_{sm4::kStreams};
+  std::byte counters_[sm4::kStreams][kSm4BlockBytes] = {};
+  std::byte hashes_[sm4::kStreams][kSm4BlockBytes];
+  std::byte masks_[sm4::kStreams][kSm4BlockBytes];
+  alignas(64) std::byte parts_[sm4::kStreams][sm4::kStreamBytesMax] = {};
+};
+
+/// Chains of CBC side by side, a block of each a step.
+class CbcChains {
+ public:
+  CbcChains(std::span<const Sm4CbcJob> jobs, const sm4::Kernels& kernels) noexcept
+      : jobs_(jobs), kernels_(kernels), keys_(kernels.chains) {}
+
+  void run() noexcept {
+    for (unsigned i = 0; i < kernels_.chains; ++i) admit(i);
+    const unsigned alone = kernels_.chains == sm4::kStreams ? 0 : kAloneMax;
+    while (active_ > alone || (active_ != 0 && next_ < jobs_.size())) step();
+    for (unsigned i = 0; i < kernels_.chains; ++i) {
+      const Sm4CbcJob* job = chains_[i].job;
+      if (job == nullptr) continue;
+      const std::span<std::byte> left = job->data.subspan(chains_[i].done);
+      std::memcpy(job->chain, block_of(i), kSm4BlockBytes);
+      kernels_.encrypt_chain(job->key->encrypts(), job->chain, left.data(), left.data(),
+                             left.size() / kSm4BlockBytes);
+    }
+  }
+
+ private:
+  struct Chain {
+    const Sm4CbcJob* job = nullptr;
+    std::size_t done = 0;
+  };
+
+  /// The kernel's place for a chain: between steps it has the last block of ciphertext.
+  std::byte* block_of(unsigned i) noexcept {
+    return blocks_[i / sm4::kStreams + i % sm4::kStreams * (kernels_.chains / sm4::kStreams)];
+  }
+  void admit(unsigned i) noexcept {
+    chains_[i] = {};
+    while (next_ < jobs_.size() && jobs_[next_].data.empty()) ++next_;
+    if (next_ == jobs_.size()) return;
+    chains_[i].job = &jobs_[next_++];
+    ++active_;
+    keys_.set(i, chains_[i].job->key->encrypts());
+    std::memcpy(block_of(i), chains_[i].job->chain, kSm4BlockBytes);
+  }
+  void step() noexcept {
+    for (unsigned i = 0; i < kernels_.chains; ++i) {
+      const Chain& chain = chains_[i];
+      if (chain.job == nullptr) continue;
+      add(block_of(i), chain.job->data.data() + chain.done);
+    }
+    kernels_.encrypt_chains(keys_.rows(), blocks_[0]);
+    for (unsigned i = 0; i < kernels_.chains; ++i) {
+      Chain& chain = chains_[i];
+      if (chain.job == nullptr) continue;
+      std::memcpy(chain.job->data.data() + chain.done, block_of(i), kSm4BlockBytes);
+      chain.done += kSm4BlockBytes;
+      if (chain.done < chain.job->data.size()) continue;
+      std::memcpy(chain.job->chain, block_of(i), kSm4BlockBytes);
+      --active_;
+      admit(i);
+    }
+  }
+  static void add(std::byte* to, const std::byte* from) noexcept {
+    for (unsigned i = 0; i < kSm4BlockBytes; ++i) to[i] ^= from[i];
+  }
+
+  std::span<const Sm4CbcJob> jobs_;
+  const sm4::Kernels& kernels_;
+  std::size_t next_ = 0;
+  unsigned active_ = 0;
+  Chain chains_[sm4::kChainsMax];
+  sm4::KeyColumns keys_;
+  alignas(64) std::byte blocks_[sm4::kChainsMax][kSm4BlockBytes] = {};
+};
+}  // namespace
+
+std::size_t sm4_gcm_batch(std::span<Sm4GcmJob> jobs, Tier tier) noexcept {
+  return GcmStreams(jobs, sm4::kernels(tier)).run();
+}
+
+void sm4_cbc_encrypt_batch(std::span<const Sm4CbcJob> jobs, Tier tier) noexcept {
+  CbcChains(jobs, sm4::kernels(tier)).run();
+}
+
+}  // namespace sluice::crypto
