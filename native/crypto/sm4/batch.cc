@@ -46,25 +46,40 @@ class GcmStreams {
     stream = {};
     if (next_ == jobs_.size()) return;
     stream.job = &jobs_[next_++];
+    new_[new_count_++] = at;
     ++active_;
     const Sm4GcmJob& job = *stream.job;
-    keys_.set(at, job.key->schedule());
     sm4::gcm_first_counter(job.key->powers(), {job.iv, kSm4GcmIvBytes}, counters_[at], kernels_);
     if (job.opens) hash(job, hashes_[at]);
   }
 
+  /// Keys of new messages take their columns: few one by one, else all at once.
+  void set_keys() noexcept {
+    constexpr unsigned kOneByOneMax = 3;
+    if (new_count_ > kOneByOneMax) {
+      const sm4::Schedule* keys[sm4::kStreams];
+      // A stream without a message has any key.
+      const sm4::Schedule* any = &streams_[new_[0]].job->key->schedule();
+      for (unsigned i = 0; i < sm4::kStreams; ++i) {
+        const Sm4GcmJob* job = streams_[i].job;
+        keys[i] = job != nullptr ? &job->key->schedule() : any;
+      }
+      keys_.set_all(keys, kernels_);
+    } else {
+      for (unsigned i = 0; i < new_count_; ++i) {
+        keys_.set(new_[i], streams_[new_[i]].job->key->schedule());
+      }
+    }
+    new_count_ = 0;
+  }
+
   /// GHASH of a whole message's ciphertext.
   void hash(const Sm4GcmJob& job, std::byte* out) noexcept {
-    const sm4::HashPowers& powers = job.key->powers();
-    std::byte lengths[kSm4BlockBytes];
-    sm4::gcm_lengths(job.aad.size(), job.data.size(), lengths);
-    std::memset(out, 0, kSm4BlockBytes);
-    if (!job.aad.empty()) kernels_.hash(powers, out, job.aad.data(), job.aad.size());
-    if (!job.data.empty()) kernels_.hash(powers, out, job.data.data(), job.data.size());
-    kernels_.hash(powers, out, lengths, sizeof lengths);
+    sm4::gcm_hash(job.key->powers(), job.aad, job.data, out, kernels_);
   }
 
   void step() noexcept {
+    set_keys();
     std::byte* at[sm4::kStreams];
     for (unsigned i = 0; i < sm4::kStreams; ++i) at[i] = place_of(i);
     kernels_.ctr_streams(*static_cast<const sm4::KeyRows<sm4::kStreams>*>(keys_.rows()), counters_,
@@ -147,6 +162,8 @@ class GcmStreams {
   std::size_t next_ = 0;  ///< of the jobs, the first that has no stream yet
   std::size_t held_ = 0;
   unsigned active_ = 0;
+  unsigned new_[sm4::kStreams];  ///< streams whose keys are not in their columns yet
+  unsigned new_count_ = 0;
   Stream streams_[sm4::kStreams];
   sm4::KeyColumns keys_{sm4::kStreams};
   std::byte counters_[sm4::kStreams][kSm4BlockBytes] = {};

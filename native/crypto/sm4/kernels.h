@@ -54,6 +54,8 @@ struct Kernels {
   /// @param h  the encrypted block of zeros.
   void (*hash_powers)(const std::byte* h, HashPowers& powers) noexcept;
 
+  /// Puts a key of each stream into its column.
+  void (*set_columns)(const Schedule* const* schedules, KeyRows<kStreams>& keys) noexcept;
   /// Bytes of each stream that one call of the next function takes.
   unsigned stream_bytes;
   /// For each of kStreams streams: adds key stream to stream_bytes bytes in place, from its counter

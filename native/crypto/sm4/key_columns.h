@@ -22,6 +22,10 @@ class KeyColumns {
     for (unsigned row = 0; row < sizeof bytes; ++row) rows_[row * width_ + column] = bytes[row];
     wipe(bytes, sizeof bytes);
   }
+  /// All columns of a width of kStreams at once.
+  void set_all(const Schedule* const* keys, const Kernels& kernels) noexcept {
+    kernels.set_columns(keys, *reinterpret_cast<KeyRows<kStreams>*>(rows_));
+  }
   const void* rows() const noexcept { return rows_; }
 
  private:

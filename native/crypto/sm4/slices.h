@@ -54,23 +54,40 @@ struct Slices {
     }
   }
 
-  /// Encrypts every block of the rows.
-  template <unsigned kWidth>
+  /// Encrypts every block of the rows. Of several sets of rows each waits for its own results only,
+  /// so that the processor works at one while another waits.
+  template <unsigned kWidth, unsigned kSets>
   [[gnu::always_inline]] static inline void encrypt(const KeyRows<kWidth>& keys,
-                                                    V (&rows)[16]) noexcept {
-    transpose(rows);
-    V x[4][4];
-    for (unsigned i = 0; i < 16; ++i) x[i / 4][i % 4] = E::to_basis(rows[i]);
-    add_key(keys, kC3, x[3]);
-    for (unsigned i = 0; i < 32; i += 4) {
-      round(keys, i, x[0], x[1], x[2], x[3]);
-      round(keys, i + 1, x[1], x[2], x[3], x[0]);
-      round(keys, i + 2, x[2], x[3], x[0], x[1]);
-      round(keys, i + 3, x[3], x[0], x[1], x[2]);
+                                                    V (&rows)[kSets][16]) noexcept {
+    V x[kSets][4][4];
+    for (unsigned set = 0; set < kSets; ++set) {
+      transpose(rows[set]);
+      for (unsigned i = 0; i < 16; ++i) x[set][i / 4][i % 4] = E::to_basis(rows[set][i]);
+      add_key(keys, kC3, x[set][3]);
     }
-    for (unsigned i = 0; i < 3; ++i) add_key(keys, kC32 + i, x[i]);
-    for (unsigned i = 0; i < 16; ++i) rows[i] = E::from_basis(x[3 - i / 4][i % 4]);
-    transpose(rows);
+    // One set's words stay in registers if each is named; several sets' do not in any case, and
+    // compilers move them less when they are addressed by number.
+    for (unsigned i = 0; i < 32; i += 4) {
+      if constexpr (kSets == 1) {
+        V(&w)[4][4] = x[0];
+        round(keys, i, w[0], w[1], w[2], w[3]);
+        round(keys, i + 1, w[1], w[2], w[3], w[0]);
+        round(keys, i + 2, w[2], w[3], w[0], w[1]);
+        round(keys, i + 3, w[3], w[0], w[1], w[2]);
+      } else {
+        for (unsigned j = 0; j < 4; ++j) {
+          for (unsigned set = 0; set < kSets; ++set) {
+            V(&w)[4][4] = x[set];
+            round(keys, i + j, w[j], w[(j + 1) % 4], w[(j + 2) % 4], w[(j + 3) % 4]);
+          }
+        }
+      }
+    }
+    for (unsigned set = 0; set < kSets; ++set) {
+      for (unsigned i = 0; i < 3; ++i) add_key(keys, kC32 + i, x[set][i]);
+      for (unsigned i = 0; i < 16; ++i) rows[set][i] = E::from_basis(x[set][3 - i / 4][i % 4]);
+      transpose(rows[set]);
+    }
   }
 };
 

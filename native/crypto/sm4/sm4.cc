@@ -30,56 +30,66 @@ void store64(std::byte* at, std::uint64_t number) noexcept {
   std::memcpy(at, &number, sizeof number);
 }
 
+/// The block of lengths that ends what GCM hashes.
+void gcm_lengths(std::size_t aad_bytes, std::size_t bytes, std::byte* block) noexcept {
+  store64(block, static_cast<std::uint64_t>(aad_bytes) * 8);
+  store64(block + 8, static_cast<std::uint64_t>(bytes) * 8);
+}
+
 /// Bytes of a message that share the first call of CTR with the block of the tag.
 constexpr std::size_t kFirstBytes = 63 * kSm4BlockBytes;
 
-/// One message under way: its counter, and the hash of what was said before.
+/// One message under way.
 class Gcm {
  public:
   Gcm(const Sm4GcmKey& key, std::span<const std::byte> iv, std::span<const std::byte> aad,
       const sm4::Kernels& kernels) noexcept
-      : key_(key), kernels_(kernels) {
+      : key_(key), aad_(aad), kernels_(kernels) {
     sm4::gcm_first_counter(key.powers(), iv, counter_, kernels);
-    if (!aad.empty()) kernels.hash(key.powers(), hash_, aad.data(), aad.size());
   }
   ~Gcm() {
     wipe(mask_, sizeof mask_);
     wipe(hash_, sizeof hash_);
   }
 
-  void run(std::span<const std::byte> in, std::byte* out, bool seals) noexcept {
-    const std::size_t first = std::min(in.size(), kFirstBytes);
-    begin(in.first(first), out, seals);
-    if (in.size() == first) return;
-    kernels_.ctr_hash(key_.schedule(), counter_, key_.powers(), hash_, in.data() + first,
-                      out + first, in.size() - first, seals);
-  }
-  void finish(std::size_t aad_bytes, std::size_t bytes, std::byte* tag) noexcept {
-    std::byte lengths[kSm4BlockBytes];
-    sm4::gcm_lengths(aad_bytes, bytes, lengths);
-    kernels_.hash(key_.powers(), hash_, lengths, sizeof lengths);
+  /// Adds the key stream and writes the tag that the message should have.
+  void run(std::span<const std::byte> in, std::byte* out, bool seals, std::byte* tag) noexcept {
+    if (in.size() <= kFirstBytes) {
+      if (!seals) sm4::gcm_hash(key_.powers(), aad_, in, hash_, kernels_);
+      begin(in, out);
+      if (seals) sm4::gcm_hash(key_.powers(), aad_, {out, in.size()}, hash_, kernels_);
+    } else {
+      if (!aad_.empty()) hash(aad_);
+      if (!seals) hash(in.first(kFirstBytes));
+      begin(in.first(kFirstBytes), out);
+      if (seals) hash({out, kFirstBytes});
+      kernels_.ctr_hash(key_.schedule(), counter_, key_.powers(), hash_, in.data() + kFirstBytes,
+                        out + kFirstBytes, in.size() - kFirstBytes, seals);
+      std::byte lengths[kSm4BlockBytes];
+      gcm_lengths(aad_.size(), in.size(), lengths);
+      hash(lengths);
+    }
     for (std::size_t i = 0; i < kSm4TagBytes; ++i) tag[i] = hash_[i] ^ mask_[i];
   }
 
  private:
   /// The tag's block and the first ones of the message take one call, which costs as much for one
   /// block as for many.
-  void begin(std::span<const std::byte> in, std::byte* out, bool seals) noexcept {
+  void begin(std::span<const std::byte> in, std::byte* out) noexcept {
     std::byte part[kSm4BlockBytes + kFirstBytes];
     std::memset(part, 0, kSm4BlockBytes);
     if (!in.empty()) std::memcpy(part + kSm4BlockBytes, in.data(), in.size());
-    if (!seals) hash(in);
     kernels_.ctr(key_.schedule(), counter_, part, part, kSm4BlockBytes + in.size());
     std::memcpy(mask_, part, sizeof mask_);
     if (!in.empty()) std::memcpy(out, part + kSm4BlockBytes, in.size());
-    if (seals) hash({part + kSm4BlockBytes, in.size()});
     wipe(part, kSm4BlockBytes + in.size());
   }
   void hash(std::span<const std::byte> bytes) noexcept {
-    if (!bytes.empty()) kernels_.hash(key_.powers(), hash_, bytes.data(), bytes.size());
+    kernels_.hash(key_.powers(), hash_, bytes.data(), bytes.size());
   }
 
   const Sm4GcmKey& key_;
+  std::span<const std::byte> aad_;
   const sm4::Kernels& kernels_;
   std::byte counter_[kSm4BlockBytes];
   std::byte hash_[kSm4BlockBytes] = {};
@@ -212,8 +222,7 @@ void sm4_gcm_seal(const Sm4GcmKey& key, std::span<const std::byte> iv,
                   std::span<const std::byte> aad, std::span<const std::byte> in, std::byte* out,
                   std::byte* tag, Tier tier) noexcept {
   Gcm gcm(key, iv, aad, sm4::kernels(tier));
-  gcm.run(in, out, true);
-  gcm.finish(aad.size(), in.size(), tag);
+  gcm.run(in, out, true, tag);
 }
 
 bool sm4_gcm_open(const Sm4GcmKey& key, std::span<const std::byte> iv,
@@ -221,8 +230,7 @@ bool sm4_gcm_open(const Sm4GcmKey& key, std::span<const std::byte> iv,
                   std::span<const std::byte> tag, Tier tier) noexcept {
   std::byte expected[kSm4TagBytes];
   Gcm gcm(key, iv, aad, sm4::kernels(tier));
-  gcm.run(in, out, false);
-  gcm.finish(aad.size(), in.size(), expected);
+  gcm.run(in, out, false, expected);
   const bool holds = tag.size() >= 4 && tag.size() <= sizeof expected &&
                      equal_in_constant_time(expected, tag.data(), tag.size());
   if (!holds && !in.empty()) wipe(out, in.size());
@@ -261,9 +269,29 @@ bool sm4_ccm_open(const Sm4Key& key, std::span<const std::byte> nonce,
 }
 
 namespace sm4 {
-void gcm_lengths(std::size_t aad_bytes, std::size_t bytes, std::byte* block) noexcept {
-  store64(block, static_cast<std::uint64_t>(aad_bytes) * 8);
-  store64(block + 8, static_cast<std::uint64_t>(bytes) * 8);
+void gcm_hash(const HashPowers& powers, std::span<const std::byte> aad,
+              std::span<const std::byte> data, std::byte* hash, const Kernels& kernels) noexcept {
+  const auto padded = [](std::size_t bytes) {
+    return (bytes + kSm4BlockBytes - 1) / kSm4BlockBytes * kSm4BlockBytes;
+  };
+  std::memset(hash, 0, kSm4BlockBytes);
+  // What shares one reduction is one call: all of a small message.
+  std::byte all[kPowers * kSm4BlockBytes];
+  const std::size_t behind_aad = padded(aad.size());
+  const std::size_t bytes = behind_aad + padded(data.size()) + kSm4BlockBytes;
+  if (bytes > sizeof all) {
+    std::byte lengths[kSm4BlockBytes];
+    gcm_lengths(aad.size(), data.size(), lengths);
+    if (!aad.empty()) kernels.hash(powers, hash, aad.data(), aad.size());
+    kernels.hash(powers, hash, data.data(), data.size());
+    kernels.hash(powers, hash, lengths, sizeof lengths);
+    return;
+  }
+  std::memset(all, 0, bytes);
+  if (!aad.empty()) std::memcpy(all, aad.data(), aad.size());
+  if (!data.empty()) std::memcpy(all + behind_aad, data.data(), data.size());
+  gcm_lengths(aad.size(), data.size(), all + bytes - kSm4BlockBytes);
+  kernels.hash(powers, hash, all, bytes);
 }
 
 void gcm_first_counter(const HashPowers& powers, std::span<const std::byte> iv, std::byte* counter,
@@ -276,7 +304,7 @@ void gcm_first_counter(const HashPowers& powers, std::span<const std::byte> iv, 
   }
   std::byte lengths[kSm4BlockBytes];
   gcm_lengths(0, iv.size(), lengths);
-  kernels.hash(powers, counter, iv.data(), iv.size());
+  if (!iv.empty()) kernels.hash(powers, counter, iv.data(), iv.size());
   kernels.hash(powers, counter, lengths, sizeof lengths);
 }
 }  // namespace sm4

@@ -82,8 +82,9 @@ namespace sm4 {
 /// The block that GCM counts from. Source: SP 800-38D clause 7.1, step 2.
 void gcm_first_counter(const HashPowers& powers, std::span<const std::byte> iv, std::byte* counter,
                        const Kernels& kernels) noexcept;
-/// The block of lengths that ends what GCM hashes.
-void gcm_lengths(std::size_t aad_bytes, std::size_t bytes, std::byte* block) noexcept;
+/// GHASH of a whole message's ciphertext, the block of lengths included.
+void gcm_hash(const HashPowers& powers, std::span<const std::byte> aad,
+              std::span<const std::byte> data, std::byte* hash, const Kernels& kernels) noexcept;
 }  // namespace sm4
 
 }  // namespace sluice::crypto

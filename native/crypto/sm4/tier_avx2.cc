@@ -34,7 +34,7 @@ constexpr Halves kBOfAes(kB, kFromAes, kAesConstant, 0);
 constexpr Halves kIntoBasis(kToBasis, kIdentity, 0, 0);
 constexpr Halves kOutOfBasis(kFromBasis, kIdentity, 0, 0);
 
-struct Avx2 : Avx2Rows, PclmulHash {
+struct Avx2 : Avx2Rows, PclmulHash, Bytes128 {
   [[gnu::always_inline]] static inline __m128i half(const std::uint8_t* table) noexcept {
     return _mm_load_si128(reinterpret_cast<const __m128i*>(table));
   }
@@ -89,6 +89,8 @@ struct Avx2 : Avx2Rows, PclmulHash {
   [[gnu::always_inline]] static inline __m128i from_basis128(__m128i x) noexcept {
     return map128(kOutOfBasis, x);
   }
+  static constexpr unsigned kFewBlocks = Words<Avx2>::kFewBlocks;
+  static constexpr auto encrypt_few = Words<Avx2>::encrypt_few;
   static constexpr auto chain = Words<Avx2>::chain;
   static constexpr auto substitute_word = Words<Avx2>::substitute_word;
 };

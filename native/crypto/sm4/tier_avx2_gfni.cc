@@ -8,7 +8,7 @@
 
 namespace sluice::crypto::sm4 {
 namespace {
-struct Avx2Gfni : Avx2Rows, Gfni128, PclmulHash {
+struct Avx2Gfni : Avx2Rows, Gfni128, PclmulHash, Bytes128 {
   [[gnu::always_inline]] static inline V matrices(Matrix m) noexcept {
     return _mm256_set1_epi64x(static_cast<long long>(m));
   }
@@ -24,6 +24,8 @@ struct Avx2Gfni : Avx2Rows, Gfni128, PclmulHash {
       b[j] = _mm256_gf2p8affineinv_epi64_epi8(t[j], matrices(kB), 0);
     }
   }
+  static constexpr unsigned kFewBlocks = Words<Avx2Gfni>::kFewBlocks;
+  static constexpr auto encrypt_few = Words<Avx2Gfni>::encrypt_few;
   static constexpr auto chain = Words<Avx2Gfni>::chain;
   static constexpr auto substitute_word = Words<Avx2Gfni>::substitute_word;
 };

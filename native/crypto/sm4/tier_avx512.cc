@@ -10,7 +10,7 @@
 namespace sluice::crypto::sm4 {
 namespace {
 /// Of these bases, it has the operations on one block.
-struct Avx512 : Gfni128, PclmulHash {
+struct Avx512 : Gfni128, PclmulHash, Bytes128 {
   using V = __m512i;
   static constexpr unsigned kBlocks = 4;
 
@@ -120,6 +120,8 @@ struct Avx512 : Gfni128, PclmulHash {
   [[gnu::always_inline]] static inline __m128i reduce(C low, C high, C middle) noexcept {
     return PclmulHash::reduce(folded(low), folded(high), folded(middle));
   }
+  static constexpr unsigned kFewBlocks = Words<Avx512>::kFewBlocks;
+  static constexpr auto encrypt_few = Words<Avx512>::encrypt_few;
   static constexpr auto chain = Words<Avx512>::chain;
   static constexpr auto substitute_word = Words<Avx512>::substitute_word;
 };

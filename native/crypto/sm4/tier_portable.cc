@@ -166,6 +166,13 @@ struct Portable {
   }
   static V interleave_low(V a, V b) noexcept { return interleave(a.half[0], b.half[0]); }
   static V interleave_high(V a, V b) noexcept { return interleave(a.half[1], b.half[1]); }
+  template <class RowOf>
+  static void transpose_bytes(const RowOf& row_of, std::byte (*rows)[16]) noexcept {
+    for (unsigned i = 0; i < 16; ++i) {
+      const std::byte* const row = row_of(i);
+      for (unsigned j = 0; j < 16; ++j) rows[j][i] = row[j];
+    }
+  }
   static V to_basis(V v) noexcept {
     return {{multiply_bytes<kToBasis>(v.half[0]), multiply_bytes<kToBasis>(v.half[1])}};
   }
@@ -216,6 +223,9 @@ struct Portable {
     std::memcpy(block, &first, sizeof block);
     return load(block);
   }
+
+  static constexpr unsigned kFewBlocks = 0;
+  static void encrypt_few(const Schedule&, std::byte*, std::size_t) noexcept {}
 
   /// Fifteen rows of sixteen go for nothing.
   static void chain(const Schedule& key, std::byte* state, const std::byte* in, std::byte* out,

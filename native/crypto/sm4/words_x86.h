@@ -1,6 +1,8 @@
-// SM4 on one block at a time, its words in the lowest lanes of four registers: for chains, in which
-// each block waits for the one before. A tier's operations `E` give substitute128(t, a, b), the
-// S-box with a and b of basis.h, to_basis128 and from_basis128. Included by tiers' sources alone.
+// SM4 by words, for chains, in which each block waits for the one before, and for the few blocks
+// that a small message has: word i of up to four blocks is in register i of a set. Nothing has to
+// be cut into slices, and keys are used as they lie. A tier's operations `E` give substitute128(t,
+// a, b), the S-box with a and b of basis.h, to_basis128 and from_basis128. Included by tiers'
+// sources alone.
 #pragma once
 #include <immintrin.h>
 
@@ -18,8 +20,10 @@ struct Words {
   /// Each word's bytes rotated, byte j becoming byte j + kBy.
   template <int kBy>
   [[gnu::always_inline]] static inline __m128i rotate(__m128i x) noexcept {
-    constexpr int k0 = kBy % 4, k1 = (kBy + 1) % 4, k2 = (kBy + 2) % 4, k3 = (kBy + 3) % 4;
-    return _mm_shuffle_epi8(x, _mm_set1_epi32(k3 << 24 | k2 << 16 | k1 << 8 | k0));
+    constexpr int kWord = (kBy + 3) % 4 << 24 | (kBy + 2) % 4 << 16 | (kBy + 1) % 4 << 8 | kBy % 4;
+    constexpr int kNext = 0x04040404;
+    return _mm_shuffle_epi8(
+        x, _mm_set_epi32(kWord + 3 * kNext, kWord + 2 * kNext, kWord + kNext, kWord));
   }
   [[gnu::always_inline]] static inline __m128i add(__m128i x, __m128i y) noexcept {
     return _mm_xor_si128(x, y);
@@ -30,6 +34,59 @@ struct Words {
     E::substitute128(t, a, b);
     const __m128i others = add(add(rotate<1>(a), rotate<2>(a)), rotate<3>(b));
     return add(add(x0, add(a, b)), others);
+  }
+
+  [[gnu::always_inline]] static inline __m128i each(std::uint32_t number) noexcept {
+    return _mm_set1_epi32(static_cast<int>(number));
+  }
+  /// Words of blocks to blocks of words, and back.
+  [[gnu::always_inline]] static inline void transpose(__m128i (&x)[4]) noexcept {
+    const __m128i low01 = _mm_unpacklo_epi32(x[0], x[1]), high01 = _mm_unpackhi_epi32(x[0], x[1]);
+    const __m128i low23 = _mm_unpacklo_epi32(x[2], x[3]), high23 = _mm_unpackhi_epi32(x[2], x[3]);
+    x[0] = _mm_unpacklo_epi64(low01, low23);
+    x[1] = _mm_unpackhi_epi64(low01, low23);
+    x[2] = _mm_unpacklo_epi64(high01, high23);
+    x[3] = _mm_unpackhi_epi64(high01, high23);
+  }
+
+  /// Encrypts 4 * kSets blocks in place.
+  template <unsigned kSets>
+  [[gnu::always_inline]] static inline void encrypt_sets(const Schedule& key,
+                                                         std::byte* blocks) noexcept {
+    const std::uint32_t* k = key.words;
+    auto* const at = reinterpret_cast<__m128i*>(blocks);
+    __m128i x[kSets][4];
+    for (unsigned set = 0; set < kSets; ++set) {
+      for (unsigned i = 0; i < 4; ++i) {
+        x[set][i] = E::to_basis128(_mm_loadu_si128(at + set * 4 + i));
+      }
+      transpose(x[set]);
+      x[set][3] = add(x[set][3], each(k[kC3]));
+    }
+    for (unsigned i = 0; i < 32; i += 4) {
+      for (unsigned j = 0; j < 4; ++j) {
+        const __m128i d = each(k[i + j]);
+        for (unsigned set = 0; set < kSets; ++set) {
+          __m128i(&w)[4] = x[set];
+          const __m128i t = add(add(w[(j + 1) % 4], w[(j + 2) % 4]), w[(j + 3) % 4]);
+          w[j] = round(add(w[j], d), t);
+        }
+      }
+    }
+    for (unsigned set = 0; set < kSets; ++set) {
+      __m128i y[4] = {x[set][3], add(x[set][2], each(k[kC34])), add(x[set][1], each(k[kC33])),
+                      add(x[set][0], each(k[kC32]))};
+      transpose(y);
+      for (unsigned i = 0; i < 4; ++i) _mm_storeu_si128(at + set * 4 + i, E::from_basis128(y[i]));
+    }
+  }
+
+  /// Encrypts up to kFewBlocks blocks in place; what is behind them there is written to.
+  static constexpr unsigned kFewBlocks = 16;
+  static void encrypt_few(const Schedule& key, std::byte* blocks, std::size_t count) noexcept {
+    if (count <= 4) return encrypt_sets<1>(key, blocks);
+    if (count <= 8) return encrypt_sets<2>(key, blocks);
+    encrypt_sets<4>(key, blocks);
   }
 
   static void chain(const Schedule& key, std::byte* state, const std::byte* in, std::byte* out,
@@ -65,6 +122,30 @@ struct Words {
     __m128i a, b;
     E::substitute128(word(number), a, b);
     return static_cast<std::uint32_t>(_mm_cvtsi128_si32(a));
+  }
+};
+
+struct Bytes128 {
+  template <class RowOf>
+  [[gnu::always_inline]] static inline void transpose_bytes(const RowOf& row_of,
+                                                            std::byte (*rows)[16]) noexcept {
+    __m128i now[16], next[16];
+    for (unsigned i = 0; i < 16; ++i) {
+      now[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row_of(i)));
+    }
+    for (unsigned turn = 0; turn < 2; ++turn) {
+      for (unsigned i = 0; i < 8; ++i) {
+        next[2 * i] = _mm_unpacklo_epi8(now[i], now[i + 8]);
+        next[2 * i + 1] = _mm_unpackhi_epi8(now[i], now[i + 8]);
+      }
+      for (unsigned i = 0; i < 8; ++i) {
+        now[2 * i] = _mm_unpacklo_epi8(next[i], next[i + 8]);
+        now[2 * i + 1] = _mm_unpackhi_epi8(next[i], next[i + 8]);
+      }
+    }
+    for (unsigned i = 0; i < 16; ++i) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(rows[i]), now[i]);
+    }
   }
 };
 
