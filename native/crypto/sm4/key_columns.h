@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "crypto/secret.h"
-#include "crypto/sm4/kernels.h"
+#include "crypto/sm4/tier/kernels.h"
 
 namespace sluice::crypto::sm4 {
 

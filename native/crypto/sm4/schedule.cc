@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "crypto/secret.h"
-#include "crypto/sm4/basis.h"
-#include "crypto/sm4/kernels.h"
+#include "crypto/sm4/tier/basis.h"
+#include "crypto/sm4/tier/kernels.h"
 
 namespace sluice::crypto {
 namespace {

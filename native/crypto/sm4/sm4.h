@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <span>
 
-#include "crypto/sm4/kernels.h"
 #include "crypto/sm4/schedule.h"
+#include "crypto/sm4/tier/kernels.h"
 #include "crypto/tier.h"
 
 namespace sluice::crypto {

@@ -12,7 +12,7 @@
 #pragma once
 #include <cstring>
 
-#include "crypto/sm4/kernels.h"
+#include "crypto/sm4/tier/kernels.h"
 
 namespace sluice::crypto::sm4 {
 

@@ -1,4 +1,4 @@
-#include "crypto/sm4/kernels.h"
+#include "crypto/sm4/tier/kernels.h"
 
 namespace sluice::crypto::sm4 {
 

@@ -1,10 +1,9 @@
 // SM4 with AVX2, GFNI and PCLMULQDQ: two blocks a vector.
 #if defined(__x86_64__)
-#include "crypto/sm4/gfni_x86.h"
-#include "crypto/sm4/ghash_x86.h"
-#include "crypto/sm4/modes.h"
-#include "crypto/sm4/rows_avx2.h"
-#include "crypto/sm4/words_x86.h"
+#include "crypto/sm4/tier/blocks_x86.h"
+#include "crypto/sm4/tier/modes.h"
+#include "crypto/sm4/tier/rows_avx2.h"
+#include "crypto/sm4/tier/words_x86.h"
 
 namespace sluice::crypto::sm4 {
 namespace {

@@ -8,7 +8,7 @@
 
 #include <cstring>
 
-#include "crypto/sm4/kernels.h"
+#include "crypto/sm4/tier/kernels.h"
 
 namespace sluice::crypto::sm4 {
 
@@ -122,30 +122,6 @@ struct Words {
     __m128i a, b;
     E::substitute128(word(number), a, b);
     return static_cast<std::uint32_t>(_mm_cvtsi128_si32(a));
-  }
-};
-
-struct Bytes128 {
-  template <class RowOf>
-  [[gnu::always_inline]] static inline void transpose_bytes(const RowOf& row_of,
-                                                            std::byte (*rows)[16]) noexcept {
-    __m128i now[16], next[16];
-    for (unsigned i = 0; i < 16; ++i) {
-      now[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row_of(i)));
-    }
-    for (unsigned turn = 0; turn < 2; ++turn) {
-      for (unsigned i = 0; i < 8; ++i) {
-        next[2 * i] = _mm_unpacklo_epi8(now[i], now[i + 8]);
-        next[2 * i + 1] = _mm_unpackhi_epi8(now[i], now[i + 8]);
-      }
-      for (unsigned i = 0; i < 8; ++i) {
-        now[2 * i] = _mm_unpacklo_epi8(next[i], next[i + 8]);
-        now[2 * i + 1] = _mm_unpackhi_epi8(next[i], next[i + 8]);
-      }
-    }
-    for (unsigned i = 0; i < 16; ++i) {
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(rows[i]), now[i]);
-    }
   }
 };
 

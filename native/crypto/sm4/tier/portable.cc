@@ -3,7 +3,7 @@
 #include <bit>
 #include <utility>
 
-#include "crypto/sm4/modes.h"
+#include "crypto/sm4/tier/modes.h"
 
 namespace sluice::crypto::sm4 {
 namespace {

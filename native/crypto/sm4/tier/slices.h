@@ -7,8 +7,8 @@
 //   substitute(t, a, b)              the S-box with a and b of basis.h, of four vectors at once
 //   key<kWidth>(row)                 a row of KeyRows: 16 bytes for every block alike, or a vector
 #pragma once
-#include "crypto/sm4/basis.h"
-#include "crypto/sm4/kernels.h"
+#include "crypto/sm4/tier/basis.h"
+#include "crypto/sm4/tier/kernels.h"
 
 namespace sluice::crypto::sm4 {
 

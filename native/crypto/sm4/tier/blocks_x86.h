@@ -1,13 +1,34 @@
-// What GHASH is made of with PCLMULQDQ, a block a vector. Included by tiers' sources alone.
+// What tiers of x86 do on 128 bits. Their operations take it as bases; included by their sources
+// alone.
 #pragma once
 #include <immintrin.h>
 
 #include <cstring>
 
-#include "crypto/sm4/kernels.h"
+#include "crypto/sm4/tier/basis.h"
+#include "crypto/sm4/tier/kernels.h"
 
 namespace sluice::crypto::sm4 {
 
+/// The S-box and the basis with GFNI.
+struct Gfni128 {
+  [[gnu::always_inline]] static inline __m128i matrix(Matrix m) noexcept {
+    return _mm_set1_epi64x(static_cast<long long>(m));
+  }
+  [[gnu::always_inline]] static inline void substitute128(__m128i t, __m128i& a,
+                                                          __m128i& b) noexcept {
+    a = _mm_gf2p8affineinv_epi64_epi8(t, matrix(kA), kAConstant);
+    b = _mm_gf2p8affineinv_epi64_epi8(t, matrix(kB), 0);
+  }
+  [[gnu::always_inline]] static inline __m128i to_basis128(__m128i x) noexcept {
+    return _mm_gf2p8affine_epi64_epi8(x, matrix(kToBasis), 0);
+  }
+  [[gnu::always_inline]] static inline __m128i from_basis128(__m128i x) noexcept {
+    return _mm_gf2p8affine_epi64_epi8(x, matrix(kFromBasis), 0);
+  }
+};
+
+/// GHASH with PCLMULQDQ, a block a vector.
 struct PclmulHash {
   using C = __m128i;
   static constexpr unsigned kHashBlocks = 1;
@@ -61,6 +82,31 @@ struct PclmulHash {
   }
   [[gnu::always_inline]] static inline void store_state(std::byte* to, __m128i block) noexcept {
     store_power(to, reversed(block));
+  }
+};
+
+/// 16 rows of 16 bytes to their columns.
+struct Bytes128 {
+  template <class RowOf>
+  [[gnu::always_inline]] static inline void transpose_bytes(const RowOf& row_of,
+                                                            std::byte (*rows)[16]) noexcept {
+    __m128i now[16], next[16];
+    for (unsigned i = 0; i < 16; ++i) {
+      now[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row_of(i)));
+    }
+    for (unsigned turn = 0; turn < 2; ++turn) {
+      for (unsigned i = 0; i < 8; ++i) {
+        next[2 * i] = _mm_unpacklo_epi8(now[i], now[i + 8]);
+        next[2 * i + 1] = _mm_unpackhi_epi8(now[i], now[i + 8]);
+      }
+      for (unsigned i = 0; i < 8; ++i) {
+        now[2 * i] = _mm_unpacklo_epi8(next[i], next[i + 8]);
+        now[2 * i + 1] = _mm_unpackhi_epi8(next[i], next[i + 8]);
+      }
+    }
+    for (unsigned i = 0; i < 16; ++i) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(rows[i]), now[i]);
+    }
   }
 };
 

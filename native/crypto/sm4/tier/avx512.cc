@@ -2,10 +2,9 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#include "crypto/sm4/gfni_x86.h"
-#include "crypto/sm4/ghash_x86.h"
-#include "crypto/sm4/modes.h"
-#include "crypto/sm4/words_x86.h"
+#include "crypto/sm4/tier/blocks_x86.h"
+#include "crypto/sm4/tier/modes.h"
+#include "crypto/sm4/tier/words_x86.h"
 
 namespace sluice::crypto::sm4 {
 namespace {

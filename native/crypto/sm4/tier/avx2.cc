@@ -1,10 +1,10 @@
 // SM4 with AVX2, AES-NI and PCLMULQDQ: the inversion is that of AESENCLAST, whose affine map is
 // taken back by the tables of half bytes that follow it.
 #if defined(__x86_64__)
-#include "crypto/sm4/ghash_x86.h"
-#include "crypto/sm4/modes.h"
-#include "crypto/sm4/rows_avx2.h"
-#include "crypto/sm4/words_x86.h"
+#include "crypto/sm4/tier/blocks_x86.h"
+#include "crypto/sm4/tier/modes.h"
+#include "crypto/sm4/tier/rows_avx2.h"
+#include "crypto/sm4/tier/words_x86.h"
 
 namespace sluice::crypto::sm4 {
 namespace {

@@ -9,8 +9,8 @@
 #pragma once
 #include <cstring>
 
-#include "crypto/sm4/ghash.h"
-#include "crypto/sm4/slices.h"
+#include "crypto/sm4/tier/ghash.h"
+#include "crypto/sm4/tier/slices.h"
 
 namespace sluice::crypto::sm4 {
 

@@ -3,7 +3,7 @@
 #pragma once
 #include <immintrin.h>
 
-#include "crypto/sm4/kernels.h"
+#include "crypto/sm4/tier/kernels.h"
 
 namespace sluice::crypto::sm4 {
 
