@@ -204,7 +204,7 @@ struct Portable {
   }
   static void spread(std::uint32_t word, std::byte (*rows)[16]) noexcept {
     for (unsigned j = 0; j < 4; ++j) {
-      const std::uint64_t bytes = 0x0101010101010101 * (word >> 8 * j & 0xff);
+      const std::uint64_t bytes = 0x0101010101010101u * (word >> 8 * j & 0xff);
       store(rows[j], {{bytes, bytes}});
     }
   }
