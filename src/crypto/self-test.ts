@@ -1,5 +1,6 @@
 import { SluiceError } from '../base/errors.js';
 import { nativeCrypto, type Tier } from './native.js';
+import { sm2KnownAnswers } from './sm2/known-answers.js';
 
 /** One thing that was tried. */
 export interface SelfTestResult {
@@ -27,7 +28,16 @@ export function selfTest(): SelfTestReport {
   const ours = native
     .knownAnswers()
     .map(({ algorithm, mode, tier, holds }) => ({ algorithm, mode, by: tier, holds }));
-  return { tier: native.activeTier(), results: ours };
+  return { tier: native.activeTier(), results: [...ours, ...sm2Results()] };
+}
+
+function sm2Results(): SelfTestResult[] {
+  return sm2KnownAnswers().map(({ mode, holds }) => ({
+    algorithm: 'SM2',
+    mode,
+    by: 'openssl' as const,
+    holds,
+  }));
 }
 
 /** A sentence on what does not hold; undefined: all does. Pure. */

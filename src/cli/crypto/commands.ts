@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander';
 import { addSelfTestCommand } from './selftest-command.js';
+import { addKeygenCommand, addSignCommand, addVerifyCommand } from './sm2-commands.js';
 
 export function addCryptoCommands(program: Command): void {
   const crypto = program
@@ -15,7 +16,13 @@ export function addCryptoCommands(program: Command): void {
 None of these commands talks to a node. docs/SM4.md says what is standard in them and what is not.
 
 Examples:
+  sluice crypto keygen sm2 -o upf.pem
+  sluice crypto sign report.csv --key upf.pem
+  sluice crypto verify report.csv --key upf.pem.pub
   sluice crypto selftest`,
     );
+  addKeygenCommand(crypto);
+  addSignCommand(crypto);
+  addVerifyCommand(crypto);
   addSelfTestCommand(crypto);
 }

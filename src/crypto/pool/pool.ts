@@ -8,7 +8,7 @@ import { availableParallelism } from 'node:os';
 import type { TransferListItem } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { SluiceError } from '../../base/errors.js';
-import type { Outcome, Task } from './worker.js';
+import type { Kind, Outcome, TaskOf } from './worker.js';
 
 /** One core is left to the control thread. */
 const THREADS_MAX = Math.max(1, availableParallelism() - 1);
@@ -17,9 +17,6 @@ const QUEUE_MAX = 1024;
 const IDLE_MS = 1000;
 
 let pool: Piscina | undefined;
-
-/** How many tasks one user keeps under way, so that threads need not wait for it. */
-export const TASKS_AHEAD = THREADS_MAX + 1;
 
 function threads(): Piscina {
   if (pool !== undefined) return pool;
@@ -42,16 +39,16 @@ function threads(): Piscina {
  * @param moved  memory that goes to the thread and is no longer there for the caller
  * @throws SluiceError as the task threw it; resource_exhausted when too many wait
  */
-export async function runTask<T extends Task>(
-  task: T,
+export async function runTask<K extends Kind>(
+  task: TaskOf<K>,
   moved: readonly TransferListItem[] = [],
-): Promise<Outcome<T>> {
+): Promise<Outcome<K>> {
   const workers = threads();
   if (workers.queueSize >= QUEUE_MAX) {
     throw new SluiceError('resource_exhausted', `${QUEUE_MAX} tasks of cryptography wait already`);
   }
   const answer = (await workers.run(task, { transferList: moved as never })) as
-    | { readonly value: Outcome<T> }
+    | { readonly value: Outcome<K> }
     | { readonly refused: Pick<SluiceError, 'code' | 'message' | 'field'> };
   if ('value' in answer) return answer.value;
   const { code, message, field } = answer.refused;

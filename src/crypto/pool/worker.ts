@@ -1,5 +1,11 @@
+import type { KeyObject } from 'node:crypto';
+import type { MessagePort } from 'node:worker_threads';
 import { SluiceError } from '../../base/errors.js';
+import { decryptNow, encryptNow } from '../sm2/encryption.js';
+import { generateSm2Keys, type Sm2KeyPair } from '../sm2/keys.js';
+import { Sm2Signer, Sm2Verifier } from '../sm2/signature.js';
 import { absorbSm3, type Sm3Progress } from '../sm3-state.js';
+import { type MovedMessage, takeMessage } from './moved-message.js';
 
 /** What a thread of the pool can do, by name: the task and what comes of it. */
 interface Work {
@@ -7,24 +13,59 @@ interface Work {
     task: { readonly progress: Sm3Progress; readonly blocks: Uint8Array };
     outcome: Sm3Progress;
   };
+  generateSm2: { task: object; outcome: Sm2KeyPair };
+  signSm2: { task: SignatureTask; outcome: Uint8Array };
+  verifySm2: { task: SignatureTask & { readonly signature: Uint8Array }; outcome: boolean };
+  encryptSm2: { task: KeyTask; outcome: Uint8Array };
+  decryptSm2: { task: KeyTask; outcome: Uint8Array };
 }
 
-export type Task = {
-  [Kind in keyof Work]: { readonly kind: Kind } & Work[Kind]['task'];
-}[keyof Work];
-export type Outcome<T extends Task> = Work[T['kind']]['outcome'];
-
-function outcomeOf(task: Task): Outcome<Task> {
-  return absorbSm3(task.progress, task.blocks);
+interface SignatureTask {
+  readonly key: KeyObject;
+  readonly id: string | Uint8Array | undefined;
+  readonly message: MovedMessage;
 }
+interface KeyTask {
+  readonly key: KeyObject;
+  readonly bytes: Uint8Array;
+}
+
+export type Kind = keyof Work;
+export type TaskOf<K extends Kind> = { readonly kind: K } & Work[K]['task'];
+export type Task = { [K in Kind]: TaskOf<K> }[Kind];
+export type Outcome<K extends Kind> = Work[K]['outcome'];
+
+type Doing = {
+  readonly [K in Kind]: (task: TaskOf<K>) => Outcome<K> | Promise<Outcome<K>>;
+};
+
+const doing: Doing = {
+  absorbSm3: ({ progress, blocks }) => absorbSm3(progress, blocks),
+  generateSm2: () => generateSm2Keys(),
+  signSm2: async ({ key, id, message }) => {
+    const signer = new Sm2Signer(key, id);
+    await takeMessage(message, (part) => signer.update(part));
+    return signer.finish();
+  },
+  verifySm2: async ({ key, id, message, signature }) => {
+    const verifier = new Sm2Verifier(key, id);
+    await takeMessage(message, (part) => verifier.update(part));
+    return verifier.finish(signature);
+  },
+  encryptSm2: ({ key, bytes }) => encryptNow(key, bytes),
+  decryptSm2: ({ key, bytes }) => decryptNow(key, bytes),
+};
 
 /** The entry of a thread: classes don't survive the way between threads, so refusals go as data. */
-export default function work(task: Task): unknown {
+export default async function work(task: Task): Promise<unknown> {
   try {
-    return { value: outcomeOf(task) };
+    return { value: await doing[task.kind](task as never) };
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
     const { code, message, field } = error;
     return { refused: { code, message, field } };
+  } finally {
+    const { message } = task as { readonly message?: MovedMessage };
+    if (message !== undefined && 'close' in message) (message as MessagePort).close();
   }
 }

@@ -1,0 +1,89 @@
+/** `sluice crypto` as people and programs see it. */
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { catchOutput } from '../cli.fixture.js';
+import { run } from '../program.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'sluice-crypto-'));
+const at = (name: string): string => join(folder, name);
+afterAll(() => rmSync(folder, { recursive: true }));
+const written = catchOutput();
+const crypto = (...args: string[]): Promise<number> => run(['crypto', ...args]);
+const mode = (name: string): number => statSync(at(name)).mode & 0o777;
+
+beforeAll(() => {
+  writeFileSync(at('report'), 'some numbers');
+  writeFileSync(at('phrase'), 'a passphrase\n', { mode: 0o600 });
+});
+
+describe('keys and signatures', () => {
+  it('are made, and checked by the public key', async () => {
+    expect(await crypto('keygen', 'sm2', '-o', at('a.pem'))).toBe(0);
+    expect([mode('a.pem'), mode('a.pem.pub')]).toEqual([0o600, 0o644]);
+    expect(await crypto('sign', at('report'), '--key', at('a.pem'), '--id', 'me')).toBe(0);
+    expect(readFileSync(at('report.sig'))[0]).toBe(0x30);
+    const verify = ['verify', at('report'), '--key', at('a.pem.pub')];
+    expect(await crypto(...verify, '--id', 'me')).toBe(0);
+    expect(written.out).toMatch(/the signature is good\n$/);
+    expect(await crypto(...verify)).toBe(1);
+    expect(written.err).toContain('is no signature of');
+    written.out = '';
+    expect(await crypto(...verify, '--id', 'me', '--json')).toBe(0);
+    expect(JSON.parse(written.out)).toEqual({ verified: true });
+  });
+
+  it('have keys with a passphrase, too', async () => {
+    const phrase = ['--passphrase-file', at('phrase')];
+    expect(await crypto('keygen', 'sm2', '-o', at('b.pem'), ...phrase)).toBe(0);
+    const sign = ['sign', at('report'), '--key', at('b.pem'), '-o', at('b.sig')];
+    expect(await crypto(...sign)).toBe(1);
+    expect(written.err).toContain('is encrypted; a passphrase is needed');
+    expect(await crypto(...sign, ...phrase)).toBe(0);
+    const verify = ['verify', at('report'), '--key', at('b.pem.pub'), '--signature', at('b.sig')];
+    expect(await crypto(...verify)).toBe(0);
+  });
+});
+
+describe('wrong input', () => {
+  const cases: [string, string[], number, RegExp][] = [
+    ['a kind', ['keygen', 'rsa', '-o', at('r')], 2, /choices are sm2/],
+    ['no output', ['keygen', 'sm2'], 2, /--out/],
+    ['a file that is there', ['keygen', 'sm2', '-o', at('report')], 1, /is not overwritten/],
+    ['a missing file', ['sign', at('gone'), '--key', at('a.pem')], 1, /gone is not there/],
+    ['a missing key', ['sign', at('report'), '--key', at('gone')], 1, /gone is not there/],
+    [
+      'no key',
+      ['verify', at('report'), '--key', at('report'), '--signature', at('report')],
+      1,
+      /report is no PEM of a public key/,
+    ],
+    ['a folder', ['sign', folder, '--key', at('a.pem'), '-o', at('f.sig')], 1, /is a folder/],
+    ['no name for a signature', ['sign', '-', '--key', at('a.pem')], 2, /say where the signature/],
+    ['an option', ['selftest', '--fast'], 2, /unknown option/],
+  ];
+  it.each(cases)('%s', async (_, args, code, message) => {
+    expect(await crypto(...args)).toBe(code);
+    expect(written.err).toMatch(message);
+  });
+
+  it('a secret that others may read', async () => {
+    chmodSync(at('a.pem'), 0o640);
+    expect(await crypto('sign', at('report'), '--key', at('a.pem'), '-o', at('x'))).toBe(1);
+    expect(written.err).toContain(
+      `(mode 0640), which has to be a secret; chmod 600 ${at('a.pem')}`,
+    );
+  });
+});
+
+describe('the self test', () => {
+  it('says what was tried, for people and programs', async () => {
+    expect(await crypto('selftest')).toBe(0);
+    expect(written.out).toMatch(/^ALGORITHM +MODE +BY +RESULT\nSM3 +stream +portable +ok\n/);
+    written.out = '';
+    expect(await crypto('selftest', '--json')).toBe(0);
+    const { passed, tier, results } = JSON.parse(written.out);
+    expect([passed, typeof tier, results.length > 5]).toEqual([true, 'string', true]);
+  });
+});
