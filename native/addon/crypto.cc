@@ -6,9 +6,10 @@
 #include <cstring>
 
 #include "addon/registrations.h"
-#include "crypto/secret.h"
 #include "crypto/known_answers.h"
+#include "crypto/secret.h"
 #include "crypto/sm3/sm3.h"
+#include "crypto/sm4/sm4.h"
 #include "crypto/tier.h"
 
 namespace sluice::addon {
@@ -114,7 +115,39 @@ Napi::Value known_answers(const Napi::CallbackInfo& info) {
   return out;
 }
 
-/// cryptoWipe(bytes)
+/// What seal and open take: (key, iv, aad, in, out, tag, tier), of checked lengths.
+struct Sm4GcmCall {
+  explicit Sm4GcmCall(const Napi::CallbackInfo& info)
+      : tier(tier_of(info[6])),
+        key(bytes_of(info[0]).first<crypto::kSm4KeyBytes>(), tier),
+        iv(bytes_of(info[1])),
+        aad(bytes_of(info[2])),
+        in(bytes_of(info[3])),
+        out(bytes_of(info[4]).data()),
+        tag(bytes_of(info[5])) {}
+  Tier tier;
+  crypto::Sm4GcmKey key;
+  std::span<const std::byte> iv;
+  std::span<const std::byte> aad;
+  std::span<const std::byte> in;
+  std::byte* out;
+  std::span<std::byte> tag;
+};
+
+/// sm4GcmSeal(key, iv, aad, in, out, tag, tier): `out` may be `in`.
+void sm4_gcm_seal(const Napi::CallbackInfo& info) {
+  const Sm4GcmCall call(info);
+  crypto::sm4_gcm_seal(call.key, call.iv, call.aad, call.in, call.out, call.tag.data(), call.tier);
+}
+
+/// sm4GcmOpen(key, iv, aad, in, out, tag, tier): whether the tag holds; else `out` is zeros.
+Napi::Value sm4_gcm_open(const Napi::CallbackInfo& info) {
+  const Sm4GcmCall call(info);
+  return Napi::Boolean::New(info.Env(), crypto::sm4_gcm_open(call.key, call.iv, call.aad, call.in,
+                                                             call.out, call.tag, call.tier));
+}
+
+/// wipe(bytes)
 void wipe(const Napi::CallbackInfo& info) {
   const auto bytes = bytes_of(info[0]);
   crypto::wipe(bytes.data(), bytes.size());
@@ -128,6 +161,8 @@ void init_crypto(Napi::Env env, Napi::Object exports) {
   crypto.Set("hmacSm3Start", Napi::Function::New<hmac_sm3_start>(env));
   crypto.Set("sm3Absorb", Napi::Function::New<sm3_absorb>(env));
   crypto.Set("sm3Finish", Napi::Function::New<sm3_finish>(env));
+  crypto.Set("sm4GcmSeal", Napi::Function::New<sm4_gcm_seal>(env));
+  crypto.Set("sm4GcmOpen", Napi::Function::New<sm4_gcm_open>(env));
   crypto.Set("activeTier", Napi::Function::New<active_tier>(env));
   crypto.Set("tiers", Napi::Function::New<tiers>(env));
   crypto.Set("knownAnswers", Napi::Function::New<known_answers>(env));

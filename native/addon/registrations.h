@@ -13,7 +13,7 @@ void init_capture(Napi::Env env, Napi::Object exports);
 void init_datagrams(Napi::Env env, Napi::Object exports);
 /// Smf: a CP function for loads.
 void init_smf(Napi::Env env, Napi::Object exports);
-/// crypto: SM3, its self test and its tiers.
+/// crypto: SM3, SM4-GCM, their self test and their tiers.
 void init_crypto(Napi::Env env, Napi::Object exports);
 
 }  // namespace sluice::addon

@@ -9,7 +9,7 @@ namespace sluice::crypto {
 
 struct KnownAnswer {
   const char* algorithm;  ///< such as "SM3", static storage
-  const char* mode;       ///< "stream" or "lanes", static storage
+  const char* mode;       ///< such as "stream", "GCM" or "lanes", static storage
   Tier tier;
   bool holds;
 };

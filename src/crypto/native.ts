@@ -5,7 +5,7 @@
 import { loadAddon } from '../base/addon.js';
 
 /** Kinds of kernels, from the least to the most that is asked of the processor. */
-export type Tier = 'portable' | 'avx2' | 'avx512';
+export type Tier = 'portable' | 'avx2' | 'avx2-gfni' | 'avx512';
 
 /** A known answer worked out by one tier. */
 export interface KnownAnswer {
@@ -30,6 +30,29 @@ export interface NativeCrypto {
     digest: Uint8Array,
     tier?: Tier,
   ): void;
+  /**
+   * SM4-GCM with a key of 16 bytes and a whole tag of 16.
+   * @param out  as many bytes as `input`, which it may be
+   */
+  sm4GcmSeal(
+    key: Uint8Array,
+    iv: Uint8Array,
+    aad: Uint8Array,
+    input: Uint8Array,
+    out: Uint8Array,
+    tag: Uint8Array,
+    tier?: Tier,
+  ): void;
+  /** False: the tag does not hold, and `out` has nothing but zeros. */
+  sm4GcmOpen(
+    key: Uint8Array,
+    iv: Uint8Array,
+    aad: Uint8Array,
+    input: Uint8Array,
+    out: Uint8Array,
+    tag: Uint8Array,
+    tier?: Tier,
+  ): boolean;
   activeTier(): Tier;
   /** Those that this processor runs, the best one last. */
   tiers(): Tier[];

@@ -3,6 +3,7 @@
  * has to run. One thread and the pool of src/crypto. Start at addCryptoCommands.
  */
 import type { Command } from 'commander';
+import { addOpenCommand, addSealCommand } from './seal-commands.js';
 import { addSelfTestCommand } from './selftest-command.js';
 import { addKeygenCommand, addSignCommand, addVerifyCommand } from './sm2-commands.js';
 
@@ -19,10 +20,15 @@ Examples:
   sluice crypto keygen sm2 -o upf.pem
   sluice crypto sign report.csv --key upf.pem
   sluice crypto verify report.csv --key upf.pem.pub
+  sluice crypto keygen sm4 -o node.key
+  sluice crypto seal usage.csv --key-file node.key
+  sluice crypto open usage.csv.sealed --key-file node.key -o usage.csv
   sluice crypto selftest`,
     );
   addKeygenCommand(crypto);
   addSignCommand(crypto);
   addVerifyCommand(crypto);
+  addSealCommand(crypto);
+  addOpenCommand(crypto);
   addSelfTestCommand(crypto);
 }

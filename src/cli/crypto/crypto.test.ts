@@ -1,5 +1,13 @@
 /** `sluice crypto` as people and programs see it. */
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -46,9 +54,42 @@ describe('keys and signatures', () => {
   });
 });
 
+describe('sealed files', () => {
+  const seal = (...args: string[]): Promise<number> =>
+    crypto('seal', ...args, '--key-file', at('node.key'));
+  const open = (...args: string[]): Promise<number> =>
+    crypto('open', ...args, '--key-file', at('node.key'));
+
+  it('open again, unless something was changed', async () => {
+    expect(await crypto('keygen', 'sm4', '-o', at('node.key'))).toBe(0);
+    expect(mode('node.key')).toBe(0o600);
+    writeFileSync(at('usage'), Buffer.alloc(200_000, 'usage '));
+    expect(await seal(at('usage'))).toBe(0);
+    expect(await open(at('usage.sealed'), '-o', at('again'))).toBe(0);
+    expect(readFileSync(at('again')).equals(readFileSync(at('usage')))).toBe(true);
+    expect(await open(at('usage.sealed'))).toBe(1);
+    expect(written.err).toContain('usage is there already');
+    const sealed = readFileSync(at('usage.sealed'));
+    writeFileSync(at('cut.sealed'), sealed.subarray(0, 60 + 65_552));
+    expect(await open(at('cut.sealed'))).toBe(1);
+    expect(written.err).toMatch(/cut\.sealed is damaged, cut off .* in the chunk at byte 60\n/);
+    expect(await open(at('usage'), '-o', at('other'))).toBe(1);
+    expect(written.err).toContain('usage is not sealed by Sluice');
+    const left = readdirSync(folder).filter((name) => /cut$|other|part/.test(name));
+    expect(left).toEqual([]);
+  });
+
+  it('ask for a key of theirs', async () => {
+    expect(await crypto('seal', at('report'), '--key-file', at('phrase'))).toBe(1);
+    expect(written.err).toContain('is no SM4 key: 32 hexadecimal digits');
+    expect(await open(at('report'))).toBe(2);
+    expect(written.err).toContain('does not end in .sealed');
+  });
+});
+
 describe('wrong input', () => {
   const cases: [string, string[], number, RegExp][] = [
-    ['a kind', ['keygen', 'rsa', '-o', at('r')], 2, /choices are sm2/],
+    ['a kind', ['keygen', 'rsa', '-o', at('r')], 2, /choices are sm2, sm4/],
     ['no output', ['keygen', 'sm2'], 2, /--out/],
     ['a file that is there', ['keygen', 'sm2', '-o', at('report')], 1, /is not overwritten/],
     ['a missing file', ['sign', at('gone'), '--key', at('a.pem')], 1, /gone is not there/],

@@ -1,5 +1,6 @@
 import { Argument, type Command } from 'commander';
 import { writeNewFile } from '../../tools/crypto/files.js';
+import { generateSm4File } from '../../tools/crypto/sealed-files.js';
 import { generateSm2Files, signFile, verifyFile } from '../../tools/crypto/sm2-files.js';
 import { ToolError, usageError } from '../../tools/tool-error.js';
 import { printJson, printLine } from '../print.js';
@@ -19,29 +20,44 @@ export function addKeygenCommand(crypto: Command): void {
   crypto
     .command('keygen')
     .description('make a key, and write it to a new file of mode 0600')
-    .addArgument(new Argument('<kind>', 'sm2: a key to sign and to decrypt with').choices(['sm2']))
+    .addArgument(
+      new Argument('<kind>', 'sm2: to sign and decrypt with; sm4: to seal files with').choices([
+        'sm2',
+        'sm4',
+      ]),
+    )
     .requiredOption('-o, --out <file>', 'where the secret goes')
     .option('--public-out <file>', 'sm2: where the public key goes (default: <out>.pub)')
     .option('--passphrase-file <file>', `sm2: ${PASSPHRASE_HELP}`)
     .addHelpText(
       'after',
       `
-The key is PKCS #8 in PEM, the public one SubjectPublicKeyInfo in PEM, as openssl writes and reads
-them. With --passphrase-file the key is encrypted by AES-256-CBC. Random numbers are those of
-OpenSSL. A fresh key is tried before it is written: what it signs and encrypts has to verify and
-decrypt. A file that is there is never overwritten.
+An SM2 key is PKCS #8 in PEM, the public one SubjectPublicKeyInfo in PEM, as openssl writes and
+reads them. With --passphrase-file the key is encrypted by AES-256-CBC. Random numbers are those of
+OpenSSL. A fresh SM2 key is tried before it is written: what it signs and encrypts has to verify and
+decrypt. An SM4 key is 32 hexadecimal digits. A file that is there is never overwritten.
 
 Examples:
+  sluice crypto keygen sm4 -o node.key
   sluice crypto keygen sm2 -o upf.pem
   sluice crypto keygen sm2 -o upf.pem --public-out upf.pub.pem --passphrase-file phrase
   openssl pkey -in upf.pem -noout -text`,
     )
-    .action(async (_kind: 'sm2', _: unknown, own: Command) => {
+    .action(async (kind: 'sm2' | 'sm4', _: unknown, own: Command) => {
       const flags = own.optsWithGlobals<KeygenFlags>();
       const out = flags.out!;
+      if (kind === 'sm4') {
+        if (flags.publicOut !== undefined || flags.passphraseFile !== undefined) {
+          throw usageError('--public-out and --passphrase-file are for sm2');
+        }
+        generateSm4File(out);
+        if (flags.json === true) printJson({ kind, key: out });
+        else printLine(`${out}: the secret key (mode 0600)`);
+        return;
+      }
       const publicOut = flags.publicOut ?? `${out}.pub`;
       await generateSm2Files({ out, publicOut, passphraseFile: flags.passphraseFile });
-      if (flags.json === true) printJson({ kind: 'sm2', key: out, public_key: publicOut });
+      if (flags.json === true) printJson({ kind, key: out, public_key: publicOut });
       else printLine(`${out}: the secret key (mode 0600)\n${publicOut}: the public key`);
     });
 }

@@ -26,7 +26,7 @@ export async function* chunksOf(
 ): AsyncGenerator<Chunk> {
   let chunk = new Uint8Array(size);
   let filled = 0;
-  for await (const part of source instanceof Uint8Array ? [source] : abortable(source, signal)) {
+  for await (const part of partsOf(source, signal)) {
     checkPart(part);
     for (let at = 0; at < part.length; ) {
       if (filled === size) {
@@ -43,6 +43,47 @@ export async function* chunksOf(
   }
   signal?.throwIfAborted();
   yield { bytes: chunk.subarray(0, filled), last: true };
+}
+
+export interface Headed {
+  readonly head: Buffer;
+  readonly rest: AsyncIterable<Uint8Array>;
+  readonly end: () => Promise<void>;
+}
+
+/** The first bytes of a source, fewer if it has no more, what follows them, and how to end it. */
+export async function headOf(
+  source: Source,
+  size: number,
+  options: WorkOptions = {},
+): Promise<Headed> {
+  const parts = partsOf(source, options.signal);
+  const taken: Uint8Array[] = [];
+  let length = 0;
+  while (length < size) {
+    const next = await parts.next();
+    if (next.done === true) break;
+    checkPart(next.value);
+    taken.push(next.value);
+    length += next.value.length;
+  }
+  const all = Buffer.concat(taken);
+  const rest = (async function* () {
+    if (all.length > size) yield all.subarray(size);
+    yield* parts;
+  })();
+  const end = async (): Promise<void> => {
+    await parts.return(undefined);
+  };
+  return { head: all.subarray(0, size), rest, end };
+}
+
+async function* partsOf(
+  source: Source,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  if (source instanceof Uint8Array) yield source;
+  else yield* abortable(source, signal);
 }
 
 function checkPart(part: unknown): asserts part is Uint8Array {

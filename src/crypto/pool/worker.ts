@@ -1,10 +1,13 @@
 import type { KeyObject } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
+import { Piscina } from 'piscina';
 import { SluiceError } from '../../base/errors.js';
 import { decryptNow, encryptNow } from '../sm2/encryption.js';
 import { generateSm2Keys, type Sm2KeyPair } from '../sm2/keys.js';
 import { Sm2Signer, Sm2Verifier } from '../sm2/signature.js';
-import { absorbSm3, type Sm3Progress } from '../sm3-state.js';
+import { absorbSm3, type Sm3Progress, wipe } from '../sm3-state.js';
+import { openNow, sealNow } from '../sm4/gcm-now.js';
+import { type ChunkRun, openChunks, sealChunks } from '../sm4/sealed-format.js';
 import { type MovedMessage, takeMessage } from './moved-message.js';
 
 /** What a thread of the pool can do, by name: the task and what comes of it. */
@@ -18,6 +21,10 @@ interface Work {
   verifySm2: { task: SignatureTask & { readonly signature: Uint8Array }; outcome: boolean };
   encryptSm2: { task: KeyTask; outcome: Uint8Array };
   decryptSm2: { task: KeyTask; outcome: Uint8Array };
+  sealSm4: { task: GcmTask; outcome: Uint8Array<ArrayBuffer> };
+  openSm4: { task: GcmTask; outcome: Uint8Array<ArrayBuffer> };
+  sealChunks: { task: ChunkRun; outcome: Uint8Array<ArrayBuffer> };
+  openChunks: { task: ChunkRun; outcome: Uint8Array<ArrayBuffer> };
 }
 
 interface SignatureTask {
@@ -28,6 +35,11 @@ interface SignatureTask {
 interface KeyTask {
   readonly key: KeyObject;
   readonly bytes: Uint8Array;
+}
+interface GcmTask {
+  readonly key: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly aad: Uint8Array | undefined;
 }
 
 export type Kind = keyof Work;
@@ -54,12 +66,35 @@ const doing: Doing = {
   },
   encryptSm2: ({ key, bytes }) => encryptNow(key, bytes),
   decryptSm2: ({ key, bytes }) => decryptNow(key, bytes),
+  sealSm4: ({ key, bytes, aad }) => withKey(key, () => sealNow(key, bytes, aad)),
+  openSm4: ({ key, bytes, aad }) => withKey(key, () => openNow(key, bytes, aad)),
+  sealChunks: (run) => withKey(run.chunkKey, () => sealChunks(run)),
+  openChunks: (run) => withKey(run.chunkKey, () => openChunks(run)),
 };
+
+/** A key that came here as bytes is this thread's copy, and ends with the task. */
+function withKey<T>(key: Uint8Array, work: () => T): T {
+  try {
+    return work();
+  } finally {
+    wipe(key);
+  }
+}
+
+/** Results that are moved to the caller and not copied. */
+function moved(value: unknown): unknown {
+  const answer = { value };
+  if (!(value instanceof Uint8Array) || value.byteLength !== value.buffer.byteLength) return answer;
+  return Piscina.move({
+    [Piscina.transferableSymbol]: [value.buffer],
+    [Piscina.valueSymbol]: answer,
+  } as never);
+}
 
 /** The entry of a thread: classes don't survive the way between threads, so refusals go as data. */
 export default async function work(task: Task): Promise<unknown> {
   try {
-    return { value: await doing[task.kind](task as never) };
+    return moved(await doing[task.kind](task as never));
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
     const { code, message, field } = error;

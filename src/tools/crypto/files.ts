@@ -42,7 +42,7 @@ export function writeNewFile(path: string, content: string | Uint8Array, mode = 
     fd = openSync(path, 'wx', mode);
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === 'EEXIST'
-      ? new ToolError(`${path} is there already and is not overwritten; choose another name`)
+      ? occupied(path)
       : unusable(path, error);
   }
   try {
@@ -84,9 +84,14 @@ export function parsed<T>(path: string, content: Buffer, read: (content: Buffer)
   try {
     return read(content);
   } catch (error) {
-    if (error instanceof SluiceError) throw new ToolError(`${path} ${error.message}`);
-    throw error;
+    throw aboutFile(path, error);
   }
+}
+
+/** A refusal of a file's content, with the file's name; anything else as it is. */
+export function aboutFile(path: string, error: unknown): unknown {
+  const name = path === '-' ? 'the input' : path;
+  return error instanceof SluiceError ? new ToolError(`${name} ${error.message}`) : error;
 }
 
 function opened<T>(path: string, use: (fd: number) => T): T {
@@ -108,6 +113,11 @@ function opened<T>(path: string, use: (fd: number) => T): T {
 function small(fd: number, path: string): number {
   if (fstatSync(fd).size <= SMALL_FILE_BYTES_MAX) return fd;
   throw new ToolError(`${path} is too large for a key, a certificate or a signature`);
+}
+
+/** There is a file where a new one should go. */
+export function occupied(path: string): ToolError {
+  return new ToolError(`${path} is there already and is not overwritten; choose another name`);
 }
 
 const REASONS: Readonly<Record<string, string>> = {
