@@ -1,0 +1,153 @@
+// Security associations of ESP in tunnel mode, and packets sealed and opened with them in batches,
+// in place. An association belongs to one thread, so that its sequence numbers and its window need
+// no lock and order is kept. Sources: RFC 4303, RFC 4106 (the shape of SM4-GCM-16), GM/T 0022
+// (SM4-CBC with HMAC-SM3); docs/decisions/0027.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "crypto/esp/replay_window.h"
+#include "crypto/sm3/sm3.h"
+#include "crypto/sm4/sm4.h"
+
+namespace sluice::crypto {
+
+enum class EspSuite : std::uint8_t { Sm4Gcm16, Sm4CbcSm3_96, Sm4CbcSm3_128, Sm4CbcSm3_256 };
+
+inline constexpr std::size_t kEspHeaderBytes = 8;  ///< SPI and sequence number
+inline constexpr std::size_t kEspSaltBytes = 4;
+inline constexpr std::size_t kEspAuthKeyBytes = 32;  ///< of HMAC-SM3
+inline constexpr std::size_t kEspHeadRoom = kEspHeaderBytes + kSm4BlockBytes;
+/// Padding, its length and the next header, and the longest ICV, for any suite.
+inline constexpr std::size_t kEspTailRoom = kSm4BlockBytes + 1 + kSm3DigestBytes;
+
+/// Bytes of a suite's initialization vector and ICV, and what the ciphertext is a multiple of.
+struct EspShape {
+  std::size_t iv, icv, block;
+};
+EspShape esp_shape(EspSuite suite) noexcept;
+
+/// What both ends of an association know. Keys are copied where they are prepared, not kept.
+struct EspParameters {
+  std::uint32_t spi = 0;
+  EspSuite suite = EspSuite::Sm4Gcm16;
+  std::span<const std::byte, kSm4KeyBytes> key;
+  std::span<const std::byte, kEspSaltBytes> salt;         ///< of GCM
+  std::span<const std::byte, kEspAuthKeyBytes> auth_key;  ///< of HMAC-SM3
+  bool extended_sequence = true;
+};
+
+/// How long an association lasts; 0: no limit but that of its sequence numbers.
+struct EspLifetime {
+  std::uint64_t packets_soft = 0, packets_hard = 0;
+  std::uint64_t bytes_soft = 0, bytes_hard = 0;
+};
+
+enum class EspStatus : std::uint8_t {
+  Ok,
+  Expired,    ///< sealed: the association has reached its hard lifetime or its last number
+  Truncated,  ///< shorter than its suite's least, or of no whole blocks
+  Replayed,   ///< its number has come, or is before the window
+  NotGenuine  ///< its ICV does not hold, or its padding is none: nothing says which
+};
+
+/// The prepared keys of an association.
+class EspKeys {
+ public:
+  EspKeys(const EspParameters& parameters, Tier tier) noexcept;
+  ~EspKeys();
+  EspKeys(const EspKeys&) = delete;
+  EspKeys& operator=(const EspKeys&) = delete;
+
+  EspSuite suite() const noexcept { return suite_; }
+  const Sm4GcmKey& gcm() const noexcept { return *gcm_; }
+  const Sm4Key& cbc() const noexcept { return *cbc_; }
+  const HmacSm3Key& auth() const noexcept { return *auth_; }
+  const std::byte* salt() const noexcept { return salt_; }
+
+ private:
+  EspSuite suite_;
+  std::optional<Sm4GcmKey> gcm_;
+  std::optional<Sm4Key> cbc_;
+  std::optional<HmacSm3Key> auth_;
+  std::byte salt_[kEspSaltBytes];
+};
+
+/// The sending end.
+class EspOutbound {
+ public:
+  /// @param last_number  the last sequence number that may have been used with this key; the next
+  ///                     packet has the one behind it, so that no nonce comes twice.
+  EspOutbound(const EspParameters& parameters, const EspLifetime& lifetime,
+              std::uint64_t last_number = 0, Tier tier = active_tier()) noexcept;
+
+  std::uint32_t spi() const noexcept { return spi_; }
+  bool extended() const noexcept { return extended_; }
+  const EspKeys& keys() const noexcept { return keys_; }
+  std::uint64_t last_number() const noexcept { return number_; }
+  std::uint64_t packets() const noexcept { return packets_; }
+  std::uint64_t bytes() const noexcept { return bytes_; }
+  /// Whether a soft lifetime is over, or the numbers left are fewer than 2^20: it is time to rekey.
+  bool wants_rekeying() const noexcept;
+
+  /// A number for a packet of that many bytes, or 0: the association has expired.
+  std::uint64_t take_number(std::size_t bytes) noexcept;
+
+ private:
+  std::uint32_t spi_;
+  bool extended_;
+  EspLifetime lifetime_;
+  std::uint64_t number_;
+  std::uint64_t packets_ = 0, bytes_ = 0;
+  EspKeys keys_;
+};
+
+/// The receiving end.
+class EspInbound {
+ public:
+  explicit EspInbound(const EspParameters& parameters, unsigned window = 1024,
+                      Tier tier = active_tier()) noexcept;
+
+  std::uint32_t spi() const noexcept { return spi_; }
+  bool extended() const noexcept { return extended_; }
+  const EspKeys& keys() const noexcept { return keys_; }
+  const ReplayWindow& window() const noexcept { return window_; }
+  ReplayWindow& window() noexcept { return window_; }
+
+ private:
+  std::uint32_t spi_;
+  bool extended_;
+  ReplayWindow window_;
+  EspKeys keys_;
+};
+
+/// A packet to be sealed. Before it are kEspHeadRoom bytes, and behind it kEspTailRoom.
+struct EspSealJob {
+  EspOutbound* association;
+  std::span<std::byte> packet;
+  std::uint8_t next_header;  ///< 4: IPv4, 41: IPv6
+  // Set by the call:
+  EspStatus status = EspStatus::Ok;
+  std::span<std::byte> esp;  ///< from the SPI to the ICV; empty unless Ok
+};
+
+/// Seals packets in their order, as many as there may be, in groups.
+void esp_seal(std::span<EspSealJob> jobs, Tier tier = active_tier()) noexcept;
+
+/// A packet to be opened, whose SPI is that of the association. Its bytes are overwritten in any
+/// case.
+struct EspOpenJob {
+  EspInbound* association;
+  std::span<std::byte> esp;  ///< from the SPI to the ICV
+  // Set by the call:
+  EspStatus status = EspStatus::Ok;
+  std::span<std::byte> packet;  ///< empty unless Ok
+  std::uint8_t next_header = 0;
+};
+
+/// Opens packets. Only what is genuine moves a window.
+void esp_open(std::span<EspOpenJob> jobs, Tier tier = active_tier()) noexcept;
+
+}  // namespace sluice::crypto
