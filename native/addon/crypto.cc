@@ -10,6 +10,7 @@
 #include "crypto/secret.h"
 #include "crypto/sm3/sm3.h"
 #include "crypto/sm4/sm4.h"
+#include "crypto/speed.h"
 #include "crypto/tier.h"
 
 namespace sluice::addon {
@@ -147,6 +148,28 @@ Napi::Value sm4_gcm_open(const Napi::CallbackInfo& info) {
                                                              call.out, call.tag, call.tier));
 }
 
+/// speedModes(): [{name, messages}].
+Napi::Value speed_modes(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array out = Napi::Array::New(env);
+  for (const std::string_view mode : crypto::speed_modes()) {
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("name", Napi::String::New(env, mode.data(), mode.size()));
+    row.Set("messages", Napi::Number::New(env, crypto::speed_messages(mode)));
+    out.Set(out.Length(), row);
+  }
+  return out;
+}
+
+/// timeOperations(mode, tier, bytes, operations): nanoseconds that they took.
+Napi::Value time_operations(const Napi::CallbackInfo& info) {
+  const std::string mode = info[0].As<Napi::String>().Utf8Value();
+  const Nanoseconds spent =
+      crypto::time_operations(mode, tier_of(info[1]), info[2].As<Napi::Number>().Uint32Value(),
+                              info[3].As<Napi::Number>().Uint32Value());
+  return Napi::Number::New(info.Env(), static_cast<double>(spent));
+}
+
 /// wipe(bytes)
 void wipe(const Napi::CallbackInfo& info) {
   const auto bytes = bytes_of(info[0]);
@@ -166,6 +189,8 @@ void init_crypto(Napi::Env env, Napi::Object exports) {
   crypto.Set("activeTier", Napi::Function::New<active_tier>(env));
   crypto.Set("tiers", Napi::Function::New<tiers>(env));
   crypto.Set("knownAnswers", Napi::Function::New<known_answers>(env));
+  crypto.Set("speedModes", Napi::Function::New<speed_modes>(env));
+  crypto.Set("timeOperations", Napi::Function::New<time_operations>(env));
   crypto.Set("wipe", Napi::Function::New<wipe>(env));
   exports.Set("crypto", crypto);
 }

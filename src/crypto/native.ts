@@ -57,6 +57,10 @@ export interface NativeCrypto {
   /** Those that this processor runs, the best one last. */
   tiers(): Tier[];
   knownAnswers(): KnownAnswer[];
+  /** What can be timed; an operation does so many messages at once. */
+  speedModes(): { readonly name: string; readonly messages: number }[];
+  /** Nanoseconds that operations in a row take, without JavaScript between them. */
+  timeOperations(mode: string, tier: Tier, bytes: number, operations: number): number;
   /** Overwrites bytes that nothing reads any more. */
   wipe(bytes: Uint8Array): void;
 }

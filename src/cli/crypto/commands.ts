@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { addOpenCommand, addSealCommand } from './seal-commands.js';
 import { addSelfTestCommand } from './selftest-command.js';
 import { addKeygenCommand, addSignCommand, addVerifyCommand } from './sm2-commands.js';
+import { addSpeedCommand } from './speed-command.js';
 
 export function addCryptoCommands(program: Command): void {
   const crypto = program
@@ -23,7 +24,8 @@ Examples:
   sluice crypto keygen sm4 -o node.key
   sluice crypto seal usage.csv --key-file node.key
   sluice crypto open usage.csv.sealed --key-file node.key -o usage.csv
-  sluice crypto selftest`,
+  sluice crypto selftest
+  sluice crypto speed --mode sm4-gcm --unit cycles`,
     );
   addKeygenCommand(crypto);
   addSignCommand(crypto);
@@ -31,4 +33,5 @@ Examples:
   addSealCommand(crypto);
   addOpenCommand(crypto);
   addSelfTestCommand(crypto);
+  addSpeedCommand(crypto);
 }

@@ -102,6 +102,9 @@ describe('wrong input', () => {
     ],
     ['a folder', ['sign', folder, '--key', at('a.pem'), '-o', at('f.sig')], 1, /is a folder/],
     ['no name for a signature', ['sign', '-', '--key', at('a.pem')], 2, /say where the signature/],
+    ['a mode', ['speed', '--mode', 'sm9'], 2, /"sm9" is none of sm4-ecb/],
+    ['a tier', ['speed', '--tier', 'mmx'], 2, /"mmx" is none of portable/],
+    ['a time', ['speed', '--time', '0s'], 2, /from 1ms to 60s/],
     ['an option', ['selftest', '--fast'], 2, /unknown option/],
   ];
   it.each(cases)('%s', async (_, args, code, message) => {
@@ -115,6 +118,32 @@ describe('wrong input', () => {
     expect(written.err).toContain(
       `(mode 0640), which has to be a secret; chmod 600 ${at('a.pem')}`,
     );
+  });
+});
+
+describe('the speed', () => {
+  it('is told of us and of others, in the same run', async () => {
+    const modes = ['--mode', 'sm3', 'sm4-gcm-batch16', 'sm2-verify'];
+    const quick = ['--size', '64', '100', '--time', '1ms', '--tier', 'portable'];
+    expect(await crypto('speed', ...modes, ...quick, '--json')).toBe(0);
+    const { rows, tsc_hz } = JSON.parse(written.out);
+    expect(tsc_hz).toBeGreaterThan(1e6);
+    const told = rows.map(({ mode, bytes, nanoseconds }: Record<string, object>) => [
+      mode,
+      bytes,
+      Object.keys(nanoseconds!).join(),
+    ]);
+    const all = 'portable,sluice (js),node:crypto,sm-crypto-v2';
+    expect(told).toEqual([
+      ['sm4-gcm-batch16', 64, 'portable'],
+      ['sm4-gcm-batch16', 100, 'portable'],
+      ['sm3', 64, all],
+      ['sm3', 100, all],
+      ['sm2-verify', 0, 'sluice,sm-crypto-v2'],
+    ]);
+    written.out = '';
+    expect(await crypto('speed', '--mode', 'sm4-ctr', ...quick, '--unit', 'ns')).toBe(0);
+    expect(written.out).toMatch(/^nanoseconds a message.*\n\nMODE +BYTES +PORTABLE +NODE:CRYPTO\n/);
   });
 });
 
