@@ -6,6 +6,7 @@ import { root, run } from './lib/process.mjs';
 import { begin, formatDuration, main, StepError, say } from './lib/progress.mjs';
 import { Results } from './lib/results.mjs';
 import { setUp } from './lib/setup.mjs';
+import { guardInstructions, guardSecrets } from './lib/valgrind.mjs';
 
 const fuzzSeconds = 60;
 
@@ -35,12 +36,14 @@ const stages = [
   ['npm test', () => countsOf('npm', ['--silent', 'test'])],
   ['native tests, ASan + UBSan', () => runNativeTests('asan')],
   ['native tests, TSan', () => runNativeTests('tsan')],
+  ['instructions a packet', guardInstructions],
+  ['secrets', guardSecrets],
   ['fuzz smoke', () => exitOf(join(root, 'scripts', 'fuzz-smoke.sh'), [String(fuzzSeconds)])],
 ];
 
 await main(async () => {
   const startedMs = performance.now();
-  await setUp(['build', 'test', 'lint', 'fuzz']);
+  await setUp(['build', 'test', 'lint', 'fuzz', 'guard']);
   const results = new Results();
   for (const [title, work] of stages) {
     say(`\n== ${title}`);

@@ -15,9 +15,13 @@
 namespace bench {
 
 struct Options {
-  bool quick = false;  ///< fewer rounds: a smoke test, not a figure
+  bool quick = false;         ///< fewer rounds: a smoke test, not a figure
+  std::uint64_t exactly = 0;  ///< rounds of every bench; 0: as many as it takes for a figure
   /// Rounds for one run: `full`, or a twentieth of it when quick.
-  std::uint64_t rounds(std::uint64_t full) const { return quick ? full / 20 + 1 : full; }
+  std::uint64_t rounds(std::uint64_t full) const {
+    if (exactly != 0) return exactly;
+    return quick ? full / 20 + 1 : full;
+  }
 };
 
 /// One run: returns the value in the bench's unit; a negative one says that it can't run here.

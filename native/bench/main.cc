@@ -1,5 +1,6 @@
-// sluice_bench [--only PREFIX] [--quick] [--json] [--runs N] [--list]: runs what bench.h's
-// registry holds and prints a table, or one JSON object a line, the first being the machine.
+// sluice_bench [--only PREFIX] [--quick | --rounds N] [--json] [--runs N] [--list]: runs what
+// bench.h's registry holds and prints a table, or one JSON object a line, the first being the
+// machine.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -71,9 +72,12 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.only = argv[++i];
     } else if (word == "--runs" && i + 1 < argc && std::atoi(argv[i + 1]) > 0) {
       arguments.runs = static_cast<unsigned>(std::atoi(argv[++i]));
+    } else if (word == "--rounds" && i + 1 < argc && std::atoi(argv[i + 1]) > 0) {
+      arguments.options.exactly = static_cast<std::uint64_t>(std::atoi(argv[++i]));
     } else {
       std::fprintf(stderr,
-                   "usage: sluice_bench [--only PREFIX] [--quick] [--json] [--runs N] [--list]\n");
+                   "usage: sluice_bench [--only PREFIX] [--quick | --rounds N] [--json] [--runs N] "
+                   "[--list]\n");
       return false;
     }
   }

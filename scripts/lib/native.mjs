@@ -19,6 +19,9 @@ const instrumented = [
 export const nativeBuilds = {
   addon: { folder: 'build', options: [] },
   test: { folder: 'build', options: [], target: 'sluice_tests' },
+  /** What runs under valgrind, as optimized as the product. */
+  guard: { folder: 'build', options: [], target: 'sluice_bench' },
+  secrets: { folder: 'build', options: [], target: 'sluice_secrets' },
   /** What clang-tidy reads; nothing is built there. */
   lint: { folder: 'build-lint', options: ['-DSLUICE_ADDON=OFF', '-DSLUICE_TESTS=ON'] },
   bench: { folder: 'build-bench', options: ['-DSLUICE_ADDON=OFF', '-DSLUICE_BENCH=ON'] },

@@ -40,7 +40,9 @@ const packagesByPurpose = {
   lint: [
     ['clang-format-19', program('clang-format-19')],
     ['clang-tidy-19', program('clang-tidy-19')],
+    ['valgrind', header('valgrind/memcheck.h')],
   ],
+  guard: [['valgrind', header('valgrind/memcheck.h')]],
   fuzz: [
     ['clang-19', program('clang++-19')],
     ['libclang-rt-19-dev', clangRuntime],

@@ -1,0 +1,77 @@
+// Guards under valgrind, whose counts do not depend on how busy a machine is: instructions a packet on
+// the main path, and that no branch or address of the cryptography depends on a secret.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildNative } from './native.mjs';
+import { root, run } from './process.mjs';
+import { say } from './progress.mjs';
+
+const budgetsPath = join(root, 'bench', 'instructions.json');
+/** What a count may be off the budget, either way: below it, the budget is to be lowered. */
+const slack = 0.03;
+/** Rounds of the bench; what both runs share, such as the set-up, is in neither figure. */
+const rounds = [1000, 3000];
+
+/**
+ * Compares each row of bench/instructions.json with what the worker's loop executes for a packet.
+ * It sees neither misses of caches, nor mispredicted branches, nor how well instructions overlap.
+ * @returns {Promise<{passed: number, failed: number}>}
+ */
+export async function guardInstructions() {
+  const { compiler, packetsARound, budgets } = JSON.parse(readFileSync(budgetsPath, 'utf8'));
+  const { output } = await run('c++', ['-dumpfullversion'], { onLine: () => {} });
+  if (output.trim() !== compiler) {
+    say(`- skipped: the budgets are for g++ ${compiler}, and this is ${output.trim()}`);
+    return { passed: 0, failed: 0 };
+  }
+  const program = join(await buildNative('guard'), 'sluice_bench');
+  const results = { passed: 0, failed: 0 };
+  for (const [row, budget] of Object.entries(budgets)) {
+    const [few, many] = [
+      await instructionsOf(program, row, rounds[0]),
+      await instructionsOf(program, row, rounds[1]),
+    ];
+    const each = (many - few) / ((rounds[1] - rounds[0]) * packetsARound);
+    const holds = Math.abs(each / budget - 1) <= slack;
+    results[holds ? 'passed' : 'failed'] += 1;
+    say(`${holds ? '✓' : '✗'} ${row}: ${each.toFixed(1)} instructions a packet, budget ${budget}`);
+    if (!holds)
+      say(`  more than ${slack * 100} % off: mend it, or change ${budgetsPath}, and say why`);
+  }
+  return results;
+}
+
+/** Instructions in Worker::loop() and what it calls, in one run of a bench. */
+async function instructionsOf(program, row, count) {
+  const { code, output } = await run(
+    'valgrind',
+    [
+      '--tool=callgrind',
+      '--callgrind-out-file=/dev/null',
+      '--toggle-collect=sluice::Worker::loop()',
+      program,
+      ...['--only', row, '--runs', '1', '--rounds', String(count)],
+    ],
+    { onLine: () => {} },
+  );
+  const collected = /Collected\s*:\s*(\d+)/.exec(output);
+  if (code !== 0 || collected === null) throw new Error(`valgrind could not run it:\n${output}`);
+  return Number(collected[1]);
+}
+
+/** @returns {Promise<{passed: number, failed: number}>} a planted leak has to be found, no other */
+export async function guardSecrets() {
+  const program = join(await buildNative('secrets'), 'sluice_secrets');
+  const check = (...args) =>
+    run('valgrind', ['-q', '--error-exitcode=9', program, ...args], { onLine: () => {} });
+  const leak = await check('--leak');
+  const found =
+    leak.code === 9 && /Use of uninit/.test(leak.output) && /Conditional/.test(leak.output);
+  if (!found) say(`✗ the planted leak was not found:\n${leak.output}`);
+  const { code, output } = await check();
+  const tiers = output.trim().split('\n');
+  if (code === 0) say(`✓ no branch and no address depends on a secret, in: ${tiers.join(', ')}`);
+  else say(`✗ something depends on a secret:\n${output}`);
+  const passed = (found ? 1 : 0) + (code === 0 ? 1 : 0);
+  return { passed, failed: 2 - passed };
+}
