@@ -1,3 +1,4 @@
+// The check that no time depends on a secret, a program of its own; one thread.
 // sluice_secrets [--leak]: everything that handles keys and plain text, run with memcheck told that
 // those are undefined. It complains where a branch or an address depends on them, which is where
 // time would. Valgrind has neither GFNI nor AVX-512, so the tiers are the portable one and AVX2.
