@@ -1,12 +1,12 @@
 // .ci/run: everything a change must pass, from a fresh clone. Goes on after a failure, so that
 // one run tells all; the last line sums what the parts counted.
 import { join } from 'node:path';
+import { guardInstructions, guardSecrets } from './guards.mjs';
 import { runNativeTests } from './lib/native-tests.mjs';
 import { root, run } from './lib/process.mjs';
 import { begin, formatDuration, main, StepError, say } from './lib/progress.mjs';
 import { Results } from './lib/results.mjs';
 import { setUp } from './lib/setup.mjs';
-import { guardInstructions, guardSecrets } from './lib/valgrind.mjs';
 
 const fuzzSeconds = 60;
 

@@ -3,7 +3,7 @@
 // those are undefined. It complains where a branch or an address depends on them, which is where
 // time would. Valgrind has neither GFNI nor AVX-512, so the tiers are the portable one and AVX2.
 // Opening is not among it: whether a tag holds decides a branch, and is no secret. With --leak, a
-// look-up and a branch by a key byte are planted, which must be found. scripts/lib/valgrind.mjs
+// look-up and a branch by a key byte are planted, which must be found. scripts/guards.mjs
 // runs it.
 #include <valgrind/memcheck.h>
 

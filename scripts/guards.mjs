@@ -2,9 +2,9 @@
 // the main path, and that no branch or address of the cryptography depends on a secret.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildNative } from './native.mjs';
-import { root, run } from './process.mjs';
-import { say } from './progress.mjs';
+import { buildNative } from './lib/native.mjs';
+import { root, run } from './lib/process.mjs';
+import { say } from './lib/progress.mjs';
 
 const budgetsPath = join(root, 'bench', 'instructions.json');
 /** What a count may be off the budget, either way: below it, the budget is to be lowered. */
