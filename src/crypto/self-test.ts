@@ -20,8 +20,8 @@ export interface SelfTestReport {
 }
 
 /**
- * Known answers of every algorithm, mode and tier that runs here. It takes a few milliseconds, on
- * the thread of the caller.
+ * Known answers of every algorithm, mode and tier that runs here, and a fresh SM2 key. It takes some
+ * tens of milliseconds on the thread of the caller; most of it goes into loading a library for SM2.
  */
 export function selfTest(): SelfTestReport {
   const native = nativeCrypto();

@@ -50,7 +50,10 @@ async function digestOf(
       if (under !== undefined) progress = await under;
       under = undefined;
       if (last) return finishSm3(progress, bytes);
-      under = runTask({ kind: 'absorbSm3', progress, blocks: bytes }, [bytes.buffer]);
+      under = runTask({ kind: 'absorbSm3', progress, blocks: bytes }, [
+        bytes.buffer,
+        progress.state.buffer,
+      ]);
       // Looked at in the next round; until then a failure must not count as unhandled.
       under.catch(() => {});
     }

@@ -8,7 +8,7 @@ export const CLIENT_ENVIRONMENT = `Environment:
 const SERVER = `Environment:
   SLUICE_LOG_LEVEL  trace, debug, info (the default), warn, error, fatal or silent`;
 const CRYPTO = `Environment:
-  SLUICE_CRYPTO_TIER  kernels to use: portable, avx2 or avx512 (for tests and benches)`;
+  SLUICE_CRYPTO_TIER  kernels to use: portable, avx2, avx2-gfni or avx512 (for tests and benches)`;
 const NOTHING = 'Environment: nothing is read from it.';
 const ALL = `${CLIENT_ENVIRONMENT}
   SLUICE_LOG_LEVEL  of "serve": trace, debug, info (the default), warn, error, fatal or silent

@@ -72,7 +72,11 @@ const doing: Doing = {
   openChunks: (run) => withKey(run.chunkKey, () => openChunks(run)),
 };
 
-/** A key that came here as bytes is this thread's copy, and ends with the task. */
+function isProgress(value: unknown): value is Sm3Progress {
+  return typeof value === 'object' && value !== null && 'state' in value;
+}
+
+/** A key that came here as bytes is this thread's, and ends with the task. */
 function withKey<T>(key: Uint8Array, work: () => T): T {
   try {
     return work();
@@ -81,12 +85,14 @@ function withKey<T>(key: Uint8Array, work: () => T): T {
   }
 }
 
-/** Results that are moved to the caller and not copied. */
+/** Results go to the caller without a copy, so that none of a secret stays here. */
 function moved(value: unknown): unknown {
   const answer = { value };
-  if (!(value instanceof Uint8Array) || value.byteLength !== value.buffer.byteLength) return answer;
+  const bytes = isProgress(value) ? value.state : value;
+  // What lies in a pool of Node's, as OpenSSL's signatures do, cannot leave it.
+  if (!(bytes instanceof Uint8Array) || bytes.byteLength !== bytes.buffer.byteLength) return answer;
   return Piscina.move({
-    [Piscina.transferableSymbol]: [value.buffer],
+    [Piscina.transferableSymbol]: [bytes.buffer],
     [Piscina.valueSymbol]: answer,
   } as never);
 }

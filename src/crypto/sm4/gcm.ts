@@ -22,7 +22,7 @@ export const sm4Gcm = {
     options.signal?.throwIfAborted();
     const { aad } = options;
     if (message.length <= INLINE_BYTES_MAX) return bufferOf(sealNow(key, message, aad));
-    return bufferOf(await runTask({ kind: 'sealSm4', key, bytes: message, aad }));
+    return onPool('sealSm4', key, message, aad);
   },
 
   /** @throws SluiceError invalid_argument: damaged, another key or other additional data */
@@ -31,12 +31,23 @@ export const sm4Gcm = {
     options.signal?.throwIfAborted();
     const { aad } = options;
     if (sealed.length <= INLINE_BYTES_MAX) return bufferOf(openNow(key, sealed, aad));
-    return bufferOf(await runTask({ kind: 'openSm4', key, bytes: sealed, aad }));
+    return onPool('openSm4', key, sealed, aad);
   },
 
   sealStream,
   openStream,
 };
+
+/** The thread gets a key of its own, which is moved there and wiped there. */
+async function onPool(
+  kind: 'sealSm4' | 'openSm4',
+  key: Uint8Array,
+  bytes: Uint8Array,
+  aad: Uint8Array | undefined,
+): Promise<Buffer> {
+  const own = Uint8Array.from(key);
+  return bufferOf(await runTask({ kind, key: own, bytes, aad }, [own.buffer]));
+}
 
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -73,7 +73,10 @@ async function* inRuns(
   let first = 0;
   try {
     for await (const { bytes, last } of chunksOf(source, RUN_CHUNKS * chunkBytes, options)) {
-      const run = runTask({ kind, chunkKey, first, bytes, last }, [bytes.buffer]);
+      // The thread gets a key of its own, which is moved there and wiped there.
+      const own = Uint8Array.from(chunkKey);
+      const task = { kind, chunkKey: own, first, bytes, last };
+      const run = runTask(task, [bytes.buffer, own.buffer]);
       // Waited for in its turn; a failure before that must not count as unhandled.
       run.catch(() => {});
       under.push(run);
@@ -82,7 +85,7 @@ async function* inRuns(
     }
     while (under.length > 0) yield* part(await under.shift()!);
   } finally {
-    // The key is wiped behind this; a task that is still to start has a copy of its own.
+    // Whoever stops early leaves no work behind.
     await Promise.allSettled(under);
   }
 }
