@@ -3,6 +3,7 @@
  * checks nothing: only the other files of this folder, which have checked, call it. Any thread.
  */
 import { loadAddon } from '../base/addon.js';
+import { SluiceError } from '../base/errors.js';
 
 /** Kinds of kernels, from the least to the most that is asked of the processor. */
 export type Tier = 'portable' | 'avx2' | 'avx2-gfni' | 'avx512';
@@ -65,7 +66,25 @@ export interface NativeCrypto {
   wipe(bytes: Uint8Array): void;
 }
 
-/** @throws Error that says how to build the addon where it is missing. */
+let checked: NativeCrypto | undefined;
+
+/**
+ * @throws Error that says how to build the addon where it is missing; SluiceError
+ *   failed_precondition when SLUICE_CRYPTO_TIER names a tier that is not to be had, with which the
+ *   addon would end the process
+ */
 export function nativeCrypto(): NativeCrypto {
-  return (loadAddon() as { readonly crypto: NativeCrypto }).crypto;
+  if (checked !== undefined) return checked;
+  const { crypto } = loadAddon() as { readonly crypto: NativeCrypto };
+  const forced = process.env.SLUICE_CRYPTO_TIER ?? '';
+  const tiers: readonly string[] = crypto.tiers();
+  if (forced !== '' && !tiers.includes(forced)) {
+    const there = tiers.join(', ');
+    throw new SluiceError(
+      'failed_precondition',
+      `SLUICE_CRYPTO_TIER is ${forced}, which is no tier that this processor runs: ${there}`,
+    );
+  }
+  checked = crypto;
+  return crypto;
 }

@@ -93,6 +93,7 @@ describe('wrong input', () => {
     ['no output', ['keygen', 'sm2'], 2, /--out/],
     ['a file that is there', ['keygen', 'sm2', '-o', at('report')], 1, /is not overwritten/],
     ['a missing file', ['sign', at('gone'), '--key', at('a.pem')], 1, /gone is not there/],
+    ['a missing folder', ['keygen', 'sm4', '-o', at('gone/k')], 1, /its folder is not there/],
     ['a missing key', ['sign', at('report'), '--key', at('gone')], 1, /gone is not there/],
     [
       'no key',

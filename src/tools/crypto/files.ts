@@ -43,12 +43,12 @@ export function writeNewFile(path: string, content: string | Uint8Array, mode = 
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === 'EEXIST'
       ? occupied(path)
-      : unusable(path, error);
+      : unwritable(path, error);
   }
   try {
     writeSync(fd, Buffer.from(content as Uint8Array));
   } catch (error) {
-    throw unusable(path, error);
+    throw unwritable(path, error);
   } finally {
     closeSync(fd);
   }
@@ -127,6 +127,12 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: 'is in something that is no folder',
   ENOSPC: 'has no room: the disk is full',
 };
+
+/** The same of a file to be written: what is missing then is its folder. */
+export function unwritable(path: string, error: unknown): ToolError {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return unusable(path, error);
+  return new ToolError(`${path} cannot be written: its folder is not there`);
+}
 
 /** A failure of the system with a file, as a sentence. */
 export function unusable(path: string, error: unknown): ToolError {

@@ -1,7 +1,7 @@
 import { createWriteStream, existsSync, linkSync, rmSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { ToolError } from '../tool-error.js';
-import { occupied, unusable } from './files.js';
+import { occupied, unwritable } from './files.js';
 
 /**
  * Writes parts to a new file for its owner alone, which appears under its name when it is whole; or
@@ -29,7 +29,7 @@ export async function writeWhole(path: string, parts: AsyncIterable<Buffer>): Pr
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') throw occupied(path);
-    throw syscall === undefined || error instanceof ToolError ? error : unusable(path, error);
+    throw syscall === undefined || error instanceof ToolError ? error : unwritable(path, error);
   } finally {
     rmSync(unfinished, { force: true });
   }

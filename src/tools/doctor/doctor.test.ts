@@ -237,8 +237,10 @@ it('says what the self test of cryptography found', () => {
   expect(complaints(examined(broken, serverYaml))).toEqual([
     'error cryptography: the self test of cryptography failed: SM3 (lanes, avx2)',
   ]);
-  const missing = examined({ ...server, cryptoSelfTest: undefined }, serverYaml);
+  const missing = examined({ ...server, cryptoSelfTest: 'it is not built' }, serverYaml);
   expect(mendOf(missing, /self test cannot run/)).toBe('npm run build');
+  const forced = { ...server, cryptoSelfTest: 'SLUICE_CRYPTO_TIER is mmx' };
+  expect(mendOf(examined(forced, serverYaml), /is mmx/)).toBe('unset SLUICE_CRYPTO_TIER');
 });
 
 it('reads unix sockets, and who listens on them', () => {

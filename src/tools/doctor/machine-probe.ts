@@ -61,7 +61,13 @@ export const machineProbe: Probe = {
         slotsPerBucket: slotsFor(limits.sessions),
       }),
     ),
-  cryptoSelfTest: () => attempt(selfTest),
+  cryptoSelfTest: () => {
+    try {
+      return selfTest();
+    } catch (error) {
+      return (error as Error).message;
+    }
+  },
   nodePath: process.execPath,
   nodeVersion: process.versions.node,
 };

@@ -15,7 +15,7 @@ export interface MachineTexts {
   readonly programs?: Readonly<Record<string, string>>;
   readonly freeBytes?: number;
   readonly packetMemoryBytes?: number | undefined;
-  readonly cryptoSelfTest?: SelfTestReport | undefined;
+  readonly cryptoSelfTest?: SelfTestReport | string;
 }
 
 export function probeOf(machine: MachineTexts): Probe {
@@ -43,8 +43,7 @@ export function probeOf(machine: MachineTexts): Probe {
       })),
     packetMemoryBytes: () =>
       'packetMemoryBytes' in machine ? machine.packetMemoryBytes : 811 * 2 ** 21,
-    cryptoSelfTest: () =>
-      'cryptoSelfTest' in machine ? machine.cryptoSelfTest : { tier: 'avx2', results: [] },
+    cryptoSelfTest: () => machine.cryptoSelfTest ?? { tier: 'avx2', results: [] },
     nodePath: '/usr/bin/node',
     nodeVersion: '20.20.2',
   };

@@ -20,8 +20,8 @@ export interface Probe {
   addresses(): readonly { readonly device: string; readonly address: string }[];
   /** Bytes of packet memory that a configuration takes; undefined: the native part is missing. */
   packetMemoryBytes(config: Config): number | undefined;
-  /** undefined: the native part is missing. */
-  cryptoSelfTest(): SelfTestReport | undefined;
+  /** A text says why it cannot run. */
+  cryptoSelfTest(): SelfTestReport | string;
   /** Of the program that runs the node. */
   readonly nodePath: string;
   readonly nodeVersion: string;

@@ -6,11 +6,11 @@ import type { Machine } from '../probe.js';
 export function checkCryptography({ probe }: Machine): Finding[] {
   const findings = new Findings('cryptography');
   const report = probe.cryptoSelfTest();
-  if (report === undefined) {
-    findings.note(
-      'the self test cannot run',
-      'the native part is not built, or does not load',
-      'npm run build',
+  if (typeof report === 'string') {
+    findings.error(
+      `the self test cannot run: ${report}`,
+      'the node does not start',
+      report.includes('SLUICE_CRYPTO_TIER') ? 'unset SLUICE_CRYPTO_TIER' : 'npm run build',
     );
     return findings.all;
   }
