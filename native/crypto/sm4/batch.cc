@@ -11,6 +11,8 @@ namespace {
 /// With so few messages left, each is done alone: a step of all streams takes about as long as
 /// sixteen of one stream's.
 constexpr unsigned kAloneMax = 3;
+/// So many keys take their columns one by one; more of them by a transposition of all.
+constexpr unsigned kOneByOneMax = 3;
 
 /// Messages of GCM in the streams of a tier, step by step: of each, first the block of its tag with
 /// the begin of its data, then stream_bytes at a time.
@@ -55,7 +57,6 @@ class GcmStreams {
 
   /// Keys of new messages take their columns: few one by one, else all at once.
   void set_keys() noexcept {
-    constexpr unsigned kOneByOneMax = 3;
     if (new_count_ > kOneByOneMax) {
       const sm4::Schedule* keys[sm4::kStreams];
       // A stream without a message has any key.
@@ -64,7 +65,7 @@ class GcmStreams {
         const Sm4GcmJob* job = streams_[i].job;
         keys[i] = job != nullptr ? &job->key->schedule() : any;
       }
-      keys_.set_all(keys, kernels_);
+      keys_.set_sixteen(0, keys, kernels_);
     } else {
       for (unsigned i = 0; i < new_count_; ++i) {
         keys_.set(new_[i], streams_[new_[i]].job->key->schedule());
@@ -179,58 +180,97 @@ class CbcChains {
       : jobs_(jobs), kernels_(kernels), keys_(kernels.chains) {}
 
   void run() noexcept {
-    for (unsigned i = 0; i < kernels_.chains; ++i) admit(i);
+    while (active_ < kernels_.chains && admit(active_, active_)) ++active_;
+    if (active_ != 0) set_all_keys();
+    // The portable kernel takes as long for one chain as for all.
     const unsigned alone = kernels_.chains == sm4::kStreams ? 0 : kAloneMax;
-    while (active_ > alone || (active_ != 0 && next_ < jobs_.size())) step();
-    for (unsigned i = 0; i < kernels_.chains; ++i) {
-      const Sm4CbcJob* job = chains_[i].job;
-      if (job == nullptr) continue;
-      const std::span<std::byte> left = job->data.subspan(chains_[i].done);
-      std::memcpy(job->chain, block_of(i), kSm4BlockBytes);
-      kernels_.encrypt_chain(job->key->encrypts(), job->chain, left.data(), left.data(),
-                             left.size() / kSm4BlockBytes);
+    while (active_ > alone || (active_ != 0 && next_ < jobs_.size())) {
+      steps(blocks_left());
+      replace_ended();
+    }
+    for (const Chain& chain : chains()) {
+      std::memcpy(chain.job->chain, chain.block, kSm4BlockBytes);
+      kernels_.encrypt_chain(chain.job->key->encrypts(), chain.job->chain, chain.at, chain.at,
+                             static_cast<std::size_t>(chain.end - chain.at) / kSm4BlockBytes);
     }
   }
 
  private:
+  /// A message under way; the first active_ of chains_ are.
   struct Chain {
-    const Sm4CbcJob* job = nullptr;
-    std::size_t done = 0;
+    const Sm4CbcJob* job;
+    std::byte* at;
+    std::byte* end;
+    std::byte* block;  ///< the kernel's: between steps it has the last block of ciphertext
+    unsigned column;
   };
 
-  /// The kernel's place for a chain: between steps it has the last block of ciphertext.
-  std::byte* block_of(unsigned i) noexcept {
-    return blocks_[i / sm4::kStreams + i % sm4::kStreams * (kernels_.chains / sm4::kStreams)];
-  }
-  void admit(unsigned i) noexcept {
-    chains_[i] = {};
+  std::span<Chain> chains() noexcept { return std::span(chains_, active_); }
+
+  /// The next message takes a column. @return  false: there is none.
+  bool admit(unsigned column, unsigned place) noexcept {
     while (next_ < jobs_.size() && jobs_[next_].data.empty()) ++next_;
-    if (next_ == jobs_.size()) return;
-    chains_[i].job = &jobs_[next_++];
-    ++active_;
-    keys_.set(i, chains_[i].job->key->encrypts());
-    std::memcpy(block_of(i), chains_[i].job->chain, kSm4BlockBytes);
+    if (next_ == jobs_.size()) return false;
+    const Sm4CbcJob& job = jobs_[next_++];
+    std::byte* const block = blocks_[column / sm4::kStreams +
+                                     column % sm4::kStreams * (kernels_.chains / sm4::kStreams)];
+    std::memcpy(block, job.chain, kSm4BlockBytes);
+    chains_[place] = {&job, job.data.data(), job.data.data() + job.data.size(), block, column};
+    return true;
   }
-  void step() noexcept {
-    for (unsigned i = 0; i < kernels_.chains; ++i) {
-      const Chain& chain = chains_[i];
-      if (chain.job == nullptr) continue;
-      add(block_of(i), chain.job->data.data() + chain.done);
+
+  void set_all_keys() noexcept {
+    // A column without a message has any key.
+    const sm4::Schedule* keys[sm4::kChainsMax];
+    std::fill_n(keys, kernels_.chains, &chains_[0].job->key->encrypts());
+    for (const Chain& chain : chains()) keys[chain.column] = &chain.job->key->encrypts();
+    for (unsigned first = 0; first < kernels_.chains; first += sm4::kStreams) {
+      keys_.set_sixteen(first, keys + first, kernels_);
     }
-    kernels_.encrypt_chains(keys_.rows(), blocks_[0]);
-    for (unsigned i = 0; i < kernels_.chains; ++i) {
+  }
+
+  std::size_t blocks_left() noexcept {
+    std::ptrdiff_t least = chains_[0].end - chains_[0].at;
+    for (const Chain& chain : chains()) least = std::min(least, chain.end - chain.at);
+    return static_cast<std::size_t>(least) / kSm4BlockBytes;
+  }
+  void steps(std::size_t count) noexcept {
+    for (; count != 0; --count) {
+      for (const Chain& chain : chains()) add(chain.block, chain.at);
+      kernels_.encrypt_chains(keys_.rows(), blocks_[0]);
+      for (Chain& chain : chains()) {
+        std::memcpy(chain.at, chain.block, kSm4BlockBytes);
+        chain.at += kSm4BlockBytes;
+      }
+    }
+  }
+  void replace_ended() noexcept {
+    struct {
+      unsigned column;
+      const sm4::Schedule* key;
+    } fresh[sm4::kChainsMax];
+    unsigned count = 0;
+    for (unsigned i = active_; i-- != 0;) {
       Chain& chain = chains_[i];
-      if (chain.job == nullptr) continue;
-      std::memcpy(chain.job->data.data() + chain.done, block_of(i), kSm4BlockBytes);
-      chain.done += kSm4BlockBytes;
-      if (chain.done < chain.job->data.size()) continue;
-      std::memcpy(chain.job->chain, block_of(i), kSm4BlockBytes);
-      --active_;
-      admit(i);
+      if (chain.at != chain.end) continue;
+      std::memcpy(chain.job->chain, chain.block, kSm4BlockBytes);
+      if (admit(chain.column, i)) {
+        fresh[count++] = {chain.column, &chain.job->key->encrypts()};
+      } else {
+        // The last one was looked at already, and goes on.
+        chain = chains_[--active_];
+      }
     }
+    if (count > kOneByOneMax) return set_all_keys();
+    for (unsigned n = 0; n < count; ++n) keys_.set(fresh[n].column, *fresh[n].key);
   }
   static void add(std::byte* to, const std::byte* from) noexcept {
-    for (unsigned i = 0; i < kSm4BlockBytes; ++i) to[i] ^= from[i];
+    std::uint64_t a[2], b[2];
+    std::memcpy(a, to, sizeof a);
+    std::memcpy(b, from, sizeof b);
+    a[0] ^= b[0];
+    a[1] ^= b[1];
+    std::memcpy(to, a, sizeof a);
   }
 
   std::span<const Sm4CbcJob> jobs_;

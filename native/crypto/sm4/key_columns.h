@@ -22,9 +22,9 @@ class KeyColumns {
     for (unsigned row = 0; row < sizeof bytes; ++row) rows_[row * width_ + column] = bytes[row];
     wipe(bytes, sizeof bytes);
   }
-  /// All columns of a width of kStreams at once.
-  void set_all(const Schedule* const* keys, const Kernels& kernels) noexcept {
-    kernels.set_columns(keys, *reinterpret_cast<KeyRows<kStreams>*>(rows_));
+  /// Columns of 16 streams that lie side by side, from `first` on.
+  void set_sixteen(unsigned first, const Schedule* const* keys, const Kernels& kernels) noexcept {
+    kernels.set_columns(keys, rows_ + first, width_);
   }
   const void* rows() const noexcept { return rows_; }
 

@@ -88,8 +88,8 @@ struct PclmulHash {
 /// 16 rows of 16 bytes to their columns.
 struct Bytes128 {
   template <class RowOf>
-  [[gnu::always_inline]] static inline void transpose_bytes(const RowOf& row_of,
-                                                            std::byte (*rows)[16]) noexcept {
+  [[gnu::always_inline]] static inline void transpose_bytes(const RowOf& row_of, std::byte* to,
+                                                            std::size_t width) noexcept {
     __m128i now[16], next[16];
     for (unsigned i = 0; i < 16; ++i) {
       now[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row_of(i)));
@@ -105,7 +105,7 @@ struct Bytes128 {
       }
     }
     for (unsigned i = 0; i < 16; ++i) {
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(rows[i]), now[i]);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i * width), now[i]);
     }
   }
 };

@@ -54,8 +54,10 @@ struct Kernels {
   /// @param h  the encrypted block of zeros.
   void (*hash_powers)(const std::byte* h, HashPowers& powers) noexcept;
 
-  /// Puts a key of each stream into its column.
-  void (*set_columns)(const Schedule* const* schedules, KeyRows<kStreams>& keys) noexcept;
+  /// Puts the keys of 16 streams into columns that lie side by side.
+  /// @param first  the first of them in the first row; rows are `width` bytes.
+  void (*set_columns)(const Schedule* const* schedules, std::byte* first,
+                      std::size_t width) noexcept;
   /// Bytes of each stream that one call of the next function takes.
   unsigned stream_bytes;
   /// For each of kStreams streams: adds key stream to stream_bytes bytes in place, from its counter

@@ -1,7 +1,7 @@
 // The modes over byte slices, written once for all tiers; each tier's source makes its Kernels of
 // them. Beside what slices.h and ghash.h ask of a tier's operations `E`:
 //   spread(word, rows)                   each byte of a word, in memory's order, 16 times
-//   transpose_bytes(row_of, rows)        16 rows of 16 bytes to their columns
+//   transpose_bytes(row_of, to, width)   16 rows of 16 bytes to columns in rows of that width
 //   counter(block), counted(c, n)        a row of counters, from the n-th block on
 //   kFewBlocks, encrypt_few(key, blocks, count)  that many blocks in place, where slices cost more
 //   chain(key, state, in, out, blocks)   encrypt_chain() of Kernels
@@ -204,14 +204,15 @@ struct Modes {
     }
   }
 
-  /// Keys of kStreams streams, sixteen bytes of each at a time.
-  static void set_columns(const Schedule* const* schedules, Keys& keys) noexcept {
-    for (unsigned byte = 0; byte < kWords * 4; byte += kStreams) {
+  /// Sixteen bytes of each key at a time.
+  static void set_columns(const Schedule* const* schedules, std::byte* first,
+                          std::size_t width) noexcept {
+    for (unsigned byte = 0; byte < kWords * 4; byte += 16) {
       E::transpose_bytes(
           [&](unsigned i) {
             return reinterpret_cast<const std::byte*>(schedules[i]->words) + byte;
           },
-          &keys.rows[byte]);
+          first + byte * width, width);
     }
   }
 

@@ -167,10 +167,10 @@ struct Portable {
   static V interleave_low(V a, V b) noexcept { return interleave(a.half[0], b.half[0]); }
   static V interleave_high(V a, V b) noexcept { return interleave(a.half[1], b.half[1]); }
   template <class RowOf>
-  static void transpose_bytes(const RowOf& row_of, std::byte (*rows)[16]) noexcept {
+  static void transpose_bytes(const RowOf& row_of, std::byte* to, std::size_t width) noexcept {
     for (unsigned i = 0; i < 16; ++i) {
       const std::byte* const row = row_of(i);
-      for (unsigned j = 0; j < 16; ++j) rows[j][i] = row[j];
+      for (unsigned j = 0; j < 16; ++j) to[j * width + i] = row[j];
     }
   }
   static V to_basis(V v) noexcept {
