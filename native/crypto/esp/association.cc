@@ -38,6 +38,23 @@ EspKeys::EspKeys(const EspParameters& parameters, Tier tier) noexcept : suite_(p
   }
 }
 
+void EspKeys::prefetch() const noexcept {
+  const auto fetch = [](const void* at, std::size_t bytes) {
+    for (std::size_t i = 0; i < bytes; i += kCacheLine) {
+      __builtin_prefetch(static_cast<const std::byte*>(at) + i);
+    }
+  };
+  if (suite_ == EspSuite::Sm4Gcm16) {
+    // Of the powers of GHASH, the lower half.
+    const sm4::HashPowers& powers = gcm_->powers();
+    fetch(powers.of[sm4::kPowers / 2], sizeof powers / 2);
+    fetch(&gcm_->schedule(), sizeof(sm4::Schedule));
+  } else {
+    fetch(&*cbc_, sizeof(Sm4Key));
+    fetch(&*auth_, sizeof(HmacSm3Key));
+  }
+}
+
 EspKeys::~EspKeys() { wipe(salt_, sizeof salt_); }
 
 EspOutbound::EspOutbound(const EspParameters& parameters, const EspLifetime& lifetime,

@@ -66,6 +66,8 @@ class EspKeys {
   const Sm4Key& cbc() const noexcept { return *cbc_; }
   const HmacSm3Key& auth() const noexcept { return *auth_; }
   const std::byte* salt() const noexcept { return salt_; }
+  /// Fetches what sealing a small packet takes of them.
+  void prefetch() const noexcept;
 
  private:
   EspSuite suite_;
