@@ -39,11 +39,17 @@ export function privateKeyOf(scalar: Uint8Array): KeyObject {
   return key;
 }
 
-/** A private key in the form in which OpenSSL signs by SM2 and not by ECDSA. */
+/**
+ * A private key in the form in which OpenSSL signs by SM2: as node:crypto generates one it would
+ * sign by ECDSA, as it reads one from PKCS #8 it does not.
+ */
 export function signingKey(key: KeyObject): KeyObject {
   if (key.asymmetricKeyType !== 'ec') return key;
-  scalarOf(key);
-  return createPrivateKey(key.export({ type: 'pkcs8', format: 'pem' }));
+  wipe(scalarOf(key));
+  const der = key.export({ type: 'pkcs8', format: 'der' });
+  const read = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  wipe(der);
+  return read;
 }
 
 /** The same of a public key. */

@@ -6,8 +6,9 @@ import {
   X509Certificate,
 } from 'node:crypto';
 import { SluiceError } from '../../base/errors.js';
+import { wipe } from '../sm3-state.js';
 import { decryptNow, encryptNow } from './encryption.js';
-import { pointOf, scalarOf } from './key-bytes.js';
+import { pointOf, scalarOf, signingKey } from './key-bytes.js';
 import { signNow, verifyNow } from './signature.js';
 
 export interface Sm2KeyPair {
@@ -26,8 +27,7 @@ export interface Sm2KeyOptions {
  */
 export function generateSm2Keys(): Sm2KeyPair {
   const fresh = generateKeyPairSync('ec', { namedCurve: 'SM2' });
-  // A key as it comes from there signs by ECDSA; one that was read from PKCS #8 by SM2.
-  const privateKey = importSm2PrivateKey(fresh.privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  const privateKey = signingKey(fresh.privateKey);
   const publicKey = createPublicKey(privateKey);
   const failure = pairwiseFailure({ privateKey, publicKey });
   if (failure !== undefined) {
@@ -65,7 +65,7 @@ export function importSm2PrivateKey(
   const key = parsed(what, () =>
     createPrivateKey({ key: pem, format: 'pem', ...(passphrase !== undefined && { passphrase }) }),
   );
-  scalarOf(key);
+  wipe(scalarOf(key));
   return key;
 }
 
