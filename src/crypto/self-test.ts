@@ -21,7 +21,7 @@ export interface SelfTestReport {
 
 /**
  * Known answers of every algorithm, mode and tier that runs here, and a fresh SM2 key. It takes some
- * tens of milliseconds on the thread of the caller; most of it goes into loading a library for SM2.
+ * tens of milliseconds on the thread of the caller.
  */
 export function selfTest(): SelfTestReport {
   const native = nativeCrypto();

@@ -1,5 +1,4 @@
-import { createECDH, ECDH, type KeyObject, timingSafeEqual } from 'node:crypto';
-import { createRequire } from 'node:module';
+import { createECDH, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { SluiceError } from '../../base/errors.js';
 import { SM3_DIGEST_BYTES, sm3Now, wipe } from '../sm3-state.js';
 import {
@@ -11,24 +10,15 @@ import {
   writeDer,
   writeUnsigned,
 } from './der.js';
-import { pointOf, SM2_FIELD_BYTES, scalarOf } from './key-bytes.js';
+import { coordinatesOf, EVEN_Y, freshPoints, ODD_Y } from './fresh-points.js';
+import { pointOf, SM2_CURVE, SM2_FIELD_BYTES, scalarOf } from './key-bytes.js';
 
 /** SM2 is for keys and short secrets; more is a matter of SM4. */
 const MESSAGE_BYTES_MAX = 64 * 1024;
-const CURVE = 'SM2';
 const UNCOMPRESSED = 4;
-const C1C3C2 = 1;
-
-type SmCrypto = typeof import('sm-crypto-v2');
-
-/** Loaded when it is needed first: nothing else of a node needs it. */
-function smCrypto(): SmCrypto {
-  return createRequire(import.meta.url)('sm-crypto-v2') as SmCrypto;
-}
 
 /**
- * Encrypts a short message, on this thread. node:crypto has no SM2 encryption, and its ECDH gives no
- * y, so this side, which has no lasting secret, is sm-crypto-v2's.
+ * Encrypts a short message, on this thread.
  * @returns DER: x and y of C1, C3, C2. Source: GM/T 0009-2012 clause 7.2
  */
 export function encryptNow(publicKey: KeyObject, message: Uint8Array): Buffer {
@@ -37,19 +27,19 @@ export function encryptNow(publicKey: KeyObject, message: Uint8Array): Buffer {
       field: 'message',
     });
   }
-  const point = pointOf(publicKey).toString('hex');
+  const recipient = pointOf(publicKey);
   for (;;) {
-    const raw = Buffer.from(smCrypto().sm2.doEncrypt(message, point, C1C3C2), 'hex');
-    const x = raw.subarray(0, SM2_FIELD_BYTES);
-    const y = raw.subarray(SM2_FIELD_BYTES, 2 * SM2_FIELD_BYTES);
-    const c3 = raw.subarray(2 * SM2_FIELD_BYTES, 2 * SM2_FIELD_BYTES + SM3_DIGEST_BYTES);
-    const c2 = raw.subarray(2 * SM2_FIELD_BYTES + SM3_DIGEST_BYTES);
+    const { c1, shared } = freshPoints(recipient);
+    const c2 = keyStream(shared, message.length);
+    const used = addTo(c2, message);
+    const c3 = checkOf(shared, message);
+    wipe(shared);
     // A key stream of zeros has to be drawn again (step A5); it happens with messages of one byte.
-    if (c2.equals(message)) continue;
+    if (!used) continue;
     return writeDer(
       DER_SEQUENCE,
-      writeUnsigned(x),
-      writeUnsigned(y),
+      writeUnsigned(c1.subarray(1, 1 + SM2_FIELD_BYTES)),
+      writeUnsigned(c1.subarray(1 + SM2_FIELD_BYTES)),
       writeDer(DER_OCTET_STRING, c3),
       writeDer(DER_OCTET_STRING, c2),
     );
@@ -67,8 +57,8 @@ export function decryptNow(privateKey: KeyObject, ciphertext: Uint8Array): Buffe
   if (parts === undefined || shared === undefined) throw undecryptable();
   try {
     // ECDH gives x alone; C3 says which of the two points with that x it is.
-    for (const sign of [2, 3]) {
-      const message = openedWith(uncompressed(sign, shared), parts);
+    for (const sign of [EVEN_Y, ODD_Y]) {
+      const message = openedWith(coordinatesOf(sign, shared), parts);
       if (message !== undefined) return message;
     }
   } finally {
@@ -99,7 +89,7 @@ function partsOf(ciphertext: Uint8Array): Parts | undefined {
 function sharedX(privateKey: KeyObject, c1: Buffer): Buffer | undefined {
   const scalar = scalarOf(privateKey);
   try {
-    const ecdh = createECDH(CURVE);
+    const ecdh = createECDH(SM2_CURVE);
     ecdh.setPrivateKey(scalar);
     return ecdh.computeSecret(c1);
   } catch (error) {
@@ -111,27 +101,30 @@ function sharedX(privateKey: KeyObject, c1: Buffer): Buffer | undefined {
   }
 }
 
-/** The coordinates of the point with this x whose y is even (2) or odd (3). */
-function uncompressed(sign: number, x: Buffer): Buffer {
-  const compressed = Buffer.concat([Buffer.from([sign]), x]);
-  const point = ECDH.convertKey(compressed, CURVE, undefined, undefined, 'uncompressed') as Buffer;
-  return point.subarray(1);
-}
-
 /** Source: GB/T 32918.4-2016 clause 7.1, steps B4 to B6. */
 function openedWith(point: Buffer, { c2, c3 }: Parts): Buffer | undefined {
   const message = keyStream(point, c2.length);
-  let used = 0;
-  for (let i = 0; i < c2.length; i++) {
-    used |= message[i]!;
-    message[i]! ^= c2[i]!;
-  }
-  const [x, y] = [point.subarray(0, SM2_FIELD_BYTES), point.subarray(SM2_FIELD_BYTES)];
-  const opened = timingSafeEqual(sm3Now(x, message, y), c3) && used !== 0;
+  const used = addTo(message, c2);
+  const opened = timingSafeEqual(checkOf(point, message), c3) && used;
   wipe(point);
   if (opened) return message;
   wipe(message);
   return undefined;
+}
+
+/** Adds bytes to a key stream. @returns whether the stream had anything but zeros */
+function addTo(stream: Buffer, bytes: Uint8Array): boolean {
+  let used = 0;
+  for (let i = 0; i < stream.length; i++) {
+    used |= stream[i]!;
+    stream[i]! ^= bytes[i]!;
+  }
+  return used !== 0;
+}
+
+/** C3: x, the message, y. */
+function checkOf(point: Buffer, message: Uint8Array): Buffer {
+  return sm3Now(point.subarray(0, SM2_FIELD_BYTES), message, point.subarray(SM2_FIELD_BYTES));
 }
 
 /** Source: GB/T 32918.4-2016 clause 5.4.3. */

@@ -2,6 +2,8 @@ import { createECDH, createPrivateKey, createPublicKey, type KeyObject } from 'n
 import { SluiceError } from '../../base/errors.js';
 import { wipe } from '../sm3-state.js';
 
+/** OpenSSL's name of the curve. */
+export const SM2_CURVE = 'SM2';
 export const SM2_FIELD_BYTES = 32;
 /** 04, x, y. */
 export const SM2_POINT_BYTES = 65;
@@ -31,7 +33,7 @@ export function scalarOf(key: KeyObject): Buffer {
 
 /** A private key of its number, whose point is worked out. */
 export function privateKeyOf(scalar: Uint8Array): KeyObject {
-  const ecdh = createECDH('SM2');
+  const ecdh = createECDH(SM2_CURVE);
   ecdh.setPrivateKey(scalar);
   const der = Buffer.concat([PKCS8_HEAD, scalar, PKCS8_POINT_HEAD, ecdh.getPublicKey()]);
   const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });

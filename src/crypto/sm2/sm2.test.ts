@@ -1,11 +1,12 @@
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { Readable } from 'node:stream';
 import { afterAll, describe, expect, it } from 'vitest';
 import { closePool } from '../pool/pool.js';
 import { readSequence, unsignedOf, writeDer, writeUnsigned } from './der.js';
-import { decryptNow } from './encryption.js';
-import { pointOf, privateKeyOf } from './key-bytes.js';
+import { decryptNow, encryptNow } from './encryption.js';
+import { pointOf, privateKeyOf, scalarOf } from './key-bytes.js';
 import { verifyNow } from './signature.js';
 import { sm2 } from './sm2.js';
 
@@ -162,6 +163,21 @@ describe('encryption', () => {
       const sealed = await sm2.encrypt(publicKey, secret);
       expect(sealed.includes(secret) && length > 2).toBe(false);
       expect(await sm2.decrypt(privateKey, sealed)).toEqual(secret);
+    }
+  });
+
+  it('is understood by sm-crypto-v2, and understands it', async () => {
+    const { sm2: other } = createRequire(import.meta.url)('sm-crypto-v2');
+    const { privateKey, publicKey } = await sm2.generateKeys();
+    const scalar = scalarOf(privateKey).toString('hex');
+    const point = pointOf(publicKey).toString('hex');
+    for (let i = 0; i < 8; i++) {
+      const secret = Buffer.from([i, 2, 3]);
+      const sealed = encryptNow(publicKey, secret).toString('hex');
+      const opened = other.doDecrypt(sealed, scalar, 1, { output: 'array', asn1: true });
+      expect(Buffer.from(opened)).toEqual(secret);
+      const theirs = Buffer.from(other.doEncrypt(secret, point, 1, { asn1: true }), 'hex');
+      expect(decryptNow(privateKey, theirs)).toEqual(secret);
     }
   });
 
