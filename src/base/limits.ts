@@ -19,6 +19,8 @@ export const SLAB_UNIT_BYTES = 64;
 export const PACKETS_PER_WORKER = 16_384;
 /** Operations that travel through prepare, store and apply together. */
 export const ROUND_OPERATIONS_MAX = 1024;
+/** Ports of a node: the width of the packet path's port masks (native/base/types.h). */
+export const PORTS_MAX = 16;
 /** Reports kept for watchers before usage of one URR is merged. */
 export const REPORTS_MAX = 65_536;
 /** Sessions per page of a listing: default and most. */

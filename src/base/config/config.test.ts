@@ -112,6 +112,10 @@ const bad: readonly (readonly [string, string])[] = [
   ],
   ['ports: []', 'bad.yaml:1:8: ports: must have at least one port, not []'],
   [
+    `ports: [${Array.from({ length: 17 }, (_, i) => `{ name: p${i}, driver: memory, role: core }`)}]`,
+    'bad.yaml:1:8: ports: must have at most 16 ports, not [{"name":"p0","driver":"memory","role":"core"},{"name":"p...',
+  ],
+  [
     `ports:\n  - ${access}\n  - ${access.replace('127.0.0.1', '127.0.0.2')}`,
     'bad.yaml:3:13: ports[1].name: is already the name of ports[0]',
   ],

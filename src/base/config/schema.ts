@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { PORTS_MAX } from '../limits.js';
 import { LISTEN_FORMS, parseListen } from './listen.js';
 import { n4 } from './n4.js';
 import { hasHostBits, parsePrefix } from './prefix.js';
@@ -136,6 +137,7 @@ export const schema = section({
   }).prefault({}),
   ports: list(port, 'ports')
     .min(1, { error: 'must have at least one port' })
+    .max(PORTS_MAX, { error: `must have at most ${PORTS_MAX} ports` })
     .prefault(DEFAULT_PORTS),
 });
 
