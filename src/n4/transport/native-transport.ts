@@ -3,9 +3,10 @@
  * native/addon/datagrams.cc): batches both ways, fair queues by peer and class, heartbeats
  * answered without the control thread. Thread: the control thread.
  */
+
+import { loadAddon } from '../../base/addon.js';
 import { type ListenAddress, listenText } from '../../base/config/listen.js';
 import { SluiceError } from '../../base/errors.js';
-import { loadAddon } from '../../base/addon.js';
 import { ADDRESS_WORDS, readAddress } from './address-words.js';
 import { bindFailure } from './bind-failure.js';
 import {
