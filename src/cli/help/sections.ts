@@ -4,22 +4,25 @@ import { addedText, allNodes, treeOf } from './command-tree.js';
 
 export const EXIT_CODES = 'Exit codes: 0 done, 1 failed, 2 wrong usage.';
 export const CLIENT_ENVIRONMENT = `Environment:
-  SLUICE_API        address of the API where --api is not given: host:port or unix:PATH`;
-const SERVER = `Environment:
-  SLUICE_LOG_LEVEL  trace, debug, info (the default), warn, error, fatal or silent`;
+  SLUICE_API          address of the API where --api is not given: host:port or unix:PATH`;
+const TIER = `  SLUICE_CRYPTO_TIER  kernels to use: portable, avx2, avx2-gfni or avx512 (for tests and benches)`;
 const CRYPTO = `Environment:
-  SLUICE_CRYPTO_TIER  kernels to use: portable, avx2, avx2-gfni or avx512 (for tests and benches)`;
+${TIER}`;
+const SERVER = `Environment:
+  SLUICE_LOG_LEVEL    trace, debug, info (the default), warn, error, fatal or silent
+${TIER}`;
 const NOTHING = 'Environment: nothing is read from it.';
 const ALL = `${CLIENT_ENVIRONMENT}
-  SLUICE_LOG_LEVEL  of "serve": trace, debug, info (the default), warn, error, fatal or silent
-  NO_COLOR          anything but nothing: no colours on the screen of "top"`;
+  SLUICE_LOG_LEVEL    of "serve": trace, debug, info (the default), warn, error, fatal or silent
+${TIER}
+  NO_COLOR            anything but nothing: no colours on the screen of "top"`;
 
 /** By the first word of the command; all others talk to the API. */
 const ENVIRONMENTS: Readonly<Record<string, string>> = {
   '': ALL,
   serve: SERVER,
   config: NOTHING,
-  doctor: NOTHING,
+  doctor: CRYPTO,
   help: NOTHING,
   completion: NOTHING,
   replay: NOTHING,

@@ -57,7 +57,9 @@ describe.runIf(found)('the openssl command', () => {
     openssl('req', ...request, '-days', '2', '-out', 'ca.pem', ...sigopt);
     const certificate = sm2.readCertificate(readFileSync(at('ca.pem')));
     expect(certificate.subject).toBe('CN=Test CA');
-    expect(certificate.validTo.getTime() - certificate.validFrom.getTime()).toBe(2 * 86_400_000);
+    // The command asks the clock for each of the two.
+    const days = (certificate.validTo.getTime() - certificate.validFrom.getTime()) / 86_400_000;
+    expect(days).toBeCloseTo(2, 3);
     expect(certificate.isSignedBy(publicKey)).toBe(true);
     expect(certificate.isSignedBy(publicKey, 'another')).toBe(false);
     expect(certificate.isSignedBy((await sm2.generateKeys()).publicKey)).toBe(false);
