@@ -9,6 +9,12 @@ export function randomFilters(random: Random): { sdf_filters?: SdfFilter[] } {
   return { sdf_filters };
 }
 
+/** Everything with one type of service: what another rule takes, too, unless the order says so. */
+export function markedTraffic(random: Random): { sdf_filters: SdfFilter[] } {
+  const flow_description = 'permit out ip from any to assigned';
+  return { sdf_filters: [{ flow_description, tos: random.of(TOS), tos_mask: 0xff }] };
+}
+
 function randomFilter(random: Random): SdfFilter {
   const extra: SdfFilter = {
     ...(random.once(6) ? { tos: random.of(TOS), tos_mask: random.of([0xff, 0xfc, 0x20]) } : {}),

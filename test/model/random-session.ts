@@ -5,7 +5,7 @@
  */
 import type { Random } from './random.js';
 import { randomFars } from './random-far.js';
-import { randomFilters } from './random-filter.js';
+import { markedTraffic, randomFilters } from './random-filter.js';
 import { changedQer, randomQers } from './random-qer.js';
 import { randomUrrs, renewed } from './random-urr.js';
 import type { Pdi, Pdr, Session } from './rules.js';
@@ -17,6 +17,12 @@ const SHARING = 12;
 const ALONE = 24;
 const UPLINK_FARS = [1, 1, 1, 1, 4, 6, 7, 8, 9, 11, 12];
 const DOWNLINK_FARS = [2, 2, 2, 2, 3, 4, 5, 9, 9, 10, 12];
+/**
+ * Of sessions whose rules fit two lines: one tunnel, few rules that share their QERs and URRs, so that
+ * packets go the plain way (docs/decisions/0025).
+ */
+const PLAIN_UPLINK_FARS = [1, 1, 4];
+const PLAIN_DOWNLINK_FARS = [2, 2, 4];
 
 export function sessionName(number: number): string {
   return `ue-${number}`;
@@ -27,26 +33,33 @@ export function randomSession(random: Random, number: number): Session {
   const urrs = randomUrrs(random, number);
   const { fars, bars } = randomFars(random);
   const ids = random.shuffled(Array.from({ length: 12 }, (_, i) => i + 1));
-  const ends = new Ends(random, number);
+  const plain = random.once(2);
+  const ends = new Ends(random, number, plain);
+  const common = {
+    qers: random.some(qers.map((qer) => qer.id).filter((id) => id < 5)).slice(0, 2),
+    urrs: random.some(urrs.map((urr) => urr.id)).slice(0, 1),
+  };
   const rulesOf = (pdi: Pdi, far_id: number): Pdr => ({
     id: ids.pop()!,
     precedence: random.of([10, 20, 20, 30, 255]),
-    pdi: { ...pdi, ...randomFilters(random) },
+    pdi: { ...pdi, ...(plain && random.once(3) ? markedTraffic(random) : randomFilters(random)) },
     ...(pdi.local_f_teid === undefined
       ? {}
-      : { outer_header_removal: random.once(12) ? ('none' as const) : ('gtpu' as const) }),
+      : {
+          outer_header_removal: !plain && random.once(12) ? ('none' as const) : ('gtpu' as const),
+        }),
     far_id,
-    qer_ids: random.some(qers.map((qer) => qer.id)),
-    urr_ids: random.some(urrs.map((urr) => urr.id)),
+    qer_ids: plain ? common.qers : random.some(qers.map((qer) => qer.id)),
+    urr_ids: plain ? common.urrs : random.some(urrs.map((urr) => urr.id)),
   });
   const pdrs: Pdr[] = [];
-  for (let i = random.between(1, 4); i > 0; i--) {
-    pdrs.push(rulesOf(ends.uplink(), random.of(UPLINK_FARS)));
+  for (let i = random.between(1, plain ? 3 : 4); i > 0; i--) {
+    pdrs.push(rulesOf(ends.uplink(), random.of(plain ? PLAIN_UPLINK_FARS : UPLINK_FARS)));
   }
-  for (let i = random.between(1, 4); i > 0; i--) {
-    pdrs.push(rulesOf(ends.downlink(), random.of(DOWNLINK_FARS)));
+  for (let i = random.between(1, plain ? 3 : 4); i > 0; i--) {
+    pdrs.push(rulesOf(ends.downlink(), random.of(plain ? PLAIN_DOWNLINK_FARS : DOWNLINK_FARS)));
   }
-  if (random.once(4)) pdrs.push(rulesOf(ends.fromUpf(), random.of(DOWNLINK_FARS)));
+  if (!plain && random.once(4)) pdrs.push(rulesOf(ends.fromUpf(), random.of(DOWNLINK_FARS)));
   const name = sessionName(number);
   return { name, pdn_type: 'ipv4v6', pdrs: random.shuffled(pdrs), fars, qers, urrs, bars };
 }
@@ -82,6 +95,7 @@ class Ends {
   constructor(
     private readonly random: Random,
     private readonly number: number,
+    private readonly plain: boolean,
   ) {
     const { ipv4, ipv6_prefix } = ueAddressOf(number);
     const both = { ipv4, ipv6_prefix };
@@ -93,7 +107,7 @@ class Ends {
 
   uplink(): Pdi {
     const { random } = this;
-    const tunnel = random.once(3) ? 1 : 0;
+    const tunnel = !this.plain && random.once(3) ? 1 : 0;
     const here = { choose_id: tunnel + 1 };
     const local = [{ ipv4: '10.0.0.1' }, { ipv4: '10.0.0.1', ipv6: 'fd00::1' }][this.number % 2];
     return {
