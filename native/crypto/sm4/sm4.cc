@@ -233,6 +233,8 @@ bool sm4_gcm_open(const Sm4GcmKey& key, std::span<const std::byte> iv,
   gcm.run(in, out, false, expected);
   const bool holds = tag.size() >= 4 && tag.size() <= sizeof expected &&
                      equal_in_constant_time(expected, tag.data(), tag.size());
+  // The tag that a forged message should have had would make it a genuine one.
+  wipe(expected, sizeof expected);
   if (!holds && !in.empty()) wipe(out, in.size());
   return holds;
 }
@@ -264,6 +266,7 @@ bool sm4_ccm_open(const Sm4Key& key, std::span<const std::byte> nonce,
   for (std::size_t i = 0; i < kSm4TagBytes; ++i) expected[i] ^= mask[i];
   wipe(mask, sizeof mask);
   const bool holds = equal_in_constant_time(expected, tag.data(), tag.size());
+  wipe(expected, sizeof expected);
   if (!holds && !in.empty()) wipe(out, in.size());
   return holds;
 }
