@@ -5,6 +5,12 @@
 #include "port/address_text.h"
 
 namespace sluice::addon {
+bool parse_address(const std::string& text, IpAddress& out) {
+  out = IpAddress{};
+  out.is_v6 = text.find(':') != std::string::npos;
+  return inet_pton(out.is_v6 ? AF_INET6 : AF_INET, text.c_str(), out.bytes.data()) == 1;
+}
+
 namespace {
 
 constexpr std::size_t kPeersListed = 1000;  // PEERS_MAX in src/datapath/datapath.ts
@@ -15,12 +21,6 @@ void for_each(const Napi::Object& object, const char* key, F&& f) {
   if (!value.IsArray()) return;
   const Napi::Array array = value.As<Napi::Array>();
   for (std::uint32_t i = 0; i < array.Length(); ++i) f(i, array.Get(i));
-}
-
-bool parse_address(const std::string& text, IpAddress& out) {
-  out = IpAddress{};
-  out.is_v6 = text.find(':') != std::string::npos;
-  return inet_pton(out.is_v6 ? AF_INET6 : AF_INET, text.c_str(), out.bytes.data()) == 1;
 }
 
 bool parse_prefix(const std::string& text, IpPrefix& out) {
@@ -55,6 +55,7 @@ Status port_of(const Napi::Object& from, std::uint32_t index, PortConfig& port) 
   port.role = text_of(from, "role") == "access" ? PortRole::Access : PortRole::Core;
   port.udp_port = static_cast<std::uint16_t>(number_of(from, "udpPort"));
   port.source_ports = static_cast<unsigned>(number_of(from, "sourcePorts"));
+  port.esp_in_udp = flag_of(from, "espInUdp");
   port.device = text_of(from, "device");
   const auto mtu = static_cast<std::uint16_t>(number_of(from, "mtu"));
   (port.role == PortRole::Access ? port.outer_mtu : port.mtu) = mtu;

@@ -13,6 +13,8 @@ std::string text_of(const Napi::Object& object, const char* key);
 double number_of(const Napi::Object& object, const char* key);
 bool flag_of(const Napi::Object& object, const char* key);
 
+/// False: the text is no IP address.
+bool parse_address(const std::string& text, IpAddress& out);
 /// Error: an address or prefix that is none, on its field.
 Result<DatapathConfig> config_of(const Napi::Object& object);
 Napi::Array path_changes_to(Napi::Env env, Datapath& datapath);

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "addon/convert.h"
+#include "addon/protections.h"
 #include "addon/sight.h"
 #include "memory/give_back.h"
 #include "worker/exchange.h"
@@ -47,6 +48,12 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
                         InstanceMethod<&O::start_trace>("startTrace"),
                         InstanceMethod<&O::take_trace>("takeTrace"),
                         InstanceMethod<&O::take_samples>("takeSamples"),
+                        InstanceMethod<&O::set_protection>("setProtection"),
+                        InstanceMethod<&O::remove_protection>("removeProtection"),
+                        InstanceMethod<&O::extend_protection>("extendProtection"),
+                        InstanceMethod<&O::protections_settled>("protectionsSettled"),
+                        InstanceMethod<&O::protection_status>("protectionStatus"),
+                        InstanceMethod<&O::protection_uses>("protectionUses"),
                         InstanceAccessor<&O::samples>("samples"),
                         InstanceAccessor<&O::operations>("operations"),
                         InstanceAccessor<&O::events>("events"),
@@ -233,6 +240,22 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
   }
   Napi::Value take_trace(const Napi::CallbackInfo& info) {
     return addon::take_trace(info, *datapath_);
+  }
+  void set_protection(const Napi::CallbackInfo& info) { addon::set_protection(info, *datapath_); }
+  Napi::Value remove_protection(const Napi::CallbackInfo& info) {
+    return addon::remove_protection(info, *datapath_);
+  }
+  void extend_protection(const Napi::CallbackInfo& info) {
+    addon::extend_protection(info, *datapath_);
+  }
+  Napi::Value protections_settled(const Napi::CallbackInfo& info) {
+    return addon::protections_settled(info, *datapath_);
+  }
+  Napi::Value protection_status(const Napi::CallbackInfo& info) {
+    return addon::protection_status(info, *datapath_);
+  }
+  Napi::Value protection_uses(const Napi::CallbackInfo& info) {
+    return addon::protection_uses(info, *datapath_);
   }
   Napi::Value samples(const Napi::CallbackInfo&) { return samples_.Value(); }
   Napi::Value operations(const Napi::CallbackInfo&) { return operations_.Value(); }

@@ -20,6 +20,14 @@ using Nanoseconds = std::uint64_t;
 using PortMask = std::uint16_t;
 inline constexpr unsigned kPortsMax = 16;  ///< width of PortMask
 
+/// What leaves by a port is sealed first when this is added to the port's index.
+inline constexpr std::uint8_t kProtectedPort = kPortsMax;
+constexpr bool is_protected(std::uint8_t port) noexcept { return port / kPortsMax == 1; }
+/// The port itself.
+constexpr std::uint8_t plain_port(std::uint8_t port) noexcept {
+  return is_protected(port) ? static_cast<std::uint8_t>(port - kProtectedPort) : port;
+}
+
 /// Why a packet did not leave. kNone means that it did.
 enum class DropReason : std::uint8_t {
   None = 0,

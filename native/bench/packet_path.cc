@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <tuple>
 
 #include "wire/bytes.h"
 
@@ -10,9 +11,10 @@ namespace bench {
 namespace {
 using namespace sluice;
 
+constexpr std::uint16_t kProtections = 1000;
 constexpr std::array<std::uint32_t, 5> kKey{0x1234567, 0x89abcdf, 0x3141592, 0x6535897, 0x9323846};
 
-SessionSpec session_of(std::uint32_t teid, std::uint32_t ue, bool full) {
+SessionSpec session_of(std::uint32_t teid, std::uint32_t ue, bool full, unsigned protection) {
   SessionSpec s;
   s.ue_ipv4 = ue;
   PdrSpec up, down;
@@ -22,6 +24,7 @@ SessionSpec session_of(std::uint32_t teid, std::uint32_t ue, bool full) {
   down.source = 2;
   down.far = 1;
   FarSpec to_core, to_gnb;
+  to_core.protection = protection;
   to_gnb.id = 2;
   to_gnb.destination = 1;
   to_gnb.tunnel = true;
@@ -80,6 +83,22 @@ std::uint32_t teid_of(unsigned bucket, std::uint32_t slot, unsigned slot_bits) {
   return bucket << 24 | (x * (kKey[3] | 1) & m);
 }
 
+/// Each with a key of its own, as worker 0 has it.
+void protect(Datapath& datapath) {
+  for (std::uint16_t number = 1; number <= kProtections; ++number) {
+    ProtectionSettings settings;
+    settings.number = number;
+    settings.local = {{10, 0, 0, 1}, false};
+    settings.peer = {{10, 0, 0, 2}, false};
+    AssociationSettings association;
+    association.spi = 1000u + number;
+    association.key = {static_cast<std::byte>(number), static_cast<std::byte>(number >> 8)};
+    association.numbers_up_to = ~std::uint64_t{0};
+    settings.outbound = {association};
+    if (Status status = datapath.protections().set(settings); !status) fail(status.error());
+  }
+}
+
 void make(PacketPath& path) {
   DatapathConfig config;
   config.packets_max = 8192;
@@ -102,8 +121,9 @@ void make(PacketPath& path) {
   auto made = Datapath::create(std::move(config));
   if (!made) fail(made.error());
   path.datapath = std::move(made).value();
+  if (path.is_protected) protect(*path.datapath);
   RecordBuilder builder;
-  const std::size_t words = builder.build(session_of(1, 1, path.full)).size();
+  const std::size_t words = builder.build(session_of(1, 1, path.full, 0)).size();
   path.records.resize(words * path.sessions);
   path.datapath->register_chunk(reinterpret_cast<const std::byte*>(path.records.data()),
                                 path.records.size() * 4);
@@ -111,7 +131,8 @@ void make(PacketPath& path) {
     const unsigned bucket = i % 256, slot = i / 256;
     const PacketPath::Key key{teid_of(bucket, slot, slot_bits), 0x0b000000 + i};
     path.keys.push_back(key);
-    const auto record = builder.build(session_of(key.teid, key.ue, path.full));
+    const unsigned protection = path.is_protected ? 1 + i % kProtections : 0;
+    const auto record = builder.build(session_of(key.teid, key.ue, path.full, protection));
     std::copy(record.begin(), record.end(), path.records.begin() + static_cast<long>(words * i));
     std::uint32_t ticket;
     const auto error =
@@ -126,13 +147,14 @@ void make(PacketPath& path) {
 
 }  // namespace
 
-PacketPath& PacketPath::of(std::uint32_t sessions, bool full) {
-  static std::map<std::pair<std::uint32_t, bool>, std::unique_ptr<PacketPath>> made;
-  auto& path = made[{sessions, full}];
+PacketPath& PacketPath::of(std::uint32_t sessions, bool full, bool is_protected) {
+  static std::map<std::tuple<std::uint32_t, bool, bool>, std::unique_ptr<PacketPath>> made;
+  auto& path = made[{sessions, full, is_protected}];
   if (!path) {
     path = std::make_unique<PacketPath>();
     path->sessions = sessions;
     path->full = full;
+    path->is_protected = is_protected;
     make(*path);
   }
   return *path;

@@ -30,8 +30,8 @@ struct Circle {
 
 class Loop {
  public:
-  Loop(std::uint32_t sessions, bool full, bool uplink, unsigned bytes)
-      : path_(bench::PacketPath::of(sessions, full)), uplink_(uplink), bytes_(bytes) {
+  Loop(bench::PacketPath& path, bool uplink, unsigned bytes)
+      : path_(path), uplink_(uplink), bytes_(bytes) {
     std::uint64_t seed = 88172645463325252ull;
     order_.resize(kOrder);
     for (auto& key : order_) {
@@ -154,8 +154,8 @@ class Loop {
   Circle circle_;
 };
 
-/// Captured: gross, while one session of them all is captured.
-enum class Figure { Gross, Net, Mpps, Captured };
+/// Captured: gross, while one session of them all is captured. Protected: what sealing adds to it.
+enum class Figure { Gross, Net, Mpps, Captured, Protected };
 
 /// A capture of the first session, for as long as this lives.
 class OneCapture {
@@ -178,7 +178,7 @@ class OneCapture {
 double run(std::uint32_t sessions, bool full, bool uplink, unsigned bytes, Figure figure,
            const bench::Options& options) {
   if (options.quick && sessions > 100'000) return -1;
-  Loop loop(sessions, full, uplink, bytes);
+  Loop loop(bench::PacketPath::of(sessions, full, figure == Figure::Protected), uplink, bytes);
   std::unique_ptr<OneCapture> capture;
   if (figure == Figure::Captured) {
     capture =
@@ -190,6 +190,11 @@ double run(std::uint32_t sessions, bool full, bool uplink, unsigned bytes, Figur
   const double gross = loop.gross(rounds, sent, received);
   if (received != sent) return -1;  // a figure of lost packets would be none
   if (figure == Figure::Gross || figure == Figure::Captured) return gross;
+  if (figure == Figure::Protected) {
+    Loop plain(bench::PacketPath::of(sessions, full), uplink, bytes);
+    plain.gross(2000, sent, received);
+    return gross - plain.gross(rounds, sent, received);
+  }
   if (figure == Figure::Mpps) return static_cast<double>(Clock::machine().tsc_hz()) / gross / 1e6;
   return gross - loop.alone(rounds);
 }
@@ -211,9 +216,12 @@ bool add_all() {
           bench::Register(name, "cycles/packet", with(Figure::Gross));
           bench::Register(name + "/net", "cycles/packet", with(Figure::Net));
           bench::Register(name + "/mpps", "Mpps", with(Figure::Mpps));
-          if (sessions == 1000 && full) {
-            bench::Register(name + "/captured", "cycles/packet", with(Figure::Captured));
-          }
+          if (sessions != 1000 || !full) continue;
+          bench::Register(name + "/captured", "cycles/packet", with(Figure::Captured));
+          // On top of plain forwarding in the same run, in the worker's own thread.
+          if (!uplink) continue;
+          bench::Register("pipeline/uplink/" + std::to_string(bytes) + "B/1k/esp-gcm/inline",
+                          "cycles/packet", with(Figure::Protected));
         }
       }
     }

@@ -33,7 +33,7 @@ struct Packet {
   std::uint8_t far;       ///< kPacketCaptured: low octet of the ID of the FAR, behind match
   std::uint32_t session;  ///< hand-off, and kPacketCaptured: session index that was found
   std::uint32_t word;     ///< kPacketCaptured: PDR that matched, low half of the incarnation
-  std::uint32_t tag;      ///< free for the driver or a test between rx and tx
+  std::uint32_t tag;      ///< kPacketProtected, or held; else free for a driver or a test
 
   std::byte* data() noexcept { return reinterpret_cast<std::byte*>(this) + offset; }
   const std::byte* data() const noexcept {
@@ -52,6 +52,12 @@ inline constexpr std::uint8_t kPacketReentered = 4;
 inline constexpr std::uint8_t kPacketCaptured = 8;
 /// A copy that a FAR asked for.
 inline constexpr std::uint8_t kPacketCopy = 16;
+
+/// It came under a protection, whose number is in `tag`; behind forward, `tag` is the one to
+/// seal it with.
+inline constexpr std::uint8_t kPacketProtected = 32;
+/// On its way to the worker that has its security association.
+inline constexpr std::uint8_t kPacketSealed = 64;
 
 /// A packet made of another is in the captures of that one.
 inline void mark_like(Packet& packet, const Packet& origin) noexcept {

@@ -26,7 +26,8 @@ enum class Fate : std::uint8_t {
   Waits,        ///< a fragment, for the others of its packet
   InPieces,     ///< sent, as several
   TurnedRound,  ///< comes in again, on its way to another UE
-  Answered      ///< its buffer has become the answer
+  Answered,     ///< its buffer has become the answer
+  Opened        ///< ESP: what is inside comes in
 };
 
 inline constexpr std::uint8_t kInnerV6 = 1;

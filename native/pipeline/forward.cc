@@ -25,7 +25,7 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
   const wire::PscFields* container = psc.qfi != 0 ? &psc : nullptr;
   const unsigned gtpu = static_cast<unsigned>(wire::gpdu_bytes(container));
   const unsigned ip = peer.is_v6 ? 40 : 20;
-  const unsigned header = ip + 8 + gtpu;
+  const unsigned header = ip + 8 + gtpu + protection_bytes(far);
   if (burst.inner_length[i] + header > port.plain_bytes && (burst.flags[i] & kFits) == 0) {
     const DropReason reason = leave(burst, i, hit, port.mtu - header);
     if (reason != DropReason::None) return reason;
@@ -33,13 +33,14 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
   const unsigned inner = burst.inner_length[i];
   const unsigned udp = 8 + gtpu + inner;
   unsigned offset = packet->offset + burst.inner_offset[i];
-  if (__builtin_expect(header + sizeof(Packet) > offset, 0)) {
+  if (__builtin_expect(ip + 8 + gtpu + sizeof(Packet) > offset, 0)) {
     // From one tunnel into another with a longer header: the inner packet makes room.
     if (inner > kPacketBytesMax) return DropReason::MtuExceeded;
     auto* const chunk = reinterpret_cast<std::byte*>(packet);
     std::memmove(chunk + kCoreDataOffset, chunk + offset, inner);
     offset = kCoreDataOffset;
   }
+  name_protection(*packet, far);
   packet->offset = static_cast<std::uint16_t>(offset - gtpu - 8 - ip);
   packet->length = static_cast<std::uint16_t>(udp + ip);
   std::byte* p = packet->data();
@@ -66,7 +67,9 @@ DropReason Pipeline::forward_whole(Burst& burst, unsigned i, Hit hit) noexcept {
     reason = to_tunnel(burst, i, hit);
   else
     packet->length = burst.inner_length[i];
-  if (packet->length > ports_[hit.far->port].mtu) reason = DropReason::MtuExceeded;
+  name_protection(*packet, *hit.far);
+  if (packet->length + protection_bytes(*hit.far) > ports_[hit.far->port].mtu)
+    reason = DropReason::MtuExceeded;
   if (reason == DropReason::None) emit(hit.far->port, packet);
   return reason;
 }
@@ -107,7 +110,7 @@ DropReason Pipeline::forward_copies(Burst& burst, unsigned i, Hit hit) noexcept 
   burst.packets[i] = packet;
   burst.inner_offset[i] = offset;
   burst.inner_length[i] = length;
-  hit.far = burst.flags[i] & kTurnsRound ? &hairpins_[own->port] : own;
+  hit.far = burst.flags[i] & kTurnsRound ? &hairpins_[plain_port(own->port)] : own;
   return forward(burst, i, hit);
 }
 

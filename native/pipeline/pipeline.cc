@@ -24,6 +24,7 @@ Pipeline::Pipeline(const PipelineConfig& config)
       pool_(*config.pool),
       events_(*config.events),
       holds_(*config.holds),
+      protections_(*config.protections),
       prober_(config.prober),
       sampler_(*config.sampler),
       bucket_owner_(config.bucket_owner),
@@ -35,8 +36,14 @@ Pipeline::Pipeline(const PipelineConfig& config)
       reassembler_(config.reassembly),
       bursts_(new Burst[3]),
       answers_(config.answers_per_second, config.answers_from),
+      sealed_(new Sealed[kSealedMax]),
       handoffs_(new PacketList[config.workers]) {
-  for (std::size_t i = 0; i < config.ports.size(); ++i) ports_[i] = config.ports[i];
+  for (std::size_t i = 0; i < config.ports.size(); ++i) {
+    ports_[i] = ports_[kProtectedPort + i] = config.ports[i];
+    // No packet leaves there by the plain way.
+    ports_[kProtectedPort + i].plain_bytes = 0;
+    ports_[kProtectedPort + i].fills_udp_checksum = false;
+  }
   for (std::uint8_t port = 0; port < kPortsMax; ++port) {
     hairpins_[port].action = FarAction::ToUe;
     hairpins_[port].port = port;
@@ -74,9 +81,10 @@ void Pipeline::receive(std::uint8_t port, Packet* const* packets, unsigned count
   enter(burst);
 }
 
-void Pipeline::take_over(Packet* const* packets, unsigned count, Nanoseconds now) noexcept {
+void Pipeline::take_over(Packet** packets, unsigned count, Nanoseconds now) noexcept {
   now_ = now;
   counters_.taken_over += count;
+  if (!protections_.empty()) count = admit_handed_over(packets, count);
   inside_ += count;
   enter_sorted(packets, count, kResolved, now);
 }
@@ -116,6 +124,7 @@ DropReason Pipeline::reenter(std::uint8_t port, Packet* packet) noexcept {
 
 void Pipeline::reenter_waiting(Nanoseconds now) noexcept {
   now_ = now;
+  if (__builtin_expect(sealed_count_ != 0, 0)) open_sealed(now);
   if (__builtin_expect(now >= reassembler_.next_expiry(), 0)) {
     expire_fragments(now, DropReason::ReassemblyTimeout);
   }
@@ -294,7 +303,7 @@ void Pipeline::flush() noexcept {
       if (looked_up_ != nullptr) finish(*looked_up_);
       looked_up_ = nullptr;
     }
-    if (reentries_.count == 0) return;
+    if (reentries_.count == 0 && sealed_count_ == 0) return;
     reenter_waiting(now_);
   }
 }

@@ -13,6 +13,7 @@
 #include "pipeline/ip/reassembler.h"
 #include "pipeline/observe/observer.h"
 #include "pipeline/path/path_prober.h"
+#include "pipeline/protect/protection_table.h"
 #include "pipeline/signal/answer.h"
 #include "pipeline/traffic_sampler.h"
 #include "session/sessions.h"
@@ -86,6 +87,7 @@ struct PipelineConfig {
   EventSink* events = nullptr;
   TrafficSampler* sampler = nullptr;
   HoldTable* holds = nullptr;
+  ProtectionTable* protections = nullptr;
   PathProber* prober = nullptr;       ///< of the one worker that asks peers
   unsigned answers_per_second = 100;  ///< Error Indications and the like, of this worker
   Nanoseconds answers_from = 0;       ///< not before this time
@@ -100,8 +102,11 @@ class Pipeline {
   /// Takes packets of one port. They may stay inside until the next receive() or flush(),
   /// while their cache lines are on the way.
   void receive(std::uint8_t port, Packet* const* packets, unsigned count, Nanoseconds now) noexcept;
-  /// Takes packets that other workers found to be ours; packet->session is set.
-  void take_over(Packet* const* packets, unsigned count, Nanoseconds now) noexcept;
+  /// Takes packets that other workers found to be ours; packet->session is set, but for ESP.
+  /// @param packets  their order may be changed
+  void take_over(Packet** packets, unsigned count, Nanoseconds now) noexcept;
+  /// Seals what leaves under protections, and puts it into the outputs of the ports themselves.
+  void seal_outputs() noexcept;
   /// Puts a packet that is inside a stage aside, to come in again as if `port` had received
   /// it: a packet from UE to UE, an answer to the UE. A packet does so once.
   /// @return None, or why it cannot, and it is still the caller's.
@@ -231,6 +236,15 @@ class Pipeline {
     return (direction == Direction::Uplink ? uplink_ : downlink_)[session];
   }
 
+  // protect/
+  void name_protection(Packet& packet, const FarEntry& far) const noexcept;
+  unsigned protection_bytes(const FarEntry& far) const noexcept;
+  void seal(std::uint8_t port, Packet* const* packets, unsigned count) noexcept;
+  DropReason take_sealed(Burst& burst, unsigned i) noexcept;
+  DropReason admit_sealed(Packet* packet, DropReason otherwise, Fate& fate) noexcept;
+  unsigned admit_handed_over(Packet** packets, unsigned count) noexcept;
+  void open_sealed(Nanoseconds now) noexcept;
+
   // What follows from packets that end here (signal/).
   DropReason conclude(Burst& burst, unsigned i) noexcept;
   void answer(Burst& burst, unsigned i, DropReason why) noexcept;
@@ -287,6 +301,7 @@ class Pipeline {
   PoolCache& pool_;
   EventSink& events_;
   HoldTable& holds_;
+  ProtectionTable& protections_;
   PathProber* const prober_;
   TrafficSampler& sampler_;
   const std::uint8_t* const bucket_owner_;
@@ -297,7 +312,7 @@ class Pipeline {
   std::uint8_t first_ipv4_[kPortsMax];  ///< a port's first local address of IPv4, 0xff: none
   const AddressSieve& sieve_;
   const NetworkMap& network_;
-  std::array<PipelinePort, kPortsMax> ports_;
+  std::array<PipelinePort, 2 * kPortsMax> ports_;  ///< and as protected ones
   IpPolicy policy_;
   FarEntry hairpins_[kPortsMax] = {};  ///< stands for the FAR when a packet turns round
   Reassembler reassembler_;
@@ -316,7 +331,16 @@ class Pipeline {
   bool traced_ = false;
 
   PipelineCounters counters_;
-  std::array<PacketList, kPortsMax> outputs_;
+  std::array<PacketList, 2 * kPortsMax> outputs_;
+  /// ESP that waits to be opened, until the next turn at most.
+  struct Sealed {
+    Packet* packet;
+    InboundEnd* end;
+    std::uint16_t offset, bytes;
+  };
+  static constexpr unsigned kSealedMax = PacketList::kMax;
+  std::unique_ptr<Sealed[]> sealed_;
+  unsigned sealed_count_ = 0;
   std::unique_ptr<PacketList[]> handoffs_;
   PacketList dead_;
   PacketList trailers_;

@@ -89,6 +89,11 @@ std::vector<sock_filter> reuseport_program(const BucketOwners& owners) {
   return program;
 }
 
+std::vector<sock_filter> spi_program(unsigned workers) {
+  return {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers),
+          BPF_STMT(BPF_RET | BPF_A, 0)};
+}
+
 std::vector<bpf_insn> tun_program(const BucketOwners& owners) {
   constexpr unsigned kLoadByte = BPF_LD | BPF_ABS | BPF_B;  // into register 0, context in 6
   std::vector<bpf_insn> program{

@@ -22,6 +22,10 @@ using BucketOwners = std::array<std::uint8_t, 256>;
 /// @return at most 770 instructions that return the owner's number.
 std::vector<sock_filter> reuseport_program(const BucketOwners& owners);
 
+/// Decides by the SPI of ESP in UDP, whose worker is the SPI modulo their number; a datagram too
+/// short for one goes to queue 0.
+std::vector<sock_filter> spi_program(unsigned workers);
+
 /// Decides by the destination of the IP packet: the last octet of an IPv4 address, the last
 /// octet of an IPv6 address's /64. Anything else goes to queue 0.
 std::vector<bpf_insn> tun_program(const BucketOwners& owners);

@@ -44,6 +44,7 @@ struct PortConfig {
   std::vector<std::string> network_instances;  ///< "*" accepts any
   std::uint16_t udp_port = 2152;
   unsigned source_ports = 4;  ///< socket: how many source ports flows are spread over; power of two
+  bool esp_in_udp = false;    ///< socket: also UDP port 4500
   std::string device;         ///< tun: interface name
   std::uint16_t mtu = 1500;   ///< core
   std::uint16_t outer_mtu = 0;  ///< access: of an outer packet; 0: no limit

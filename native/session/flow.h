@@ -67,6 +67,8 @@ inline constexpr std::uint8_t kPdrGateClosed = 1;
 inline constexpr std::uint8_t kPdrRqi = 4;
 /// Some of its URRs count before policing; which is in the extension.
 inline constexpr std::uint8_t kPdrMeasureFirst = 2;
+/// Its packets come under a protection; which is in the extension.
+inline constexpr std::uint8_t kPdrProtected = 8;
 inline constexpr std::uint8_t kPdrDefaultQfi = 16;  ///< the packet's own QFI comes first
 
 enum class FarAction : std::uint8_t {
@@ -83,11 +85,11 @@ enum class FarAction : std::uint8_t {
 };
 
 struct FarEntry {
-  std::uint32_t teid;  ///< remote; Buffer, Duplicate: read by the functions below
+  std::uint32_t teid;  ///< remote; plain IP: the protection; Buffer, Duplicate: see below
   std::uint16_t peer;  ///< index in the PeerTable
   FarAction action;
   std::uint8_t dscp;    ///< kDscpPresent | value; Buffer: kFarNotify; any: kFar…
-  std::uint8_t port;    ///< outgoing port
+  std::uint8_t port;    ///< outgoing port, or kProtectedPort + it
   std::uint8_t id_low;  ///< low octet of the FAR ID, for traces
   /// Type of the PDU Session Container: who is on the other side decides, not where the
   /// packet came from (0: downlink, towards a gNB; 1: uplink).
@@ -165,12 +167,12 @@ struct RulesExtension {
   std::uint8_t route_count;   ///< framed routes of the session, in the extensions of both
   // Then, each 8-byte aligned: uint64_t bucket_masks[pdr_count]; PdrEntry pdrs[pdr_count];
   // FarEntry fars[far_count]; TunnelEntry tunnels[tunnel_count]; Route routes[route_count];
-  // uint8_t first_sets[pdr_count].
+  // uint16_t protections[pdr_count]; uint8_t first_sets[pdr_count].
   static std::uint32_t size(unsigned pdrs, unsigned fars, unsigned tunnels,
                             unsigned routes) noexcept {
     return static_cast<std::uint32_t>(8 + pdrs * 16 + ((fars * sizeof(FarEntry) + 7) & ~7u) +
                                       tunnels * sizeof(TunnelEntry) + routes * sizeof(Route) +
-                                      pdrs);
+                                      pdrs * 3);
   }
   std::uint64_t* bucket_masks() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
   PdrEntry* pdrs() noexcept { return reinterpret_cast<PdrEntry*>(bucket_masks() + pdr_count); }
@@ -180,9 +182,13 @@ struct RulesExtension {
                                           ((far_count * sizeof(FarEntry) + 7) & ~7u));
   }
   Route* routes() noexcept { return reinterpret_cast<Route*>(tunnels() + tunnel_count); }
+  /// What the packets of PDRs with kPdrProtected come under; 0 for others.
+  std::uint16_t* protections() noexcept {
+    return reinterpret_cast<std::uint16_t*>(routes() + route_count);
+  }
   /// Usage sets of PDRs with kPdrMeasureFirst.
   std::uint8_t* first_sets() noexcept {
-    return reinterpret_cast<std::uint8_t*>(routes() + route_count);
+    return reinterpret_cast<std::uint8_t*>(protections() + pdr_count);
   }
   /// Whether an address lies behind the UE.
   bool has_route_to(const std::uint32_t (&address)[4], bool is_v6) noexcept {

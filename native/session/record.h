@@ -61,9 +61,9 @@ enum Word : unsigned {
   Filters = 12,   // index of the first filter u16 | filters << 16 | number of URRs << 24
   Lists = 13,  // (byte offset ÷ 4) u16 of u8s [QER indices…, URR indices…] | kPdrUe… << 16 | framed
                // routes << 24
-  FramedRoutes =
-      14,  // (byte offset ÷ 4) of entries of 6 words {is v6, prefix length, address (4 words)}
-  RoutesText = 15,  // (byte offset ÷ 4) of that many Refs: the routes as they were written
+  FramedRoutes = 14,  // (byte offset ÷ 4) u16 of entries of 6 words {is v6, prefix length, address
+                      // (4 words)} | number of the protection that its packets come under << 16
+  RoutesText = 15,    // (byte offset ÷ 4) of that many Refs: the routes as they were written
 };
 inline constexpr std::uint32_t kFTeidPresent = 1, kFTeidChosenHere = 2, kFTeidIpv4 = 4,
                                kFTeidIpv6 = 8;
@@ -89,6 +89,7 @@ enum Word : unsigned {
   Ipv6 = 5,         // 4 words
   UdpPort = 9,      // u16, 0: 2152 | BAR index + 1 << 16 | duplicates << 24
   Duplicates = 10,  // (byte offset ÷ 4) of that many entries of kFarWords words
+  Protection = 11,  // number of the one that packets are sealed with, 0: none
 };
 inline constexpr std::uint32_t kForward = 1, kDrop = 2, kBuffer = 3;
 inline constexpr std::uint32_t kOuterHeader = 1, kOuterIpv4 = 2, kOuterIpv6 = 4, kDscp = 8,

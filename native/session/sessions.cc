@@ -73,7 +73,7 @@ Sessions::Sessions(Region& region, const SessionsConfig& config, const NetworkMa
       peers_({memory.peers, kPeersMax}, memory.paths),
       paths_(memory.paths),
       filter_sets_(arena_),
-      compiler_(arena_, filter_sets_, peers_, network),
+      compiler_(arena_, filter_sets_, peers_, protections_, network),
       pending_(kPreparedMax),
       installed_(scheme_.sessions()) {
   for (std::uint32_t i = 0; i < kPreparedMax; ++i) prepared_[i].next_free = i + 1;

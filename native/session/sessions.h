@@ -75,6 +75,7 @@ class Sessions {
   const Compiler& compiler() const noexcept { return compiler_; }
   std::uint64_t live() const noexcept { return live_; }
   PeerTable& peer_table() noexcept { return peers_; }
+  ProtectionUses& protection_uses() noexcept { return protections_; }
   /// By peer.
   Path* paths() noexcept { return paths_; }
   const RulesArena& arena() const noexcept { return arena_; }
@@ -161,6 +162,7 @@ class Sessions {
   RemoteTable remotes_;
   AddressSieve sieve_;
   PeerTable peers_;
+  ProtectionUses protections_;
   Path* paths_;
   FilterSets filter_sets_;
   Compiler compiler_;

@@ -7,6 +7,8 @@
 namespace sluice::wire {
 
 inline constexpr std::size_t kUdpBytes = 8;
+/// Of ESP in UDP (RFC 3948), at either end.
+inline constexpr std::uint16_t kEspUdpPort = 4500;
 
 struct UdpHeader {
   std::uint16_t source_port;

@@ -122,6 +122,8 @@ Status Datapath::make_memory() {
   auto sessions = Sessions::create(*region_, config_.sessions, network_);
   if (!sessions) return sessions.error();
   sessions_ = std::move(sessions).value();
+  protections_ = std::make_unique<Protections>(static_cast<unsigned>(places_.size()),
+                                               sessions_->protection_uses());
   sessions_->sieve().look_for_ues(config_.policy.hairpin);
   for (const LocalAddress& own : network_.owns) {
     sessions_->sieve().add_own(own.words[0] >> 24, own.is_v6);
@@ -198,6 +200,7 @@ Status Datapath::make_workers() {
     if (!holds)
       return Error{"the memory region has no room for held packets", "limits.heldPackets"};
     config.pipeline.holds = holds.get();
+    config.pipeline.protections = &protections_->table(w);
     if (w == bucket_owner_[0]) config.pipeline.prober = prober_.get();
     const auto workers = static_cast<unsigned>(places_.size());
     config.pipeline.answers_per_second = (config_.answers_per_second + workers - 1) / workers;
@@ -235,6 +238,7 @@ Status Datapath::start() {
   }
   start_timers();
   running_ = true;
+  if (config_.workers != 0) protections_->workers_run(workers_);
   // Whoever spins has its core alone: all that the process runs so far keeps off it.
   const bool spins = std::any_of(places_.begin(), places_.end(),
                                  [](const auto& place) { return place.poll == PollMode::Busy; });
@@ -270,6 +274,7 @@ void Datapath::stop() {
   for (const auto& worker : workers_) worker->stop();
   for (auto& thread : threads_) thread.join();
   threads_.clear();
+  if (protections_ != nullptr) protections_->workers_ended();
   // What is in the command rings still counts: it is applied here, so that nothing is lost.
   for (unsigned w = 0; running_ && w < workers_.size(); ++w) {
     submit(w);
@@ -330,24 +335,6 @@ bool Datapath::step_captures() {
   given_time_ = std::max(given_time_, capture_time_ + capture_start_);
   workers_[0]->replay_one(first->index(), given_time_);
   return true;
-}
-
-void Datapath::set_sampling(bool on) {
-  for (const auto& worker : workers_) worker->sampler().want(on);
-  if (!on) return;
-  // What an earlier watcher left behind is of another time.
-  TrafficSample old[64];
-  while (take_samples(old, 64) == 64) continue;
-}
-
-unsigned Datapath::take_samples(TrafficSample* out, unsigned max) {
-  unsigned total = 0;
-  for (std::size_t i = 0; i < workers_.size() && total < max; ++i) {
-    // Each call begins with the next worker, so that none is left out when `max` is small.
-    sample_turn_ = (sample_turn_ + 1) % static_cast<unsigned>(workers_.size());
-    total += workers_[sample_turn_]->sampler().take(out + total, max - total);
-  }
-  return total;
 }
 
 DatapathStatistics Datapath::statistics() const {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "session/survival/salvage.h"
+#include "worker/protect/protections.h"
 #include "worker/sight/captures.h"
 #include "worker/sight/traces.h"
 #include "worker/worker.h"
@@ -156,6 +157,8 @@ class Datapath {
   std::span<const std::unique_ptr<Port>> ports() const noexcept { return ports_; }
   std::span<const std::unique_ptr<Worker>> workers() const noexcept { return workers_; }
   Sessions& sessions() noexcept { return *sessions_; }
+  /// Also before start(), so that sessions that refer to them can be restored.
+  Protections& protections() noexcept { return *protections_; }
   /// Captures of what passes, and traces of single packets: from start() on.
   Captures& captures() noexcept { return *captures_; }
   Traces& traces() noexcept { return *traces_; }
@@ -240,6 +243,7 @@ class Datapath {
   std::size_t pool_resident_ = 0;   ///< bytes that were there before sessions took any
   std::unique_ptr<PacketPool> pool_;
   std::unique_ptr<Sessions> sessions_;
+  std::unique_ptr<Protections> protections_;
   std::vector<std::unique_ptr<HoldTable>> holds_;  ///< by worker
   std::unique_ptr<PathProber> prober_;
   std::vector<std::unique_ptr<Port>> ports_;

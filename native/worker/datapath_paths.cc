@@ -19,8 +19,8 @@ std::vector<PathRow> Datapath::paths(std::size_t max, std::size_t& all) const {
         for (unsigned i = 0; i < (peer.is_v6 ? 4u : 1u); ++i) {
           wire::store32(reinterpret_cast<std::byte*>(address.bytes.data()) + 4 * i, destination[i]);
         }
-        rows.push_back({address_text(address), udp_port, config_.ports[peer.port].name, path.state,
-                        path.round_trip_us, path.transitions});
+        rows.push_back({address_text(address), udp_port, config_.ports[plain_port(peer.port)].name,
+                        path.state, path.round_trip_us, path.transitions});
       });
   std::sort(rows.begin(), rows.end(), [](const PathRow& a, const PathRow& b) {
     return a.address != b.address ? a.address < b.address : a.udp_port < b.udp_port;

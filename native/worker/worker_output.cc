@@ -15,6 +15,7 @@ void Worker::transmit() noexcept {
 }
 
 void Worker::transmit_lists() noexcept {
+  if (!config_.pipeline.protections->empty()) pipeline_.seal_outputs();
   for (std::size_t i = 0; i < config_.queues.size(); ++i) {
     PacketList& list = pipeline_.output(config_.ports[i]);
     if (list.count == 0) continue;

@@ -63,6 +63,7 @@ EspOutbound::EspOutbound(const EspParameters& parameters, const EspLifetime& lif
       extended_(parameters.extended_sequence),
       lifetime_(lifetime),
       number_(last_number),
+      last_allowed_(extended_ ? ~std::uint64_t{0} : 0xffffffff),
       keys_(parameters, tier) {}
 
 bool EspOutbound::wants_rekeying() const noexcept {
@@ -73,7 +74,7 @@ bool EspOutbound::wants_rekeying() const noexcept {
 
 std::uint64_t EspOutbound::take_number(std::size_t bytes) noexcept {
   const std::uint64_t last = extended_ ? ~std::uint64_t{0} : 0xffffffff;
-  if (number_ >= last || is_reached(packets_, lifetime_.packets_hard) ||
+  if (number_ >= last || number_ >= last_allowed_ || is_reached(packets_, lifetime_.packets_hard) ||
       (lifetime_.bytes_hard != 0 && bytes > lifetime_.bytes_hard - bytes_)) {
     return 0;
   }

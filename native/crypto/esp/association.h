@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 
+#include "base/counter.h"
 #include "crypto/esp/replay_window.h"
 #include "crypto/sm3/sm3.h"
 #include "crypto/sm4/sm4.h"
@@ -77,13 +78,17 @@ class EspKeys {
   std::byte salt_[kEspSaltBytes];
 };
 
-/// The sending end.
+/// The sending end. Its figures may be read by any thread.
 class EspOutbound {
  public:
   /// @param last_number  the last sequence number that may have been used with this key; the next
   ///                     packet has the one behind it, so that no nonce comes twice.
   EspOutbound(const EspParameters& parameters, const EspLifetime& lifetime,
               std::uint64_t last_number = 0, Tier tier = active_tier()) noexcept;
+
+  /// No number beyond this one is used, until it is set anew: whoever keeps account of numbers
+  /// over a restart has it written down first. Any thread.
+  void use_numbers_up_to(std::uint64_t last) noexcept { last_allowed_ = last; }
 
   std::uint32_t spi() const noexcept { return spi_; }
   bool extended() const noexcept { return extended_; }
@@ -101,8 +106,9 @@ class EspOutbound {
   std::uint32_t spi_;
   bool extended_;
   EspLifetime lifetime_;
-  std::uint64_t number_;
-  std::uint64_t packets_ = 0, bytes_ = 0;
+  Counter number_;
+  Counter last_allowed_;
+  Counter packets_, bytes_;
   EspKeys keys_;
 };
 

@@ -5,15 +5,26 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/counter.h"
+
 namespace sluice::crypto {
 
 inline constexpr unsigned kReplayWindowMax = 4096;
 
+/// Its newest number may be read by any thread.
 class ReplayWindow {
  public:
   /// @param size  packets, a power of two from 64 to kReplayWindowMax
   explicit ReplayWindow(unsigned size, std::uint64_t newest = 0) noexcept
       : size_(size), newest_(newest) {}
+  /// Of numbers up to `newest` all have come, for all that is known.
+  static ReplayWindow all_seen(unsigned size, std::uint64_t newest) noexcept {
+    ReplayWindow window(size, newest);
+    if (newest != 0) window.words_.fill(~std::uint64_t{0});
+    // In the word of the newest one, those beyond it are to come.
+    window.words_[word_of(newest)] = newest == 0 ? 0 : ~std::uint64_t{0} >> (63 - newest % 64);
+    return window;
+  }
 
   std::uint64_t newest() const noexcept { return newest_; }
 
@@ -52,7 +63,7 @@ class ReplayWindow {
   static std::size_t word_of(std::uint64_t number) noexcept { return number / 64 % kWords; }
 
   unsigned size_;
-  std::uint64_t newest_;
+  Counter newest_;
   std::array<std::uint64_t, kWords> words_{};
 };
 

@@ -26,7 +26,7 @@ DropReason Pipeline::leave(Burst& burst, unsigned i, const Hit& hit, unsigned ro
   // What turned round here has been counted then.
   const bool counts_hop = (from.decrements_ttl || to.decrements_ttl) &&
                           (burst.packets[i]->flags & kPacketReentered) == 0;
-  const std::uint8_t core = uplink ? hit.far->port : burst.port;
+  const std::uint8_t core = uplink ? plain_port(hit.far->port) : burst.port;
   if (counts_hop && !wire::take_hop(inner)) {
     send_error(burst, i, wire::IcmpError::TimeExceeded, core, 0);
     return DropReason::TtlExceeded;
@@ -102,9 +102,10 @@ DropReason Pipeline::to_core(Burst& burst, unsigned i, Hit hit) noexcept {
   Packet* packet = burst.packets[i];
   const PipelinePort& port = ports_[hit.far->port];
   if (burst.inner_length[i] > port.plain_bytes && (burst.flags[i] & kFits) == 0) {
-    const DropReason reason = leave(burst, i, hit, port.mtu);
+    const DropReason reason = leave(burst, i, hit, port.mtu - protection_bytes(*hit.far));
     if (reason != DropReason::None) return reason;
   }
+  name_protection(*packet, *hit.far);
   packet->offset = static_cast<std::uint16_t>(packet->offset + burst.inner_offset[i]);
   packet->length = burst.inner_length[i];
   return DropReason::None;

@@ -30,6 +30,9 @@ DropReason Pipeline::conclude(Burst& burst, unsigned i) noexcept {
     case DropReason::GtpuUnknownExtension:
       answer(burst, i, verdict);
       return verdict;
+    case DropReason::NotGtpu:
+    case DropReason::UnknownUe:
+      return take_sealed(burst, i);
     case DropReason::GtpuEcho:
       return take_echo_response(burst, i);
     case DropReason::EndMarker:

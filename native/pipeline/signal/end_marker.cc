@@ -21,6 +21,7 @@ void Pipeline::address_to(Packet& packet, const Peer& peer, std::size_t message_
   write_outer(packet.data(), peer, udp, 0, port.udp_port);
   if (!port.fills_udp_checksum) fill_outer_checksum(packet.data(), peer, udp);
   packet.length = static_cast<std::uint16_t>(outer_bytes(peer) + message_bytes);
+  if (peer.protection != 0) packet.tag = peer.protection;
 }
 
 void Pipeline::end_path(const RemoteTunnel& tunnel, Packet* packet) noexcept {

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "port/address_text.h"
+#include "wire/udp.h"
 
 namespace sluice {
 namespace {
@@ -151,7 +152,7 @@ int SocketPort::bind_socket(int fd, const IpAddress& address, std::uint16_t& por
 
 int SocketPort::bind_group(const IpAddress& address, std::uint16_t& port, Sockets& sockets) {
   const std::size_t before = sockets[0].size();
-  const bool is_main = port == config_.udp_port;
+  const bool is_main = port == config_.udp_port || port == wire::kEspUdpPort;
   for (std::size_t worker = 0; worker < sockets.size(); ++worker) {
     const int fd = make_socket(address, is_any(address));
     int error = fd < 0 ? -fd : 0;
@@ -180,6 +181,11 @@ Status SocketPort::bind_main(Sockets& sockets) {
   source_ports_.push_back(config_.udp_port);
   for (std::size_t i = 0; i < config_.addresses.size(); ++i) {
     std::uint16_t port = config_.udp_port;
+    const int error = bind_group(config_.addresses[i], port, sockets);
+    if (error != 0) return bind_error(i, port, error);
+  }
+  for (std::size_t i = 0; config_.esp_in_udp && i < config_.addresses.size(); ++i) {
+    std::uint16_t port = wire::kEspUdpPort;
     const int error = bind_group(config_.addresses[i], port, sockets);
     if (error != 0) return bind_error(i, port, error);
   }
@@ -224,7 +230,8 @@ Status SocketPort::open(std::span<PoolCache* const> caches) {
   }
   for (std::size_t worker = 0; worker < caches.size(); ++worker) {
     queues_.push_back(std::make_unique<SocketQueue>(index_, *caches[worker]));
-    const auto main = static_cast<unsigned>(config_.addresses.size());
+    const auto main =
+        static_cast<unsigned>(config_.addresses.size()) * (config_.esp_in_udp ? 2u : 1u);
     const int error = queues_.back()->start(std::exchange(sockets[worker], {}), main, gso_);
     if (error == 0) continue;
     close_all(sockets, 0);
@@ -237,10 +244,12 @@ Status SocketPort::open(std::span<PoolCache* const> caches) {
 
 void SocketPort::attach_steering() noexcept {
   if (queues_.size() < 2) return;
-  std::vector<sock_filter> program = reuseport_program(owners_);
-  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  std::vector<sock_filter> by_teid = reuseport_program(owners_),
+                           by_spi = spi_program(static_cast<unsigned>(queues_.size()));
   steering_ = "bpf";
   for (const LocalSocket& socket : queues_[0]->sockets()) {
+    auto& program = socket.port == wire::kEspUdpPort ? by_spi : by_teid;
+    const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
     if (::setsockopt(socket.fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof filter) !=
         0) {
       steering_ = std::string("kernel (bpf: ") + std::strerror(errno) + ")";

@@ -8,7 +8,6 @@ using namespace record;
 namespace {
 constexpr unsigned kInterfaceAccess = 1, kInterfaceCpFunction = 4;
 constexpr unsigned kRemovalNone = 2;
-constexpr std::uint16_t kKeepsOuter = 256;  ///< beside a FAR's index: its entry for such PDRs
 
 std::uint64_t word64(const std::uint32_t* low) noexcept {
   return low[0] | std::uint64_t{low[1]} << 32;
@@ -25,25 +24,6 @@ bool gate_closed(const std::uint32_t* q, Direction d) noexcept {
   std::uint64_t kbps = 0;
   return (q[qer::Flags] & (uplink ? qer::kUplinkClosed : qer::kDownlinkClosed)) != 0 ||
          (mbr(q, d, kbps) && kbps == 0);
-}
-constexpr std::uint16_t kCopyEntry = 0xffff;
-constexpr std::size_t kFarsMax = 255;  // of a direction: positions are octets
-
-FarEntry empty_entry(const std::uint32_t* f) noexcept {
-  FarEntry entry{};
-  entry.action = FarAction::Drop;
-  entry.peer = PeerTable::kNone;
-  entry.port = kNoPort;
-  entry.id_low = static_cast<std::uint8_t>(f[far::Id]);
-  return entry;
-}
-void fill_buffer(const RecordReader& record, const std::uint32_t* f, FarEntry& entry) noexcept {
-  entry.action = FarAction::Buffer;
-  if (f[far::Action] >> 16 & far::kNotify) entry.dscp = kFarNotify;
-  const unsigned position = f[far::UdpPort] >> 16 & 0xff;
-  if (position == 0) return;
-  const std::uint32_t* b = record.bar(position - 1);
-  entry.set_buffer(b[bar::NotificationDelayMs], b[bar::PacketLimit]);
 }
 bool same_bucket(const RecordReader& a, unsigned qa, const RecordReader& b, unsigned qb) noexcept {
   const auto name_a = a.text(a.qer(qa)[qer::SharedBucket]);
@@ -107,101 +87,6 @@ void Compiler::sort_pdrs(const RecordReader& record) {
   }
 }
 
-PrepareError Compiler::resolve_forward(const RecordReader& record, const std::uint32_t* f,
-                                       unsigned far_index, bool keeps_outer, FarEntry& out) {
-  const std::uint32_t flags = f[far::Action] >> 16 & 0xff;
-  const auto instance = record.text(f[far::Instance]);
-  const bool tunnel = (flags & far::kOuterHeader) != 0;
-  const unsigned destination = f[far::Action] >> 8 & 0xff;
-  if (!tunnel && destination == kInterfaceAccess) {
-    out.action = FarAction::NoTunnel;
-    return {};
-  }
-  const PortMask mask = network_.mask(tunnel, instance);
-  if (mask == 0) return {PrepareStatus::Instance, 256 + far_index};
-  out.port = static_cast<std::uint8_t>(std::countr_zero(mask));
-  if (flags & far::kDscp) out.dscp = kDscpPresent | (f[far::Action] >> 24 & 0x3f);
-  if (!tunnel) {
-    out.action = keeps_outer ? FarAction::WholeToCore : FarAction::ToCore;
-    return {};
-  }
-  const bool is_v6 = (flags & far::kOuterIpv6) != 0;
-  const LocalAddress* source = nullptr;
-  for (unsigned m = mask; m != 0 && source == nullptr; m &= m - 1) {
-    source = network_.source(static_cast<std::uint8_t>(std::countr_zero(m)), is_v6);
-  }
-  if (source == nullptr) return {PrepareStatus::Instance, 256 + far_index};
-  out.action = keeps_outer ? FarAction::WholeToTunnel : FarAction::ToTunnel;
-  // The gNB gets the downlink container also from another gNB (indirect forwarding).
-  out.container = destination == kInterfaceAccess ? 0 : 1;
-  out.teid = f[far::Teid];
-  out.port = source->port;
-  std::uint32_t address[4] = {f[far::Ipv4], 0, 0, 0};
-  if (is_v6) std::copy_n(f + far::Ipv6, 4, address);
-  const std::uint32_t udp_port = f[far::UdpPort] & 0xffff;
-  out.peer =
-      peers_.acquire(*source, address, static_cast<std::uint16_t>(udp_port ? udp_port : 2152));
-  if (out.peer == PeerTable::kNone) return {PrepareStatus::Resources, far_index};
-  return {};
-}
-
-PrepareError Compiler::compile_far(const RecordReader& record, unsigned far_index, bool keeps_outer,
-                                   Direction direction, std::uint8_t& out) {
-  Side& side = sides_[static_cast<unsigned>(direction)];
-  const auto name = static_cast<std::uint16_t>(far_index | (keeps_outer ? kKeepsOuter : 0u));
-  for (unsigned i = 0; i < side.far_index.size(); ++i) {
-    if (side.far_index[i] == name) {
-      out = static_cast<std::uint8_t>(i);
-      return {};
-    }
-  }
-  if (side.fars.size() >= kFarsMax) return {PrepareStatus::Resources, far_index};
-  const std::uint32_t* f = record.far(far_index);
-  const std::uint32_t action = f[far::Action] & 0xff;
-  FarEntry entry = empty_entry(f);
-  if (action == far::kBuffer) fill_buffer(record, f, entry);
-  if (action == far::kForward) {
-    if (const auto error = resolve_forward(record, f, far_index, keeps_outer, entry);
-        error.status != PrepareStatus::Ok) {
-      return error;
-    }
-  }
-  out = static_cast<std::uint8_t>(side.fars.size());
-  side.far_index.push_back(name);
-  // What a FAR buffers is duplicated by the FAR that lets it go.
-  if (f[far::UdpPort] >> 24 != 0 && action != far::kBuffer) {
-    return compile_copies(record, far_index, keeps_outer, side, entry);
-  }
-  side.fars.push_back(entry);
-  return {};
-}
-
-/// The entry that sends a packet several ways, then its own and those of the copies.
-PrepareError Compiler::compile_copies(const RecordReader& record, unsigned far_index,
-                                      bool keeps_outer, Side& side, FarEntry primary) {
-  const std::uint32_t* f = record.far(far_index);
-  const auto words = record.duplicates(f);
-  const std::size_t copies = words.size() / kFarWords;
-  FarEntry fork = empty_entry(f);
-  fork.action = FarAction::Duplicate;
-  fork.teid = static_cast<std::uint32_t>(copies);
-  side.fars.push_back(fork);
-  side.fars.push_back(primary);
-  side.far_index.push_back(kCopyEntry);
-  for (std::size_t i = 0; i < copies; ++i) {
-    FarEntry copy = empty_entry(f);
-    if (const auto error =
-            resolve_forward(record, &words[i * kFarWords], far_index, keeps_outer, copy);
-        error.status != PrepareStatus::Ok) {
-      return error;
-    }
-    side.fars.push_back(copy);
-    side.far_index.push_back(kCopyEntry);
-  }
-  if (side.fars.size() > kFarsMax) return {PrepareStatus::Resources, far_index};
-  return {};
-}
-
 PrepareError Compiler::compile_urrs(const RecordReader& record, const std::uint32_t* p,
                                     Direction direction, PdrEntry& entry) {
   Side& side = sides_[static_cast<unsigned>(direction)];
@@ -242,6 +127,18 @@ PrepareError Compiler::compile_urrs(const RecordReader& record, const std::uint3
   return {};
 }
 
+PrepareError Compiler::compile_protection(const std::uint32_t* p, unsigned index, Side& side,
+                                          PdrEntry& entry) {
+  const auto protection = static_cast<std::uint16_t>(p[pdr::FramedRoutes] >> 16);
+  if (protection != 0) {
+    if (!protections_.acquire(protection)) return {PrepareStatus::Protection, 256 + index};
+    entry.flags |= kPdrProtected;
+    side.is_protected = true;
+  }
+  side.protections.push_back(protection);
+  return {};
+}
+
 PrepareError Compiler::compile_pdrs(const RecordReader& record, Direction direction) {
   Side& side = sides_[static_cast<unsigned>(direction)];
   side.pdrs.clear();
@@ -250,7 +147,8 @@ PrepareError Compiler::compile_pdrs(const RecordReader& record, Direction direct
   side.far_index.clear();
   side.sets.clear();
   side.first_sets.clear();
-  side.measures_first = false;
+  side.protections.clear();
+  side.measures_first = side.is_protected = false;
   side.rules_flags = 0;
   side.quota_fars.fill(0);
   if (!list_buckets(record, direction, side.buckets)) return {PrepareStatus::Resources, 0};
@@ -289,6 +187,10 @@ PrepareError Compiler::compile_pdrs(const RecordReader& record, Direction direct
         error.status != PrepareStatus::Ok) {
       return error;
     }
+    if (const auto error = compile_protection(p, i, side, entry);
+        error.status != PrepareStatus::Ok) {
+      return error;
+    }
     side.pdrs.push_back(entry);
     side.masks.push_back(mask);
   }
@@ -311,10 +213,10 @@ PrepareError Compiler::compile(const RecordReader& record, const RecordReader& b
   if (error.status == PrepareStatus::Ok)
     error = compile_pdrs(record, Direction::Downlink);
   else
-    sides_[1].fars.clear();
+    sides_[1] = {};
   if (error.status == PrepareStatus::Ok) error = build_tunnels(record, direct_teid);
   if (error.status != PrepareStatus::Ok) {
-    for (const auto& side : sides_) release_side(side);
+    for (auto& side : sides_) release_side(side);
     return error;
   }
   error = lay_out(record, out);
@@ -327,9 +229,10 @@ PrepareError Compiler::compile(const RecordReader& record, const RecordReader& b
   return {};
 }
 
-void Compiler::release_side(const Side& side) {
-  for (const auto& f : side.fars) {
-    if (f.peer != PeerTable::kNone) peers_.release(f.peer);
+void Compiler::release_side(Side& side) {
+  for (const auto& far : side.fars) release_far(far);
+  for (const std::uint16_t protection : side.protections) {
+    if (protection != 0) protections_.release(protection);
   }
 }
 
@@ -338,11 +241,12 @@ void Compiler::release(const Flow (&flows)[kDirections]) {
     const FlowRules& rules = flow.rules;
     auto* extension = rules.extension ? arena_.at<RulesExtension>(rules.extension) : nullptr;
     const FarEntry* fars = extension ? extension->fars() : rules.fars;
-    for (unsigned i = 0; i < rules.far_count; ++i) {
-      if (fars[i].peer != PeerTable::kNone) peers_.release(fars[i].peer);
-    }
+    for (unsigned i = 0; i < rules.far_count; ++i) release_far(fars[i]);
     if (rules.filter_set != 0) filter_sets_.release(rules.filter_set);
     if (extension == nullptr) continue;
+    for (unsigned i = 0; i < extension->pdr_count; ++i) {
+      if (extension->protections()[i] != 0) protections_.release(extension->protections()[i]);
+    }
     for (unsigned i = 0; i < extension->tunnel_count; ++i) {
       if (extension->tunnels()[i].filter_set)
         filter_sets_.release(extension->tunnels()[i].filter_set);

@@ -10,6 +10,7 @@
 #include "session/rules_arena.h"
 #include "session/table/network_map.h"
 #include "session/table/peer_table.h"
+#include "session/table/protection_uses.h"
 #include "session/usage/usage.h"
 
 namespace sluice {
@@ -23,6 +24,7 @@ enum class PrepareStatus : std::uint32_t {
   Resources = 4,
   Instance = 5,
   LocalAddress = 6,
+  Protection = 7,  ///< detail: FAR index, or 256 + PDR index
 };
 
 struct PrepareError {
@@ -68,8 +70,13 @@ struct Compiled {
 
 class Compiler {
  public:
-  Compiler(RulesArena& arena, FilterSets& filter_sets, PeerTable& peers, const NetworkMap& network)
-      : arena_(arena), filter_sets_(filter_sets), peers_(peers), network_(network) {}
+  Compiler(RulesArena& arena, FilterSets& filter_sets, PeerTable& peers,
+           ProtectionUses& protections, const NetworkMap& network)
+      : arena_(arena),
+        filter_sets_(filter_sets),
+        peers_(peers),
+        protections_(protections),
+        network_(network) {}
 
   /// @param before  record of the rules in force, or an invalid reader for a new session.
   /// @param out     complete on Ok; on an error nothing is held.
@@ -95,10 +102,12 @@ class Compiler {
     std::vector<PdrEntry> pdrs;
     std::vector<std::uint64_t> masks;
     std::vector<FarEntry> fars;
-    std::vector<std::uint16_t> far_index;  ///< as in the record | kKeepsOuter; kCopyEntry
-    std::vector<std::uint64_t> sets;       ///< URR masks
-    std::vector<std::uint8_t> first_sets;  ///< by PDR: what counts before policing
+    std::vector<std::uint16_t> far_index;    ///< as in the record | kKeepsOuter; kCopyEntry
+    std::vector<std::uint64_t> sets;         ///< URR masks
+    std::vector<std::uint8_t> first_sets;    ///< by PDR: what counts before policing
+    std::vector<std::uint16_t> protections;  ///< by PDR: what its packets come under
     bool measures_first = false;
+    bool is_protected = false;                      ///< some PDR's packets come under a protection
     std::uint8_t rules_flags = 0;                   ///< kRules… that its URRs bring
     std::array<std::uint8_t, kUrrsMax> quota_fars;  ///< by URR: position + 1 of its FAR
     BucketList buckets;
@@ -130,11 +139,15 @@ class Compiler {
   PrepareError make_account(const RecordReader& record, const RecordReader& before, Compiled& out);
   void fill_urrs(const RecordReader& record, Account& account) const;
   void carry_buckets(const RecordReader& record, const RecordReader& before, Compiled& out);
-  void release_side(const Side& side);
+  PrepareError compile_protection(const std::uint32_t* pdr, unsigned index, Side& side,
+                                  PdrEntry& entry);
+  void release_far(const FarEntry& far);
+  void release_side(Side& side);
 
   RulesArena& arena_;
   FilterSets& filter_sets_;
   PeerTable& peers_;
+  ProtectionUses& protections_;
   const NetworkMap& network_;
   // Scratch of one compilation, kept to spare allocations.
   Side sides_[kDirections];

@@ -59,6 +59,7 @@ ArenaRef Compiler::lay_out_extension(Direction direction, std::vector<TunnelEntr
   std::copy(side.fars.begin(), side.fars.end(), extension->fars());
   std::copy(tunnels.begin(), tunnels.end(), extension->tunnels());
   std::copy(routes_.begin(), routes_.end(), extension->routes());
+  std::copy(side.protections.begin(), side.protections.end(), extension->protections());
   std::copy(side.first_sets.begin(), side.first_sets.end(), extension->first_sets());
   return ref;
 }
@@ -114,7 +115,8 @@ PrepareError Compiler::lay_out(const RecordReader& record, Compiled& out) {
     lay_out_flow(record, uplink, direct, out.flows[d]);
     const bool inline_fits = side.pdrs.size() <= kInlinePdrs && side.fars.size() <= kInlineFars &&
                              side.buckets.count <= kHotBuckets && routes_.empty() &&
-                             !side.measures_first && (!uplink || tunnel_entries_.empty());
+                             !side.measures_first && !side.is_protected &&
+                             (!uplink || tunnel_entries_.empty());
     if (inline_fits) {
       std::copy(side.pdrs.begin(), side.pdrs.end(), rules.pdrs);
       std::copy(side.fars.begin(), side.fars.end(), rules.fars);

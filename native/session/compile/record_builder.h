@@ -35,6 +35,7 @@ struct PdrSpec {
   std::vector<Route> routes;
   unsigned removal = 1;  ///< of the outer header; 2: none
   std::string instance;
+  unsigned protection = 0;
 };
 struct FarSpec {
   unsigned id = 1, action = record::far::kForward, destination = 2;
@@ -45,6 +46,7 @@ struct FarSpec {
   int dscp = -1;
   std::string instance;
   bool notify = false;
+  unsigned protection = 0;
   unsigned bar = 0;  ///< position + 1, 0: none
   std::vector<FarSpec> duplicates;
 };
@@ -175,7 +177,7 @@ class RecordBuilder {
     w_[at + pdr::Filters] = filter | static_cast<std::uint32_t>(p.filters.size()) << 16 |
                             static_cast<std::uint32_t>(p.urrs.size()) << 24;
     w_[at + pdr::Lists] = list | p.ue << 16 | static_cast<std::uint32_t>(p.routes.size()) << 24;
-    w_[at + pdr::FramedRoutes] = routes;
+    w_[at + pdr::FramedRoutes] = routes | p.protection << 16;
   }
   std::uint32_t ranges(const std::vector<std::pair<std::uint16_t, std::uint16_t>>& list) {
     std::vector<std::uint32_t> words;
@@ -228,6 +230,7 @@ class RecordBuilder {
     w_[at + far::Action] = f.action | f.destination << 8 | flags << 16 |
                            static_cast<std::uint32_t>(f.dscp < 0 ? 0 : f.dscp) << 24;
     w_[at + far::Instance] = instance;
+    w_[at + far::Protection] = f.protection;
     w_[at + far::Teid] = f.teid;
     w_[at + far::Ipv4] = f.ipv4;
     std::memcpy(&w_[at + far::Ipv6], f.ipv6, 16);

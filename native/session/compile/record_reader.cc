@@ -107,7 +107,7 @@ std::span<const std::uint8_t> RecordReader::urr_indices(const std::uint32_t* p) 
 }
 
 std::span<const std::uint32_t> RecordReader::routes(const std::uint32_t* p) const noexcept {
-  return word_list(p[pdr::FramedRoutes], (p[pdr::Lists] >> 24) * kRouteWords);
+  return word_list(p[pdr::FramedRoutes] & 0xffff, (p[pdr::Lists] >> 24) * kRouteWords);
 }
 
 std::span<const std::uint8_t> RecordReader::linked_indices(const std::uint32_t* u) const noexcept {

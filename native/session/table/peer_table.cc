@@ -40,7 +40,7 @@ std::uint32_t sum_words(const Peer& peer, unsigned from, unsigned to) noexcept {
 }  // namespace
 
 std::size_t PeerTable::Hash::operator()(const Key& key) const noexcept {
-  std::uint64_t hash = key.port_and_udp;
+  std::uint64_t hash = key.port_and_udp | std::uint64_t{key.protection} << 32;
   for (const std::uint32_t word : key.destination) {
     hash = (hash ^ word) * 0xff51afd7ed558ccd;
     hash ^= hash >> 29;
@@ -49,10 +49,11 @@ std::size_t PeerTable::Hash::operator()(const Key& key) const noexcept {
 }
 
 std::uint16_t PeerTable::acquire(const LocalAddress& source, const std::uint32_t (&destination)[4],
-                                 std::uint16_t udp_port) {
+                                 std::uint16_t udp_port, std::uint16_t protection) {
   Key key{};
   std::memcpy(key.destination, destination, sizeof(key.destination));
   key.port_and_udp = udp_port | std::uint32_t{source.port} << 16 | (source.is_v6 ? 1u << 24 : 0);
+  key.protection = protection;
   if (const auto it = by_key_.find(key); it != by_key_.end()) {
     ++it->second.references;
     return it->second.peer;
@@ -71,7 +72,8 @@ std::uint16_t PeerTable::acquire(const LocalAddress& source, const std::uint32_t
   }
   Peer& peer = peers_[index];
   peer = Peer{};
-  peer.port = source.port;
+  peer.port = static_cast<std::uint8_t>(source.port + (protection != 0 ? kProtectedPort : 0));
+  peer.protection = protection;
   peer.is_v6 = source.is_v6;
   write_header(peer, source, destination, udp_port);
   peer.checksum_seed = peer.is_v6 ? sum_words(peer, 8, 40) + 17 : sum_words(peer, 0, 20);

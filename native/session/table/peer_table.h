@@ -21,9 +21,10 @@ struct alignas(64) Peer {
   std::uint8_t header[48];      ///< IPv4: 20 + 8 bytes, then GTP-U and container; IPv6: 40 + 8
   std::uint32_t checksum_seed;  ///< one's complement sum of the constant words (IPv4 header; IPv6
                                 ///< pseudo header)
-  std::uint8_t port;            ///< outgoing port
+  std::uint8_t port;            ///< outgoing port, or kProtectedPort + it
   bool is_v6;
-  std::uint8_t reserved[10];
+  std::uint16_t protection;  ///< that packets to it are sealed with, 0: none
+  std::uint8_t reserved[8];
 };
 static_assert(sizeof(Peer) == 64);
 
@@ -48,7 +49,7 @@ class PeerTable {
 
   /// One more reference; kNone when the table is full.
   std::uint16_t acquire(const LocalAddress& source, const std::uint32_t (&destination)[4],
-                        std::uint16_t udp_port);
+                        std::uint16_t udp_port, std::uint16_t protection = 0);
   void release(std::uint16_t peer);
   const Peer& operator[](std::uint16_t peer) const noexcept { return peers_[peer]; }
   const Peer* data() const noexcept { return peers_.data(); }
@@ -57,6 +58,7 @@ class PeerTable {
   struct Key {
     std::uint32_t destination[4];
     std::uint32_t port_and_udp;
+    std::uint32_t protection;
     bool operator==(const Key&) const = default;
   };
   struct Hash {

@@ -15,9 +15,13 @@ PcapngBlocks::Way way_of(CapturePoint point) noexcept {
   return point == CapturePoint::Lost ? PcapngBlocks::Way::Unknown : PcapngBlocks::Way::Inbound;
 }
 /// By Fate.
-constexpr const char* kFates[] = {"handed over to another worker", "held",
-                                  "waits for the other fragments", "sent in pieces",
-                                  "turned round to another UE",    "answered"};
+constexpr const char* kFates[] = {"handed over to another worker",
+                                  "held",
+                                  "waits for the other fragments",
+                                  "sent in pieces",
+                                  "turned round to another UE",
+                                  "answered",
+                                  "opened"};
 
 void mark(Sessions& sessions, const Worker& worker, const CaptureTable* table, bool on) noexcept {
   if (table == nullptr) return;

@@ -290,12 +290,15 @@ class Writer {
     return session_.far_id(note.pdr.id, note.far.id_low).value_or(note.far.id_low);
   }
 
+  std::string out_on(std::uint8_t port) const {
+    return (is_protected(port) ? ", sealed, out on " : ", out on ") + port_name(plain_port(port));
+  }
   std::string far_action(const TraceNote& note) const {
     switch (note.far.action) {
       case FarAction::ToCore:
-        return "plain IP, out on " + port_name(note.far.port);
+        return "plain IP" + out_on(note.far.port);
       case FarAction::WholeToCore:
-        return "with its outer headers, out on " + port_name(note.far.port);
+        return "with its outer headers" + out_on(note.far.port);
       case FarAction::WholeToTunnel:
       case FarAction::ToTunnel: {
         const Peer& peer = world_.sessions.peers()[note.far.peer];
@@ -306,7 +309,7 @@ class Writer {
         std::string text = "into tunnel " + to + " TEID " + hexadecimal(note.far.teid);
         if (note.pdr.qfi != 0) text += ", QFI " + std::to_string(note.pdr.qfi);
         if (note.far.dscp & kDscpPresent) text += ", DSCP " + std::to_string(note.far.dscp & 63);
-        return text + ", out on " + port_name(note.far.port);
+        return text + out_on(note.far.port);
       }
       case FarAction::Duplicate:
         return "to its destination and as " + std::to_string(note.far.copies()) + " copies";

@@ -74,6 +74,8 @@ std::string fate_text(Fate fate) {
       return "comes in again for the other UE";
     case Fate::Answered:
       return "an Echo Request, answered here";
+    case Fate::Opened:
+      return "ESP, whose inside comes in";
   }
   return "";
 }

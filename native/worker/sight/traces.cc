@@ -51,6 +51,7 @@ void TraceErrand::run(Worker& on, Nanoseconds now) noexcept {
     pipeline_.receive(packet->port, &packet, 1, now);
   }
   pipeline_.flush();
+  pipeline_.seal_outputs();
   collect(on);
   recorder.restore();
 }

@@ -1,0 +1,179 @@
+// What comes under a protection: found among the packets that would end here, opened by bursts on
+// the worker that has their association, and let in as if the port had received what is inside.
+#include <algorithm>
+#include <optional>
+
+#include "pipeline/pipeline.h"
+#include "wire/ipv4.h"
+#include "wire/ipv6.h"
+#include "wire/udp.h"
+
+namespace sluice {
+namespace {
+
+/// ESP in a packet, by itself or in UDP.
+struct EspPart {
+  unsigned offset, bytes;  ///< of it in the packet's data
+  std::uint32_t to[4];     ///< destination of the packet
+};
+
+/// Nothing: it is another kind of packet, of which ESP says no word.
+std::optional<EspPart> find_esp(const Packet& packet) noexcept {
+  const std::byte* const p = packet.data();
+  const unsigned n = packet.length;
+  EspPart part{};
+  unsigned protocol, upper, end;
+  if (n == 0) return std::nullopt;
+  if (wire::load8(p) >> 4 == 6) {
+    wire::Ipv6Header header{};
+    wire::Ipv6Upper walk{};
+    if (wire::parse_ipv6(p, n, header) != DropReason::None ||
+        wire::walk_ipv6(p, header.total_length, walk) != DropReason::None || walk.is_fragment) {
+      return std::nullopt;
+    }
+    protocol = walk.protocol;
+    upper = static_cast<unsigned>(walk.offset);
+    end = header.total_length;
+    for (unsigned w = 0; w < 4; ++w) part.to[w] = wire::load32(p + 24 + 4 * w);
+  } else {
+    wire::Ipv4Header header{};
+    if (wire::parse_ipv4(p, n, header) != DropReason::None || header.is_fragment) {
+      return std::nullopt;
+    }
+    protocol = header.protocol;
+    upper = header.header_length;
+    end = header.total_length;
+    part.to[0] = header.destination;
+  }
+  if (protocol == wire::kProtocolUdp) {
+    wire::UdpHeader udp{};
+    if (wire::parse_udp(p + upper, end - upper, udp) != DropReason::None ||
+        udp.destination_port != wire::kEspUdpPort) {
+      return std::nullopt;
+    }
+    // The checksum is not looked at: what is inside has a better one.
+    end = upper + udp.length;
+    upper += wire::kUdpBytes;
+    // SPI 0 marks IKE, and one octet keeps a NAT's mapping alive (RFC 3948 clause 2).
+    if (end - upper < 4 || wire::load32(p + upper) == 0) return std::nullopt;
+  } else if (protocol != kProtocolEsp) {
+    return std::nullopt;
+  }
+  part.offset = upper;
+  part.bytes = end - upper;
+  return part;
+}
+
+DropReason reason_of(crypto::EspStatus status, InboundEnd& end) noexcept {
+  switch (status) {
+    case crypto::EspStatus::Replayed:
+      ++end.replayed;
+      return DropReason::EspReplayed;
+    case crypto::EspStatus::NotGenuine:
+      ++end.not_genuine;
+      return DropReason::EspNotGenuine;
+    default:
+      ++end.malformed;
+      return DropReason::EspMalformed;
+  }
+}
+
+}  // namespace
+
+/// For a packet that ends here unless it is ESP.
+/// @return kTakenAway, or why it is dropped after all.
+DropReason Pipeline::take_sealed(Burst& burst, unsigned i) noexcept {
+  const DropReason verdict = burst.verdict[i];
+  if (protections_.empty() || traced_) return verdict;
+  Fate fate = Fate::Opened;
+  const DropReason reason = admit_sealed(burst.packets[i], verdict, fate);
+  return reason == DropReason::None ? burst.take_away(i, fate) : reason;
+}
+
+DropReason Pipeline::admit_sealed(Packet* packet, DropReason otherwise, Fate& fate) noexcept {
+  const auto part = find_esp(*packet);
+  if (!part) return otherwise;
+  // Towards a UE that is not there, it is none of ours.
+  const bool is_local = protections_.may_be_local(part->to);
+  if (part->bytes < crypto::kEspHeaderBytes) return is_local ? DropReason::EspMalformed : otherwise;
+  const InboundPlace* place = protections_.inbound(wire::load32(packet->data() + part->offset));
+  if (place == nullptr) return is_local ? DropReason::EspUnknownSpi : otherwise;
+  // One inside another is nobody's.
+  if (packet->flags & kPacketProtected) return DropReason::EspMalformed;
+  if (place->owner != worker_) {
+    PacketList& list = handoffs_[place->owner];
+    if (list.count == PacketList::kMax) return DropReason::HandoffFull;
+    packet->flags |= kPacketSealed;
+    list.packets[list.count++] = packet;
+    ++counters_.handed_over;
+    fate = Fate::HandedOver;
+    return DropReason::None;
+  }
+  InboundEnd& end = *place->end;
+  if (!std::equal(part->to, part->to + 4, end.local.words)) return DropReason::EspUnknownSpi;
+  if (sealed_count_ == kSealedMax) return DropReason::CryptoFull;
+  sealed_[sealed_count_++] = {packet, &end, static_cast<std::uint16_t>(part->offset),
+                              static_cast<std::uint16_t>(part->bytes)};
+  ++inside_;
+  return DropReason::None;
+}
+
+/// Of what another worker handed over, the sealed ones. @return how many are left of the others.
+unsigned Pipeline::admit_handed_over(Packet** packets, unsigned count) noexcept {
+  unsigned others = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    Packet* packet = packets[i];
+    if ((packet->flags & kPacketSealed) == 0) {
+      packets[others++] = packet;
+      continue;
+    }
+    packet->flags = static_cast<std::uint8_t>(packet->flags & ~kPacketSealed);
+    Fate fate = Fate::Opened;
+    // The association may have gone meanwhile, or to another worker with a new one.
+    const DropReason reason = admit_sealed(packet, DropReason::EspUnknownSpi, fate);
+    if (reason != DropReason::None) drop(&packet, 1, reason);
+  }
+  return others;
+}
+
+void Pipeline::open_sealed(Nanoseconds now) noexcept {
+  constexpr unsigned kGroup = kBurstMax;
+  for (unsigned done = 0; done < sealed_count_;) {
+    const unsigned n = std::min(sealed_count_ - done, kGroup);
+    Sealed group[kGroup];
+    std::copy_n(&sealed_[done], n, group);
+    done += n;
+    // Letting packets in finishes bursts that are inside, which may bring further ones.
+    if (done == sealed_count_) done = sealed_count_ = 0;
+    crypto::EspOpenJob jobs[kGroup];
+    for (unsigned i = 0; i < n; ++i) {
+      jobs[i] = {&group[i].end->esp, {group[i].packet->data() + group[i].offset, group[i].bytes}};
+    }
+    crypto::esp_open({jobs, n});
+    Packet* opened[kGroup];
+    unsigned good = 0;
+    for (unsigned i = 0; i < n; ++i) {
+      Packet* packet = group[i].packet;
+      InboundEnd& end = *group[i].end;
+      const bool is_ip = jobs[i].next_header == kNextIpv4 || jobs[i].next_header == kNextIpv6;
+      if (jobs[i].status != crypto::EspStatus::Ok || !is_ip || jobs[i].packet.empty()) {
+        const DropReason reason = reason_of(jobs[i].status, end);
+        inside_ -= 1;
+        drop(&packet, 1, reason);
+        continue;
+      }
+      ++end.packets;
+      end.bytes += jobs[i].packet.size();
+      packet->offset =
+          static_cast<std::uint16_t>(jobs[i].packet.data() - reinterpret_cast<std::byte*>(packet));
+      packet->length = static_cast<std::uint16_t>(jobs[i].packet.size());
+      // Its checksums are inside what was found to be genuine.
+      packet->flags |= kPacketProtected | kPacketOuterChecksumGood;
+      packet->tag = end.protection;
+      opened[good++] = packet;
+    }
+    if (good != 0) enter_sorted(opened, good, 0, now);
+  }
+}
+
+}  // namespace sluice

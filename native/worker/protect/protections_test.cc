@@ -1,0 +1,348 @@
+// Packets under protections: sealed behind a FAR, opened before a PDI, and what must not pass.
+// One packet path plays both ends: what it seals for its own N3 address is what comes back.
+#include "wire/checksum.h"
+#include "worker/workers_fixture_test.h"
+
+namespace sluice::test {
+namespace {
+
+constexpr std::uint32_t kSpi = 0x1001, kFarN9Teid = 0x00c0fff0;
+constexpr std::uint16_t kNumber = 7;
+constexpr SessionIndex kFirst = 3 * 64 + 5, kSecond = 9 * 64 + 5;
+const std::uint32_t kFirstTeid = direct_teid(3, 5, 1), kSecondTeid = direct_teid(9, 5, 1);
+
+AssociationSettings association(std::uint32_t spi) {
+  AssociationSettings a;
+  a.spi = spi;
+  for (std::size_t i = 0; i < a.key.size(); ++i) a.key[i] = static_cast<std::byte>(spi + i);
+  a.auth_key.fill(static_cast<std::byte>(spi));
+  a.numbers_up_to = ~std::uint64_t{0};
+  return a;
+}
+
+ProtectionSettings protection(unsigned workers = 1) {
+  ProtectionSettings p;
+  p.number = kNumber;
+  p.local = p.peer = {{10, 0, 0, 1}, false};
+  for (std::uint32_t w = 0; w < workers; ++w) {
+    p.outbound.push_back(association(kSpi + w));
+    p.inbound.push_back(association(kSpi + w));
+  }
+  return p;
+}
+
+/// From the gNB into the protected tunnel that leads to the second session.
+SessionSpec first_session(std::uint32_t teid = kFirstTeid, std::uint32_t ue = kUe,
+                          std::uint32_t second = kSecondTeid) {
+  SessionSpec s = plain_session(teid, ue);
+  FarSpec& far = s.fars[0];
+  far.tunnel = true;
+  far.ipv4 = kN3;
+  far.teid = second;
+  far.protection = kNumber;
+  return s;
+}
+
+/// Out of the protected tunnel to N6.
+SessionSpec second_session(std::uint32_t teid = kSecondTeid, std::uint32_t ue = kUe) {
+  SessionSpec s = plain_session(teid, ue);
+  s.pdrs[0].protection = kNumber;
+  // UE addresses are one session's only: this one is found by its tunnel.
+  s.ue_ipv4 = 0;
+  s.pdrs.resize(1);
+  s.fars.resize(1);
+  return s;
+}
+
+class ProtectionsTest : public DatapathTest {
+ protected:
+  void set(const ProtectionSettings& settings) {
+    Status status = path_->protections().set(settings);
+    ASSERT_TRUE(status) << status.error().message;
+    ASSERT_TRUE(path_->protections().settled());
+  }
+  void set_up_two() {
+    ASSERT_EQ(create(kFirst, first_session()), PrepareStatus::Ok);
+    ASSERT_EQ(create(kSecond, second_session()), PrepareStatus::Ok);
+  }
+  Bytes seal(const Bytes& inner) {
+    auto out = send(0, gtpu(kFirstTeid, inner));
+    EXPECT_EQ(out.size(), 1u);
+    return out.empty() ? Bytes{} : out[0];
+  }
+};
+
+TEST_F(ProtectionsTest, WhatIsSealedIsOpened) {
+  using crypto::EspSuite;
+  for (const EspSuite suite : {EspSuite::Sm4Gcm16, EspSuite::Sm4CbcSm3_96, EspSuite::Sm4CbcSm3_128,
+                               EspSuite::Sm4CbcSm3_256}) {
+    for (const bool in_udp : {false, true}) {
+      ProtectionSettings settings = protection();
+      settings.suite = suite;
+      settings.in_udp = in_udp;
+      set(settings);
+      set_up_two();
+      for (const std::uint16_t bytes : {28, 64, 65, 1400, 1500}) {
+        const Bytes inner = ipv4({.bytes = bytes, .tos = 0xb8});
+        const Bytes esp = seal(inner);
+        ASSERT_GT(esp.size(), inner.size() + 44);
+        const std::byte* p = esp.data();
+        EXPECT_TRUE(wire::ipv4_checksum_good(p, 20));
+        EXPECT_EQ(wire::load16(p + 2), esp.size());
+        EXPECT_EQ(wire::load8(p + 9), in_udp ? 17 : 50);
+        if (in_udp) {
+          EXPECT_EQ(wire::load32(p + 20), 4500u << 16 | 4500u);
+          EXPECT_EQ(wire::load16(p + 24), esp.size() - 20);
+        }
+        EXPECT_EQ(wire::load32(p + (in_udp ? 28 : 20)), kSpi);
+        EXPECT_EQ(std::search(esp.begin(), esp.end(), inner.begin(), inner.begin() + 20),
+                  esp.end());
+        const auto out = send(0, esp);
+        ASSERT_EQ(out.size(), 1u) << bytes;
+        EXPECT_TRUE(out[0] == inner);
+      }
+      ASSERT_EQ(remove(kFirst), PrepareStatus::Ok);
+      ASSERT_EQ(remove(kSecond), PrepareStatus::Ok);
+      ASSERT_TRUE(path_->protections().remove(kNumber));
+    }
+  }
+  conserve();
+}
+
+TEST_F(ProtectionsTest, OverIpv6) {
+  ProtectionSettings settings = protection();
+  settings.local = settings.peer = v6(0xfd000000000000aa);
+  for (const bool in_udp : {false, true}) {
+    settings.in_udp = in_udp;
+    set(settings);
+    set_up_two();
+    const Bytes inner = ipv4({});
+    const Bytes esp = seal(inner);
+    ASSERT_GT(esp.size(), 100u);
+    EXPECT_EQ(wire::load8(esp.data()) >> 4, 6);
+    EXPECT_EQ(wire::load16(esp.data() + 4), esp.size() - 40);
+    const auto out = send(0, esp);
+    ASSERT_EQ(out.size(), 1u);
+    EXPECT_TRUE(out[0] == inner);
+    ASSERT_EQ(remove(kFirst), PrepareStatus::Ok);
+    ASSERT_EQ(remove(kSecond), PrepareStatus::Ok);
+    ASSERT_TRUE(path_->protections().remove(kNumber));
+  }
+}
+
+TEST_F(ProtectionsTest, PlainIpTowardsN6AndBack) {
+  ProtectionSettings settings = protection();
+  set(settings);
+  SessionSpec spec = plain_session(kFirstTeid);
+  spec.fars[0].protection = kNumber;
+  ASSERT_EQ(create(kFirst, spec), PrepareStatus::Ok);
+  const Bytes esp = seal(ipv4({}));
+  ASSERT_GT(esp.size(), 64u);
+  EXPECT_EQ(wire::load8(esp.data() + 9), 50);
+  // The other way: what came back sealed is for the UE.
+  spec.pdrs[1].protection = kNumber;
+  spec.fars[0].protection = 0;
+  ASSERT_EQ(update(kFirst, spec), PrepareStatus::Ok);
+  expect_drop(1, ipv4({.source = kServer, .destination = kUe}), DropReason::Unprotected);
+}
+
+TEST_F(ProtectionsTest, ManyAtOnceAreAllOpened) {
+  set(protection());
+  set_up_two();
+  std::vector<Bytes> sealed;
+  for (unsigned i = 0; i < 300; ++i) sealed.push_back(seal(ipv4({})));
+  for (const Bytes& esp : sealed) ASSERT_TRUE(inject(0, esp));
+  std::size_t opened = 0;
+  // A full burst leaves packets inside for the next turn, which come out while others are opened.
+  for (unsigned turn = 0; turn < 20; ++turn) {
+    path_->step();
+    opened += collect(1).size();
+  }
+  EXPECT_EQ(opened, sealed.size());
+}
+
+TEST_F(ProtectionsTest, APdiWantsItsProtection) {
+  set(protection());
+  set_up_two();
+  expect_drop(0, gtpu(kSecondTeid, ipv4({})), DropReason::Unprotected);
+  ProtectionSettings other = protection();
+  other.number = kNumber + 1;
+  other.inbound = {association(0x2002)};
+  set(other);
+  SessionSpec spec = second_session();
+  spec.pdrs[0].protection = kNumber + 1;
+  ASSERT_EQ(update(kSecond, spec), PrepareStatus::Ok);
+  expect_drop(0, seal(ipv4({})), DropReason::Unprotected);
+}
+
+TEST_F(ProtectionsTest, WhatIsNotGenuineChangesNothing) {
+  set(protection());
+  set_up_two();
+  const Bytes inner = ipv4({});
+  const Bytes first = seal(inner), second = seal(inner);
+  for (std::size_t at = 20; at < first.size(); ++at) {
+    Bytes bad = first;
+    bad[at] ^= std::byte{1};
+    EXPECT_TRUE(send(0, bad).empty()) << at;
+  }
+  EXPECT_EQ(dropped(DropReason::EspUnknownSpi), 4u) << "the octets of the SPI";
+  EXPECT_EQ(dropped(DropReason::EspReplayed), 1u) << "number 0";
+  EXPECT_EQ(dropped(DropReason::EspNotGenuine), first.size() - 25);
+  for (const std::size_t bytes : {24u, 27u, 28u, 40u}) {
+    Bytes cut(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(bytes));
+    wire::store16(cut.data() + 2, static_cast<std::uint16_t>(bytes));
+    wire::store16(cut.data() + 10, 0);
+    wire::store16(cut.data() + 10, wire::fold(wire::checksum_partial(cut.data(), 20, 0)));
+    EXPECT_TRUE(send(0, cut).empty()) << bytes;
+  }
+  EXPECT_EQ(dropped(DropReason::EspMalformed), 4u);
+  // Later first, then the earlier, then either again.
+  EXPECT_EQ(send(0, second).size(), 1u);
+  EXPECT_EQ(send(0, first).size(), 1u);
+  expect_drop(0, first, DropReason::EspReplayed);
+  expect_drop(0, second, DropReason::EspReplayed);
+  const auto rows = path_->protections().status(kNumber);
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_TRUE(rows[0].outbound);
+  EXPECT_EQ(rows[0].packets, 2u);
+  EXPECT_EQ(rows[0].number, 2u);
+  EXPECT_EQ(rows[1].packets, 2u);
+  EXPECT_EQ(rows[1].replayed, 3u);
+  EXPECT_EQ(rows[1].not_genuine, first.size() - 25);
+  EXPECT_EQ(rows[1].number, 2u);
+}
+
+TEST_F(ProtectionsTest, ANewKeyComesBesideTheOldOne) {
+  ProtectionSettings settings = protection();
+  set(settings);
+  set_up_two();
+  const Bytes inner = ipv4({});
+  const Bytes early = seal(inner), last = seal(inner);
+  // The receiving end first, then the sending one; the old key goes when nothing of it comes.
+  settings.inbound.push_back(association(kSpi + 1));
+  set(settings);
+  EXPECT_EQ(send(0, early).size(), 1u);
+  settings.outbound = {association(kSpi + 1)};
+  set(settings);
+  EXPECT_EQ(send(0, last).size(), 1u);
+  const Bytes fresh = seal(inner);
+  EXPECT_EQ(wire::load32(fresh.data() + 20), kSpi + 1);
+  EXPECT_EQ(wire::load32(fresh.data() + 24), 1u) << "a sequence of its own";
+  EXPECT_EQ(send(0, fresh).size(), 1u);
+  expect_drop(0, early, DropReason::EspReplayed);
+  settings.inbound = {association(kSpi + 1)};
+  set(settings);
+  expect_drop(0, early, DropReason::EspUnknownSpi);
+  EXPECT_EQ(send(0, seal(inner)).size(), 1u);
+}
+
+TEST_F(ProtectionsTest, NumbersEndWhereTheyAreSaidTo) {
+  ProtectionSettings settings = protection();
+  settings.outbound[0].number = 1000;
+  settings.outbound[0].numbers_up_to = 1002;
+  set(settings);
+  set_up_two();
+  const Bytes packet = gtpu(kFirstTeid, ipv4({}));
+  const Bytes esp = seal(ipv4({}));
+  EXPECT_EQ(wire::load32(esp.data() + 24), 1001u);
+  EXPECT_EQ(send(0, packet).size(), 1u);
+  expect_drop(0, packet, DropReason::EspExpired);
+  path_->protections().extend(kNumber, kSpi, 1003);
+  EXPECT_EQ(send(0, packet).size(), 1u);
+  expect_drop(0, packet, DropReason::EspExpired);
+}
+
+TEST_F(ProtectionsTest, NothingThatCameBeforeComesAgain) {
+  ProtectionSettings settings = protection();
+  settings.outbound[0].number = 998;
+  settings.inbound[0].number = 1000;
+  set(settings);
+  set_up_two();
+  expect_drop(0, seal(ipv4({})), DropReason::EspReplayed);
+  expect_drop(0, seal(ipv4({})), DropReason::EspReplayed);
+  for (unsigned i = 0; i < 200; ++i) EXPECT_EQ(send(0, seal(ipv4({}))).size(), 1u) << i;
+}
+
+TEST_F(ProtectionsTest, RulesNeedOneThatIsThere) {
+  EXPECT_EQ(create(kFirst, first_session()), PrepareStatus::Protection);
+  EXPECT_EQ(detail_, 0u);
+  EXPECT_EQ(create(kSecond, second_session()), PrepareStatus::Protection);
+  EXPECT_EQ(detail_, 256u);
+  set(protection());
+  set_up_two();
+  EXPECT_FALSE(path_->protections().remove(kNumber)) << "rules refer to it";
+  ASSERT_EQ(remove(kFirst), PrepareStatus::Ok);
+  EXPECT_FALSE(path_->protections().remove(kNumber));
+  SessionSpec open = second_session();
+  open.pdrs[0].protection = 0;
+  ASSERT_EQ(update(kSecond, open), PrepareStatus::Ok);
+  EXPECT_TRUE(path_->protections().remove(kNumber));
+  EXPECT_FALSE(path_->protections().remove(kNumber));
+}
+
+TEST_F(ProtectionsTest, AnSpiHasOneProtection) {
+  set(protection());
+  ProtectionSettings other = protection();
+  other.number = kNumber + 1;
+  Status status = path_->protections().set(other);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().field, "inbound[0].spi");
+  ASSERT_TRUE(path_->protections().remove(kNumber));
+  set(other);
+}
+
+TEST_F(ProtectionsTest, EndMarkersAreSealedToo) {
+  set(protection());
+  set_up_two();
+  SessionSpec moved = first_session();
+  moved.fars[0].teid = kFarN9Teid;
+  ASSERT_EQ(update(kFirst, moved, kOperationEndMarkers), PrepareStatus::Ok);
+  path_->step();
+  const auto out = collect(0);
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(wire::load8(out[0].data() + 9), 50);
+  // It is for the second session's tunnel, which ends here.
+  expect_drop(0, out[0], DropReason::EndMarker);
+}
+
+/// Two workers: an SPI is one worker's, and sessions are another's.
+class ProtectionsOfWorkers : public WorkersTest {};
+
+TEST_F(ProtectionsOfWorkers, EveryWorkerSealsAndOpensForAll) {
+  const unsigned queues = workers();
+  ASSERT_TRUE(path_->protections().set(protection(queues)));
+  while (!path_->protections().settled()) std::this_thread::yield();
+  constexpr unsigned kSessions = 4, kRounds = 500;
+  const auto second = [](unsigned n) { return index_of(n + 16, 5); };
+  const auto second_teid = [](unsigned n) { return direct_teid(n + 16, 5, 1); };
+  for (unsigned n = 0; n < kSessions; ++n) {
+    // The owners of a session and of that which its packets come to differ for half of them.
+    const unsigned to = (n + n / 2) % kSessions;
+    ASSERT_EQ(create(session(n), first_session(teid(n), ue(n), second_teid(to))),
+              PrepareStatus::Ok);
+    ASSERT_EQ(create(second(n), second_session(second_teid(n))), PrepareStatus::Ok);
+  }
+  std::uint64_t opened = 0;
+  const auto drain = [&] {
+    for (unsigned q = 0; q < queues; ++q) {
+      for (const Bytes& esp : collect(0, q)) {
+        ASSERT_EQ(wire::load8(esp.data() + 9), 50);
+        EXPECT_EQ(wire::load32(esp.data() + 20), kSpi + q) << "each worker has its own SPI";
+        if (inject(0, esp, (q + 1) % queues)) ++injected_;
+      }
+      opened += collect(1, q).size();
+    }
+  };
+  for (std::uint32_t r = 0; r < kRounds; ++r) {
+    for (unsigned n = 0; n < kSessions; ++n) inject_all(0, uplink(n, r), n % queues, drain);
+    if (r % 8 == 0) settle(drain);
+  }
+  settle(drain);
+  settle(drain);
+  EXPECT_EQ(opened + dropped(DropReason::HandoffFull) + dropped(DropReason::TxFull),
+            std::uint64_t{kRounds} * kSessions);
+  EXPECT_GT(opened, 0u);
+}
+
+}  // namespace
+}  // namespace sluice::test
