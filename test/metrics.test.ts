@@ -12,10 +12,10 @@ import { listenText } from '../src/base/config/listen.js';
 import { silentLog } from '../src/base/log.js';
 import type { DatapathStatus, Statistics } from '../src/datapath/datapath.js';
 import { MemoryDatapath } from '../src/datapath/memory-datapath.js';
-import { UpfNode } from '../src/main.js';
 import { sampleSession } from '../src/model/sample.fixture.js';
 import { FakeSmf } from '../src/n4/endpoint.fixture.js';
 import { openDgramTransport } from '../src/n4/transport/dgram-transport.js';
+import { UpfNode } from '../src/upf-node.js';
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 /** Of histograms: what stands behind the name in samples. */

@@ -9,6 +9,8 @@ import { fromJSON, loadSync, type MessageTypeDefinition } from '@grpc/proto-load
 import { type ListenAddress, listenText } from '../base/config/listen.js';
 import { silentLog } from '../base/log.js';
 import { Metrics } from '../base/metrics.js';
+import { NodeKeyFile } from '../protection/node-key.js';
+import { Protections } from '../protection/protections.js';
 import { type Bench, startEngine } from '../session/engine.fixture.js';
 import { PROTO_FILE, PROTO_FOLDER } from './proto-files.js';
 import { ApiServer, type ApiServerOptions } from './server.js';
@@ -26,6 +28,7 @@ export const definitions = loadSync(PROTO_FILE, {
 
 export interface Api extends Bench {
   readonly server: ApiServer;
+  readonly protections: Protections;
   readonly metrics: Metrics;
   readonly address: string;
   readonly folder: string;
@@ -38,12 +41,23 @@ export async function startApi(options: Partial<ApiServerOptions> = {}): Promise
   const listen: ListenAddress = { kind: 'unix', path: path.join(folder, 'api.sock') };
   const metrics = new Metrics();
   const { engine, datapath } = bench;
+  const protections = new Protections({
+    path: datapath,
+    store: bench.store,
+    wrap: new NodeKeyFile(path.join(folder, 'node.key')),
+    obstacle: () => undefined,
+    unknownSpis: () => 0,
+    alarmPacketsPerSecond: 100,
+    log: silentLog(),
+  });
   const server = await ApiServer.start({
     listen,
     engine,
     metrics,
     log: silentLog(),
     rulesPerSession: 64,
+    workers: 1,
+    protections,
     workerOf: () => 3,
     ports: [],
     node: {
@@ -64,7 +78,15 @@ export async function startApi(options: Partial<ApiServerOptions> = {}): Promise
     await server.stop(1000);
     rmSync(folder, { recursive: true });
   };
-  return { ...bench, server, metrics, folder, address: listenText(server.address), stop };
+  return {
+    ...bench,
+    server,
+    protections,
+    metrics,
+    folder,
+    address: listenText(server.address),
+    stop,
+  };
 }
 
 /** Unary calls as promises, streams as they are. */

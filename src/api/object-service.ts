@@ -43,18 +43,20 @@ export function objectServiceDefinition(name: string): ServiceDefinition {
   );
 }
 
-/** A call that is answered at once. */
+/** A call with one answer, at once or later. */
 export function unary<T extends object>(
   answer: (request: T) => unknown,
   log: Log,
 ): handleUnaryCall<Request<T>, unknown> {
+  const answered = async (request: Request<T>): Promise<unknown> => {
+    if (request === MALFORMED) throw malformed();
+    return answer(request);
+  };
   return (call, callback) => {
-    try {
-      if (call.request === MALFORMED) throw malformed();
-      callback(null, answer(call.request));
-    } catch (error) {
-      callback(caughtToServiceError(error, log));
-    }
+    answered(call.request).then(
+      (value) => callback(null, value),
+      (error: unknown) => callback(caughtToServiceError(error, log)),
+    );
   };
 }
 

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parseListen } from '../base/config/listen.js';
 import { SampleFlag } from '../datapath/datapath.js';
 import { IDLE_STATISTICS, IDLE_STATUS } from '../datapath/idle-statistics.js';
-import { MemorySight } from '../datapath/memory-sight.js';
+import { MemorySight } from '../datapath/memory/sight.js';
 import { HEADER_INCARNATION } from '../model/record-layout.js';
 import { sampleSession } from '../model/sample.fixture.js';
 import {
@@ -363,6 +363,7 @@ describe('reflection', () => {
         { name: 'sluice.v1.SessionService' },
         { name: 'sluice.v1.NodeService' },
         { name: 'sluice.v1.N4Service' },
+        { name: 'sluice.v1.ProtectionService' },
         { name: 'grpc.health.v1.Health' },
         { name: 'grpc.reflection.v1.ServerReflection' },
         { name: 'grpc.reflection.v1alpha.ServerReflection' },

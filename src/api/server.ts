@@ -14,6 +14,7 @@ import { type ListenAddress, listenText } from '../base/config/listen.js';
 import type { Log } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 import { MODEL_LIMITS } from '../model/session-decode.js';
+import type { Protections } from '../protection/protections.js';
 import type { AdvertisingPort } from '../session/advertised-addresses.js';
 import type { SessionEngine } from '../session/engine.js';
 import { BindError, bindError, clearStaleSocket, removeSocketFile } from './bind-address.js';
@@ -22,6 +23,7 @@ import { certificateOwner, localOwner } from './identity.js';
 import { type N4Source, n4Service } from './n4/service.js';
 import { type NodeSource, nodeService } from './node-service.js';
 import { objectServiceDefinition } from './object-service.js';
+import { protectionService } from './protections/service.js';
 import { addReflection } from './reflection/reflection.js';
 import type { WorkerOf } from './sessions/answer-encode.js';
 import { sessionServiceDefinition } from './sessions/definition.js';
@@ -31,7 +33,7 @@ const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 const KEEPALIVE_MS = 60_000;
 /** For the last answers to leave the sockets. */
 const FLUSH_MS = 200;
-const SERVICES = ['', 'sluice.v1.SessionService', 'sluice.v1.NodeService', 'sluice.v1.N4Service'];
+const SERVICES = ['Session', 'Node', 'N4', 'Protection'].map((name) => `sluice.v1.${name}Service`);
 
 export interface TlsFiles {
   readonly cert: string;
@@ -47,6 +49,9 @@ export interface ApiServerOptions {
   readonly node: NodeSource;
   /** Absent: N4 is not served. */
   readonly n4?: N4Source | undefined;
+  readonly protections: Protections;
+  /** How many the node has. */
+  readonly workers: number;
   readonly rulesPerSession: number;
   readonly workerOf: WorkerOf;
   readonly ports: readonly AdvertisingPort[];
@@ -95,6 +100,10 @@ export class ApiServer {
       objectServiceDefinition('sluice.v1.N4Service'),
       n4Service(options.n4, engine, closing, log),
     );
+    this.#server.addService(
+      objectServiceDefinition('sluice.v1.ProtectionService'),
+      protectionService(options.protections, options.workers, closing, log),
+    );
     this.#health.addToServer(this.#server);
     addReflection(this.#server);
   }
@@ -134,7 +143,7 @@ export class ApiServer {
   }
 
   #setServing(serving: boolean): void {
-    for (const service of SERVICES) {
+    for (const service of ['', ...SERVICES]) {
       this.#health.setStatus(service, serving ? 'SERVING' : 'NOT_SERVING');
     }
   }

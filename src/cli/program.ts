@@ -15,6 +15,7 @@ import { addHelpCommands } from './help/commands.js';
 import { addCommonSections } from './help/sections.js';
 import { addN4Commands } from './n4/commands.js';
 import { addNodeCommands } from './node-commands.js';
+import { addProtectionCommands } from './protection/commands.js';
 import { addReplayCommand } from './replay-command.js';
 import { addServeCommands } from './serve-commands.js';
 import { addSessionCommands } from './session/commands.js';
@@ -62,6 +63,7 @@ Examples:
   addSessionCommands(sluice);
   addNodeCommands(sluice);
   addN4Commands(sluice);
+  addProtectionCommands(sluice);
   addTopCommand(sluice);
   addDoctorCommand(sluice);
   addGnbCommands(sluice);

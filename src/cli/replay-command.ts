@@ -1,15 +1,16 @@
 /** `sluice replay`: a capture through the whole packet path, offline. */
+
 import { isIP } from 'node:net';
 import type { Command } from 'commander';
 import type { ReplayResult } from '../tools/replay/replay.js';
 import { ToolError, usageError } from '../tools/tool-error.js';
 import type { UeSession } from '../tools/ue-session.js';
 import { ApiClient, type ApiOptions } from './api/client.js';
+import { readMessageFile } from './api/message-file.js';
 import type { Session } from './api/messages.js';
 import { ueSessionOf } from './gnb/ue-sessions.js';
 import { countsText } from './node-commands.js';
 import { grouped, printJson, printLine, table } from './print.js';
-import { readSessionFile } from './session/file.js';
 import { withoutOutputs } from './session/flags.js';
 
 interface ReplayFlags extends ApiOptions {
@@ -68,7 +69,7 @@ async function runReplay(capture: string, options: ReplayFlags): Promise<ReplayR
     if (isIP(address) === 0) throw usageError(`--n3: "${address}" is no IP address`);
   }
   const client = new ApiClient(options);
-  const sessions = readSessionFile(options.sessions, client.json).map(withoutOutputs);
+  const sessions = readMessageFile('Session', options.sessions, client.json).map(withoutOutputs);
   // Loaded on demand: it brings the native packet path, which no other command needs.
   const { replay } = await import('../tools/replay/replay.js');
   return replay({

@@ -7,6 +7,7 @@
  */
 
 import type { PacketSight } from './packet-sight.js';
+import type { ProtectionPath } from './protection-path.js';
 
 /** Words per entry of {@link Datapath.operations}. */
 export const OPERATION_WORDS = 8;
@@ -59,6 +60,8 @@ export const enum PrepareStatus {
   Instance = 5,
   /** The F-TEID's local address is no address of an access port. Detail: PDR index. */
   LocalAddress = 6,
+  /** There is no such protection. Detail: FAR index, or 256 + PDR index. */
+  Protection = 7,
 }
 
 /** Words per entry of {@link Datapath.events}. */
@@ -134,6 +137,8 @@ export interface DatapathPortConfig {
   readonly networkInstances: readonly string[];
   readonly udpPort: number;
   readonly sourcePorts: number;
+  /** socket: also UDP port 4500. Absent: no. */
+  readonly espInUdp?: boolean;
   readonly device: string;
   /** Access: of the outer packet, 0: no limit. */
   readonly mtu: number;
@@ -306,7 +311,7 @@ export interface Statistics {
   readonly captures: CaptureStatistics;
 }
 
-export interface Datapath extends PacketSight {
+export interface Datapath extends PacketSight, ProtectionPath {
   /** Shared with native code: OPERATIONS_MAX entries of OPERATION_WORDS. */
   readonly operations: Uint32Array;
   /** Shared with native code: EVENTS_MAX entries of EVENT_WORDS, filled by poll(). */

@@ -31,8 +31,8 @@ import {
   type Statistics,
 } from './datapath.js';
 import { IDLE_STATISTICS, IDLE_STATUS } from './idle-statistics.js';
-import { MemorySight } from './memory-sight.js';
-import { RecordKeys } from './record-keys.js';
+import { RecordKeys } from './memory/record-keys.js';
+import { MemorySight } from './memory/sight.js';
 import { UsageTrigger } from './usage-event.js';
 
 const QUERY_END = 0xffff_ffff;

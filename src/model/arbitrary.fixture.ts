@@ -170,6 +170,7 @@ const forward = record({
   network_instance: instance.map((text) => (text === '' ? undefined : text)),
   outer_header_creation: optional(outerHeader),
   dscp: optional(fc.integer({ min: 0, max: 63 })),
+  protection_id: optional(fc.integer({ min: 1, max: 16_384 })),
 });
 
 function far(id: number, bars: readonly number[]): fc.Arbitrary<Message> {

@@ -58,6 +58,7 @@ export const PDR_QFIS_LOW = 10;
 export const PDR_QFIS_HIGH = 11;
 export const PDR_FILTERS = 12;
 export const PDR_LISTS = 13;
+/** In its high half the number of the protection that packets come under. */
 export const PDR_FRAMED_ROUTES = 14;
 export const PDR_ROUTES_TEXT = 15;
 export const F_TEID_PRESENT = 1;
@@ -83,6 +84,9 @@ export const FAR_IPV4 = 4;
 export const FAR_IPV6 = 5;
 export const FAR_UDP_PORT = 9;
 export const FAR_DUPLICATES = 10;
+export const FAR_PROTECTION = 11;
+/** Protections have the numbers 1 to this one. */
+export const PROTECTION_MAX = 16_384;
 export const ACTION_FORWARD = 1;
 export const ACTION_DROP = 2;
 export const ACTION_BUFFER = 3;

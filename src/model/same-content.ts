@@ -201,7 +201,7 @@ function sameUe(one: Side, oneAt: number, other: Side, otherAt: number): boolean
   );
 }
 
-/** QERs, URRs and framed routes; FAR and numbers of QERs and URRs were compared with flags. */
+/** QERs, URRs, framed routes and the protection; FAR and numbers of QERs and URRs were compared with flags. */
 function sameLists(one: Side, oneAt: number, other: Side, otherAt: number): boolean {
   const aLists = one.words[oneAt + layout.PDR_LISTS]!;
   const bLists = other.words[otherAt + layout.PDR_LISTS]!;
@@ -213,8 +213,11 @@ function sameLists(one: Side, oneAt: number, other: Side, otherAt: number): bool
   const bList = other.base + (bLists & 0xffff);
   if (!record.sameWords(one.words, aList, other.words, bList, (qers + urrs + 3) >>> 2))
     return false;
-  const aRoutes = one.base + one.words[oneAt + layout.PDR_FRAMED_ROUTES]!;
-  const bRoutes = other.base + other.words[otherAt + layout.PDR_FRAMED_ROUTES]!;
+  const aWord = one.words[oneAt + layout.PDR_FRAMED_ROUTES]!;
+  const bWord = other.words[otherAt + layout.PDR_FRAMED_ROUTES]!;
+  if (aWord >>> 16 !== bWord >>> 16) return false;
+  const aRoutes = one.base + (aWord & 0xffff);
+  const bRoutes = other.base + (bWord & 0xffff);
   return record.sameWords(one.words, aRoutes, other.words, bRoutes, routes * layout.ROUTE_WORDS);
 }
 
@@ -239,6 +242,7 @@ function sameFars(one: Side, other: Side): boolean {
 function sameForward(one: Side, oneAt: number, other: Side, otherAt: number): boolean {
   const count = layout.FAR_DUPLICATES - layout.FAR_TEID;
   return (
+    one.words[oneAt + layout.FAR_PROTECTION] === other.words[otherAt + layout.FAR_PROTECTION] &&
     record.sameWords(one.words, oneAt, other.words, otherAt, layout.FAR_INSTANCE) &&
     sameRef(one, oneAt + layout.FAR_INSTANCE, other, otherAt + layout.FAR_INSTANCE) &&
     record.sameWords(

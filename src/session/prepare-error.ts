@@ -4,7 +4,7 @@ import { PrepareStatus } from '../datapath/datapath.js';
 import { HEADER_WORDS, PDR_LISTS, PDR_UE_IPV4, PDR_WORDS } from '../model/record-layout.js';
 import type { RecordAt } from './allocators/ue-addresses.js';
 
-/** Details of PrepareStatus.Instance from here on are FAR indices. */
+/** Details of PrepareStatus.Instance from here on are FAR indices, of Protection PDR indices. */
 const FAR_DETAIL = 256;
 
 /** @param holder  SEID of the session that has what was asked for, 0n: none or not known. */
@@ -35,6 +35,13 @@ export function prepareError(
     case PrepareStatus.LocalAddress:
       return new SluiceError('failed_precondition', 'no access port has this local address', {
         field: `${pdi}.local_f_teid`,
+      });
+    case PrepareStatus.Protection:
+      return new SluiceError('failed_precondition', 'there is no protection of this number', {
+        field:
+          detail < FAR_DETAIL
+            ? `session.fars[${detail}].forward.protection_id`
+            : `session.pdrs[${detail - FAR_DETAIL}].pdi.protection_id`,
       });
     default:
       return new SluiceError(

@@ -33,6 +33,12 @@ export interface UpfOptions {
   readonly n4?: Readonly<Record<string, unknown>>;
   /** A second N6, of the network instance "ims", with the same pools. */
   readonly ims?: boolean;
+  /** Where it runs; in the UPF's namespace unless told. */
+  readonly place?: Place;
+  /** N3 takes ESP in UDP too. */
+  readonly espInUdp?: boolean;
+  /** In place of N3 and N6: what `ports` has, as JSON. */
+  readonly ports?: readonly object[];
 }
 
 export class Upf {
@@ -44,7 +50,7 @@ export class Upf {
 
   constructor(
     private readonly lab: Lab,
-    options: UpfOptions = {},
+    private readonly options: UpfOptions = {},
   ) {
     const name = options.name ?? 'upf';
     // A socket in the file system is reached from every network namespace.
@@ -57,7 +63,7 @@ export class Upf {
   async start(env: Readonly<Record<string, string>> = {}): Promise<LabProcess> {
     const command = [sluiceCommand, 'serve', '-c', this.configFile];
     const options = { env: { ...globalThis.process.env, ...env } };
-    const process = this.lab.start('upf', command, options);
+    const process = this.lab.start(this.options.place ?? 'upf', command, options);
     this.process = process;
     await process.printed(/^ready/m);
     return process;
@@ -163,12 +169,18 @@ workers: { count: ${options.workers ?? 1}, poll: adaptive }
 limits: { sessions: ${options.sessions ?? 65536} }
 n4: ${JSON.stringify(options.n4 ?? {})}
 gtpu: ${JSON.stringify({ echoIntervalSeconds: 0, ...options.gtpu })}
-ports:
+ports: ${options.ports === undefined ? portsText(options) : JSON.stringify(options.ports)}
+`;
+}
+
+function portsText(options: UpfOptions): string {
+  return `
   - name: n3
     driver: socket
     role: access
     addresses: ["${addresses.upfN3}", "${addresses.upfN3v6}"]
     mtu: ${options.accessMtu ?? 0}
+    espInUdp: ${options.espInUdp === true}
 ${corePort('n6', 'sluice0', 'internet')}${options.ims === true ? corePort('ims', 'sluice1', 'ims') : ''}`;
 }
 

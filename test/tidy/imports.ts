@@ -59,12 +59,14 @@ const typeScriptLevels: readonly [string, number][] = [
   ['src/crypto', 2],
   ['src/n4/codec', 2],
   ['src/session', 3],
+  ['src/protection', 3],
   ['src/n4/transport', 3],
   ['src/n4', 4],
   ['src/api', 4],
   ['src/tools', 4],
-  ['src/main.ts', 5],
-  ['src/main.test.ts', 6],
+  ['src/upf-node.ts', 5],
+  ['src/main.ts', 6],
+  ['src/upf-node.test.ts', 7],
 ];
 /** The command line is a client: it sees these and its own files, nothing else of the product. */
 const cliMayImport = ['src/cli', 'src/base', 'src/tools', 'src/api/generated', 'src/main.ts'];

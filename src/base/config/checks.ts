@@ -12,6 +12,7 @@ const DRIVER_OF_KEY: { readonly [K in keyof PortConfig]?: PortConfig['driver'] }
   device: 'tun',
   masquerade: 'tun',
   sourcePorts: 'socket',
+  espInUdp: 'socket',
   file: 'pcap',
   outputFile: 'pcap',
 };

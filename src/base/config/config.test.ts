@@ -25,11 +25,11 @@ const core = '{ name: n6, driver: memory, role: core }';
 const bad: readonly (readonly [string, string])[] = [
   [
     'apii: { listen: 127.0.0.1:1 }',
-    'bad.yaml:1:1: apii: unknown key; did you mean api? allowed here: node, n4, api, http, store, workers, limits, gtpu, policy, ports',
+    'bad.yaml:1:1: apii: unknown key; did you mean api? allowed here: node, n4, api, http, store, workers, limits, gtpu, policy, crypto, ports',
   ],
   [
     'zebra: 1',
-    'bad.yaml:1:1: zebra: unknown key; allowed here: node, n4, api, http, store, workers, limits, gtpu, policy, ports',
+    'bad.yaml:1:1: zebra: unknown key; allowed here: node, n4, api, http, store, workers, limits, gtpu, policy, crypto, ports',
   ],
   [
     'store:\n  durabilty: sync',
@@ -108,7 +108,7 @@ const bad: readonly (readonly [string, string])[] = [
   ],
   [
     '- 1',
-    'bad.yaml:1:1: must be a mapping with the keys node, n4, api, http, store, workers, limits, gtpu, policy, ports, not [1]',
+    'bad.yaml:1:1: must be a mapping with the keys node, n4, api, http, store, workers, limits, gtpu, policy, crypto, ports, not [1]',
   ],
   ['ports: []', 'bad.yaml:1:8: ports: must have at least one port, not []'],
   [
@@ -271,6 +271,7 @@ describe('a good configuration', () => {
         errorIndicationsQuietSeconds: 11,
       },
       policy: DEFAULT_POLICY,
+      crypto: { nodeKey: '', alarmPacketsPerSecond: 100 },
       ports: [
         {
           name: 'n3',
@@ -281,6 +282,7 @@ describe('a good configuration', () => {
           networkInstances: ['*'],
           udpPort: 2152,
           sourcePorts: 4,
+          espInUdp: false,
           mtu: 0,
           clampMss: false,
         },

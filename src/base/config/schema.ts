@@ -62,6 +62,7 @@ const port = section({
     .default(['*']),
   udpPort: whole(1, 65_535).default(2152),
   sourcePorts: sourcePorts.default(4),
+  espInUdp: flag().default(false),
   device: device.default('sluice0'),
   mtu: mtu.optional(),
   clampMss: clampMss.default(false),
@@ -134,6 +135,13 @@ export const schema = section({
     nestedGtpu: verdict,
     hairpin: flag().default(true),
     icmpErrorsPerSecond: whole(0, 1_000_000).default(1000),
+  }).prefault({}),
+  crypto: section({
+    nodeKey: text(
+      'the path of a file, or empty for node.key in the data folder',
+      (value) => !value.includes('\0'),
+    ).default(''),
+    alarmPacketsPerSecond: whole(0, 1_000_000).default(100),
   }).prefault({}),
   ports: list(port, 'ports')
     .min(1, { error: 'must have at least one port' })

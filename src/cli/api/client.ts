@@ -23,7 +23,7 @@ export interface ApiOptions {
 /** No node answers; another attempt may go well. */
 export class NodeUnavailable extends ToolError {}
 
-type Service = 'SessionService' | 'NodeService' | 'N4Service';
+type Service = 'SessionService' | 'NodeService' | 'N4Service' | 'ProtectionService';
 type Methods = Record<string, (...args: unknown[]) => unknown>;
 
 /** The folder of package.json, from the sources as well as from the compiled files. */

@@ -238,6 +238,46 @@ export interface CaptureChunk {
   packets?: Uint64;
   trailer?: Uint8Array;
 }
+export interface SecurityAssociation {
+  spi?: number;
+  key?: Uint8Array;
+  salt?: Uint8Array;
+  authentication_key?: Uint8Array;
+  sequence_number?: Uint64;
+  packets?: Uint64;
+  bytes?: Uint64;
+  replayed?: Uint64;
+  not_genuine?: Uint64;
+  malformed?: Uint64;
+  rekeying_wanted?: boolean;
+}
+export interface Protection {
+  id?: number;
+  description?: string;
+  suite?: string;
+  local_address?: string;
+  peer_address?: string;
+  udp_encapsulation?: boolean;
+  short_sequence?: boolean;
+  replay_window?: number;
+  outbound?: SecurityAssociation[];
+  inbound?: SecurityAssociation[];
+  revision?: Uint64;
+  references?: number;
+  create_time?: Timestamp;
+}
+export interface ListProtectionsResponse {
+  protections?: Protection[];
+  next_page_token?: string;
+  total?: Uint64;
+}
+export interface ProtectionEvent {
+  time?: Timestamp;
+  id?: number;
+  spi?: number;
+  kind?: string;
+  packets?: Uint64;
+}
 export interface N4Peer {
   node_id?: string;
   addresses?: string[];

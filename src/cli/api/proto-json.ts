@@ -89,6 +89,8 @@ export class ProtoJson {
         if (typeof value === 'string') return value;
         if (typeof value === 'number') return String(value);
         throw usageError(`${path}: expected text`);
+      case 'TYPE_BYTES':
+        return octets(value, path);
       case 'TYPE_UINT32':
         return wholeNumber(value, 0xffffffffn, path);
       case 'TYPE_UINT64':
@@ -139,6 +141,14 @@ function wholeNumber(value: unknown, max: bigint, path: string): number | string
     return max > 0xffffffffn ? number.toString() : Number(number);
   }
   throw usageError(`${path}: "${String(value)}" is no whole number from 0 to ${max}`);
+}
+
+function octets(value: unknown, path: string): Buffer {
+  if (typeof value === 'string' && /^([0-9a-fA-F]{2})*$/.test(value)) {
+    return Buffer.from(value, 'hex');
+  }
+  // Digits alone are a number to YAML.
+  throw usageError(`${path}: expected hexadecimal text in quotes`);
 }
 
 /** Seconds and nanoseconds of "10s", "500ms", "2m", "1.5h" or a plain number of seconds. */

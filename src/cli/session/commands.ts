@@ -1,7 +1,9 @@
 /** `sluice session …`: sessions of the UPF over gRPC. */
+
 import { type Command, Option } from 'commander';
 import { usageError } from '../../tools/tool-error.js';
 import type { ApiClient, ApiOptions } from '../api/client.js';
+import { readMessageFile } from '../api/message-file.js';
 import type {
   DeleteSessionResponse,
   ListSessionsResponse,
@@ -11,7 +13,6 @@ import type {
 import { withClient } from '../api/with-client.js';
 import { printJson, printLine, table } from '../print.js';
 import { parseInteger } from '../units.js';
-import { readSessionFile } from './file.js';
 import { applyRuleFlags, type SessionFlags, sessionFromFlags, withoutOutputs } from './flags.js';
 import { LIST_HEAD, listRow, sessionText, usageTable } from './view.js';
 import { addWatch } from './watch-command.js';
@@ -104,7 +105,7 @@ async function createSessions(
   const sessions =
     options.file === undefined
       ? [sessionFromFlags(options)]
-      : readSessionFile(options.file, client.json).map(withoutOutputs);
+      : readMessageFile('Session', options.file, client.json).map(withoutOutputs);
   const created: object[] = [];
   for (const session of sessions) {
     const request = { session };
@@ -236,7 +237,7 @@ async function updateSessions(
   let sessions: Session[];
   let revision = options.expectedRevision ?? '0';
   if (options.file !== undefined) {
-    sessions = readSessionFile(options.file, client.json).map(withoutOutputs);
+    sessions = readMessageFile('Session', options.file, client.json).map(withoutOutputs);
   } else {
     const current = await client.call<Session>('SessionService', 'GetSession', { name });
     if (options.expectedRevision === undefined) revision = String(current.revision ?? 0);

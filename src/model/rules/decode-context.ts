@@ -8,6 +8,7 @@ import { IpTextReader } from '../../base/ip-text.js';
 import { refuseRule } from '../link.js';
 import { ProtobufReader } from '../protobuf.js';
 import type { RecordBuffer } from '../record.js';
+import { PROTECTION_MAX } from '../record-layout.js';
 import { FlowParser } from '../sdf.js';
 
 /** Longer texts are cut here; validate.ts refuses them, no field allows as much. */
@@ -56,6 +57,14 @@ export class DecodeContext {
   byte(): number {
     const value = this.reader.varint();
     return value >= 0 && value <= 255 ? value : 255;
+  }
+
+  /** The number of a protection, 0: none. */
+  protection(table: number, index: number, suffix: string): number {
+    const number = this.reader.varint();
+    if (number >= 0 && number <= PROTECTION_MAX) return number;
+    this.refuse(table, index, suffix, `must be from 1 to ${PROTECTION_MAX}, or 0 for none`);
+    return 0;
   }
 
   /** Occurrences of a tag in the message bytes[start…end). */

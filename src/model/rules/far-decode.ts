@@ -73,6 +73,7 @@ function chooseAction(record: RecordBuffer, at: number, index: number, action: n
   if ((words[at + layout.FAR_ACTION]! & 255) === action) return;
   const duplicates = words[at + layout.FAR_UDP_PORT]! & 0xff000000;
   words.fill(0, at + layout.FAR_ACTION, at + layout.FAR_DUPLICATES);
+  words[at + layout.FAR_PROTECTION] = 0;
   words[at + layout.FAR_ACTION] = action;
   words[at + layout.FAR_UDP_PORT] = duplicates;
   record.references.barIds[index] = 0;
@@ -83,6 +84,7 @@ const enum ForwardTag {
   Instance = 18,
   OuterHeader = 26,
   Dscp = 32,
+  Protection = 40,
 }
 
 function decodeForward(context: DecodeContext, at: number, index: number, duplicate: number): void {
@@ -105,6 +107,12 @@ function decodeForward(context: DecodeContext, at: number, index: number, duplic
         words[at + layout.FAR_ACTION] =
           (action & 0xffffff) | (layout.FAR_DSCP << 16) | (context.byte() << 24);
         break;
+      case ForwardTag.Protection: {
+        const forward = duplicate < 0 ? '.forward' : `.duplicates[${duplicate}]`;
+        const suffix = `${forward}.protection_id`;
+        words[at + layout.FAR_PROTECTION] = context.protection(layout.TABLE_FAR, index, suffix);
+        break;
+      }
       default:
         reader.skip(tag);
     }

@@ -38,6 +38,7 @@ function encodeForward(
   const flags = action >>> 16;
   const mark = writer.size;
   writer.reserve(0);
+  writer.uint32(5, words[at + layout.FAR_PROTECTION]!);
   if ((flags & layout.FAR_DSCP) !== 0) writer.presentUint32(4, action >>> 24);
   if ((flags & layout.FAR_OUTER_HEADER) !== 0) encodeOuterHeader(writer, 3, words, at, flags);
   encodeRef(writer, 2, words, base, words[at + layout.FAR_INSTANCE]!);

@@ -143,7 +143,8 @@ export function beginRoutes(
     context.refuse(layout.TABLE_PDR, pdr, '.pdi.framed_routes', message);
     return;
   }
-  words[at + layout.PDR_FRAMED_ROUTES] = record.allocate(count * layout.ROUTE_WORDS);
+  const protection = words[at + layout.PDR_FRAMED_ROUTES]! & ~0xffff;
+  words[at + layout.PDR_FRAMED_ROUTES] = protection | record.allocate(count * layout.ROUTE_WORDS);
   words[at + layout.PDR_ROUTES_TEXT] = record.allocate(count);
   words[at + layout.PDR_LISTS] = words[at + layout.PDR_LISTS]! | (count << 24);
 }
@@ -160,7 +161,8 @@ export function decodeRoute(
   const length = reader.length();
   const start = reader.position;
   const end = start + length;
-  const route = words[at + layout.PDR_FRAMED_ROUTES]! + position * layout.ROUTE_WORDS;
+  const routes = words[at + layout.PDR_FRAMED_ROUTES]! & 0xffff;
+  const route = routes + position * layout.ROUTE_WORDS;
   if (reader.failed || record.overflowed) return;
   let family = 4;
   for (let index = start; index < end; index++) if (bytes[index] === 0x3a) family = 6;

@@ -26,6 +26,7 @@ const enum PdiTag {
   Qfis = 48,
   QfisPacked = 50,
   Route = 58,
+  Protection = 64,
 }
 
 /** SDF filters of the PDR bytes[start…end). */
@@ -140,6 +141,12 @@ function decodePdi(context: DecodeContext, index: number, at: number, filters: n
         if (routes === 0) beginRoutes(context, index, at, tag, start);
         decodeRoute(context, index, at, routes++);
         break;
+      case PdiTag.Protection: {
+        const number = context.protection(layout.TABLE_PDR, index, '.pdi.protection_id');
+        const word = words[at + layout.PDR_FRAMED_ROUTES]! & 0xffff;
+        words[at + layout.PDR_FRAMED_ROUTES] = word | (number << 16);
+        break;
+      }
       default:
         reader.skip(tag);
     }

@@ -65,6 +65,8 @@ function encodePdi(
   const filters = words[at + layout.PDR_FILTERS]!;
   const first = filtersAt(words, base) + (filters & 0xffff) * layout.FILTER_WORDS;
   const routes = base + words[at + layout.PDR_ROUTES_TEXT]!;
+  writer.reserve(0);
+  writer.uint32(8, words[at + layout.PDR_FRAMED_ROUTES]! >>> 16);
   for (let route = (lists >>> 24) - 1; route >= 0; route--) {
     encodeRef(writer, 7, words, base, words[routes + route]!);
   }

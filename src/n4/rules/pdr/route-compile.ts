@@ -88,7 +88,7 @@ export class RoutePlacer {
     if (routes === 0 || texts === 0) return;
     for (let word = 0; word < size; word++) words[routes + word] = this.entries[word]!;
     for (let route = 0; route < this.count; route++) words[texts + route] = this.texts[route]!;
-    words[at + layout.PDR_FRAMED_ROUTES] = routes;
+    words[at + layout.PDR_FRAMED_ROUTES]! |= routes;
     words[at + layout.PDR_ROUTES_TEXT] = texts;
     words[at + layout.PDR_LISTS]! |= this.count << 24;
   }

@@ -9,8 +9,8 @@ import { silentLog } from './base/log.js';
 import type { DatapathConfig } from './datapath/datapath.js';
 import { MemoryDatapath } from './datapath/memory-datapath.js';
 import { hasNetAdmin } from './datapath/tun-access.js';
-import { type NodeParts, UpfNode } from './main.js';
 import { sampleSession } from './model/sample.fixture.js';
+import { type NodeParts, UpfNode } from './upf-node.js';
 
 let folder: string;
 let nodes: UpfNode[];

@@ -2,7 +2,7 @@
  * What a record claims for itself, as keys that no two sessions share: its TEIDs at their
  * addresses, and its UE addresses in their instances. For the packet path in memory.
  */
-import { pdrCount, pdrsAt, refText } from '../model/record.js';
+import { pdrCount, pdrsAt, refText } from '../../model/record.js';
 import {
   F_TEID_IPV4,
   F_TEID_IPV6,
@@ -19,7 +19,7 @@ import {
   PDR_WORDS,
   UE_IPV4,
   UE_IPV6,
-} from '../model/record-layout.js';
+} from '../../model/record-layout.js';
 
 export class RecordKeys {
   readonly #addresses = new Map<string, number>();

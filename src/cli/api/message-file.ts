@@ -1,12 +1,21 @@
-/** Sessions from a file: JSON or YAML, one or many (a list, or several YAML documents). */
+/** Sessions or protections from a file: JSON or YAML, one or many (a list, or several YAML documents). */
 import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
 import { ToolError } from '../../tools/tool-error.js';
-import type { Session } from '../api/messages.js';
-import type { ProtoJson } from '../api/proto-json.js';
+import type { Protection, Session } from './messages.js';
+import type { ProtoJson } from './proto-json.js';
 
-/** Reads all sessions of a file ("-": standard input); errors name file, line or field. */
-export function readSessionFile(file: string, json: ProtoJson): Session[] {
+interface Kinds {
+  readonly Session: Session;
+  readonly Protection: Protection;
+}
+
+/** Reads all messages of a file ("-": standard input); errors name file, line or field. */
+export function readMessageFile<K extends keyof Kinds>(
+  kind: K,
+  file: string,
+  json: ProtoJson,
+): Kinds[K][] {
   let text: string;
   try {
     text = readFileSync(file === '-' ? 0 : file, 'utf8');
@@ -14,7 +23,7 @@ export function readSessionFile(file: string, json: ProtoJson): Session[] {
     throw new ToolError(`cannot read ${file}: ${reason(error as NodeJS.ErrnoException)}`);
   }
   const documents = parseAllDocuments(text);
-  const sessions: Session[] = [];
+  const messages: Kinds[K][] = [];
   for (const document of documents) {
     const [error] = document.errors;
     if (error !== undefined) {
@@ -25,19 +34,25 @@ export function readSessionFile(file: string, json: ProtoJson): Session[] {
     const value: unknown = document.toJS();
     if (value === null || value === undefined) continue;
     for (const item of Array.isArray(value) ? value : [value]) {
-      sessions.push(parseOne(file, json, item, sessions.length));
+      messages.push(parseOne(kind, file, json, item, messages.length));
     }
   }
-  if (sessions.length === 0) throw new ToolError(`${file}: no session in it`);
-  return sessions;
+  if (messages.length === 0) throw new ToolError(`${file}: no ${kind.toLowerCase()} in it`);
+  return messages;
 }
 
-function parseOne(file: string, json: ProtoJson, value: unknown, position: number): Session {
+function parseOne<K extends keyof Kinds>(
+  kind: K,
+  file: string,
+  json: ProtoJson,
+  value: unknown,
+  position: number,
+): Kinds[K] {
   try {
-    return json.fromJson('Session', value) as Session;
+    return json.fromJson(kind, value) as Kinds[K];
   } catch (error) {
     if (!(error instanceof ToolError)) throw error;
-    throw new ToolError(`${file}: session ${position + 1}: ${error.message}`);
+    throw new ToolError(`${file}: ${kind.toLowerCase()} ${position + 1}: ${error.message}`);
   }
 }
 

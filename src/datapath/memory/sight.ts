@@ -2,19 +2,21 @@
  * Captures and traces of a packet path without packets: they say what a test tells them to.
  * Owner: the control thread.
  */
+
 import {
   CaptureEnd,
   type CaptureOptions,
   type CaptureRead,
   type PacketSight,
   type TraceResult,
-} from './packet-sight.js';
+} from '../packet-sight.js';
+import { MemoryProtections } from './protections.js';
 
 const NOTHING = new Uint8Array(0);
 /** As the packet path has it. */
 const CAPTURES_MAX = 8;
 
-export class MemorySight implements PacketSight {
+export class MemorySight extends MemoryProtections implements PacketSight {
   /** Captures that were started and not read to their end. */
   readonly captures = new Map<number, { options: CaptureOptions; end: CaptureEnd }>();
   /** What the next read of any capture brings. */

@@ -1,0 +1,51 @@
+/** Protections of a packet path without packets: it keeps what it is told. Owner: the control thread. */
+import type { AssociationStatus, ProtectionPath, ProtectionSettings } from '../protection-path.js';
+
+export class MemoryProtections implements ProtectionPath {
+  readonly protections = new Map<number, ProtectionSettings>();
+  /** Rules that refer to a protection, as a test says. */
+  readonly uses = new Map<number, number>();
+  /** What a test says of an association, by SPI and direction. */
+  readonly figures = new Map<string, Partial<AssociationStatus>>();
+  /** Keys of associations, copied as the packet path does. */
+  readonly keys = new Map<number, Uint8Array>();
+
+  setProtection(settings: ProtectionSettings): void {
+    for (const association of [...settings.outbound, ...settings.inbound]) {
+      if (association.key.length > 0) this.keys.set(association.spi, association.key.slice());
+    }
+    this.protections.set(settings.number, settings);
+  }
+  removeProtection(number: number): boolean {
+    return this.protectionUses(number) === 0 && this.protections.delete(number);
+  }
+  extendProtection(number: number, spi: number, numbersUpTo: bigint): void {
+    const settings = this.protections.get(number);
+    if (settings === undefined) return;
+    const outbound = settings.outbound.map((association) =>
+      association.spi === spi ? { ...association, numbersUpTo } : association,
+    );
+    this.protections.set(number, { ...settings, outbound });
+  }
+  protectionsSettled(): boolean {
+    return true;
+  }
+  protectionStatus(number: number): readonly AssociationStatus[] {
+    const { outbound = [], inbound = [] } = this.protections.get(number) ?? {};
+    return [...outbound, ...inbound].map(({ spi, number: last }, position) => ({
+      spi,
+      outbound: position < outbound.length,
+      number: last,
+      packets: 0n,
+      bytes: 0n,
+      replayed: 0n,
+      notGenuine: 0n,
+      malformed: 0n,
+      wantsRekeying: false,
+      ...this.figures.get(`${spi} ${position < outbound.length ? 'out' : 'in'}`),
+    }));
+  }
+  protectionUses(number: number): number {
+    return this.uses.get(number) ?? 0;
+  }
+}

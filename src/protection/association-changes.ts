@@ -1,0 +1,154 @@
+/**
+ * From the associations that somebody asks for to those that a protection will have: what stays, what
+ * is wrapped, and what may not be because a nonce could come twice. Owner: the control thread.
+ */
+import { SluiceError } from '../base/errors.js';
+import { sm3 } from '../crypto/crypto.js';
+import type { KeyWrap } from './node-key.js';
+import {
+  type AskedAssociation,
+  type AskedProtection,
+  invalid,
+  type Secret,
+  sameTerms,
+} from './protection.js';
+import type { KeptAssociation, KeptProtection, StoredProtections } from './stored-protections.js';
+
+/** Of a protection; the older ones are those of deleted protections. */
+const RETIRED_MAX = 1024;
+
+type Direction = 'outbound' | 'inbound';
+const DIRECTIONS: readonly Direction[] = ['outbound', 'inbound'];
+
+/** Of associations that are on their way into the packet path. */
+export type Secrets = Map<KeptAssociation, Secret>;
+
+export interface AssociationChange {
+  readonly next: KeptProtection;
+  /** Of those that are new. */
+  readonly secrets: Secrets;
+}
+
+export class AssociationChanges {
+  constructor(
+    private readonly wrap: KeyWrap,
+    /** All protections, by ID. */
+    private readonly all: ReadonlyMap<number, KeptProtection>,
+    private readonly stored: Pick<StoredProtections, 'retired'>,
+  ) {}
+
+  /** @param kept  as it is, which stays so. @throws SluiceError on the field that is at fault */
+  async of(kept: KeptProtection, asked: AskedProtection): Promise<AssociationChange> {
+    const secrets: Secrets = new Map();
+    const outbound = await this.#associations(kept, asked, 'outbound', secrets);
+    const inbound = await this.#associations(kept, asked, 'inbound', secrets);
+    const gone = kept.outbound.filter(({ spi }) => !outbound.some((one) => one.spi === spi));
+    const retired = [...kept.retired, ...gone.map(({ digest }) => digest)].slice(-RETIRED_MAX);
+    const next = { ...kept, outbound, inbound, retired };
+    this.#checkSecrets(next);
+    return { next, secrets };
+  }
+
+  async isSame(kept: KeptProtection, asked: AskedProtection): Promise<boolean> {
+    if (!sameTerms(kept.terms, asked.terms)) return false;
+    for (const direction of DIRECTIONS) {
+      if (kept[direction].length !== asked[direction].length) return false;
+      for (const [position, { spi, digest }] of kept[direction].entries()) {
+        const { spi: other, secret } = asked[direction][position]!;
+        if (spi !== other || secret === undefined) return false;
+        if ((await digestOf(secret)) !== digest) return false;
+      }
+    }
+    return true;
+  }
+
+  /** Associations that stay keep what is known of them; others are wrapped. */
+  async #associations(
+    kept: KeptProtection,
+    asked: AskedProtection,
+    direction: Direction,
+    secrets: Secrets,
+  ): Promise<KeptAssociation[]> {
+    const out: KeptAssociation[] = [];
+    for (const [position, association] of asked[direction].entries()) {
+      const field = `${direction}[${position}]`;
+      const { spi, secret } = association;
+      const there = kept[direction].findIndex((one) => one.spi === spi);
+      if (there >= 0) {
+        await checkStays(kept[direction][there]!, association, field);
+        if (direction === 'outbound' && there !== position) {
+          throw invalid(`${field}.spi`, `is at place ${there} of the list, and stays there`);
+        }
+        out.push(kept[direction][there]!);
+        continue;
+      }
+      if (secret === undefined) throw invalid(`${field}.key`, 'must be given for a new SPI');
+      if (direction === 'inbound') this.#checkSpi(kept.terms.id, spi, field);
+      const wrapped = await this.wrap.wrap(secret, contextOf(kept.terms.id, direction, spi));
+      const fresh = { spi, number: 0n, wrapped, digest: await digestOf(secret) };
+      secrets.set(fresh, secret);
+      out.push(fresh);
+    }
+    return out;
+  }
+
+  #checkSpi(id: number, spi: number, field: string): void {
+    for (const other of this.all.values()) {
+      if (other.terms.id === id || !other.inbound.some((one) => one.spi === spi)) continue;
+      throw new SluiceError('already_exists', `protection ${other.terms.id} has this SPI`, {
+        field: `protection.${field}.spi`,
+      });
+    }
+  }
+
+  /** A key seals one sequence of packets in its life, or a nonce comes twice. */
+  #checkSecrets(next: KeptProtection): void {
+    const sealing = new Set<string>(next.retired);
+    for (const kept of this.all.values()) {
+      if (kept.terms.id === next.terms.id) continue;
+      for (const { digest } of kept.outbound) sealing.add(digest);
+      for (const digest of kept.retired) sealing.add(digest);
+    }
+    for (const [position, { digest }] of next.outbound.entries()) {
+      if (sealing.has(digest) || this.stored.retired.has(digest)) {
+        throw invalid(`outbound[${position}].key`, 'has sealed packets before: give a fresh key');
+      }
+      sealing.add(digest);
+    }
+    for (const [position, { digest }] of next.inbound.entries()) {
+      if (!sealing.has(digest)) continue;
+      throw invalid(`inbound[${position}].key`, 'seals packets: each direction has its own key');
+    }
+  }
+}
+
+/** All secrets of a protection that the store has; the caller wipes them. */
+export async function unwrapped(wrap: KeyWrap, kept: KeptProtection): Promise<Secrets> {
+  const secrets: Secrets = new Map();
+  for (const direction of DIRECTIONS) {
+    for (const association of kept[direction]) {
+      const context = contextOf(kept.terms.id, direction, association.spi);
+      const secret = await wrap.unwrap(association.wrapped, context);
+      secrets.set(association, Uint8Array.from(secret));
+      secret.fill(0);
+    }
+  }
+  return secrets;
+}
+
+async function checkStays(
+  { digest }: KeptAssociation,
+  { secret }: AskedAssociation,
+  field: string,
+): Promise<void> {
+  if (secret === undefined || (await digestOf(secret)) === digest) return;
+  throw invalid(`${field}.spi`, 'has another key: a new key needs a new SPI');
+}
+
+function contextOf(id: number, direction: Direction, spi: number): string {
+  return `sluice protection ${id} ${direction} ${spi}`;
+}
+
+async function digestOf(secret: Secret): Promise<string> {
+  return (await sm3(secret)).toString('base64');
+}

@@ -1,0 +1,361 @@
+/**
+ * The protections of the node: made and changed over the API, kept in the store, brought into the
+ * packet path. Sequence numbers are given to it by blocks that the store knows of first, so that no
+ * end of the process makes a key count anew (decision 0039).
+ *
+ * Owner: the control thread. Start at {@link Protections.create}.
+ */
+import { SluiceError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type {
+  AssociationSettings,
+  AssociationStatus,
+  ProtectionPath,
+} from '../datapath/protection-path.js';
+import type { Store } from '../store/store.js';
+import { AssociationChanges, type Secrets, unwrapped } from './association-changes.js';
+import type { KeyWrap } from './node-key.js';
+import {
+  type AskedProtection,
+  AUTH_KEY_BYTES,
+  invalid,
+  KEY_BYTES,
+  type ProtectionTerms,
+  SALT_BYTES,
+  sameTerms,
+} from './protection.js';
+import { type ProtectionEvent, ProtectionWatch } from './protection-watch.js';
+import {
+  type KeptAssociation,
+  type KeptProtection,
+  StoredProtections,
+} from './stored-protections.js';
+
+/** Numbers that an association gets at a time; extended sequences have 2^40 such blocks. */
+const BLOCK = 1n << 24n;
+const SHORT_BLOCK = 1n << 20n;
+const TICK_MS = 1_000;
+/** How long packets of a moment before a crash could come again: docs/SM4.md says so. */
+const INBOUND_SAVE_TICKS = 5;
+const SETTLE_MS = 1;
+const NO_SECRET = new Uint8Array(0);
+
+/** One protection with the figures of the packet path; without secrets. */
+export interface ProtectionView {
+  readonly kept: KeptProtection;
+  readonly status: readonly AssociationStatus[];
+  readonly references: number;
+}
+
+export interface ProtectionParts {
+  readonly path: ProtectionPath;
+  readonly store: Pick<Store, 'getMeta' | 'putMeta' | 'commit'>;
+  readonly wrap: KeyWrap;
+  /** Why no port can carry it, undefined: one can, as far as can be known. */
+  readonly obstacle: (terms: ProtectionTerms) => string | undefined;
+  /** Packets without a known SPI that were dropped, ever. */
+  readonly unknownSpis: () => number;
+  /** More refused packets than these in a second are an event. */
+  readonly alarmPacketsPerSecond: number;
+  readonly log: Log;
+  readonly now?: () => number;
+}
+
+export class Protections {
+  readonly #kept = new Map<number, KeptProtection>();
+  readonly #stored: StoredProtections;
+  readonly #watch: ProtectionWatch;
+  readonly #changes: AssociationChanges;
+  readonly #now: () => number;
+  /** Changes come one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+  #ticks = 0;
+
+  constructor(private readonly parts: ProtectionParts) {
+    this.#stored = new StoredProtections(parts.store);
+    this.#now = parts.now ?? Date.now;
+    this.#watch = new ProtectionWatch(parts.alarmPacketsPerSecond, this.#now);
+    this.#changes = new AssociationChanges(parts.wrap, this.#kept, this.#stored);
+  }
+
+  /**
+   * Brings back what the store has, before sessions that refer to it. Outbound numbers go on behind
+   * all that may have been used.
+   */
+  async restore(): Promise<void> {
+    const restored: [KeptProtection, readonly bigint[], Secrets][] = [];
+    for (const kept of this.#stored.load()) {
+      const secrets = await unwrapped(this.parts.wrap, kept);
+      restored.push([kept, kept.outbound.map(({ number }) => number), secrets]);
+    }
+    if (restored.length === 0) return;
+    for (const [kept] of restored) this.#reserve(kept, kept.outbound);
+    await this.#stored.commit();
+    for (const [kept, used, secrets] of restored) {
+      this.#bringIn(kept, used, secrets);
+      this.#kept.set(kept.terms.id, kept);
+    }
+  }
+
+  /** Looks after numbers and rates from now on. */
+  start(): void {
+    const tick = (): void => {
+      this.#enqueue(() => this.tick()).catch((error: unknown) =>
+        this.parts.log.error({ err: error }, 'the figures of protections could not be kept'),
+      );
+    };
+    this.#timer = setInterval(tick, TICK_MS).unref();
+  }
+
+  /** When the packet path has ended: what it used is known now, and no number is lost. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#enqueue(async () => {
+      for (const kept of this.#kept.values()) {
+        for (const row of this.parts.path.protectionStatus(kept.terms.id)) {
+          const association = associationOf(kept, row);
+          if (association !== undefined) association.number = row.number;
+        }
+        this.#stored.put(kept);
+      }
+      await this.#stored.commit();
+    });
+  }
+
+  create(asked: AskedProtection): Promise<ProtectionView> {
+    return this.#enqueue(() => this.#create(asked), asked);
+  }
+  /** @param expectedRevision  0n: any */
+  update(asked: AskedProtection, expectedRevision: bigint): Promise<ProtectionView> {
+    return this.#enqueue(() => this.#update(asked, expectedRevision), asked);
+  }
+  delete(id: number): Promise<void> {
+    return this.#enqueue(() => this.#delete(id));
+  }
+  get(id: number): ProtectionView {
+    const kept = this.#known(id);
+    return {
+      kept,
+      status: this.parts.path.protectionStatus(id),
+      references: this.parts.path.protectionUses(id),
+    };
+  }
+  /** In the order of their IDs, from behind `after`. */
+  list(after: number, most: number): ProtectionView[] {
+    const ids = [...this.#kept.keys()].filter((id) => id > after).sort((a, b) => a - b);
+    return ids.slice(0, most).map((id) => this.get(id));
+  }
+  get count(): number {
+    return this.#kept.size;
+  }
+  /** @returns what ends the watch */
+  watch(listener: (event: ProtectionEvent) => void): () => void {
+    return this.#watch.listen(listener);
+  }
+
+  /** Once a second: numbers before they run out, and what is worth an event. */
+  async tick(): Promise<void> {
+    const savesInbound = ++this.#ticks % INBOUND_SAVE_TICKS === 0;
+    const extended: [number, KeptAssociation][] = [];
+    let writes = false;
+    for (const kept of this.#kept.values()) {
+      const { id } = kept.terms;
+      const rows = this.parts.path.protectionStatus(id);
+      for (const event of this.#watch.look(kept, rows)) this.#tell(event);
+      const due = rows.filter((row) => this.#note(kept, row, savesInbound)).length > 0;
+      const short = kept.outbound.filter((association) => this.#runsOut(kept, association, rows));
+      if (short.length > 0) this.#reserve(kept, short);
+      else if (due) this.#stored.put(kept);
+      for (const association of short) extended.push([id, association]);
+      writes ||= due || short.length > 0;
+    }
+    const unknown = this.#watch.lookAtUnknown(this.parts.unknownSpis());
+    if (unknown !== undefined) this.#tell(unknown);
+    if (!writes) return;
+    await this.#stored.commit();
+    for (const [id, { spi, number }] of extended) this.parts.path.extendProtection(id, spi, number);
+  }
+
+  /** Whether what is known of an inbound association is newer than what is kept. */
+  #note(kept: KeptProtection, row: AssociationStatus, saves: boolean): boolean {
+    const association = row.outbound ? undefined : associationOf(kept, row);
+    if (!saves || association === undefined || association.number === row.number) return false;
+    association.number = row.number;
+    return true;
+  }
+
+  #runsOut(
+    kept: KeptProtection,
+    { spi, number }: KeptAssociation,
+    rows: readonly AssociationStatus[],
+  ): boolean {
+    const row = rows.find((one) => one.outbound && one.spi === spi);
+    return row !== undefined && number - row.number < blockOf(kept) / 2n;
+  }
+
+  /** Gathers the write of further numbers. */
+  #reserve(kept: KeptProtection, associations: readonly KeptAssociation[]): void {
+    for (const association of associations) association.number += blockOf(kept);
+    this.#stored.put(kept);
+  }
+
+  #tell(event: ProtectionEvent): void {
+    const { id, spi, kind, packets } = event;
+    this.parts.log.warn({ protection: id, spi, packets }, `protection: ${EVENT_TEXTS[kind]}`);
+    this.#watch.tell(event);
+  }
+
+  async #create(asked: AskedProtection): Promise<ProtectionView> {
+    const { terms } = asked;
+    const there = this.#kept.get(terms.id);
+    if (there !== undefined) {
+      if (await this.#changes.isSame(there, asked)) return this.get(terms.id);
+      const field = 'protection.id';
+      throw new SluiceError('already_exists', 'another protection has this ID', { field });
+    }
+    const obstacle = this.parts.obstacle(terms);
+    if (obstacle !== undefined) {
+      const field = 'protection.udp_encapsulation';
+      throw new SluiceError('failed_precondition', obstacle, { field });
+    }
+    const kept: KeptProtection = {
+      terms,
+      revision: 1,
+      createTimeMs: this.#now(),
+      outbound: [],
+      inbound: [],
+      retired: [],
+    };
+    await this.#change(kept, asked);
+    return this.get(terms.id);
+  }
+
+  async #update(asked: AskedProtection, expectedRevision: bigint): Promise<ProtectionView> {
+    const before = this.#known(asked.terms.id);
+    if (expectedRevision !== 0n && expectedRevision !== BigInt(before.revision)) {
+      throw new SluiceError('aborted', `the protection is at revision ${before.revision}`, {
+        field: 'expected_revision',
+      });
+    }
+    if (!sameTerms(before.terms, asked.terms)) {
+      throw invalid('id', 'only outbound and inbound can be changed; make another protection');
+    }
+    const kept = { ...before, revision: before.revision + 1, retired: [...before.retired] };
+    await this.#change(kept, asked);
+    return this.get(asked.terms.id);
+  }
+
+  async #delete(id: number): Promise<void> {
+    const kept = this.#known(id);
+    if (!this.parts.path.removeProtection(id)) {
+      const uses = this.parts.path.protectionUses(id);
+      throw new SluiceError('failed_precondition', `${uses} FARs and PDRs refer to it`, {
+        field: 'id',
+      });
+    }
+    this.#kept.delete(id);
+    this.#stored.remove(kept);
+    this.#stored.putList(this.#kept.keys());
+    await this.#stored.commit();
+    await this.#settle();
+  }
+
+  /** Into the store, then into the packet path: what it uses is known to the store before. */
+  async #change(kept: KeptProtection, asked: AskedProtection): Promise<void> {
+    const before = this.#kept.get(kept.terms.id);
+    const { next, secrets } = await this.#changes.of(kept, asked);
+    const used = next.outbound.map(({ number }) => number);
+    for (const association of next.outbound) {
+      if (secrets.has(association)) association.number += blockOf(next);
+    }
+    this.#kept.set(next.terms.id, next);
+    this.#stored.put(next);
+    this.#stored.putList(this.#kept.keys());
+    try {
+      await this.#stored.commit();
+    } catch (error) {
+      if (before === undefined) this.#kept.delete(next.terms.id);
+      else this.#kept.set(next.terms.id, before);
+      throw error;
+    }
+    this.#bringIn(next, used, secrets);
+    await this.#settle();
+  }
+
+  #bringIn(kept: KeptProtection, used: readonly bigint[], secrets: Secrets): void {
+    const { terms } = kept;
+    const settings = (association: KeptAssociation, number: bigint): AssociationSettings => {
+      const secret = secrets.get(association) ?? NO_SECRET;
+      return {
+        spi: association.spi,
+        key: secret.subarray(0, KEY_BYTES),
+        salt: secret.subarray(KEY_BYTES, KEY_BYTES + SALT_BYTES),
+        authKey: secret.subarray(KEY_BYTES + SALT_BYTES).subarray(0, AUTH_KEY_BYTES),
+        number,
+        numbersUpTo: association.number,
+      };
+    };
+    try {
+      this.parts.path.setProtection({
+        number: terms.id,
+        local: terms.local,
+        peer: terms.peer,
+        inUdp: terms.inUdp,
+        suite: terms.suite,
+        extendedSequence: !terms.shortSequence,
+        window: terms.window,
+        packetsSoft: terms.lifetime.softPackets,
+        packetsHard: terms.lifetime.hardPackets,
+        bytesSoft: terms.lifetime.softBytes,
+        bytesHard: terms.lifetime.hardBytes,
+        outbound: kept.outbound.map((one, position) => settings(one, used[position]!)),
+        inbound: kept.inbound.map((one) => settings(one, one.number)),
+      });
+    } finally {
+      for (const secret of secrets.values()) secret.fill(0);
+    }
+  }
+
+  async #settle(): Promise<void> {
+    while (!this.parts.path.protectionsSettled()) {
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    }
+  }
+
+  #known(id: number): KeptProtection {
+    const kept = this.#kept.get(id);
+    if (kept !== undefined) return kept;
+    throw new SluiceError('not_found', `there is no protection ${id}`, { field: 'id' });
+  }
+
+  /** @param asked  whose secrets are wiped when it is done */
+  #enqueue<T>(work: () => Promise<T>, asked?: AskedProtection): Promise<T> {
+    const done = this.#last.then(work).finally(() => {
+      for (const { secret } of [...(asked?.outbound ?? []), ...(asked?.inbound ?? [])]) {
+        secret?.fill(0);
+      }
+    });
+    this.#last = done.catch(() => {});
+    return done;
+  }
+}
+
+const EVENT_TEXTS = {
+  rekeying_wanted: 'it is time for new keys',
+  expired: 'an association has reached its hard lifetime and seals no more',
+  not_genuine: 'packets whose integrity check fails come at a rate that is an alarm',
+  replayed: 'packets are replayed at a rate that is an alarm',
+  unknown_spi: 'packets with unknown SPIs come at a rate that is an alarm',
+} as const;
+
+function blockOf({ terms }: KeptProtection): bigint {
+  return terms.shortSequence ? SHORT_BLOCK : BLOCK;
+}
+
+function associationOf(
+  kept: KeptProtection,
+  { outbound, spi }: AssociationStatus,
+): KeptAssociation | undefined {
+  return (outbound ? kept.outbound : kept.inbound).find((one) => one.spi === spi);
+}
