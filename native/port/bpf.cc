@@ -51,16 +51,6 @@ void emit_tree(std::span<const Range> ranges, std::vector<sock_filter>& program)
   emit_tree(ranges.subspan(half), program);
 }
 
-bpf_insn instruction(unsigned code, unsigned destination, unsigned source, int offset, int value) {
-  bpf_insn insn{};
-  insn.code = static_cast<std::uint8_t>(code);
-  insn.dst_reg = destination & 15;
-  insn.src_reg = source & 15;
-  insn.off = static_cast<std::int16_t>(offset);
-  insn.imm = value;
-  return insn;
-}
-
 void emit_tree(std::span<const Range> ranges, std::vector<bpf_insn>& program) {
   if (ranges.size() == 1) {
     program.push_back(instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, ranges[0].owner));
@@ -76,6 +66,17 @@ void emit_tree(std::span<const Range> ranges, std::vector<bpf_insn>& program) {
 }
 
 }  // namespace
+
+bpf_insn instruction(unsigned code, unsigned destination, unsigned source, int offset,
+                     int value) noexcept {
+  bpf_insn insn{};
+  insn.code = static_cast<std::uint8_t>(code);
+  insn.dst_reg = destination & 15;
+  insn.src_reg = source & 15;
+  insn.off = static_cast<std::int16_t>(offset);
+  insn.imm = value;
+  return insn;
+}
 
 std::vector<sock_filter> reuseport_program(const BucketOwners& owners) {
   // The program sees the datagram from its UDP payload on; a GTP-U TEID is at octet 4.
@@ -118,10 +119,10 @@ std::vector<bpf_insn> tun_program(const BucketOwners& owners) {
   return program;
 }
 
-int load_program(std::span<const bpf_insn> program) noexcept {
+int load_program(std::span<const bpf_insn> program, bpf_prog_type type) noexcept {
   bpf_attr attr;
   std::memset(&attr, 0, sizeof attr);
-  attr.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
+  attr.prog_type = type;
   attr.insns = reinterpret_cast<std::uint64_t>(program.data());
   attr.insn_cnt = static_cast<std::uint32_t>(program.size());
   attr.license = reinterpret_cast<std::uint64_t>("Apache-2.0");

@@ -2,6 +2,7 @@
 // A classic program picks the socket of a SO_REUSEPORT group by a TEID's top byte, an
 // eBPF program the queue of a TUN device by the bucket octet of a UE address. Both are
 // generated from the table bucket → worker and replaced whole when the table changes.
+// instruction() and load_program() are for the programs of other folders, too.
 // Threads: the control thread; pure but for load_program().
 #pragma once
 #include <linux/bpf.h>
@@ -30,8 +31,13 @@ std::vector<sock_filter> spi_program(unsigned workers);
 /// octet of an IPv6 address's /64. Anything else goes to queue 0.
 std::vector<bpf_insn> tun_program(const BucketOwners& owners);
 
-/// Loads a program of type socket filter by bpf(2).
+/// One eBPF instruction: `code` as in linux/bpf.h, registers by number.
+bpf_insn instruction(unsigned code, unsigned destination, unsigned source, int offset,
+                     int value) noexcept;
+
+/// Loads a program by bpf(2).
 /// @return a descriptor that the caller closes, or -errno (-EPERM: not allowed).
-int load_program(std::span<const bpf_insn> program) noexcept;
+int load_program(std::span<const bpf_insn> program,
+                 bpf_prog_type type = BPF_PROG_TYPE_SOCKET_FILTER) noexcept;
 
 }  // namespace sluice
