@@ -1,0 +1,80 @@
+// An AF_XDP socket on one queue of a device, whose memory is the packet pool itself: what the
+// kernel receives is a packet of the pool at once, and what is sent goes out of its chunk.
+// Packets here are whole Ethernet frames; link headers are the port's affair.
+// Threads: open() and the destructor on the control thread, the rest on the queue's worker.
+#pragma once
+#include <linux/if_xdp.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/types.h"
+#include "memory/packet_pool.h"
+
+namespace sluice {
+
+/// One ring that is shared with the kernel. Owner: the socket's worker.
+template <class Entry>
+struct XdpRing {
+  std::uint32_t* producer = nullptr;
+  std::uint32_t* consumer = nullptr;
+  std::uint32_t* flags = nullptr;
+  Entry* entries = nullptr;
+  void* mapping = nullptr;
+  std::size_t mapping_bytes = 0;
+};
+
+class XdpSocket {
+ public:
+  /// Entries of each ring, and packets at most that wait in the kernel for frames.
+  static constexpr std::uint32_t kRing = 1024;
+
+  /// Binds to a device's queue: without copies where its driver can, with them otherwise.
+  /// @param chunks  all chunks of the pool, spares included.
+  /// Errors: no AF_XDP here, no permission, no such queue, the queue has a socket already.
+  static Result<std::unique_ptr<XdpSocket>> open(std::span<std::byte> chunks, PoolCache& cache,
+                                                 unsigned interface, unsigned queue);
+  /// Gives back to the cache what the kernel still had. No worker runs.
+  ~XdpSocket();
+  XdpSocket(const XdpSocket&) = delete;
+  XdpSocket& operator=(const XdpSocket&) = delete;
+
+  /// Takes up to max frames, and gives the kernel packets for as many others.
+  unsigned receive(Packet** frames, unsigned max) noexcept;
+  /// Takes the first n frames, n being returned; they return to the pool when they are out. A
+  /// frame may begin in its packet's metadata, from octet 6 on.
+  unsigned send(Packet* const* frames, unsigned count) noexcept;
+  /// Wakes the kernel if it wants that, and frees what is out.
+  void flush() noexcept;
+  /// Frames the kernel had to drop, for want of packets or of room in the ring.
+  std::uint64_t dropped() const noexcept;
+  bool is_zero_copy() const noexcept { return is_zero_copy_; }
+  /// Readable when receive() has something; what goes into the map of the XDP program.
+  int fd() const noexcept { return fd_; }
+
+ private:
+  XdpSocket(std::span<std::byte> chunks, PoolCache& cache) noexcept;
+  bool register_memory() noexcept;
+  bool map_rings() noexcept;
+  bool bind(unsigned interface, unsigned queue) noexcept;
+  void fill() noexcept;
+  void complete() noexcept;
+  std::uint64_t lend(Packet* packet) noexcept;
+  Packet* take_back(std::uint64_t address) noexcept;
+
+  std::span<std::byte> chunks_;
+  std::byte* memory_;  ///< start of the page where the chunks begin; addresses count from here
+  PoolCache& cache_;
+  int fd_ = -1;
+  bool is_zero_copy_ = false;
+  bool wants_kick_ = false;
+  XdpRing<xdp_desc> rx_;
+  XdpRing<xdp_desc> tx_;
+  XdpRing<std::uint64_t> fill_;
+  XdpRing<std::uint64_t> completion_;
+  std::vector<bool> lent_;  ///< by number of chunk: the kernel has it
+};
+
+}  // namespace sluice
