@@ -105,6 +105,22 @@ inline Datapath& datapath() {
   return *path;
 }
 
+inline constexpr std::uint16_t kProtection = 1;
+
+/// A protection whose packets come back: it seals for the port that it opens at.
+inline void protect() {
+  ProtectionSettings settings;
+  settings.number = kProtection;
+  wire::store32(reinterpret_cast<std::byte*>(settings.local.bytes.data()), kN3);
+  settings.peer = settings.local;
+  settings.window = 64;
+  AssociationSettings association;
+  association.spi = 0x1001;
+  association.numbers_up_to = ~std::uint64_t{0};
+  settings.outbound = settings.inbound = {association};
+  if (!datapath().protections().set(settings)) std::abort();
+}
+
 /// As a control plane that keeps all it is told.
 inline void take_events() {
   Event events[64];

@@ -7,6 +7,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace sluice;
   using namespace sluice::fuzz;
   static Bench bench;
+  if (!protects) protect();
+  protects = true;
   static const std::uint32_t all = datapath().pool().available();
   for (unsigned s = 0; s < kSessionsUsed; ++s) {
     change(OperationKind::Create, s, size == 0 ? 0 : data[0] >> s & 1);

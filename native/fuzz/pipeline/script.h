@@ -43,6 +43,19 @@ struct Script {
   }
 };
 
+/// Whether rules of some variants refer to the protection, which is there then.
+inline bool protects = false;
+
+/// What leaves sealed comes back, or is wanted to have come so.
+inline void refer_to_protection(SessionSpec& s, unsigned session, unsigned variant) {
+  if (session == 1 && variant == 4) s.pdrs[0].protection = kProtection;
+  if (session < 2 || variant % 2 != 0) return;
+  s.fars[0].protection = kProtection;
+  if (session != 3) return;
+  s.fars[0].ipv4 = kN3;
+  s.fars[0].teid = kTeid + 1;
+}
+
 /// One of the sessions, by what its downlink FAR does. The last session joins two tunnels.
 inline SessionSpec spec_of(unsigned session, unsigned variant) {
   SessionSpec s = rich_session();
@@ -80,6 +93,7 @@ inline SessionSpec spec_of(unsigned session, unsigned variant) {
     down.teid += 0x100;
     down.ipv4 = kGnb + 1;
   }
+  if (protects) refer_to_protection(s, session, variant);
   return s;
 }
 
@@ -104,13 +118,18 @@ class Bench {
  public:
   virtual ~Bench() = default;
   Nanoseconds now = kStart;
-  unsigned waiting = 0;  ///< injected since the last step
+  unsigned waiting = 0;                          ///< injected since the last step
+  std::array<std::vector<std::byte>, 4> sealed;  ///< the last ones that left
+  unsigned next_sealed = 0;
 
   void collect() {
     Packet* packet;
     for (const auto& port : datapath().ports()) {
       while (static_cast<MemoryPort&>(*port).collect(0, &packet, 1) == 1) {
         expect(packet->length != 0 && packet->offset + packet->length <= kChunkBytes);
+        if (is_esp(*packet))
+          sealed[next_sealed++ % sealed.size()].assign(packet->data(),
+                                                       packet->data() + packet->length);
         collected(port->index(), *packet);
         cache().free(&packet, 1);
       }
@@ -147,6 +166,12 @@ class Bench {
 
  protected:
   virtual void collected(unsigned, const Packet&) {}
+
+ private:
+  static bool is_esp(const Packet& packet) noexcept {
+    return packet.length > 28 && wire::load8(packet.data()) == 0x45 &&
+           wire::load8(packet.data() + 9) == kProtocolEsp;
+  }
 };
 
 /// An IP packet of the script's choosing, and then any of its bytes changed.
@@ -252,8 +277,19 @@ inline void message(Bench& bench, Script& in) {
   bench.inject(0, bytes, n + kTunnelBytes, 0);
 }
 
+/// Sealed packets come back: as they left, or with octets changed, or cut short.
+inline void return_sealed(Bench& bench, Script& in) {
+  const std::uint8_t how = in.byte();
+  std::vector<std::byte> bytes = bench.sealed[how % bench.sealed.size()];
+  if (bytes.empty()) return;
+  if (how & 0x10) bytes[20 + in.word() % (bytes.size() - 20)] ^= std::byte{in.byte()};
+  if (how & 0x20) bytes.resize(20 + in.word() % (bytes.size() - 20));
+  bench.inject(how >> 7, bytes.data(), bytes.size(), kPacketOuterChecksumGood);
+}
+
 inline void raw(Bench& bench, Script& in) {
   const std::uint8_t how = in.byte();
+  if (protects && (how & 0xc0) == 0xc0) return return_sealed(bench, in);
   const std::size_t n = std::min<std::size_t>({in.word(), in.left, kRoom});
   bench.inject(how & 1, reinterpret_cast<const std::byte*>(in.data), n,
                how & 2 ? kPacketOuterChecksumGood : 0);
