@@ -60,6 +60,12 @@ export class N4 implements N4MetricsSource {
       limits: { ...MODEL_LIMITS, rulesPerSession: options.rulesPerSession },
       identity: sessionIdentity(nodeId, transport.addresses()),
       ports: options.ports,
+      protectedInstances: new Map(
+        config.protections.map(({ networkInstance, protectionId }) => [
+          networkInstance,
+          protectionId,
+        ]),
+      ),
       log,
     });
     const endpoint = new Endpoint({

@@ -195,6 +195,7 @@ const n4Defaults = {
   releaseSeconds: 0,
   slowMs: 500,
   peers: [],
+  protections: [],
 };
 
 describe('a bad configuration', () => {

@@ -33,6 +33,14 @@ const peer = section({
   retainSessions: flag().optional(),
 });
 
+/** What packets of a network instance are protected by, PFCP having no word for it. */
+const protection = section({
+  networkInstance: text('a network instance of 1 to 100 characters', (value) =>
+    /^[\x21-\x7e]{1,100}$/.test(value),
+  ),
+  protectionId: whole(1, 16_384),
+});
+
 export const n4 = section({
   listen: list(
     text('address:port or [v6]:port', isSocketAddress),
@@ -49,6 +57,7 @@ export const n4 = section({
   releaseSeconds: whole(0, 3600).default(0),
   slowMs: whole(1, 60_000).default(500),
   peers: list(peer, 'peers').default([]),
+  protections: list(protection, 'protections').default([]),
 });
 
 export type N4Config = z.output<typeof n4>;

@@ -22,6 +22,7 @@ import { keepName } from './network-instance.js';
 import { countFilters, resolveReferences } from './pdr/filter-compile.js';
 import { F_TEID_CH } from './pdr/pdi-compile.js';
 import { compilePdr } from './pdr/pdr-compile.js';
+import { type ProtectedInstances, protectInstances } from './protected-instances.js';
 import { compileBar, compileQer } from './qer-compile.js';
 import { RuleContext, type RuleProfile } from './rule-context.js';
 import { RuleRefusal } from './rule-refusal.js';
@@ -79,7 +80,10 @@ export class SessionCompiler {
   private dnn = -1;
   private hasEndpoints = false;
 
-  constructor(private readonly limits: ModelLimits = MODEL_LIMITS) {}
+  constructor(
+    private readonly limits: ModelLimits = MODEL_LIMITS,
+    private readonly instances: ProtectedInstances = new Map(),
+  ) {}
 
   /**
    * Into `record`; false: see `refusal`.
@@ -116,6 +120,7 @@ export class SessionCompiler {
       carryGrants(context, words, urrsAt(words, start), urrs, renewed, renewedCount);
     }
     this.keepShadow(tree);
+    protectInstances(record, this.instances);
     if (!linkRecord(record, this.modelRefusal)) return this.takeRefusal();
     return this.validator.validate(record.words, 0, old !== null) || this.takeRefusal();
   }

@@ -10,6 +10,7 @@ import {
   type Loose,
   PROFILE,
   refused,
+  requestsOn,
   shown,
   startSessions,
   uplinkPdr,
@@ -23,6 +24,21 @@ async function made(change?: (elements: Loose) => void, peer = new FakePeer()) {
 }
 
 describe('an establishment', () => {
+  it('is protected where the configuration says so of its network instances', async () => {
+    const bench = await startSessions();
+    const requests = requestsOn(bench.engine, new Map([['internet', 3]]));
+    const peer = new FakePeer();
+    const protectedBench = { ...bench, requests };
+    const { seid } = await accepted(protectedBench, peer, establishment(1));
+    const session = shown(protectedBench, peer, seid);
+    expect(session).toMatchObject({
+      pdrs: [{ id: 1 }, { id: 2, pdi: { network_instance: 'internet', protection_id: 3 } }],
+      fars: [{ id: 1, forward: { network_instance: 'internet', protection_id: 3 } }, { id: 2 }],
+    });
+    const text = JSON.stringify(session);
+    expect(text.match(/protection_id/g)).toHaveLength(2);
+  });
+
   it('becomes a session with the rules that it says', async () => {
     const { session, elements } = await made();
     expect(session).toMatchObject({

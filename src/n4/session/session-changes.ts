@@ -18,6 +18,7 @@ import type { Peer } from '../peer.js';
 import { ruleIdAt, SessionCompiler } from '../rules/compile.js';
 import { findIe, flagsAt, type IeTree, numberAt } from '../rules/ie-tree.js';
 import { ShadowMerger } from '../rules/merge.js';
+import type { ProtectedInstances } from '../rules/protected-instances.js';
 import type { RuleRefusal } from '../rules/rule-refusal.js';
 import { INACTIVITY_URR_ID } from '../rules/urr-compile.js';
 import { CpFSeid, NAME_BYTES_MAX } from './cp-f-seid.js';
@@ -45,8 +46,9 @@ export class SessionChanges {
     private readonly engine: SessionEngine,
     limits: ModelLimits,
     private readonly advertised: AdvertisedAddresses,
+    instances: ProtectedInstances = new Map(),
   ) {
-    this.compiler = new SessionCompiler(limits);
+    this.compiler = new SessionCompiler(limits, instances);
     this.merger = new ShadowMerger(this.compiler.refusal);
   }
 

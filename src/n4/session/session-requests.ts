@@ -17,6 +17,7 @@ import { MessageReader } from '../codec/message-reader.js';
 import * as Message from '../codec/message-type.js';
 import type { Peer } from '../peer.js';
 import { RefusalLog } from '../refusal-log.js';
+import type { ProtectedInstances } from '../rules/protected-instances.js';
 import type { SessionHandlers } from '../session-handlers.js';
 import type { Transaction } from '../transaction.js';
 import { type NodeIdentity, SessionAnswers } from './session-answers.js';
@@ -31,6 +32,8 @@ export interface SessionRequestsOptions {
   readonly identity: NodeIdentity;
   /** Those that advertise other addresses than they have. */
   readonly ports: readonly AdvertisingPort[];
+  /** Absent: none. */
+  readonly protectedInstances?: ProtectedInstances;
   readonly log: Log;
 }
 
@@ -66,7 +69,8 @@ export class SessionRequests implements SessionHandlers {
     this.#log = options.log;
     this.#refusals = new RefusalLog(options.log);
     const advertised = new AdvertisedAddresses(options.ports);
-    this.#changes = new SessionChanges(options.engine, options.limits, advertised);
+    const { limits, protectedInstances } = options;
+    this.#changes = new SessionChanges(this.#engine, limits, advertised, protectedInstances);
     this.#answers = new SessionAnswers(options.identity, advertised);
     this.#sweep = new SessionSweep(options.engine);
   }

@@ -12,6 +12,7 @@ import { MessageReader } from '../codec/message-reader.js';
 import { MessageWriter } from '../codec/message-writer.js';
 import { elementOf } from '../codec/table/table.js';
 import type { Applications, Peer, PeerProfile } from '../peer.js';
+import type { ProtectedInstances } from '../rules/protected-instances.js';
 import type { Transaction } from '../transaction.js';
 import { SessionRequests } from './session-requests.js';
 
@@ -60,12 +61,16 @@ export interface N4Bench extends Bench {
   readonly requests: SessionRequests;
 }
 
-export function requestsOn(engine: SessionEngine): SessionRequests {
+export function requestsOn(
+  engine: SessionEngine,
+  protectedInstances: ProtectedInstances = new Map(),
+): SessionRequests {
   return new SessionRequests({
     engine,
     limits: MODEL_LIMITS,
     identity: { nodeId: Uint8Array.of(0, 192, 0, 2, 9), ipv4: 0xc0000209, ipv6: null },
     ports: [],
+    protectedInstances,
     log: silentLog(),
   });
 }
