@@ -129,6 +129,41 @@ TEST(SocketPort, SteersByTheTeidThroughAnyTableAndAgainWhenItChanges) {
   }
 }
 
+TEST(SocketPort, TakesEspInUdpAndSteersItByTheSpi) {
+  constexpr unsigned kQueues = 3;
+  constexpr std::uint16_t kEspPort = 4500;
+  // An address of this test's own: whoever else has the port is not in the way.
+  PortConfig config = config_of({"127.77.0.3"});
+  config.esp_in_udp = true;
+  Bench bench(config, kQueues);
+  ASSERT_TRUE(bench.status) << bench.status.error().message;
+  Peer peer("127.0.0.1");
+  std::array<std::vector<std::uint32_t>, kQueues> want;
+  for (std::uint32_t spi = 1000; spi < 1100; ++spi) {
+    Bytes esp(64);
+    wire::store32(esp.data(), spi);
+    ASSERT_TRUE(peer.send("127.77.0.3", kEspPort, esp));
+    want[spi % kQueues].push_back(spi);
+  }
+  for (unsigned queue = 0; queue < kQueues; ++queue) {
+    auto packets = bench.rx(queue, want[queue].size());
+    std::vector<std::uint32_t> got;
+    for (const Packet* p : packets) {
+      EXPECT_EQ(wire::load16(p->data() + 22), kEspPort);
+      got.push_back(wire::load32(p->data() + 28));
+    }
+    EXPECT_EQ(got, want[queue]) << "queue " << queue;
+    bench.free(packets);
+  }
+  // From its port, too.
+  const Bytes esp(64, std::byte{7});
+  EXPECT_EQ(bench.tx({outer("127.77.0.3", kEspPort, "127.0.0.1", peer.port(), esp)}), 1u);
+  const auto datagrams = peer.take();
+  ASSERT_EQ(datagrams.size(), 1u);
+  EXPECT_EQ(datagrams[0].source_port, kEspPort);
+  EXPECT_EQ(datagrams[0].payload, esp);
+}
+
 TEST(SocketPort, SendsFromEverySourcePortAndReceivesThereToo) {
   PortConfig config = config_of({"127.0.0.1", "127.0.0.3"});
   config.source_ports = 8;
