@@ -116,7 +116,8 @@ DropReason Pipeline::reenter(std::uint8_t port, Packet* packet) noexcept {
   if (packet->flags & kPacketReentered) return DropReason::NoRoute;
   if (reentries_.count == PacketList::kMax) return DropReason::TxFull;
   packet->port = port;
-  packet->flags |= kPacketReentered;
+  // Whatever it came under, it does not come from there any more.
+  packet->flags = static_cast<std::uint8_t>((packet->flags | kPacketReentered) & ~kPacketProtected);
   reentries_.packets[reentries_.count++] = packet;
   ++inside_;
   return DropReason::None;

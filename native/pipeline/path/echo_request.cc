@@ -13,7 +13,7 @@ void Pipeline::expire_path_timer(TimerNode& node, Nanoseconds now) noexcept {
   if (index == PeerTable::kNone) return;
   const Peer& peer = sessions_.peers()[index];
   // No packet to spare: that counts as a request that was lost.
-  Packet* packet = create(peer.port);
+  Packet* packet = create(plain_port(peer.port));
   if (packet == nullptr) return;
   std::byte* message = packet->data() + outer_bytes(peer);
   address_to(*packet, peer, wire::write_echo_request(message, prober_->sequence_of(index)));

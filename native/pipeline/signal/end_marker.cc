@@ -21,12 +21,12 @@ void Pipeline::address_to(Packet& packet, const Peer& peer, std::size_t message_
   write_outer(packet.data(), peer, udp, 0, port.udp_port);
   if (!port.fills_udp_checksum) fill_outer_checksum(packet.data(), peer, udp);
   packet.length = static_cast<std::uint16_t>(outer_bytes(peer) + message_bytes);
-  if (peer.protection != 0) packet.tag = peer.protection;
+  packet.tag = peer.protection;
 }
 
 void Pipeline::end_path(const RemoteTunnel& tunnel, Packet* packet) noexcept {
   const Peer& peer = sessions_.peers()[tunnel.peer];
-  packet->port = peer.port;
+  packet->port = plain_port(peer.port);
   address_to(*packet, peer,
              wire::write_end_marker(packet->data() + outer_bytes(peer), Teid{tunnel.teid}));
   ++counters_.gtpu.end_markers_sent;
@@ -52,7 +52,10 @@ bool Pipeline::end_paths(const RemoteTunnelList& list) noexcept {
 
 bool Pipeline::emit_trailers() noexcept {
   const unsigned count = trailers_.count;
-  for (unsigned i = 0; i < count; ++i) emit(trailers_.packets[i]->port, trailers_.packets[i]);
+  for (unsigned i = 0; i < count; ++i) {
+    Packet* packet = trailers_.packets[i];
+    emit(static_cast<std::uint8_t>(packet->port + (packet->tag != 0 ? kProtectedPort : 0)), packet);
+  }
   trailers_.count = 0;
   return count != 0;
 }

@@ -1,6 +1,7 @@
 // Packets under protections: sealed behind a FAR, opened before a PDI, and what must not pass.
 // One packet path plays both ends: what it seals for its own N3 address is what comes back.
 #include "wire/checksum.h"
+#include "worker/sight/capture_fixture_test.h"
 #include "worker/workers_fixture_test.h"
 
 namespace sluice::test {
@@ -303,6 +304,36 @@ TEST_F(ProtectionsTest, EndMarkersAreSealedToo) {
   EXPECT_EQ(wire::load8(out[0].data() + 9), 50);
   // It is for the second session's tunnel, which ends here.
   expect_drop(0, out[0], DropReason::EndMarker);
+}
+
+class CapturedProtections : public Capturing<ProtectionsTest> {};
+
+TEST_F(CapturedProtections, WhatIsMadeHereAndNotSealedIsSeenAtItsPort) {
+  ProtectionSettings settings = protection();
+  settings.outbound[0].numbers_up_to = 0;
+  set(settings);
+  set_up_two();
+  const unsigned capture = start({.ports = 1, .drops = true});
+  SessionSpec moved = first_session();
+  moved.fars[0].teid = kFarN9Teid;
+  ASSERT_EQ(update(kFirst, moved, kOperationEndMarkers), PrepareStatus::Ok);
+  path_->step();
+  EXPECT_EQ(dropped(DropReason::EspExpired), 1u);
+  stop(capture);
+  ASSERT_EQ(frames().size(), 1u);
+  EXPECT_EQ(frames()[0].port, 0u);
+}
+
+TEST_F(ProtectionsTest, WhatTurnsRoundIsNotProtectedAnyMore) {
+  set(protection());
+  ASSERT_EQ(create(kFirst, first_session()), PrepareStatus::Ok);
+  ASSERT_EQ(create(kSecond, second_session()), PrepareStatus::Ok);
+  // Another UE, which wants its downlink protected: what a UE sends it came in otherwise.
+  SessionSpec third = plain_session(direct_teid(11, 5, 1), kUe + 1);
+  third.pdrs[1].protection = kNumber;
+  ASSERT_EQ(create(11 * 64 + 5, third), PrepareStatus::Ok);
+  const Bytes esp = seal(ipv4({.destination = kUe + 1}));
+  expect_drop(0, esp, DropReason::Unprotected);
 }
 
 /// Two workers: an SPI is one worker's, and sessions are another's.
