@@ -184,6 +184,25 @@ describe('a protection', () => {
     await create();
   });
 
+  it('is not in the store when the packet path has no room for it', async () => {
+    const refusal = { message: 'at most 32768 inbound associations in all', field: 'inbound' };
+    path.refuseNext = refusal;
+    await expect(create()).rejects.toMatchObject({
+      code: 'resource_exhausted',
+      field: 'protection.inbound',
+    });
+    expect((await restarted()).count).toBe(0);
+    protections = open();
+    await create({ outbound: [association(1011), association(1012)] });
+    path.refuseNext = refusal;
+    const more = [association(2001), association(2002), association(2003)];
+    const asked = { outbound: [association(1011), association(1012)], inbound: more };
+    await expect(update(asked)).rejects.toThrow('at most 32768');
+    expect(protections.get(1).kept.revision).toBe(1);
+    await restarted();
+    expect(path.protections.get(1)!.inbound.map(({ spi }) => spi)).toEqual([2001, 2002]);
+  });
+
   it('stays while rules refer to it', async () => {
     await create();
     path.uses.set(1, 3);

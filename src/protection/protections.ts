@@ -275,12 +275,30 @@ export class Protections {
     try {
       await this.#stored.commit();
     } catch (error) {
-      if (before === undefined) this.#kept.delete(next.terms.id);
-      else this.#kept.set(next.terms.id, before);
+      this.#forget(next, before);
       throw error;
     }
-    this.#bringIn(next, used, secrets);
+    try {
+      this.#bringIn(next, used, secrets);
+    } catch (error) {
+      await this.#takeBack(next, before);
+      throw refusedByPath(error);
+    }
     await this.#settle();
+  }
+
+  #forget(next: KeptProtection, before: KeptProtection | undefined): void {
+    if (before === undefined) this.#kept.delete(next.terms.id);
+    else this.#kept.set(next.terms.id, before);
+  }
+
+  /** What the packet path has no room for must not be in the store: the next start would fail. */
+  async #takeBack(next: KeptProtection, before: KeptProtection | undefined): Promise<void> {
+    this.#forget(next, before);
+    if (before === undefined) this.#stored.remove(next);
+    else this.#stored.put(before);
+    this.#stored.putList(this.#kept.keys());
+    await this.#stored.commit();
   }
 
   #bringIn(kept: KeptProtection, used: readonly bigint[], secrets: Secrets): void {
@@ -348,6 +366,13 @@ const EVENT_TEXTS = {
   replayed: 'packets are replayed at a rate that is an alarm',
   unknown_spi: 'packets with unknown SPIs come at a rate that is an alarm',
 } as const;
+
+/** The packet path names the field that it has no room for. */
+function refusedByPath(error: unknown): unknown {
+  if (!(error instanceof Error) || !('field' in error)) return error;
+  const field = `protection.${String(error.field)}`;
+  return new SluiceError('resource_exhausted', error.message, { field });
+}
 
 function blockOf({ terms }: KeptProtection): bigint {
   return terms.shortSequence ? SHORT_BLOCK : BLOCK;

@@ -7,10 +7,17 @@ export class MemoryProtections implements ProtectionPath {
   readonly uses = new Map<number, number>();
   /** What a test says of an association, by SPI and direction. */
   readonly figures = new Map<string, Partial<AssociationStatus>>();
+  /** What the next setProtection() is refused for; a test says so. */
+  refuseNext: { readonly message: string; readonly field: string } | null = null;
   /** Keys of associations, copied as the packet path does. */
   readonly keys = new Map<number, Uint8Array>();
 
   setProtection(settings: ProtectionSettings): void {
+    if (this.refuseNext !== null) {
+      const { message, field } = this.refuseNext;
+      this.refuseNext = null;
+      throw Object.assign(new Error(message), { field });
+    }
     for (const association of [...settings.outbound, ...settings.inbound]) {
       if (association.key.length > 0) this.keys.set(association.spi, association.key.slice());
     }
