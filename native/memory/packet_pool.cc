@@ -122,6 +122,7 @@ Result<std::unique_ptr<PacketPool>> PacketPool::create(Region& region, std::uint
     cache.limit_ = std::min(PoolCache::kDepthMax, packets / (2 * caches));
     cache.ring_ = pool->ring_;
     cache.base_ = pool->base_;
+    cache.chunks_ = {pool->chunks_, chunk_bytes};
   }
   for (std::uint32_t i = 0; i < packets; ++i) {
     const Packet* chunk = reinterpret_cast<Packet*>(pool->chunks_ + std::size_t{i} * kChunkBytes);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <span>
 
 #include "base/types.h"
 #include "memory/packet.h"
@@ -50,6 +51,10 @@ class alignas(kCacheLine) PoolCache final {
     depth_.store(depth + n, std::memory_order_relaxed);
   }
 
+  /// All chunks of the pool, spares included: what a driver gives the kernel or a device as its
+  /// memory. Threads: any.
+  std::span<std::byte> chunks() const noexcept { return chunks_; }
+
  private:
   friend class PacketPool;
 
@@ -78,6 +83,7 @@ class alignas(kCacheLine) PoolCache final {
   std::uint32_t limit_ = 0;              // never above kDepthMax
   MpmcRing<PacketHandle>* ring_ = nullptr;
   std::byte* base_ = nullptr;  // the region's, from which handles count
+  std::span<std::byte> chunks_;
   alignas(kCacheLine) std::array<Packet*, kDepthMax> stack_{};
 };
 
@@ -114,7 +120,7 @@ class PacketPool {
     return reinterpret_cast<Packet*>(chunks_ + (std::size_t{packets_} + i) * kChunkBytes);
   }
   std::uint32_t spares() const noexcept { return spares_; }
-  /// The chunks, one after the other, kChunkBytes each: what a driver registers as its memory.
+  /// The chunks, one after the other, kChunkBytes each.
   std::byte* chunks() noexcept { return chunks_; }
 
  private:

@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "port/afxdp/afxdp_port.h"
 #include "port/memory_port.h"
 #include "port/pcap_port.h"
 #include "port/socket/socket_port.h"
@@ -39,11 +40,15 @@ Result<std::unique_ptr<Port>> make_port(const PortConfig& config, std::uint8_t i
   if (config.driver == "socket") {
     return std::unique_ptr<Port>(std::make_unique<SocketPort>(config, index));
   }
-  if (config.driver == "tun")
+  if (config.driver == "tun") {
     return std::unique_ptr<Port>(std::make_unique<TunPort>(config, index));
-  return Error{
-      "there is no driver \"" + config.driver + "\"; the drivers are memory, pcap, socket and tun",
-      "driver"};
+  }
+  if (config.driver == "afxdp") {
+    return std::unique_ptr<Port>(std::make_unique<AfxdpPort>(config, index));
+  }
+  return Error{"there is no driver \"" + config.driver +
+                   "\"; the drivers are memory, pcap, socket, tun and afxdp",
+               "driver"};
 }
 
 }  // namespace sluice

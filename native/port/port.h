@@ -1,5 +1,5 @@
 // What a port is: a named door for packets with one queue per worker.
-// Drivers: memory, pcap, socket, tun; afxdp and dpdk later behind the same interface.
+// Drivers: memory, pcap, socket, tun, afxdp; dpdk later behind the same interface.
 // A driver delivers and takes whole IP packets (an outer IP/UDP/GTP-U packet on an
 // access port, a plain IP packet on a core port): link headers, kernel sockets and
 // super-frames (GRO, TSO) are the driver's own affair, split at rx and joined at tx.
@@ -38,16 +38,17 @@ inline constexpr std::uint16_t kClampToMtu = 0xffff;
 
 struct PortConfig {
   std::string name;
-  std::string driver;  ///< "memory", "pcap", "socket", "tun"
+  std::string driver;  ///< "memory", "pcap", "socket", "tun", "afxdp"
   PortRole role = PortRole::Access;
   std::vector<IpAddress> addresses;            ///< access: local GTP-U addresses
   std::vector<std::string> network_instances;  ///< "*" accepts any
   std::uint16_t udp_port = 2152;
-  unsigned source_ports = 4;  ///< socket: how many source ports flows are spread over; power of two
+  unsigned source_ports = 4;  ///< socket, afxdp: how many flows are spread over; power of two
   bool esp_in_udp = false;    ///< socket: also UDP port 4500
-  std::string device;         ///< tun: interface name
+  bool esp = false;           ///< afxdp: also ESP, by itself and in UDP port 4500
+  std::string device;         ///< tun, afxdp: interface name
   std::uint16_t mtu = 1500;   ///< core
-  std::uint16_t outer_mtu = 0;  ///< access: of an outer packet; 0: no limit
+  std::uint16_t outer_mtu = 0;  ///< access: of an outer packet; 0: no limit (afxdp: the device's)
   bool decrements_ttl = false;
   std::uint16_t clamp_mss = 0;          ///< 0: no; kClampToMtu: what the MTU leaves
   std::vector<IpAddress> icmp_sources;  ///< core: at most one a family; else chosen
@@ -79,7 +80,7 @@ class PortQueue {
   /// Sends packets in order and takes ownership of the first n, n being returned (the driver
   /// frees them to the pool when they are out). The rest stays with the caller.
   virtual unsigned tx(Packet* const* packets, unsigned count) noexcept = 0;
-  /// Hands over what tx() joined or held back. Called once at the end of each loop.
+  /// Hands over what tx() joined or held back. Called after tx(), when packets left.
   virtual void flush() noexcept {}
   /// A descriptor that polls readable when rx() has something, or -1 (must be polled).
   virtual int wait_fd() const noexcept { return -1; }
@@ -110,6 +111,7 @@ class Port {
   virtual void steer(std::span<const std::uint8_t, 256> bucket_owner) noexcept {
     (void)bucket_owner;
   }
+  /// What open() found out included.
   const PortConfig& config() const noexcept { return config_; }
   std::uint8_t index() const noexcept { return index_; }
 

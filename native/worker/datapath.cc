@@ -147,7 +147,7 @@ Status Datapath::open_ports() {
     PipelinePort row;
     row.is_access = config.role == PortRole::Access;
     row.fills_udp_checksum = config.driver == "socket";
-    set_ip_rules(config, row);
+    set_ip_rules(ports_[i]->config(), row);
     row.udp_port = config.udp_port;
     row.source_ports[0] = config.udp_port;
     const auto sources = ports_[i]->source_ports();

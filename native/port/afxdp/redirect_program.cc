@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "port/bpf.h"
+#include "wire/udp.h"
 
 namespace sluice {
 namespace {
@@ -30,6 +31,7 @@ constexpr int kIp = ETH_HLEN;
 constexpr int kIpv4Bytes = 20;
 constexpr int kIpv6Bytes = 40;
 constexpr int kFragmentBytes = 8;
+constexpr int kTagBytes = 4;
 
 enum class Label : std::uint8_t { Ipv6, AccessIpv4, AccessIpv6, Udp, Redirect, Pass };
 constexpr std::size_t kLabels = 6;
@@ -143,10 +145,11 @@ void match_destinations(Assembly& code, const PortConfig& config, bool is_v6) {
   code.jump(BPF_JA, 0, 0, Label::Pass);
 }
 
-void find_udp_ipv4(Assembly& code) {
+void find_udp_ipv4(Assembly& code, bool esp) {
   constexpr std::uint16_t kOffsetBits = 0x1fff;
   code.place(Label::AccessIpv4);
   code.load(BPF_B, kScratch, kData, kIp + 9);
+  if (esp) code.jump(BPF_JEQ, kScratch, IPPROTO_ESP, Label::Redirect);
   code.jump(BPF_JNE, kScratch, IPPROTO_UDP, Label::Pass);
   code.load(BPF_H, kScratch, kData, kIp + 6);
   code.jump(BPF_JSET, kScratch, htons(kOffsetBits), Label::Redirect);
@@ -159,10 +162,11 @@ void find_udp_ipv4(Assembly& code) {
   code.jump(BPF_JA, 0, 0, Label::Udp);
 }
 
-void find_udp_ipv6(Assembly& code) {
+void find_udp_ipv6(Assembly& code, bool esp) {
   constexpr std::uint16_t kOffsetBits = 0xfff8;
   code.place(Label::AccessIpv6);
   code.load(BPF_B, kScratch, kData, kIp + 6);
+  if (esp) code.jump(BPF_JEQ, kScratch, IPPROTO_ESP, Label::Redirect);
   code.compute(BPF_ADD, kData, kIp + kIpv6Bytes);
   code.jump(BPF_JEQ, kScratch, IPPROTO_UDP, Label::Udp);
   code.jump(BPF_JNE, kScratch, IPPROTO_FRAGMENT, Label::Pass);
@@ -172,6 +176,18 @@ void find_udp_ipv6(Assembly& code) {
   code.load(BPF_H, kScratch, kData, 2);
   code.jump(BPF_JSET, kScratch, htons(kOffsetBits), Label::Redirect);
   code.compute(BPF_ADD, kData, kFragmentBytes);
+}
+
+/// Passes on what has not this VLAN's tag, and steps over it.
+void step_over_tag(Assembly& code, unsigned vlan) {
+  constexpr std::uint16_t kIdBits = 0x0fff;
+  code.need(ETH_HLEN + kTagBytes);
+  code.load(BPF_H, kScratch, kData, 12);
+  code.jump(BPF_JNE, kScratch, htons(ETH_P_8021Q), Label::Pass);
+  code.load(BPF_H, kScratch, kData, 14);
+  code.compute(BPF_AND, kScratch, htons(kIdBits));
+  code.jump(BPF_JNE, kScratch, htons(static_cast<std::uint16_t>(vlan)), Label::Pass);
+  code.compute(BPF_ADD, kData, kTagBytes);
 }
 
 void end_program(Assembly& code, int sockets) {
@@ -188,11 +204,12 @@ void end_program(Assembly& code, int sockets) {
 
 }  // namespace
 
-std::vector<bpf_insn> redirect_program(const PortConfig& config, int sockets) {
+std::vector<bpf_insn> redirect_program(const PortConfig& config, unsigned vlan, int sockets) {
   Assembly code;
   code.move(kContext, BPF_REG_1);
   code.load(BPF_W, kData, kContext, offsetof(xdp_md, data));
   code.load(BPF_W, kEnd, kContext, offsetof(xdp_md, data_end));
+  if (vlan != 0) step_over_tag(code, vlan);
   code.need(kIp + kIpv4Bytes);
   code.load(BPF_H, kScratch, kData, 12);
   code.jump(BPF_JEQ, kScratch, htons(ETH_P_IPV6), Label::Ipv6);
@@ -209,12 +226,15 @@ std::vector<bpf_insn> redirect_program(const PortConfig& config, int sockets) {
     const auto is_v6 = [](const IpAddress& address) { return address.is_v6; };
     const bool has_v6 = std::ranges::any_of(config.addresses, is_v6);
     const bool has_v4 = !std::ranges::all_of(config.addresses, is_v6);
-    if (has_v4) find_udp_ipv4(code);
-    if (has_v6) find_udp_ipv6(code);
+    if (has_v4) find_udp_ipv4(code, config.esp);
+    if (has_v6) find_udp_ipv6(code, config.esp);
     if (has_v4 || has_v6) {
       code.place(Label::Udp);
       code.need(4);
       code.load(BPF_H, kScratch, kData, 2);
+      if (config.esp) {
+        code.jump(BPF_JEQ, kScratch, htons(wire::kEspUdpPort), Label::Redirect);
+      }
       code.jump(BPF_JNE, kScratch, htons(config.udp_port), Label::Pass);
     }
   }

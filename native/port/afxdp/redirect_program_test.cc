@@ -86,7 +86,7 @@ Frame ipv6_fragment(const IpAddress& to, unsigned offset, unsigned udp_port) {
 /// A loaded program with a socket for the first queue; closed with it.
 class Loaded {
  public:
-  explicit Loaded(const PortConfig& config, bool has_socket = true) {
+  explicit Loaded(const PortConfig& config, bool has_socket = true, unsigned vlan = 0) {
     bpf_attr attr = empty_attr();
     attr.map_type = BPF_MAP_TYPE_XSKMAP;
     attr.key_size = attr.value_size = 4;
@@ -94,7 +94,7 @@ class Loaded {
     map_ = static_cast<int>(bpf(BPF_MAP_CREATE, attr));
     if (map_ < 0) return;
     socket_ = ::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
-    program_ = load_program(redirect_program(config, map_), BPF_PROG_TYPE_XDP);
+    program_ = load_program(redirect_program(config, vlan, map_), BPF_PROG_TYPE_XDP);
     if (!has_socket || socket_ < 0) return;
     const std::uint32_t queue = 0;
     attr = empty_attr();
@@ -232,6 +232,50 @@ TEST_F(RedirectProgram, TakesWhatGoesToUePoolsOfACorePort) {
   EXPECT_FALSE(loaded.redirects(ipv4_frame(v4({10, 62, 0, 1}), 53)));
   EXPECT_TRUE(loaded.redirects(ipv6_frame(v6(0x67, 9), 53)));
   EXPECT_FALSE(loaded.redirects(ipv6_frame(v6(0x68, 9), 53)));
+}
+
+TEST_F(RedirectProgram, TakesItsOwnVlanAlone) {
+  constexpr unsigned kVlan = 100;
+  const Loaded loaded(access_port({kN3, v6(3, 1)}), true, kVlan);
+  ASSERT_GE(loaded.program(), 0) << std::strerror(-loaded.program());
+  const auto tagged = [](Frame frame, unsigned tag) {
+    const Frame octets{0x81, 0x00, static_cast<std::uint8_t>(tag >> 8),
+                       static_cast<std::uint8_t>(tag)};
+    frame.insert(frame.begin() + 12, octets.begin(), octets.end());
+    return frame;
+  };
+  constexpr unsigned kPriority = 0xa000;
+  EXPECT_TRUE(loaded.redirects(tagged(ipv4_frame(kN3, 2152), kVlan)));
+  EXPECT_TRUE(loaded.redirects(tagged(ipv4_frame(kN3, 2152), kVlan | kPriority)));
+  EXPECT_TRUE(loaded.redirects(tagged(ipv6_frame(v6(3, 1), 2152), kVlan)));
+  EXPECT_FALSE(loaded.redirects(tagged(ipv4_frame(kN3, 8805), kVlan)));
+  EXPECT_FALSE(loaded.redirects(tagged(ipv4_frame(kN3, 2152), kVlan + 1)));
+  EXPECT_FALSE(loaded.redirects(ipv4_frame(kN3, 2152)));
+  const Frame whole = tagged(ipv4_frame(kN3, 2152), kVlan);
+  EXPECT_FALSE(loaded.redirects(Frame(whole.begin(), whole.begin() + 16)));
+}
+
+TEST_F(RedirectProgram, TakesEspWhereItIsToldTo) {
+  constexpr unsigned kEspUdpPort = 4500;
+  PortConfig config = access_port({kN3, v6(3, 1)});
+  Frame over_ipv6 = ipv6_frame(v6(3, 1), 0);
+  over_ipv6[20] = IPPROTO_ESP;
+  {
+    const Loaded loaded(config);
+    EXPECT_FALSE(loaded.redirects(ipv4_frame(kN3, 0, {.protocol = IPPROTO_ESP})));
+    EXPECT_FALSE(loaded.redirects(ipv4_frame(kN3, kEspUdpPort)));
+    EXPECT_FALSE(loaded.redirects(over_ipv6));
+  }
+  config.esp = true;
+  const Loaded loaded(config);
+  ASSERT_GE(loaded.program(), 0) << std::strerror(-loaded.program());
+  EXPECT_TRUE(loaded.redirects(ipv4_frame(kN3, 0, {.protocol = IPPROTO_ESP})));
+  EXPECT_TRUE(loaded.redirects(ipv4_frame(kN3, kEspUdpPort)));
+  EXPECT_TRUE(loaded.redirects(ipv6_frame(v6(3, 1), kEspUdpPort)));
+  EXPECT_TRUE(loaded.redirects(over_ipv6));
+  EXPECT_TRUE(loaded.redirects(ipv4_frame(kN3, 2152)));
+  EXPECT_FALSE(loaded.redirects(ipv4_frame(kOther, 0, {.protocol = IPPROTO_ESP})));
+  EXPECT_FALSE(loaded.redirects(ipv4_frame(kN3, 500)));
 }
 
 TEST_F(RedirectProgram, LeavesAQueueWithoutSocketToTheKernel) {

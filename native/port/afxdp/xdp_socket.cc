@@ -15,6 +15,7 @@ namespace sluice {
 namespace {
 
 constexpr unsigned kBurst = 64;
+constexpr unsigned kFramesACall = 32;  ///< that a copying sendto() takes
 constexpr std::uintptr_t kPageBytes = 4096;
 constexpr std::uint32_t kMask = XdpSocket::kRing - 1;
 
@@ -76,15 +77,15 @@ Error open_error(unsigned interface, unsigned queue, int error) {
 
 }  // namespace
 
-XdpSocket::XdpSocket(std::span<std::byte> chunks, PoolCache& cache) noexcept
-    : chunks_(chunks),
-      memory_(chunks.data() - reinterpret_cast<std::uintptr_t>(chunks.data()) % kPageBytes),
+XdpSocket::XdpSocket(PoolCache& cache) noexcept
+    : chunks_(cache.chunks()),
+      memory_(chunks_.data() - reinterpret_cast<std::uintptr_t>(chunks_.data()) % kPageBytes),
       cache_(cache),
-      lent_(chunks.size() / kChunkBytes) {}
+      lent_(chunks_.size() / kChunkBytes) {}
 
-Result<std::unique_ptr<XdpSocket>> XdpSocket::open(std::span<std::byte> chunks, PoolCache& cache,
-                                                   unsigned interface, unsigned queue) {
-  std::unique_ptr<XdpSocket> made(new XdpSocket(chunks, cache));
+Result<std::unique_ptr<XdpSocket>> XdpSocket::open(PoolCache& cache, unsigned interface,
+                                                   unsigned queue) {
+  std::unique_ptr<XdpSocket> made(new XdpSocket(cache));
   made->fd_ = ::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
   if (made->fd_ < 0 || !made->register_memory() || !made->map_rings() ||
       !made->bind(interface, queue)) {
@@ -190,26 +191,32 @@ unsigned XdpSocket::receive(Packet** frames, unsigned max) noexcept {
   return n;
 }
 
-unsigned XdpSocket::send(Packet* const* frames, unsigned count) noexcept {
+unsigned XdpSocket::room() noexcept {
   complete();
+  return kRing - (*tx_.producer - read(tx_.consumer));
+}
+
+void XdpSocket::send(const XdpFrame* frames, unsigned count) noexcept {
   std::uint32_t at = *tx_.producer;
-  const unsigned n = std::min(kRing - (at - read(tx_.consumer)), count);
-  for (unsigned i = 0; i < n; ++i) {
-    const std::uint64_t offset = frames[i]->offset;
+  for (unsigned i = 0; i < count; ++i) {
     xdp_desc& frame = tx_.entries[at++ & kMask];
-    frame.len = frames[i]->length;
+    frame.len = frames[i].length;
     frame.options = 0;
-    frame.addr = lend(frames[i]) | offset << XSK_UNALIGNED_BUF_OFFSET_SHIFT;
+    frame.addr = lend(frames[i].packet) | std::uint64_t{frames[i].offset}
+                                              << XSK_UNALIGNED_BUF_OFFSET_SHIFT;
   }
   write(tx_.producer, at);
-  wants_kick_ = wants_kick_ || n != 0;
-  return n;
+  wants_kick_ = wants_kick_ || count != 0;
 }
 
 void XdpSocket::flush() noexcept {
-  if (wants_kick_ && (read(tx_.flags) & XDP_RING_NEED_WAKEUP) != 0) {
-    // The kernel takes some 32 frames a call where it copies; what it had no room for waits.
-    ::sendto(fd_, nullptr, 0, MSG_DONTWAIT, nullptr, 0);
+  // Where the kernel copies, it takes some 32 frames a call; what it had no room for waits.
+  const unsigned calls = is_zero_copy_ ? 1 : kRing / kFramesACall;
+  for (unsigned i = 0; i < calls && wants_kick_; ++i) {
+    if ((read(tx_.flags) & XDP_RING_NEED_WAKEUP) == 0) break;
+    const ssize_t sent = ::sendto(fd_, nullptr, 0, MSG_DONTWAIT, nullptr, 0);
+    wants_kick_ = *tx_.producer != read(tx_.consumer);
+    if (sent < 0 && errno != EAGAIN) break;
   }
   wants_kick_ = *tx_.producer != read(tx_.consumer);
   complete();

@@ -26,16 +26,22 @@ struct XdpRing {
   std::size_t mapping_bytes = 0;
 };
 
+/// A frame in a packet's chunk. It may begin anywhere in it, in the packet's metadata too.
+struct XdpFrame {
+  Packet* packet;
+  std::uint16_t offset;
+  std::uint16_t length;
+};
+
 class XdpSocket {
  public:
   /// Entries of each ring, and packets at most that wait in the kernel for frames.
   static constexpr std::uint32_t kRing = 1024;
 
   /// Binds to a device's queue: without copies where its driver can, with them otherwise.
-  /// @param chunks  all chunks of the pool, spares included.
   /// Errors: no AF_XDP here, no permission, no such queue, the queue has a socket already.
-  static Result<std::unique_ptr<XdpSocket>> open(std::span<std::byte> chunks, PoolCache& cache,
-                                                 unsigned interface, unsigned queue);
+  static Result<std::unique_ptr<XdpSocket>> open(PoolCache& cache, unsigned interface,
+                                                 unsigned queue);
   /// Gives back to the cache what the kernel still had. No worker runs.
   ~XdpSocket();
   XdpSocket(const XdpSocket&) = delete;
@@ -43,19 +49,22 @@ class XdpSocket {
 
   /// Takes up to max frames, and gives the kernel packets for as many others.
   unsigned receive(Packet** frames, unsigned max) noexcept;
-  /// Takes the first n frames, n being returned; they return to the pool when they are out. A
-  /// frame may begin in its packet's metadata, from octet 6 on.
-  unsigned send(Packet* const* frames, unsigned count) noexcept;
+  /// How many frames send() takes now.
+  unsigned room() noexcept;
+  /// Takes frames, at most as many as there is room for; they return to the pool when they are out.
+  void send(const XdpFrame* frames, unsigned count) noexcept;
   /// Wakes the kernel if it wants that, and frees what is out.
   void flush() noexcept;
   /// Frames the kernel had to drop, for want of packets or of room in the ring.
   std::uint64_t dropped() const noexcept;
   bool is_zero_copy() const noexcept { return is_zero_copy_; }
+  /// Octets of a frame that the kernel can put into a chunk.
+  static constexpr std::uint32_t kFrameBytesMax = kChunkBytes - 256;
   /// Readable when receive() has something; what goes into the map of the XDP program.
   int fd() const noexcept { return fd_; }
 
  private:
-  XdpSocket(std::span<std::byte> chunks, PoolCache& cache) noexcept;
+  explicit XdpSocket(PoolCache& cache) noexcept;
   bool register_memory() noexcept;
   bool map_rings() noexcept;
   bool bind(unsigned interface, unsigned queue) noexcept;

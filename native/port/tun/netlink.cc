@@ -3,47 +3,20 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+
+#include "port/netlink/request.h"
 
 namespace sluice {
 
-// A message under construction; the largest one made here has 96 bytes.
-struct Netlink::Request {
-  alignas(nlmsghdr) std::byte bytes[256]{};
-
-  Request(unsigned type, unsigned flags, const void* fixed, std::size_t n) noexcept {
-    header().nlmsg_type = static_cast<std::uint16_t>(type);
-    header().nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
-    header().nlmsg_len = static_cast<std::uint32_t>(NLMSG_LENGTH(n));
-    std::memcpy(bytes + NLMSG_HDRLEN, fixed, n);
-  }
-  nlmsghdr& header() noexcept { return *reinterpret_cast<nlmsghdr*>(bytes); }
-  /// Opens an attribute; what is added until close() lies inside.
-  rtattr* open(unsigned type) noexcept {
-    const std::size_t start = NLMSG_ALIGN(header().nlmsg_len);
-    auto* attribute = reinterpret_cast<rtattr*>(bytes + start);
-    attribute->rta_type = static_cast<std::uint16_t>(type);
-    attribute->rta_len = RTA_LENGTH(0);
-    header().nlmsg_len = static_cast<std::uint32_t>(start + RTA_LENGTH(0));
-    return attribute;
-  }
-  void close(rtattr* attribute) noexcept {
-    const std::byte* end = bytes + NLMSG_ALIGN(header().nlmsg_len);
-    attribute->rta_len =
-        static_cast<std::uint16_t>(end - reinterpret_cast<const std::byte*>(attribute));
-  }
-  void add(unsigned type, const void* value, std::size_t n) noexcept {
-    rtattr* attribute = open(type);
-    std::memcpy(bytes + header().nlmsg_len, value, n);
-    attribute->rta_len = static_cast<std::uint16_t>(RTA_LENGTH(n));
-    header().nlmsg_len += static_cast<std::uint32_t>(n);
-  }
+// Each waits for an answer.
+struct Netlink::Request : NetlinkRequest {
+  Request(unsigned type, unsigned flags, const void* fixed, std::size_t n) noexcept
+      : NetlinkRequest(type, NLM_F_ACK | flags, fixed, n) {}
 };
 
 Netlink::Netlink() noexcept : fd_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)) {}
