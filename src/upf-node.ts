@@ -374,15 +374,16 @@ function productVersion(): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
-/** The kernel's sockets of a port carry UDP alone. */
+/** The kernel's sockets of a port carry UDP alone; a device brings what it is told to. */
 function espObstacle(
   ports: readonly PortConfig[],
   { local, inUdp }: ProtectionTerms,
 ): string | undefined {
-  const port = ports.find(
-    ({ driver, addresses }) => driver === 'socket' && addresses.includes(local),
-  );
-  if (port === undefined) return undefined;
+  const port = ports.find(({ addresses }) => addresses.includes(local));
+  if (port?.driver === 'afxdp' && !port.esp) {
+    return `port ${port.name} leaves ESP to the kernel; set its esp`;
+  }
+  if (port?.driver !== 'socket') return undefined;
   if (!inUdp) return `port ${port.name} is of driver socket, which carries ESP in UDP alone`;
   return port.espInUdp ? undefined : `port ${port.name} has no UDP port 4500; set its espInUdp`;
 }

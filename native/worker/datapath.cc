@@ -45,6 +45,11 @@ Status Datapath::plan() {
   request.cores = config_.cores;
   request.poll = config_.poll;
   for (const PortConfig& port : config_.ports) {
+    if (port.driver == "afxdp") {
+      request.kernel_bypass = true;
+      request.nics.push_back(port.device);
+      continue;
+    }
     for (const IpAddress& address : port.addresses) {
       if (std::string device = device_of(address); !device.empty()) request.nics.push_back(device);
     }

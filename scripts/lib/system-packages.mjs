@@ -30,6 +30,7 @@ const packagesByPurpose = {
     ['libgtest-dev', header('gtest/gtest.h')],
     ['iproute2', program('ip')],
     ['iputils-ping', program('ping')],
+    ['ethtool', program('ethtool')],
     ['tshark', program('tshark')],
     ['python3-scapy', file('/usr/lib/python3/dist-packages/scapy')],
     ['iperf3', program('iperf3')],

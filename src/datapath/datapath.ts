@@ -131,7 +131,7 @@ export interface IpPrefixText {
 }
 export interface DatapathPortConfig {
   readonly name: string;
-  readonly driver: 'memory' | 'pcap' | 'socket' | 'tun';
+  readonly driver: 'memory' | 'pcap' | 'socket' | 'tun' | 'afxdp';
   readonly role: 'access' | 'core';
   readonly addresses: readonly string[];
   readonly networkInstances: readonly string[];
@@ -139,6 +139,8 @@ export interface DatapathPortConfig {
   readonly sourcePorts: number;
   /** socket: also UDP port 4500. Absent: no. */
   readonly espInUdp?: boolean;
+  /** afxdp: also ESP, by itself and in UDP. Absent: no. */
+  readonly esp?: boolean;
   readonly device: string;
   /** Access: of the outer packet, 0: no limit. */
   readonly mtu: number;

@@ -33,6 +33,8 @@ export interface UpfOptions {
   readonly n4?: Readonly<Record<string, unknown>>;
   /** A second N6, of the network instance "ims", with the same pools. */
   readonly ims?: boolean;
+  /** 9090 unless told: where two share a place. */
+  readonly httpPort?: number;
   /** Where it runs; in the UPF's namespace unless told. */
   readonly place?: Place;
   /** N3 takes ESP in UDP too. */
@@ -163,7 +165,7 @@ function configText(api: string, data: string, options: UpfOptions): string {
   return `
 node: { id: ${options.name ?? 'upf'} }
 api: { listen: "${api}" }
-http: { listen: "127.0.0.1:9090" }
+http: { listen: "127.0.0.1:${options.httpPort ?? 9090}" }
 store: { path: "${data}", durability: ${options.durability ?? 'async'} }
 workers: { count: ${options.workers ?? 1}, poll: adaptive }
 limits: { sessions: ${options.sessions ?? 65536} }

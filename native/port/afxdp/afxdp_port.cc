@@ -22,6 +22,8 @@ namespace {
 constexpr std::uint32_t kLinkBytes = 14;
 constexpr std::uint32_t kVlanBytes = 4;
 constexpr std::uint32_t kMtuMax = XdpSocket::kFrameBytesMax - kLinkBytes;
+/// Each socket keeps up to two rings full of packets: with more of them the pool would run dry.
+constexpr unsigned kQueuesAWorker = 2;
 constexpr unsigned kSourcePortsMax = 16;
 /// The first of the dynamic ports (RFC 6335), which nobody listens on for long.
 constexpr std::uint16_t kFirstSourcePort = 49152;
@@ -76,13 +78,15 @@ Error program_error(const std::string& device, int error) {
   switch (error) {
     case EPERM:
     case EACCES:
-      return {"no permission for an XDP program; run as root, or give the program CAP_NET_ADMIN and "
-              "CAP_BPF",
-              "driver"};
+      return {
+          "no permission for an XDP program; run as root, or give the program CAP_NET_ADMIN and "
+          "CAP_BPF",
+          "driver"};
     case EBUSY:
     case EEXIST:
       return {device + " has an XDP program already, of another port or program (ip link show " +
-                  device + "); stop that program, or take it off: ip link set " + device + " xdp off",
+                  device + "); stop that program, or take it off: ip link set " + device +
+                  " xdp off",
               "device"};
     default:
       return {"the XDP program cannot be put before " + device + ": " + std::strerror(error),
@@ -171,6 +175,14 @@ Status AfxdpPort::open_queues(std::span<PoolCache* const> caches) {
                      " (a veth: rx N tx N), or lower workers.count",
                  "device"};
   }
+  if (device_queues_ > kQueuesAWorker * workers) {
+    return Error{carrier_ + " has " + std::to_string(device_queues_) + " receive queues for " +
+                     std::to_string(workers) +
+                     " workers, and each holds packets of the pool: "
+                     "ethtool -L " +
+                     carrier_ + " combined " + std::to_string(workers),
+                 "device"};
+  }
   sockets_ = make_socket_map(device_queues_);
   if (sockets_ < 0) return program_error(carrier_, -sockets_);
   for (unsigned w = 0; w < workers; ++w) {
@@ -188,7 +200,8 @@ Status AfxdpPort::open_queues(std::span<PoolCache* const> caches) {
     queues_.push_back(std::make_unique<AfxdpQueue>(index_, *caches[w], std::move(sockets),
                                                    watch_->box(w), std::move(kernel).value()));
     if (const int error = queues_.back()->start(); error != 0) {
-      return Error{std::string("no file descriptor for a queue: ") + std::strerror(error), "driver"};
+      return Error{std::string("no file descriptor for a queue: ") + std::strerror(error),
+                   "driver"};
     }
   }
   return Ok{};

@@ -37,7 +37,7 @@ class AfxdpPort final : public Port {
   std::unique_ptr<NextHopWatch> watch_;
   std::vector<std::unique_ptr<AfxdpQueue>> queues_;
   std::vector<std::uint16_t> source_ports_;
-  std::string carrier_;    ///< the device that has the queues
+  std::string carrier_;     ///< the device that has the queues
   unsigned interface_ = 0;  ///< its number
   unsigned device_queues_ = 0;
   int sockets_ = -1;  ///< the map that the program looks a queue's socket up in

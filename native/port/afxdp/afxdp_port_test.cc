@@ -220,7 +220,7 @@ TEST(AfxdpPort, TakesWhatIsItsOwnWithoutPaddingAndLeavesTheRest) {
     // The kernel still answers for its addresses.
     Bytes request = joined(link_header(0xff, 2, ETH_P_ARP), Bytes(28, std::byte{0}));
     std::fill_n(request.begin(), 6, std::byte{0xff});
-    const std::uint8_t arp[] = {0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 2,
+    const std::uint8_t arp[] = {0,   1, 8, 0, 6, 4, 0, 1, 2, 0, 0,   0, 0, 2,
                                 192, 0, 2, 2, 0, 0, 0, 0, 0, 0, 192, 0, 2, 1};
     std::memcpy(request.data() + ETH_HLEN, arp, sizeof arp);
     EXPECT_TRUE(peer.put(request));
@@ -285,8 +285,7 @@ TEST(AfxdpPort, SendsAndReceivesOnAVlan) {
     {
       const Bench bench(config);
       ASSERT_FALSE(bench.opened) << "a veth takes tags off by default";
-      EXPECT_NE(bench.opened.error().message.find("ethtool -K port rxvlan off"),
-                std::string::npos);
+      EXPECT_NE(bench.opened.error().message.find("ethtool -K port rxvlan off"), std::string::npos);
     }
     if (std::system("ethtool -K port rxvlan off && ethtool -K peer txvlan off") != 0) {
       GTEST_SKIP() << "no ethtool here";

@@ -263,16 +263,14 @@ bool KernelTables::read_routes(int family, NextHopTable& table) {
   fixed.rtm_family = static_cast<std::uint8_t>(family);
   NetlinkRequest request(RTM_GETROUTE, NLM_F_DUMP, &fixed, sizeof fixed);
   request.add(RTA_OIF, &interface_, sizeof interface_);
-  return ask(request,
-             [&](const nlmsghdr& message) { add_route(message, interface_, table); });
+  return ask(request, [&](const nlmsghdr& message) { add_route(message, interface_, table); });
 }
 
 bool KernelTables::read_neighbours(NextHopTable& table) {
   ndmsg fixed{};
   NetlinkRequest request(RTM_GETNEIGH, NLM_F_DUMP, &fixed, sizeof fixed);
   request.add(NDA_IFINDEX, &interface_, sizeof interface_);
-  return ask(request,
-             [&](const nlmsghdr& message) { add_neighbour(message, interface_, table); });
+  return ask(request, [&](const nlmsghdr& message) { add_neighbour(message, interface_, table); });
 }
 
 std::unique_ptr<NextHops> KernelTables::read() {

@@ -9,9 +9,7 @@ namespace sluice {
 namespace {
 
 HopAddress mask_of(unsigned length) noexcept {
-  const auto ones = [](unsigned bits) {
-    return bits == 0 ? 0 : ~std::uint64_t{0} << (64 - bits);
-  };
+  const auto ones = [](unsigned bits) { return bits == 0 ? 0 : ~std::uint64_t{0} << (64 - bits); };
   return {ones(std::min(length, 64U)), ones(length > 64 ? length - 64 : 0)};
 }
 
@@ -34,9 +32,8 @@ HopAddress HopAddress::destination_of(const std::byte* packet) noexcept {
 
 void NextHopTable::add_route(HopAddress prefix, unsigned length, std::uint32_t metric,
                              const HopAddress* gateway) {
-  routes_.push_back({masked(prefix, mask_of(length)),
-                     gateway != nullptr ? *gateway : HopAddress{}, metric,
-                     static_cast<std::uint8_t>(length), gateway != nullptr});
+  routes_.push_back({masked(prefix, mask_of(length)), gateway != nullptr ? *gateway : HopAddress{},
+                     metric, static_cast<std::uint8_t>(length), gateway != nullptr});
 }
 
 void NextHopTable::add_neighbour(const Neighbour& neighbour) { neighbours_.push_back(neighbour); }

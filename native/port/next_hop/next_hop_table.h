@@ -76,7 +76,7 @@ class NextHopTable {
 
   std::vector<Route> routes_;  ///< longest first, then by prefix
   std::vector<Level> levels_;
-  std::vector<Neighbour> neighbours_;      ///< by address
+  std::vector<Neighbour> neighbours_;       ///< by address
   mutable std::vector<std::uint8_t> used_;  ///< for each neighbour, by atomic accesses
 };
 

@@ -86,8 +86,7 @@ void NextHopWatch::run() {
   bool is_due = false;  // a table is still to be made
   for (;;) {
     pollfd waits[] = {{stop_, POLLIN, 0}, {kernel_->fd(), POLLIN, 0}};
-    const auto left =
-        std::chrono::duration_cast<milliseconds>(next_confirm - steady_clock::now());
+    const auto left = std::chrono::duration_cast<milliseconds>(next_confirm - steady_clock::now());
     const milliseconds pause = is_due ? kRetryAfter : std::max(left, milliseconds{0});
     ::poll(waits, 2, static_cast<int>(pause.count()));
     if (waits[0].revents != 0) return;

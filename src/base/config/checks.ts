@@ -7,14 +7,15 @@ import type { YamlSource } from './source.js';
 
 type Complain = (keys: readonly PropertyKey[], message: string) => void;
 
-/** Keys that mean something for one driver alone. */
-const DRIVER_OF_KEY: { readonly [K in keyof PortConfig]?: PortConfig['driver'] } = {
-  device: 'tun',
-  masquerade: 'tun',
-  sourcePorts: 'socket',
-  espInUdp: 'socket',
-  file: 'pcap',
-  outputFile: 'pcap',
+/** Keys that mean something for some drivers alone. */
+const DRIVERS_OF_KEY: { readonly [K in keyof PortConfig]?: readonly PortConfig['driver'][] } = {
+  device: ['tun', 'afxdp'],
+  masquerade: ['tun'],
+  sourcePorts: ['socket', 'afxdp'],
+  espInUdp: ['socket'],
+  esp: ['afxdp'],
+  file: ['pcap'],
+  outputFile: ['pcap'],
 };
 /** Keys that mean something on one side alone. */
 const ROLE_OF_KEY: { readonly [K in keyof PortConfig]?: PortConfig['role'] } = {
@@ -28,7 +29,7 @@ const ROLE_OF_KEY: { readonly [K in keyof PortConfig]?: PortConfig['role'] } = {
 /** Whether the key says anything about this port. */
 export function keyApplies(key: keyof PortConfig, port: PortConfig): boolean {
   return (
-    (DRIVER_OF_KEY[key] ?? port.driver) === port.driver &&
+    (DRIVERS_OF_KEY[key]?.includes(port.driver) ?? true) &&
     (ROLE_OF_KEY[key] ?? port.role) === port.role
   );
 }
@@ -57,10 +58,14 @@ export function checkAcross(config: Config, source: YamlSource, complain: Compla
 }
 
 function checkKeys(port: PortConfig, index: number, source: YamlSource, complain: Complain): void {
-  for (const [key, driver] of Object.entries(DRIVER_OF_KEY)) {
-    if (driver !== port.driver && source.has(['ports', index, key])) {
-      complain(['ports', index, key], `applies to driver ${driver} only, not to ${port.driver}`);
+  for (const [key, drivers] of Object.entries(DRIVERS_OF_KEY)) {
+    if (!drivers.includes(port.driver) && source.has(['ports', index, key])) {
+      const names = drivers.join(' and ');
+      complain(['ports', index, key], `applies to driver ${names} only, not to ${port.driver}`);
     }
+  }
+  if (port.driver === 'afxdp' && !source.has(['ports', index, 'device'])) {
+    complain(['ports', index], 'needs device: the interface that driver afxdp takes, such as eth1');
   }
   for (const [key, role] of Object.entries(ROLE_OF_KEY)) {
     if (role !== port.role && source.has(['ports', index, key])) {
@@ -83,11 +88,16 @@ function checkPort(port: PortConfig, index: number, complain: Complain): void {
   if (port.role === 'access' && port.addresses.length === 0) {
     complain(at, 'needs addresses: an access port has at least one IP address');
   }
-  if (port.role === 'core' && port.mtu === 0) {
+  // With afxdp it is the device's unless it is given.
+  const noMtu = port.mtu === 0 && port.driver !== 'afxdp';
+  if (port.role === 'core' && noMtu) {
     complain([...at, 'mtu'], 'must be from 1280 to 65535 on a core port');
   }
-  if (port.clampMss === true && port.mtu === 0) {
+  if (port.clampMss === true && noMtu) {
     complain([...at, 'clampMss'], "needs the port's mtu; give it, or clampMss a number of bytes");
+  }
+  if (port.driver === 'afxdp' && port.role === 'core' && port.uePools.length === 0) {
+    complain(at, 'needs uePools: driver afxdp takes what goes to them, and leaves all else');
   }
   const families = port.icmpSource.map((address) => isIP(address));
   if (new Set(families).size !== families.length) {
@@ -130,7 +140,7 @@ function checkUnique(config: Config, complain: Complain): void {
   for (const [index, port] of config.ports.entries()) {
     const owner = `ports[${index}]`;
     once(`name ${port.name}`, ['ports', index, 'name'], owner, 'is already the name of');
-    if (port.driver === 'tun') {
+    if (keyApplies('device', port)) {
       once(`device ${port.device}`, ['ports', index, 'device'], owner, 'is already the device of');
     }
     if (port.role !== 'access') continue;

@@ -48,10 +48,13 @@ const clampMss = z.union([flag(), whole(536, 65_495)], {
 });
 const sourcePorts = z.literal([1, 2, 4, 8, 16], { error: 'must be a power of two from 1 to 16' });
 
-/** A core port's MTU is that of its link; an access port has none unless told. */
+/**
+ * A core port's MTU is that of its link; an access port has none unless told. With afxdp both have
+ * that of their device, which only the device knows.
+ */
 const port = section({
   name: portName,
-  driver: oneOf(['memory', 'pcap', 'socket', 'tun']),
+  driver: oneOf(['memory', 'pcap', 'socket', 'tun', 'afxdp']),
   role: oneOf(['access', 'core']),
   addresses: list(address, 'IP addresses').default([]),
   advertise: list(address, 'IP addresses').default([]),
@@ -63,6 +66,7 @@ const port = section({
   udpPort: whole(1, 65_535).default(2152),
   sourcePorts: sourcePorts.default(4),
   espInUdp: flag().default(false),
+  esp: flag().default(false),
   device: device.default('sluice0'),
   mtu: mtu.optional(),
   clampMss: clampMss.default(false),
@@ -72,7 +76,10 @@ const port = section({
   masquerade: flag().default(false),
   file: fileName.default(''),
   outputFile: fileName.default(''),
-}).transform((keys) => ({ ...keys, mtu: keys.mtu ?? (keys.role === 'core' ? 1500 : 0) }));
+}).transform((keys) => ({
+  ...keys,
+  mtu: keys.mtu ?? (keys.role === 'core' && keys.driver !== 'afxdp' ? 1500 : 0),
+}));
 
 const tls = section({ cert: fileName, key: fileName, clientCa: fileName.optional() });
 
