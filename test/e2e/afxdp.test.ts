@@ -142,6 +142,38 @@ describe('afxdp', () => {
     expect(process).toMatch(/ports\[0\]\.device.*n3.*already/s);
   });
 
+  it('shares a device of several queues among workers', async () => {
+    await upf.stop();
+    const onlyOne = new Upf(lab, { name: 'two', workers: 2, ports: [n3, n6] });
+    const refused = await onlyOne.start().then(
+      () => '',
+      (error: Error) => error.message,
+    );
+    expect(refused).toMatch(/ports\[0\]\.device.*ethtool -L n3 combined 2/s);
+    for (const [place, device] of [
+      ['ran', 'n3'],
+      ['upf', 'n3'],
+      ['upf', 'n6'],
+      ['dn', 'n6'],
+    ] as const) {
+      await lab.run(place, ['ethtool', '-L', device, 'rx', '2', 'tx', '2']);
+    }
+    await onlyOne.start();
+    const names = [UE, UE_OVER_IPV6];
+    for (const name of names) await onlyOne.create({ name, ueIp: 'auto', ueIp6: 'auto' });
+    const gnb = await onlyOne.gnb(...names);
+    for (const name of names) {
+      expect(answersOf(await lab.run(`ue:${name}`, pingFor(10, addresses.server), false))).toBe(10);
+    }
+    // The sessions are different workers', and the devices bring packets to either.
+    const { workers = [] } = await onlyOne.stats();
+    expect(workers).toHaveLength(2);
+    await gnb.end();
+    await onlyOne.stop();
+    onlyOne.client.close();
+    await upf.start();
+  });
+
   it('leaves no program behind when it is killed, and goes on after a restart', async () => {
     expect((await lab.run('upf', ['ip', 'link', 'show', 'n3'])).stdout).toMatch(/ xdp /);
     await upf.stop('SIGKILL');
