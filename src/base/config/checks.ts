@@ -21,6 +21,7 @@ const DRIVERS_OF_KEY: { readonly [K in keyof PortConfig]?: readonly PortConfig['
 const ROLE_OF_KEY: { readonly [K in keyof PortConfig]?: PortConfig['role'] } = {
   advertise: 'access',
   udpPort: 'access',
+  esp: 'access',
   uePools: 'core',
   decrementTtl: 'core',
   icmpSource: 'core',

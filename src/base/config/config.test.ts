@@ -164,6 +164,19 @@ const bad: readonly (readonly [string, string])[] = [
     'bad.yaml:2:36: ports[0].role: must be core: driver tun carries plain IP',
   ],
   [
+    'ports:\n  - { name: n3, driver: afxdp, role: access, addresses: [10.0.0.1] }',
+    'bad.yaml:2:5: ports[0]: needs device: the interface that driver afxdp takes, such as eth1',
+  ],
+  [
+    'ports:\n  - { name: n6, driver: afxdp, role: core, device: eth1, masquerade: true }',
+    'bad.yaml:2:5: ports[0]: needs uePools: driver afxdp takes what goes to them, and leaves all else\n' +
+      'bad.yaml:2:70: ports[0].masquerade: applies to driver tun only, not to afxdp',
+  ],
+  [
+    'ports:\n  - { name: n3, driver: socket, role: access, addresses: [10.0.0.1], esp: true }',
+    'bad.yaml:2:75: ports[0].esp: applies to driver afxdp only, not to socket',
+  ],
+  [
     'ports:\n  - { name: n6, driver: pcap, role: core }',
     'bad.yaml:2:5: ports[0]: needs file (to read), outputFile (to write) or both with driver pcap',
   ],

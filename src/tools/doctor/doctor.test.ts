@@ -87,6 +87,32 @@ describe('a server that was set up', () => {
     );
   });
 
+  it('is told what AF_XDP asks of its devices and privileges', () => {
+    const yaml = serverYaml
+      .replace('driver: socket, role: access', 'driver: afxdp, device: ens1f0, role: access')
+      .replace('driver: tun,', 'driver: afxdp, device: ens9,');
+    const findings = examined(server, yaml);
+    expect(complaints(findings)).toEqual([
+      'error interfaces: port n3: MTU 9000 of ens1f0 is more than a packet holds (1842)',
+      'error interfaces: port n3: ens1f0 has 16 receive queues for 2 workers',
+      'error interfaces: port n6: there is no interface ens9',
+    ]);
+    expect(mendOf(findings, /queues for 2 workers/)).toBe('ethtool -L ens1f0 combined 2');
+    expect(findings.map(({ found }) => found)).toContain(
+      'port n3: ens1f0 hangs on node 1, as the workers do',
+    );
+    const poor = changed(server, {
+      '/proc/self/status': 'CapEff:\t0000000000001000\nCpus_allowed_list:\t0-31\n',
+      '/proc/self/limits': 'Max locked memory         8192                 8192   bytes\n',
+    });
+    expect(complaints(examined(poor, yaml))).toEqual(
+      expect.arrayContaining([
+        'error privileges: CAP_BPF, CAP_NET_RAW are missing for n3, n6',
+        expect.stringMatching(/^error privileges: less than [\d,]+ bytes of memory may be locked/),
+      ]),
+    );
+  });
+
   it('is told when all free pages are on the other node', () => {
     const file = '/sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages';
     const findings = examined(changed(server, { [file]: '12\n' }), serverYaml);

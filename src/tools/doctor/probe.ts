@@ -82,5 +82,7 @@ export function hasCapability(probe: Probe, capability: number): boolean {
 }
 export const CAP_NET_BIND_SERVICE = 10;
 export const CAP_NET_ADMIN = 12;
+export const CAP_NET_RAW = 13;
+export const CAP_IPC_LOCK = 14;
 export const CAP_SYS_ADMIN = 21;
 export const CAP_BPF = 39;

@@ -5,6 +5,9 @@ import { edit, type Machine, type Probe, readNumber } from '../probe.js';
 const NET = '/sys/class/net';
 /** Outer IP, UDP and GTP-U with a PDU Session Container. */
 const TUNNEL_BYTES = { ipv4: 44, ipv6: 64 } as const;
+/** Largest packet that a frame of AF_XDP has room for, and queues that a worker has packets for. */
+const AFXDP_MTU_MAX = 1842;
+const AFXDP_QUEUES_A_WORKER = 2;
 
 /** The interface that has an address, undefined: none. The loopback one has all of 127/8. */
 export function deviceOf(probe: Probe, address: string): string | undefined {
@@ -18,6 +21,8 @@ export function checkInterfaces(machine: Machine): Finding[] {
   for (const port of machine.config.ports) {
     if (port.driver === 'socket') {
       for (const address of port.addresses) addressFinding(findings, machine, port, address);
+    } else if (port.driver === 'afxdp') {
+      deviceFindings(findings, machine, port);
     } else if (port.driver === 'tun') {
       tunFinding(findings, machine, port);
     }
@@ -88,7 +93,9 @@ function mtuFinding(
   address: string,
 ): void {
   const mtu = readNumber(probe, `${NET}/${device}/mtu`);
-  const core = config.ports.filter(({ role }) => role === 'core').map((one) => one.mtu);
+  const core = config.ports
+    .filter(({ role }) => role === 'core')
+    .map((one) => one.mtu || (readNumber(probe, `${NET}/${one.device}/mtu`) ?? 0));
   if (mtu === undefined || core.length === 0) return;
   const needed = Math.max(...core) + (isIPv6(address) ? TUNNEL_BYTES.ipv6 : TUNNEL_BYTES.ipv4);
   if (mtu >= needed) return;
@@ -117,6 +124,65 @@ function queueFinding(
     can > queues
       ? `ethtool -L ${device} combined ${Math.min(can, config.workers.count)}`
       : `echo ffffffff > ${NET}/${device}/queues/rx-0/rps_cpus`,
+  );
+}
+
+/** What an afxdp port asks of the device that it takes. */
+function deviceFindings(findings: Findings, machine: Machine, port: Port): void {
+  const { probe } = machine;
+  const { name, device } = port;
+  const refuses = 'the node refuses to start';
+  if (!probe.exists(`${NET}/${device}`)) {
+    findings.error(
+      `port ${name}: there is no interface ${device}`,
+      refuses,
+      `ip -br link   # lists those there are; then ${edit(machine, `ports: ${name}: device`)}`,
+    );
+    return;
+  }
+  if (probe.read(`${NET}/${device}/operstate`)?.trim() === 'down') {
+    findings.error(`port ${name}: ${device} is down`, refuses, `ip link set ${device} up`);
+  } else findings.ok(`port ${name}: ${nicText(probe, device)}`);
+  const mtu = readNumber(probe, `${NET}/${device}/mtu`) ?? 0;
+  if (mtu > AFXDP_MTU_MAX) {
+    findings.error(
+      `port ${name}: MTU ${mtu} of ${device} is more than a packet holds (${AFXDP_MTU_MAX})`,
+      refuses,
+      `ip link set dev ${device} mtu ${AFXDP_MTU_MAX}`,
+    );
+  }
+  for (const address of port.addresses) {
+    mtuFinding(findings, machine, port, device, address);
+    if (deviceOf(probe, address) === device) continue;
+    findings.warning(
+      `port ${name}: ${device} has not the address ${address}`,
+      'the kernel does not answer for it (ARP, ND), unless a router has a route to it by here',
+      `ip address add ${address}/${isIPv6(address) ? 64 : 24} dev ${device}   # the prefix of your network`,
+    );
+  }
+  carrierFindings(findings, machine, port);
+}
+
+/** The device that has the queues: a VLAN's are its parent's. */
+function carrierFindings(findings: Findings, { probe, config }: Machine, port: Port): void {
+  const { name, device } = port;
+  const parent = /^Device: (\S+)/m.exec(probe.read(`/proc/net/vlan/${device}`) ?? '')?.[1];
+  const carrier = parent ?? device;
+  const offloads = parent === undefined ? '' : (probe.run('ethtool', '-k', carrier) ?? '');
+  if (/^rx-vlan-offload: on/m.test(offloads)) {
+    findings.error(
+      `port ${name}: ${carrier} takes VLAN tags off before XDP sees them`,
+      'the node refuses to start',
+      `ethtool -K ${carrier} rxvlan off`,
+    );
+  }
+  const queues = queuesOf(probe, carrier);
+  const workers = config.workers.count;
+  if (queues >= workers && queues <= workers * AFXDP_QUEUES_A_WORKER) return;
+  findings.error(
+    `port ${name}: ${carrier} has ${queues} receive queues for ${workers} ${workers === 1 ? 'worker' : 'workers'}`,
+    `the node refuses to start: each worker needs one, and has packets for ${AFXDP_QUEUES_A_WORKER}`,
+    `ethtool -L ${carrier} combined ${workers}`,
   );
 }
 

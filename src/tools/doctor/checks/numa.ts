@@ -25,7 +25,7 @@ export function checkNuma(machine: Machine): Finding[] {
       edit(machine, coresSetting(nodes[0]!.cores, config.workers.count)),
     );
   }
-  for (const port of config.ports.filter(({ driver }) => driver === 'socket')) {
+  for (const port of config.ports.filter(({ driver }) => ['socket', 'afxdp'].includes(driver))) {
     nicFinding(findings, machine, port, used[0], nodes);
   }
   if (used.length > 0) pagesFinding(findings, machine, used[0]!);
@@ -60,7 +60,11 @@ function nicFinding(
   nodes: readonly NumaNode[],
 ): void {
   const { probe, config } = machine;
-  for (const device of new Set(port.addresses.map((address) => deviceOf(probe, address)))) {
+  const devices =
+    port.driver === 'afxdp'
+      ? [port.device]
+      : port.addresses.map((address) => deviceOf(probe, address));
+  for (const device of new Set(devices)) {
     if (device === undefined) continue;
     const nic = readNumber(probe, `/sys/class/net/${device}/device/numa_node`);
     if (nic === undefined || nic < 0) continue;

@@ -1,11 +1,14 @@
 import { type Finding, Findings } from '../finding.js';
 import {
   CAP_BPF,
+  CAP_IPC_LOCK,
   CAP_NET_ADMIN,
   CAP_NET_BIND_SERVICE,
+  CAP_NET_RAW,
   CAP_SYS_ADMIN,
   hasCapability,
   type Machine,
+  type Probe,
 } from '../probe.js';
 
 /** API clients and streams, the store, ports: what a node opens at its busiest, with room. */
@@ -20,6 +23,7 @@ export function checkPrivileges(machine: Machine): Finding[] {
   const findings = new Findings('privileges');
   const grant = (capability: string): string =>
     `setcap ${capability}+ep ${probe.nodePath}   # or run the node as root, or by deploy/sluice.service`;
+  const afxdp = config.ports.filter(({ driver }) => driver === 'afxdp').map(({ name }) => name);
   const tun = config.ports.filter(({ driver }) => driver === 'tun').map(({ name }) => name);
   if (hasCapability(probe, CAP_NET_ADMIN)) findings.ok('CAP_NET_ADMIN is there');
   else if (tun.length > 0) {
@@ -48,6 +52,7 @@ export function checkPrivileges(machine: Machine): Finding[] {
       grant('cap_net_admin,cap_bpf'),
     );
   }
+  if (afxdp.length > 0) afxdpFindings(findings, machine, afxdp.join(', '), grant);
   const low = config.ports.filter(({ driver, udpPort }) => driver === 'socket' && udpPort < 1024);
   if (low.length > 0 && !hasCapability(probe, CAP_NET_BIND_SERVICE)) {
     findings.error(
@@ -60,13 +65,43 @@ export function checkPrivileges(machine: Machine): Finding[] {
   return findings.all;
 }
 
-function limitFindings(findings: Findings, { probe }: Machine): void {
+/** AF_XDP sockets, the program before them, and packet memory that the kernel locks. */
+function afxdpFindings(
+  findings: Findings,
+  { probe, config }: Machine,
+  ports: string,
+  grant: (capability: string) => string,
+): void {
+  const needed = { cap_net_admin: CAP_NET_ADMIN, cap_bpf: CAP_BPF, cap_net_raw: CAP_NET_RAW };
+  const all = hasCapability(probe, CAP_SYS_ADMIN);
+  const missing = Object.entries(needed)
+    .filter(([name, bit]) => !hasCapability(probe, bit) && !(name === 'cap_bpf' && all))
+    .map(([name]) => name);
+  if (missing.length > 0) {
+    findings.error(
+      `${missing.join(', ').toUpperCase()} ${missing.length === 1 ? 'is' : 'are'} missing for ${ports}`,
+      'the node refuses to start',
+      grant(Object.keys(needed).join(',')),
+    );
+  }
+  const bytes = probe.packetMemoryBytes(config) ?? 0;
+  if (hasCapability(probe, CAP_IPC_LOCK) || softLimit(probe, 'Max locked memory') >= bytes) return;
+  findings.error(
+    `less than ${amount(bytes)} bytes of memory may be locked, as ${ports} asks for`,
+    'the node refuses to start',
+    'ulimit -l unlimited   # for a service: LimitMEMLOCK=infinity',
+  );
+}
+
+/** A limit of this process; infinite where it has none. */
+function softLimit(probe: Probe, name: string): number {
   const limits = probe.read('/proc/self/limits') ?? '';
-  const soft = (name: string): number => {
-    const text = new RegExp(`^${name}\\s+(\\S+)`, 'm').exec(limits)?.[1];
-    return text === undefined || text === 'unlimited' ? Infinity : Number(text);
-  };
-  const files = soft('Max open files');
+  const text = new RegExp(`^${name}\\s+(\\S+)`, 'm').exec(limits)?.[1];
+  return text === undefined || text === 'unlimited' ? Infinity : Number(text);
+}
+
+function limitFindings(findings: Findings, { probe }: Machine): void {
+  const files = softLimit(probe, 'Max open files');
   if (files >= OPEN_FILES_MIN) findings.ok(`${amount(files)} files may be open`);
   else {
     findings.warning(
@@ -75,7 +110,7 @@ function limitFindings(findings: Findings, { probe }: Machine): void {
       `ulimit -n 65536   # in the shell that starts it; for a service: LimitNOFILE=65536`,
     );
   }
-  const locked = soft('Max locked memory');
+  const locked = softLimit(probe, 'Max locked memory');
   const [major, minor] = kernelVersion(probe.read('/proc/sys/kernel/osrelease') ?? '');
   const [since, sinceMinor] = BPF_WITHOUT_MEMLOCK;
   const counts = major < since || (major === since && minor < sinceMinor);
