@@ -57,6 +57,7 @@ Status port_of(const Napi::Object& from, std::uint32_t index, PortConfig& port) 
   port.source_ports = static_cast<unsigned>(number_of(from, "sourcePorts"));
   port.esp_in_udp = flag_of(from, "espInUdp");
   port.esp = flag_of(from, "esp");
+  port.busy_poll = flag_of(from, "busyPoll");
   port.device = text_of(from, "device");
   const auto mtu = static_cast<std::uint16_t>(number_of(from, "mtu"));
   (port.role == PortRole::Access ? port.outer_mtu : port.mtu) = mtu;

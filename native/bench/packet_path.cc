@@ -5,7 +5,11 @@
 #include <map>
 #include <tuple>
 
+#include "bench/bench.h"
 #include "wire/bytes.h"
+#include "wire/gtpu.h"
+#include "wire/ipv4.h"
+#include "wire/udp.h"
 
 namespace bench {
 namespace {
@@ -99,23 +103,22 @@ void protect(Datapath& datapath) {
   }
 }
 
-void make(PacketPath& path) {
-  DatapathConfig config;
-  config.packets_max = 8192;
-  config.workers = 0;
+IpAddress n3_address() {
+  IpAddress address;
+  wire::store32(reinterpret_cast<std::byte*>(address.bytes.data()), kN3);
+  return address;
+}
+
+/// Datapath and sessions, not started.
+void make(PacketPath& path, DatapathConfig config) {
   config.sessions.slots_per_bucket = (path.sessions + 255) / 256 + 8;
   config.sessions.slot_bits = 13;
   config.sessions.teid_key = kKey;
-  PortConfig n3, n6;
-  n3.name = "n3";
-  n6.name = "n6";
-  n3.driver = n6.driver = "memory";
-  IpAddress address;
-  wire::store32(reinterpret_cast<std::byte*>(address.bytes.data()), kN3);
-  n3.addresses = {address};
-  n3.network_instances = n6.network_instances = {"*"};
-  n6.role = PortRole::Core;
-  config.ports = {n3, n6};
+  config.ports[0].name = "n3";
+  config.ports[0].addresses = {n3_address()};
+  config.ports[1].name = "n6";
+  config.ports[1].role = PortRole::Core;
+  for (PortConfig& port : config.ports) port.network_instances = {"*"};
   const std::uint32_t slots = config.sessions.slots_per_bucket,
                       slot_bits = config.sessions.slot_bits;
   auto made = Datapath::create(std::move(config));
@@ -142,7 +145,6 @@ void make(PacketPath& path) {
       fail({"prepare refused session " + std::to_string(i), ""});
     path.datapath->apply(&ticket, 1);
   }
-  if (Status status = path.datapath->start(); !status) fail(status.error());
 }
 
 }  // namespace
@@ -155,9 +157,50 @@ PacketPath& PacketPath::of(std::uint32_t sessions, bool full, bool is_protected)
     path->sessions = sessions;
     path->full = full;
     path->is_protected = is_protected;
-    make(*path);
+    DatapathConfig config;
+    config.packets_max = 8192;
+    config.workers = 0;
+    config.ports.resize(2);
+    for (PortConfig& port : config.ports) port.driver = "memory";
+    make(*path, std::move(config));
+    if (Status status = path->datapath->start(); !status) fail(status.error());
   }
   return *path;
+}
+
+std::unique_ptr<PacketPath> PacketPath::through(std::uint32_t sessions, PortConfig n3,
+                                                PortConfig n6) {
+  auto path = std::make_unique<PacketPath>();
+  path->sessions = sessions;
+  path->full = true;
+  path->is_protected = false;
+  DatapathConfig config;
+  config.packets_max = 16384;
+  config.workers = 0;
+  config.ports = {std::move(n3), std::move(n6)};
+  make(*path, std::move(config));
+  const Status status = path->datapath->start();
+  if (status) return path;
+  std::fprintf(stderr, "bench: %s (%s)\n", status.error().message.c_str(),
+               status.error().field.c_str());
+  return nullptr;
+}
+
+void write_packet(std::byte* headers, bool uplink, unsigned bytes) noexcept {
+  std::byte* inner = uplink ? headers + 44 : headers;
+  if (uplink) {
+    wire::write_ipv4(headers, {.source = kGnb,
+                               .destination = kN3,
+                               .total_length = static_cast<std::uint16_t>(bytes + 44)});
+    wire::write_udp(headers + 20, 2152, 2152, static_cast<std::uint16_t>(bytes + 24));
+    wire::PscFields psc{.type = wire::kPscUplink, .qfi = 9};
+    wire::write_gpdu(headers + 28, Teid{0}, static_cast<std::uint16_t>(bytes), &psc);
+  }
+  wire::write_ipv4(inner, {.source = uplink ? 0 : kServer,
+                           .destination = uplink ? kServer : 0,
+                           .total_length = static_cast<std::uint16_t>(bytes)});
+  wire::write_udp(inner + 20, uplink ? 4000 : 443, uplink ? 443 : 4000,
+                  static_cast<std::uint16_t>(bytes - 20));
 }
 
 }  // namespace bench

@@ -40,7 +40,7 @@ class Loop {
       seed ^= seed << 17;
       key = path_.keys[seed % path_.keys.size()];
     }
-    write_template();
+    bench::write_packet(header_, uplink_, bytes_);
     PoolCache& pool = path_.datapath->pool().cache(1);
     Packet* packets[kBurst];
     for (unsigned i = 0; i < kBuffers; i += kBurst) {
@@ -87,23 +87,6 @@ class Loop {
   }
 
  private:
-  void write_template() {
-    std::byte* p = header_;
-    std::byte* inner = uplink_ ? p + 44 : p;
-    if (uplink_) {
-      wire::write_ipv4(p, {.source = bench::kGnb,
-                           .destination = bench::kN3,
-                           .total_length = static_cast<std::uint16_t>(bytes_ + 44)});
-      wire::write_udp(p + 20, 2152, 2152, static_cast<std::uint16_t>(bytes_ + 24));
-      wire::PscFields psc{.type = wire::kPscUplink, .qfi = 9};
-      wire::write_gpdu(p + 28, Teid{0}, static_cast<std::uint16_t>(bytes_), &psc);
-    }
-    wire::write_ipv4(inner, {.source = uplink_ ? 0 : bench::kServer,
-                             .destination = uplink_ ? bench::kServer : 0,
-                             .total_length = static_cast<std::uint16_t>(bytes_)});
-    wire::write_udp(inner + 20, uplink_ ? 4000 : 443, uplink_ ? 443 : 4000,
-                    static_cast<std::uint16_t>(bytes_ - 20));
-  }
   void generate(Packet** packets) {
     for (unsigned i = 0; i < kBurst; ++i) {
       __builtin_prefetch(circle_.slots[(circle_.head + kBurst + i) % kBuffers], 1);

@@ -43,11 +43,12 @@ struct PortConfig {
   std::vector<IpAddress> addresses;            ///< access: local GTP-U addresses
   std::vector<std::string> network_instances;  ///< "*" accepts any
   std::uint16_t udp_port = 2152;
-  unsigned source_ports = 4;  ///< socket, afxdp: how many flows are spread over; power of two
-  bool esp_in_udp = false;    ///< socket: also UDP port 4500
-  bool esp = false;           ///< afxdp: also ESP, by itself and in UDP port 4500
-  std::string device;         ///< tun, afxdp: interface name
-  std::uint16_t mtu = 1500;   ///< core
+  unsigned source_ports = 4;    ///< socket, afxdp: how many flows are spread over; power of two
+  bool esp_in_udp = false;      ///< socket: also UDP port 4500
+  bool esp = false;             ///< afxdp: also ESP, by itself and in UDP port 4500
+  bool busy_poll = false;       ///< afxdp: workers have the device look for packets themselves
+  std::string device;           ///< tun, afxdp: interface name
+  std::uint16_t mtu = 1500;     ///< core
   std::uint16_t outer_mtu = 0;  ///< access: of an outer packet; 0: no limit (afxdp: the device's)
   bool decrements_ttl = false;
   std::uint16_t clamp_mss = 0;          ///< 0: no; kClampToMtu: what the MTU leaves

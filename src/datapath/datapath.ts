@@ -141,6 +141,8 @@ export interface DatapathPortConfig {
   readonly espInUdp?: boolean;
   /** afxdp: also ESP, by itself and in UDP. Absent: no. */
   readonly esp?: boolean;
+  /** afxdp: workers have the device look for packets themselves. Absent: no. */
+  readonly busyPoll?: boolean;
   readonly device: string;
   /** Access: of the outer packet, 0: no limit. */
   readonly mtu: number;

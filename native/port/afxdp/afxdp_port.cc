@@ -188,7 +188,7 @@ Status AfxdpPort::open_queues(std::span<PoolCache* const> caches) {
   for (unsigned w = 0; w < workers; ++w) {
     std::vector<std::unique_ptr<XdpSocket>> sockets;
     for (unsigned q = w; q < device_queues_; q += workers) {
-      auto opened = XdpSocket::open(*caches[w], interface_, q);
+      auto opened = XdpSocket::open(*caches[w], interface_, q, config_.busy_poll);
       if (!opened) return opened.error();
       if (const int error = put_socket(sockets_, q, opened.value()->fd()); error != 0) {
         return program_error(carrier_, error);
@@ -265,6 +265,9 @@ std::map<std::string, std::string> AfxdpPort::capabilities() const {
   };
   const bool is_open = !queues_.empty();
   found["zeroCopy"] = is_open && queues_[0]->socket(0).is_zero_copy() ? "yes" : "no";
+  if (config_.busy_poll) {
+    found["busyPoll"] = is_open && queues_[0]->socket(0).polls_busily() ? "yes" : "no";
+  }
   if (is_open && watch_->link().vlan != 0) {
     found["vlan"] = std::to_string(watch_->link().vlan) + " on " + carrier_;
   }

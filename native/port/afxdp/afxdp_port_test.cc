@@ -22,7 +22,6 @@ namespace {
 
 constexpr std::uint32_t kPackets = 8192;
 constexpr const char* kPortLink = "02:00:00:00:00:01";
-const LinkAddress kPeer{2, 0, 0, 0, 0, 2};
 constexpr IpAddress kN3{{192, 0, 2, 1}};
 
 void ip(const std::string& words) { ASSERT_EQ(std::system(("ip " + words).c_str()), 0) << words; }

@@ -16,6 +16,9 @@ namespace {
 
 constexpr unsigned kBurst = 64;
 constexpr unsigned kFramesACall = 32;  ///< that a copying sendto() takes
+// Since Linux 5.11; younger than the C library's headers of the oldest supported systems.
+constexpr int kPreferBusyPoll = 69;
+constexpr int kBusyPollBudget = 70;
 constexpr std::uintptr_t kPageBytes = 4096;
 constexpr std::uint32_t kMask = XdpSocket::kRing - 1;
 
@@ -84,13 +87,14 @@ XdpSocket::XdpSocket(PoolCache& cache) noexcept
       lent_(chunks_.size() / kChunkBytes) {}
 
 Result<std::unique_ptr<XdpSocket>> XdpSocket::open(PoolCache& cache, unsigned interface,
-                                                   unsigned queue) {
+                                                   unsigned queue, bool busy_poll) {
   std::unique_ptr<XdpSocket> made(new XdpSocket(cache));
   made->fd_ = ::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
   if (made->fd_ < 0 || !made->register_memory() || !made->map_rings() ||
       !made->bind(interface, queue)) {
     return open_error(interface, queue, errno);
   }
+  if (busy_poll) made->poll_busily();
   made->fill();
   return made;
 }
@@ -147,6 +151,16 @@ bool XdpSocket::bind(unsigned interface, unsigned queue) noexcept {
   return true;
 }
 
+/// Interrupts stay off while receive() comes often enough, if the device's napi_defer_hard_irqs
+/// and gro_flush_timeout say so.
+void XdpSocket::poll_busily() noexcept {
+  const int on = 1, microseconds = 20, budget = kBurst;
+  polls_busily_ =
+      ::setsockopt(fd_, SOL_SOCKET, kPreferBusyPoll, &on, sizeof on) == 0 &&
+      ::setsockopt(fd_, SOL_SOCKET, SO_BUSY_POLL, &microseconds, sizeof microseconds) == 0 &&
+      ::setsockopt(fd_, SOL_SOCKET, kBusyPollBudget, &budget, sizeof budget) == 0;
+}
+
 std::uint64_t XdpSocket::lend(Packet* packet) noexcept {
   const auto at = static_cast<std::size_t>(reinterpret_cast<std::byte*>(packet) - chunks_.data());
   lent_[at / kChunkBytes] = true;
@@ -174,7 +188,11 @@ void XdpSocket::fill() noexcept {
 
 unsigned XdpSocket::receive(Packet** frames, unsigned max) noexcept {
   std::uint32_t at = *rx_.consumer;
-  const unsigned n = std::min(read(rx_.producer) - at, max);
+  unsigned n = std::min(read(rx_.producer) - at, max);
+  if (n == 0 && polls_busily_) {
+    ::recvfrom(fd_, nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
+    n = std::min(read(rx_.producer) - at, max);
+  }
   for (unsigned i = 0; i < n; ++i) {
     const xdp_desc& frame = rx_.entries[at++ & kMask];
     Packet* const packet = frames[i] = take_back(frame.addr);

@@ -39,9 +39,11 @@ class XdpSocket {
   static constexpr std::uint32_t kRing = 1024;
 
   /// Binds to a device's queue: without copies where its driver can, with them otherwise.
+  /// @param busy_poll  receive() itself has the device's driver look for frames, so that no
+  ///                   interrupt is in the way; for workers that never sleep.
   /// Errors: no AF_XDP here, no permission, no such queue, the queue has a socket already.
   static Result<std::unique_ptr<XdpSocket>> open(PoolCache& cache, unsigned interface,
-                                                 unsigned queue);
+                                                 unsigned queue, bool busy_poll);
   /// Gives back to the cache what the kernel still had. No worker runs.
   ~XdpSocket();
   XdpSocket(const XdpSocket&) = delete;
@@ -58,6 +60,8 @@ class XdpSocket {
   /// Frames the kernel had to drop, for want of packets or of room in the ring.
   std::uint64_t dropped() const noexcept;
   bool is_zero_copy() const noexcept { return is_zero_copy_; }
+  /// Whether the kernel lets receive() drive the device, as open() was asked to.
+  bool polls_busily() const noexcept { return polls_busily_; }
   /// Octets of a frame that the kernel can put into a chunk.
   static constexpr std::uint32_t kFrameBytesMax = kChunkBytes - 256;
   /// Readable when receive() has something; what goes into the map of the XDP program.
@@ -68,6 +72,7 @@ class XdpSocket {
   bool register_memory() noexcept;
   bool map_rings() noexcept;
   bool bind(unsigned interface, unsigned queue) noexcept;
+  void poll_busily() noexcept;
   void fill() noexcept;
   void complete() noexcept;
   std::uint64_t lend(Packet* packet) noexcept;
@@ -78,6 +83,7 @@ class XdpSocket {
   PoolCache& cache_;
   int fd_ = -1;
   bool is_zero_copy_ = false;
+  bool polls_busily_ = false;
   bool wants_kick_ = false;
   XdpRing<xdp_desc> rx_;
   XdpRing<xdp_desc> tx_;

@@ -72,7 +72,7 @@ class Peer {
 class Bench {
  public:
   Bench() : pool(kPackets, 1) {
-    auto opened = XdpSocket::open(pool.pool->cache(0), ::if_nametoindex("port"), 0);
+    auto opened = XdpSocket::open(pool.pool->cache(0), ::if_nametoindex("port"), 0, false);
     EXPECT_TRUE(opened) << opened.error().message;
     if (!opened) return;
     socket = std::move(opened).value();
@@ -196,7 +196,7 @@ TEST(XdpSocket, NamesTheQueueThatIsTaken) {
   on_veth([] {
     Bench bench;
     PoolFixture pool(kPackets, 1);
-    const auto second = XdpSocket::open(pool.pool->cache(0), ::if_nametoindex("port"), 0);
+    const auto second = XdpSocket::open(pool.pool->cache(0), ::if_nametoindex("port"), 0, false);
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().field, "device");
     EXPECT_NE(second.error().message.find("queue 0 of port"), std::string::npos);

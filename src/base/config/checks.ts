@@ -14,6 +14,7 @@ const DRIVERS_OF_KEY: { readonly [K in keyof PortConfig]?: readonly PortConfig['
   sourcePorts: ['socket', 'afxdp'],
   espInUdp: ['socket'],
   esp: ['afxdp'],
+  busyPoll: ['afxdp'],
   file: ['pcap'],
   outputFile: ['pcap'],
 };

@@ -67,6 +67,7 @@ const port = section({
   sourcePorts: sourcePorts.default(4),
   espInUdp: flag().default(false),
   esp: flag().default(false),
+  busyPoll: flag().default(false),
   device: device.default('sluice0'),
   mtu: mtu.optional(),
   clampMss: clampMss.default(false),
