@@ -128,6 +128,15 @@ describe('afxdp', () => {
     expect(link.stdout).toContain(NEW_MAC);
   });
 
+  it('protects nothing where ESP is left to the kernel', async () => {
+    const pair = ['protection', 'pair', '--id', '1', '-o', join(lab.folder, 'pair')];
+    await upf.sluice([...pair, '--addresses', `${addresses.upfN3},${addresses.gnb}`]);
+    const create = ['protection', 'create', '-f', join(lab.folder, 'pair-1.yaml')];
+    const made = await upf.sluice(create, 'ran', false);
+    expect(made.code).not.toBe(0);
+    expect(made.stderr).toContain('port n3 leaves ESP to the kernel; set its esp');
+  });
+
   it('refuses a device that another one has', async () => {
     const second = new Upf(lab, {
       name: 'second',

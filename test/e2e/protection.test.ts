@@ -8,14 +8,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { Protection, Session } from '../../src/cli/api/messages.js';
 import { addresses, Lab, type LabProcess } from './lab.js';
+import { anchorSession, intermediateSession, N3 } from './protected-n9.js';
 import { answersOf, pingFor, Upf } from './upf.js';
 
 const UE = `ue-${process.pid}`;
-const UE_ADDRESS = '10.60.0.5';
-const N3 = '127.0.0.1';
-const GNB = '127.0.0.2';
-const N9_UPLINK_TEID = 0x00c0ffee;
-const N9_DOWNLINK_TEID = 0x00facade;
 /** Sequence numbers are given out by blocks of so many. */
 const BLOCK = 2 ** 24;
 
@@ -52,8 +48,8 @@ beforeAll(async () => {
   await anchor.sluice([...pair, '--addresses', `${addresses.gnb},${addresses.upfN3}`]);
   await intermediate.sluice(['protection', 'create', '-f', join(lab.folder, 'n9-1.yaml')]);
   await anchor.sluice(['protection', 'create', '-f', join(lab.folder, 'n9-2.yaml')]);
-  await createSession(intermediate, intermediateSession());
-  await createSession(anchor, anchorSession());
+  await createSession(intermediate, intermediateSession(UE));
+  await createSession(anchor, anchorSession(UE));
   const filter = ['-q', '-B', '64', '-a', 'filesize:24000', '-f', 'ip or ip6'];
   capture = lab.start('upf', ['dumpcap', '-i', 'n3', ...filter, '-w', captureFile]);
 });
@@ -66,112 +62,6 @@ afterAll(async () => {
 
 function createSession(upf: Upf, session: object): Promise<Session> {
   return upf.client.call<Session>('SessionService', 'CreateSession', { session });
-}
-
-function tunnel(teid: number, ipv4: string) {
-  return { teid, ipv4 };
-}
-
-function intermediateSession() {
-  return {
-    name: UE,
-    pdn_type: 'PDN_TYPE_IPV4',
-    pdrs: [
-      {
-        id: 1,
-        precedence: 100,
-        pdi: {
-          source_interface: 'INTERFACE_ACCESS',
-          network_instance: 'n3',
-          local_f_teid: { choose_id: 1 },
-          ue_address: { ipv4: UE_ADDRESS },
-        },
-        outer_header_removal: 'OUTER_HEADER_REMOVAL_GTPU',
-        far_id: 1,
-        qer_ids: [1],
-      },
-      {
-        id: 2,
-        precedence: 100,
-        pdi: {
-          source_interface: 'INTERFACE_CORE',
-          network_instance: 'n9',
-          local_f_teid: { teid: N9_DOWNLINK_TEID, ipv4: addresses.gnb },
-          protection_id: 1,
-        },
-        outer_header_removal: 'OUTER_HEADER_REMOVAL_GTPU',
-        far_id: 2,
-        qer_ids: [1],
-      },
-    ],
-    fars: [
-      {
-        id: 1,
-        forward: {
-          destination_interface: 'INTERFACE_CORE',
-          network_instance: 'n9',
-          outer_header_creation: tunnel(N9_UPLINK_TEID, addresses.upfN3),
-          protection_id: 1,
-        },
-      },
-      {
-        id: 2,
-        forward: {
-          destination_interface: 'INTERFACE_ACCESS',
-          network_instance: 'n3',
-          outer_header_creation: tunnel(0x101, GNB),
-        },
-      },
-    ],
-    qers: [{ id: 1, qfi: 9 }],
-  };
-}
-
-function anchorSession() {
-  return {
-    name: UE,
-    pdn_type: 'PDN_TYPE_IPV4',
-    dnn: 'internet',
-    pdrs: [
-      {
-        id: 1,
-        precedence: 100,
-        pdi: {
-          source_interface: 'INTERFACE_ACCESS',
-          local_f_teid: { teid: N9_UPLINK_TEID, ipv4: addresses.upfN3 },
-          protection_id: 1,
-        },
-        outer_header_removal: 'OUTER_HEADER_REMOVAL_GTPU',
-        far_id: 1,
-      },
-      {
-        id: 2,
-        precedence: 100,
-        pdi: {
-          source_interface: 'INTERFACE_CORE',
-          network_instance: 'internet',
-          ue_address: { ipv4: UE_ADDRESS },
-        },
-        far_id: 2,
-        qer_ids: [1],
-      },
-    ],
-    fars: [
-      {
-        id: 1,
-        forward: { destination_interface: 'INTERFACE_CORE', network_instance: 'internet' },
-      },
-      {
-        id: 2,
-        forward: {
-          destination_interface: 'INTERFACE_ACCESS',
-          outer_header_creation: tunnel(N9_DOWNLINK_TEID, addresses.gnb),
-          protection_id: 1,
-        },
-      },
-    ],
-    qers: [{ id: 1, qfi: 9 }],
-  };
 }
 
 async function protectionOf(upf: Upf): Promise<Protection> {
