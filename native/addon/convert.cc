@@ -95,6 +95,26 @@ Napi::Number count_to(Napi::Env env, std::uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
 }
 
+Napi::Object placement_to(Napi::Env env, const Placement& placement) {
+  Napi::Object row = Napi::Object::New(env);
+  Napi::Array cores = Napi::Array::New(env);
+  for (const unsigned core : placement.control_cores) {
+    cores.Set(cores.Length(), number_to(env, core));
+  }
+  row.Set("controlCores", cores);
+  row.Set("memoryPages", text_to(env, page_kind_name(placement.pages)));
+  row.Set("memoryBytes", count_to(env, placement.memory_bytes));
+  Napi::Array nodes = Napi::Array::New(env);
+  for (const auto& [node, pages] : placement.packet_pages) {
+    Napi::Object one = Napi::Object::New(env);
+    one.Set("numaNode", number_to(env, node));
+    one.Set("pages", number_to(env, pages));
+    nodes.Set(nodes.Length(), one);
+  }
+  row.Set("packetPages", nodes);
+  return row;
+}
+
 const char* name_of(PathState state) {
   if (state == PathState::Up) return "up";
   return state == PathState::Down ? "down" : "unknown";
@@ -295,6 +315,7 @@ Napi::Object status_to(Napi::Env env, const Datapath& datapath, bool running) {
     warnings.Set(warnings.Length(), text_to(env, warning));
   status.Set("warnings", warnings);
   status.Set("plan", text_to(env, datapath.plan_text()));
+  status.Set("placement", placement_to(env, datapath.placement()));
   set_peers(env, datapath, status);
   status.Set("regionBytesUsed", count_to(env, datapath.region_used()));
   return status;

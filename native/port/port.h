@@ -67,7 +67,7 @@ struct alignas(kCacheLine) PortCounters {
   Counter tx_bytes;
   Counter tx_full;       ///< packets that tx() did not take
   Counter rx_no_buffer;  ///< times rx stopped because the pool was empty
-  Counter rx_errors;     ///< frames that no packet could be made of: too big, malformed
+  Counter rx_errors;     ///< frames that no packet could be made of: too big, malformed, another's
   Counter tx_errors;     ///< packets that tx() took and the kernel or device refused
 };
 

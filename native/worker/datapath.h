@@ -64,6 +64,14 @@ struct Operation {
 /// number of workers, packets and slots counts.
 std::size_t packet_memory_bytes(const DatapathConfig& config) noexcept;
 
+/// Beside the workers' own places.
+struct Placement {
+  std::vector<unsigned> control_cores;  ///< empty: wherever the system likes
+  PageKind pages;
+  std::size_t memory_bytes;                   ///< of the one region
+  std::map<unsigned, unsigned> packet_pages;  ///< pages of packets by NUMA node, of a sample
+};
+
 struct DatapathStatistics {
   struct PortRow {
     std::string name;
@@ -164,6 +172,8 @@ class Datapath {
   Traces& traces() noexcept { return *traces_; }
   PacketPool& pool() noexcept { return *pool_; }
   const std::string& plan_text() const noexcept { return plan_text_; }
+  /// Asks the kernel.
+  Placement placement() const;
 
  private:
   explicit Datapath(DatapathConfig config);

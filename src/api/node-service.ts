@@ -163,7 +163,7 @@ function trafficMessage(session: SessionTraffic, seconds: number): object {
 }
 
 function nodeMessage(source: NodeSource): object {
-  const { ports, workers, warnings, peers, peersTotal } = source.status();
+  const { ports, workers, warnings, peers, peersTotal, placement } = source.status();
   return {
     id: source.id,
     version: source.version,
@@ -173,6 +173,7 @@ function nodeMessage(source: NodeSource): object {
     workers,
     peers,
     peersTotal,
+    placement,
     warnings: [...source.warnings(), ...warnings],
     sessions: source.sessions(),
   };

@@ -71,6 +71,7 @@ describe('the node service', () => {
     expect(await connect(address).call('NodeService/GetNode')).toEqual({
       id: 'upf-test',
       version: '1.2.3',
+      placement: { memory_bytes: '0', memory_pages: '4K' },
       crypto_tier: 'portable',
       start_time: { seconds: '1700000000', nanos: 500_000_000 },
       warnings: ['a warning'],

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { type PacketCounts, packetCounts } from '../tools/packet-counts.js';
 import { usageError } from '../tools/tool-error.js';
 import type { ApiClient, ApiOptions } from './api/client.js';
-import type { Node, PortStats, Stats } from './api/messages.js';
+import type { Node, Placement, PortStats, Stats } from './api/messages.js';
 import { formatTimestamp, milliseconds } from './api/proto-json.js';
 import { withClient } from './api/with-client.js';
 import { fields, grouped, printJson, printLine, table } from './print.js';
@@ -17,13 +17,14 @@ export function addNodeCommands(program: Command): void {
   program
     .command('node')
     .description('show the node: version, ports, workers, warnings')
-    .addHelpText('after', '\nExamples:\n  sluice node\n  sluice node --json')
+    .option('--plan', 'show what runs on which core, and where packet memory is')
+    .addHelpText('after', '\nExamples:\n  sluice node\n  sluice node --plan\n  sluice node --json')
     .action(async (_: unknown, own: Command) => {
-      const options = own.optsWithGlobals<Output>();
+      const options = own.optsWithGlobals<Output & { plan?: boolean }>();
       await withClient(options, async (client) => {
         const node = await client.call<Node>('NodeService', 'GetNode', {});
         if (options.json === true) printJson(client.json.toJson('Node', node));
-        else printLine(nodeText(node));
+        else printLine(options.plan === true ? planText(node) : nodeText(node));
       });
     });
   program
@@ -95,6 +96,49 @@ export function nodeText(node: Node): string {
     ...(node.warnings ?? []).map((warning) => `warning: ${warning}`),
   ];
   return parts.join('\n\n');
+}
+
+/** Cores by NUMA node with what runs on them, and memory. */
+export function planText({ workers = [], ports = [], placement = {} }: Node): string {
+  const driverOf = new Map(
+    ports.map(({ name, driver, capabilities }) => [name, capabilities?.device ?? driver]),
+  );
+  const rows = workers
+    .map((worker) => ({ node: worker.numa_node ?? 0, core: worker.core ?? 0, worker }))
+    .sort((a, b) => a.node - b.node || a.core - b.core)
+    .map(({ node, core, worker }) => [
+      String(node),
+      String(core),
+      `worker ${worker.id ?? 0}`,
+      worker.poll ?? '',
+      (worker.queues ?? [])
+        .map((queue) => `${queue} (${driverOf.get(queue.split('/')[0]) ?? ''})`)
+        .join(' '),
+    ]);
+  const { control_cores = [], memory_pages = '', memory_bytes = 0 } = placement;
+  return [
+    table(['node', 'core', 'runs', 'poll', 'queues'], rows),
+    fields([
+      [
+        'control plane',
+        control_cores.length === 0 ? 'any core' : `core ${control_cores.join(', ')}`,
+      ],
+      [
+        'packet memory',
+        `${grouped(Math.round(Number(memory_bytes) / 1e6))} MB, ${memory_pages} pages`,
+      ],
+      ['is on', pagesText(placement.packet_pages ?? [])],
+    ]),
+  ].join('\n\n');
+}
+
+/** "node 0 (256 of 256 pages looked at)" */
+function pagesText(nodes: NonNullable<Placement['packet_pages']>): string {
+  const all = nodes.reduce((sum, { pages = 0 }) => sum + pages, 0);
+  if (all === 0) return 'unknown: the kernel does not tell';
+  return nodes
+    .map(({ numa_node = 0, pages = 0 }) => `node ${numa_node} (${pages} of ${all} pages looked at)`)
+    .join(', ');
 }
 
 /** Tunnel peers, if there are any. */

@@ -245,6 +245,15 @@ export interface DatapathWorkerStatus {
   readonly poll: string;
   readonly queues: readonly string[];
 }
+/** What runs and lies where, beside the workers. */
+export interface DatapathPlacement {
+  readonly controlCores: readonly number[];
+  /** "1G", "2M", "transparent" or "4K" */
+  readonly memoryPages: string;
+  readonly memoryBytes: number;
+  /** a sample of the pages of packets; none where the kernel doesn't tell */
+  readonly packetPages: readonly { readonly numaNode: number; readonly pages: number }[];
+}
 /** A tunnel peer that rules send to. */
 export interface PeerStatus {
   readonly address: string;
@@ -268,6 +277,7 @@ export interface DatapathStatus {
   readonly warnings: readonly string[];
   /** Which worker runs on which core and why the event loop where it does, as one line. */
   readonly plan: string;
+  readonly placement: DatapathPlacement;
   readonly regionBytesUsed: number;
   /** at most PEERS_MAX of peersTotal, by address */
   readonly peers: readonly PeerStatus[];

@@ -6,6 +6,7 @@ export const IDLE_STATUS: DatapathStatus = {
   workers: [],
   warnings: [],
   plan: '',
+  placement: { controlCores: [], memoryPages: '4K', memoryBytes: 0, packetPages: [] },
   regionBytesUsed: 0,
   peers: [],
   peersTotal: 0,

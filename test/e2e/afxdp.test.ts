@@ -56,6 +56,13 @@ describe('afxdp', () => {
     ]);
   });
 
+  it('tells which core takes which device, and where packet memory is', async () => {
+    const { stdout } = await upf.sluice(['node', '--plan']);
+    expect(stdout).toMatch(/worker 0 +adaptive +n3\/0 \(n3\) n6\/0 \(n6\)/);
+    expect(stdout).toMatch(/packet memory +[\d,]+ MB, (1G|2M|transparent|4K) pages/);
+    expect(stdout).toMatch(/is on +(node 0 \(256 of 256|unknown)/);
+  });
+
   it.each([
     ['IPv4', UE, addresses.server],
     ['IPv6', UE, addresses.serverV6],
@@ -153,7 +160,8 @@ describe('afxdp', () => {
 
   it('shares a device of several queues among workers', async () => {
     await upf.stop();
-    const onlyOne = new Upf(lab, { name: 'two', workers: 2, ports: [n3, n6] });
+    const polled = [n3, n6].map((port) => ({ ...port, busyPoll: true }));
+    const onlyOne = new Upf(lab, { name: 'two', workers: 2, ports: polled });
     const refused = await onlyOne.start().then(
       () => '',
       (error: Error) => error.message,
@@ -175,6 +183,9 @@ describe('afxdp', () => {
       expect(answersOf(await lab.run(`ue:${name}`, pingFor(10, addresses.server), false))).toBe(10);
     }
     // The sessions are different workers', and the devices bring packets to either.
+    expect((await onlyOne.sluice(['node'])).stdout.match(/queues=2 .*busyPoll=yes/g)).toHaveLength(
+      2,
+    );
     const { workers = [] } = await onlyOne.stats();
     expect(workers).toHaveLength(2);
     await gnb.end();

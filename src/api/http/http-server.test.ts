@@ -27,6 +27,7 @@ const status: DatapathStatus = {
   workers: [],
   warnings: ['w'],
   plan: '',
+  placement: { controlCores: [], memoryPages: '4K', memoryBytes: 0, packetPages: [] },
   regionBytesUsed: 4096,
   peers: [
     { ...peer, state: 'up' },

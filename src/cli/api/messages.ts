@@ -182,6 +182,13 @@ export interface Node {
   sessions?: Uint64;
   peers?: NodePeer[];
   peers_total?: Uint64;
+  placement?: Placement;
+}
+export interface Placement {
+  control_cores?: number[];
+  memory_pages?: string;
+  memory_bytes?: Uint64;
+  packet_pages?: { numa_node?: number; pages?: number }[];
 }
 export interface NodePeer {
   address?: string;

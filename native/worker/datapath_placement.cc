@@ -1,0 +1,15 @@
+// Where the packet path runs and where its memory is, for people.
+#include "memory/page_nodes.h"
+#include "worker/datapath.h"
+
+namespace sluice {
+
+Placement Datapath::placement() const {
+  constexpr unsigned kSamples = 256;
+  // Of the pool alone: it is in use from the start, sessions' memory comes with sessions.
+  const std::size_t bytes = std::size_t{config_.packets_max} * kChunkBytes;
+  return {control_cores_, region_->pages(), region_->size(),
+          nodes_of_pages(pool_->chunks(), bytes, kSamples)};
+}
+
+}  // namespace sluice
