@@ -14,7 +14,10 @@ import { resultRow, tableOf } from './report/table.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '..', '..');
-const nativeFamilies = ['ring/', 'pool/', 'lookup/', 'pipeline/', 'sm3/'];
+const nativeFamilies = [
+  ...['ring/', 'pool/', 'lookup/', 'pipeline/', 'port/', 'through/'],
+  ...['sm3/', 'sm4/', 'esp/'],
+];
 const nativeProgram = join(root, 'build-bench', 'sluice_bench');
 const usage = 'usage: npm run bench -- [--only PREFIX] [--quick] [--json FILE]';
 
