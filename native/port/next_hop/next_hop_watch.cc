@@ -42,6 +42,10 @@ Result<std::unique_ptr<NextHopWatch>> NextHopWatch::start(unsigned interface, un
   std::unique_ptr<NextHopWatch> watch(new NextHopWatch);
   watch->kernel_ = std::move(kernel).value();
   watch->stop_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (watch->stop_ < 0) {
+    return Error{"no file descriptor left to watch routes with: raise the limit of open files",
+                 "driver"};
+  }
   for (unsigned i = 0; i < boxes; ++i) watch->boxes_.push_back(std::make_unique<NextHopBox>());
   constexpr unsigned kTries = 5;  // tables that change are read again
   for (unsigned tries = 1; !watch->publish(); ++tries) {
