@@ -44,7 +44,7 @@ double measure(const bench::Options& options, Prefetch&& prefetch, Find&& find) 
 }
 
 double teid(std::uint32_t sessions, const bench::Options& options) {
-  auto& path = bench::PacketPath::of(sessions, true);
+  auto& path = bench::PacketPath::of({.sessions = sessions});
   std::vector<std::uint32_t> keys;
   for (const std::uint32_t n : draws(sessions)) keys.push_back(path.keys[n].teid);
   const TeidScheme scheme = path.datapath->sessions().scheme();
@@ -56,7 +56,7 @@ double teid(std::uint32_t sessions, const bench::Options& options) {
 }
 
 double ue4(std::uint32_t sessions, const bench::Options& options) {
-  auto& path = bench::PacketPath::of(sessions, true);
+  auto& path = bench::PacketPath::of({.sessions = sessions});
   std::vector<std::uint32_t> keys;
   for (const std::uint32_t n : draws(sessions)) keys.push_back(path.keys[n].ue);
   const Ipv4Table& table = path.datapath->sessions().ipv4();

@@ -9,6 +9,7 @@
 #include "wire/bytes.h"
 #include "wire/gtpu.h"
 #include "wire/ipv4.h"
+#include "wire/ipv6.h"
 #include "wire/udp.h"
 
 namespace bench {
@@ -18,13 +19,19 @@ using namespace sluice;
 constexpr std::uint16_t kProtections = 1000;
 constexpr std::array<std::uint32_t, 5> kKey{0x1234567, 0x89abcdf, 0x3141592, 0x6535897, 0x9323846};
 
-SessionSpec session_of(std::uint32_t teid, std::uint32_t ue, bool full, unsigned protection) {
+constexpr std::uint32_t kN3v6[4] = {0xfd000003, 0, 0, 1}, kGnbV6[4] = {0xfd000003, 0, 0, 2};
+constexpr std::uint32_t kServerV6[4] = {0xfd000009, 0, 0, 9};
+constexpr std::uint32_t kUePrefixHigh = 0xfd000060;
+
+SessionSpec session_of(const PacketPath::Key& key, const PathKind& kind, unsigned protection) {
   SessionSpec s;
-  s.ue_ipv4 = ue;
+  if (kind.inner_v6) {
+    s.ue_prefix = std::uint64_t{kUePrefixHigh} << 32 | key.ue;
+  } else {
+    s.ue_ipv4 = key.ue;
+  }
   PdrSpec up, down;
-  up.teid = teid;
-  up.local_ipv4 = kN3;
-  down.id = 2;
+  up.teid = key.teid;
   down.source = 2;
   down.far = 1;
   FarSpec to_core, to_gnb;
@@ -32,25 +39,24 @@ SessionSpec session_of(std::uint32_t teid, std::uint32_t ue, bool full, unsigned
   to_gnb.id = 2;
   to_gnb.destination = 1;
   to_gnb.tunnel = true;
-  to_gnb.teid = teid ^ 0x5a5a5a;
-  to_gnb.ipv4 = kGnb;
+  to_gnb.teid = key.teid ^ 0x5a5a5a;
+  if (kind.outer_v6) {
+    std::copy_n(kN3v6, 4, up.local_ipv6);
+    std::copy_n(kGnbV6, 4, to_gnb.ipv6);
+    to_gnb.is_v6 = true;
+  } else {
+    up.local_ipv4 = kN3;
+    to_gnb.ipv4 = kGnb;
+  }
   s.fars = {to_core, to_gnb};
-  if (!full) {
+  if (!kind.full) {
+    down.id = 2;
     s.pdrs = {up, down};
     return s;
   }
-  FilterSpec first, second;
-  first.protocol = 6;
-  first.remote = kServer & 0xffffff00;
-  first.remote_length = 24;
-  first.remote_ports = {{80, 90}};
-  second.protocol = 17;
-  second.remote = kServer & 0xffff0000;
-  second.remote_length = 16;
-  second.remote_ports = {{400, 500}};
   QerSpec flow, ambr;
   flow.qfi = 9;
-  flow.uplink_mbr = flow.downlink_mbr = 100'000'000;
+  flow.uplink_mbr = flow.downlink_mbr = kind.mbr_kbps;
   ambr.id = 2;
   ambr.uplink_mbr = ambr.downlink_mbr = 200'000'000;
   ambr.shared = "ambr";
@@ -58,17 +64,29 @@ SessionSpec session_of(std::uint32_t teid, std::uint32_t ue, bool full, unsigned
   UrrSpec urr;
   urr.threshold[0] = 1ull << 40;
   s.urrs = {urr};
-  for (PdrSpec* p : {&up, &down}) {
-    p->qers = {0, 1};
-    p->urrs = {0};
+  for (PdrSpec* pdr : {&up, &down}) {
+    pdr->qers = {0, 1};
+    pdr->urrs = {0};
+    for (unsigned i = 0; i < kind.pdrs; ++i) {
+      // Protocol, prefix and ports; those before the last want other ports.
+      const bool is_last = i + 1 == kind.pdrs;
+      FilterSpec filter;
+      filter.protocol = is_last ? 17 : 6;
+      if (kind.inner_v6) {
+        std::copy_n(kServerV6, 4, filter.remote6);
+        filter.remote6_length = is_last ? 32 : 64;
+      } else {
+        filter.remote = kServer & (is_last ? 0xffff0000 : 0xffffff00);
+        filter.remote_length = is_last ? 16 : 24;
+      }
+      const auto port = static_cast<std::uint16_t>(is_last ? 400 : 1000 + 20 * i);
+      filter.remote_ports = {{port, static_cast<std::uint16_t>(port + (is_last ? 100 : 10))}};
+      pdr->id = static_cast<unsigned>(s.pdrs.size()) + 1;
+      pdr->precedence = 10 + i;
+      pdr->filters = {filter};
+      s.pdrs.push_back(*pdr);
+    }
   }
-  PdrSpec up2 = up, down2 = down;
-  up.precedence = down.precedence = 10;
-  up2.id = 3;
-  down2.id = 4;
-  up.filters = down.filters = {first};
-  up2.filters = down2.filters = {second};
-  s.pdrs = {up, up2, down, down2};
   return s;
 }
 
@@ -109,13 +127,23 @@ IpAddress n3_address() {
   return address;
 }
 
+void store_v6(void* to, const std::uint32_t (&words)[4]) noexcept {
+  for (unsigned i = 0; i < 4; ++i) wire::store32(static_cast<std::byte*>(to) + 4 * i, words[i]);
+}
+
 /// Datapath and sessions, not started.
 void make(PacketPath& path, DatapathConfig config) {
-  config.sessions.slots_per_bucket = (path.sessions + 255) / 256 + 8;
+  config.sessions.slots_per_bucket = (path.kind.sessions + 255) / 256 + 8;
   config.sessions.slot_bits = 13;
   config.sessions.teid_key = kKey;
   config.ports[0].name = "n3";
   config.ports[0].addresses = {n3_address()};
+  if (path.kind.outer_v6) {
+    IpAddress address;
+    address.is_v6 = true;
+    store_v6(address.bytes.data(), kN3v6);
+    config.ports[0].addresses.push_back(address);
+  }
   config.ports[1].name = "n6";
   config.ports[1].role = PortRole::Core;
   for (PortConfig& port : config.ports) port.network_instances = {"*"};
@@ -124,18 +152,18 @@ void make(PacketPath& path, DatapathConfig config) {
   auto made = Datapath::create(std::move(config));
   if (!made) fail(made.error());
   path.datapath = std::move(made).value();
-  if (path.is_protected) protect(*path.datapath);
+  if (path.kind.is_protected) protect(*path.datapath);
   RecordBuilder builder;
-  const std::size_t words = builder.build(session_of(1, 1, path.full, 0)).size();
-  path.records.resize(words * path.sessions);
+  const std::size_t words = builder.build(session_of({1, 1}, path.kind, 0)).size();
+  path.records.resize(words * path.kind.sessions);
   path.datapath->register_chunk(reinterpret_cast<const std::byte*>(path.records.data()),
                                 path.records.size() * 4);
-  for (std::uint32_t i = 0; i < path.sessions; ++i) {
+  for (std::uint32_t i = 0; i < path.kind.sessions; ++i) {
     const unsigned bucket = i % 256, slot = i / 256;
     const PacketPath::Key key{teid_of(bucket, slot, slot_bits), 0x0b000000 + i};
     path.keys.push_back(key);
-    const unsigned protection = path.is_protected ? 1 + i % kProtections : 0;
-    const auto record = builder.build(session_of(key.teid, key.ue, path.full, protection));
+    const unsigned protection = path.kind.is_protected ? 1 + i % kProtections : 0;
+    const auto record = builder.build(session_of(key, path.kind, protection));
     std::copy(record.begin(), record.end(), path.records.begin() + static_cast<long>(words * i));
     std::uint32_t ticket;
     const auto error =
@@ -149,14 +177,12 @@ void make(PacketPath& path, DatapathConfig config) {
 
 }  // namespace
 
-PacketPath& PacketPath::of(std::uint32_t sessions, bool full, bool is_protected) {
-  static std::map<std::tuple<std::uint32_t, bool, bool>, std::unique_ptr<PacketPath>> made;
-  auto& path = made[{sessions, full, is_protected}];
+PacketPath& PacketPath::of(const PathKind& kind) {
+  static std::map<PathKind, std::unique_ptr<PacketPath>> made;
+  auto& path = made[kind];
   if (!path) {
     path = std::make_unique<PacketPath>();
-    path->sessions = sessions;
-    path->full = full;
-    path->is_protected = is_protected;
+    path->kind = kind;
     DatapathConfig config;
     config.packets_max = 8192;
     config.workers = 0;
@@ -171,9 +197,7 @@ PacketPath& PacketPath::of(std::uint32_t sessions, bool full, bool is_protected)
 std::unique_ptr<PacketPath> PacketPath::through(std::uint32_t sessions, PortConfig n3,
                                                 PortConfig n6) {
   auto path = std::make_unique<PacketPath>();
-  path->sessions = sessions;
-  path->full = true;
-  path->is_protected = false;
+  path->kind.sessions = sessions;
   DatapathConfig config;
   config.packets_max = 16384;
   config.workers = 0;
@@ -186,21 +210,46 @@ std::unique_ptr<PacketPath> PacketPath::through(std::uint32_t sessions, PortConf
   return nullptr;
 }
 
-void write_packet(std::byte* headers, bool uplink, unsigned bytes) noexcept {
-  std::byte* inner = uplink ? headers + 44 : headers;
+PacketTemplate packet_template(const PathKind& kind, bool uplink, unsigned bytes) noexcept {
+  PacketTemplate made;
+  const unsigned outer = !uplink ? 0 : kind.outer_v6 ? 64 : 44;
+  const auto udp_bytes = static_cast<std::uint16_t>(bytes + 24);
+  std::byte* const at = made.headers;
   if (uplink) {
-    wire::write_ipv4(headers, {.source = kGnb,
-                               .destination = kN3,
-                               .total_length = static_cast<std::uint16_t>(bytes + 44)});
-    wire::write_udp(headers + 20, 2152, 2152, static_cast<std::uint16_t>(bytes + 24));
-    wire::PscFields psc{.type = wire::kPscUplink, .qfi = 9};
-    wire::write_gpdu(headers + 28, Teid{0}, static_cast<std::uint16_t>(bytes), &psc);
+    if (kind.outer_v6) {
+      std::byte gnb[16], n3[16];
+      store_v6(gnb, kGnbV6);
+      store_v6(n3, kN3v6);
+      wire::write_ipv6(at, {.source = gnb, .destination = n3, .payload_length = udp_bytes});
+    } else {
+      wire::write_ipv4(at, {.source = kGnb,
+                            .destination = kN3,
+                            .total_length = static_cast<std::uint16_t>(udp_bytes + 20)});
+    }
+    wire::write_udp(at + outer - 24, 2152, 2152, udp_bytes);
+    const wire::PscFields psc{.type = wire::kPscUplink, .qfi = 9};
+    wire::write_gpdu(at + outer - 16, Teid{0}, static_cast<std::uint16_t>(bytes), &psc);
   }
-  wire::write_ipv4(inner, {.source = uplink ? 0 : kServer,
-                           .destination = uplink ? kServer : 0,
-                           .total_length = static_cast<std::uint16_t>(bytes)});
-  wire::write_udp(inner + 20, uplink ? 4000 : 443, uplink ? 443 : 4000,
-                  static_cast<std::uint16_t>(bytes - 20));
+  std::byte* const inner = at + outer;
+  const unsigned inner_header = kind.inner_v6 ? 40 : 20;
+  if (kind.inner_v6) {
+    std::byte ue[16], server[16];
+    store_v6(ue, {kUePrefixHigh, 0, 0, 1});
+    store_v6(server, kServerV6);
+    wire::write_ipv6(inner, {.source = uplink ? ue : server,
+                             .destination = uplink ? server : ue,
+                             .payload_length = static_cast<std::uint16_t>(bytes - 40)});
+  } else {
+    wire::write_ipv4(inner, {.source = uplink ? 0 : kServer,
+                             .destination = uplink ? kServer : 0,
+                             .total_length = static_cast<std::uint16_t>(bytes)});
+  }
+  wire::write_udp(inner + inner_header, uplink ? 4000 : 443, uplink ? 443 : 4000,
+                  static_cast<std::uint16_t>(bytes - inner_header));
+  made.bytes = outer + inner_header + 8;
+  made.inner_at = outer;
+  made.ue_at = outer + (kind.inner_v6 ? (uplink ? 12 : 28) : (uplink ? 12 : 16));
+  return made;
 }
 
 }  // namespace bench

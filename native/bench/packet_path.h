@@ -10,15 +10,28 @@
 
 namespace bench {
 
+/// What sessions and packets are like.
+struct PathKind {
+  std::uint32_t sessions = 1000;
+  /// Two PDRs a direction with SDF filters, the second matching; flow QER and AMBR QER with MBR
+  /// that does not drop; one URR with a volume threshold.
+  bool full = true;
+  bool is_protected =
+      false;  ///< what goes to N6 is sealed with SM4-GCM, by a thousand associations
+  bool outer_v6 = false;
+  bool inner_v6 = false;
+  unsigned pdrs = 2;                     ///< a direction, with full rules; the last matches
+  std::uint32_t mbr_kbps = 100'000'000;  ///< of the flow QER
+
+  auto operator<=>(const PathKind&) const = default;
+};
+
 struct PacketPath {
   struct Key {
     std::uint32_t teid;
-    std::uint32_t ue;
+    std::uint32_t ue;  ///< IPv4 address; with inner_v6 the low half of the prefix
   };
-  /// @param full  two PDRs a direction with SDF filters, the second matching; flow QER and
-  ///              AMBR QER with MBR that does not drop; one URR with a volume threshold.
-  /// @param is_protected  what goes to N6 is sealed with SM4-GCM, by a thousand associations.
-  static PacketPath& of(std::uint32_t sessions, bool full, bool is_protected = false);
+  static PacketPath& of(const PathKind& kind);
   /// With full rules, through an N3 and an N6 that the caller describes; the caller drives the
   /// worker. nullptr, and a word on standard error: the ports don't open here.
   static std::unique_ptr<PacketPath> through(std::uint32_t sessions, sluice::PortConfig n3,
@@ -27,15 +40,18 @@ struct PacketPath {
   std::unique_ptr<sluice::Datapath> datapath;
   std::vector<Key> keys;  ///< by session
   std::vector<std::uint32_t> records;
-  std::uint32_t sessions;
-  bool full;
-  bool is_protected;
+  PathKind kind;
 };
 
-/// Writes the headers of a packet as it arrives, but for TEID and UE address: 72 octets uplink (the
-/// UE's header from octet 44 on), 28 downlink.
+/// Headers of a packet as it arrives, but for what differs by session.
+struct PacketTemplate {
+  std::byte headers[64 + 48] = {};
+  unsigned bytes = 0;     ///< of the headers
+  unsigned ue_at = 0;     ///< where the UE's IPv4 address is, or the low half of its prefix
+  unsigned inner_at = 0;  ///< where the UE's packet begins; the TEID is at inner_at - 12
+};
 /// @param bytes  of the UE's packet.
-void write_packet(std::byte* headers, bool uplink, unsigned bytes) noexcept;
+PacketTemplate packet_template(const PathKind& kind, bool uplink, unsigned bytes) noexcept;
 
 inline constexpr std::uint32_t kN3 = 0x0a000001, kGnb = 0x0a000002, kServer = 0xcb007109;
 
