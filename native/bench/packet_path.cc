@@ -20,7 +20,7 @@ constexpr std::uint16_t kProtections = 1000;
 constexpr std::array<std::uint32_t, 5> kKey{0x1234567, 0x89abcdf, 0x3141592, 0x6535897, 0x9323846};
 
 constexpr std::uint32_t kN3v6[4] = {0xfd000003, 0, 0, 1}, kGnbV6[4] = {0xfd000003, 0, 0, 2};
-constexpr std::uint32_t kServerV6[4] = {0xfd000009, 0, 0, 9};
+constexpr std::uint32_t kServerV6[4] = {0x20010db8, 0, 0, 9};
 constexpr std::uint32_t kUePrefixHigh = 0xfd000060;
 
 SessionSpec session_of(const PacketPath::Key& key, const PathKind& kind, unsigned protection) {

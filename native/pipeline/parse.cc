@@ -120,11 +120,33 @@ template <bool kUplink>
   return true;
 }
 
+/// The common UE packet of IPv6: no extension headers, ports behind it. False: look closer.
+[[gnu::always_inline]] inline bool set_plain_inner6(Burst& burst, unsigned i,
+                                                    const std::byte* inner, bool uplink) noexcept {
+  constexpr unsigned kPorts = 4;
+  const unsigned n = burst.inner_length[i];
+  if (n < wire::kIpv6Bytes + kPorts || wire::load8(inner) >> 4 != 6) return false;
+  const unsigned protocol = wire::load8(inner + 6);
+  const unsigned payload = wire::load16(inner + 4);
+  if (!kHasPorts[protocol] || payload < kPorts || payload > n - wire::kIpv6Bytes ||
+      wire::load8(inner + 7) == 0) {
+    return false;
+  }
+  burst.inner_length[i] = static_cast<std::uint16_t>(wire::kIpv6Bytes + payload);
+  burst.flags[i] |= kInnerV6;
+  const std::uint32_t source = wire::load32(inner + 8), destination = wire::load32(inner + 24);
+  const unsigned from = wire::load16(inner + 40), to = wire::load16(inner + 42);
+  set_operand(burst.operand[i], uplink ? halves(destination, source) : halves(source, destination),
+              protocol, uplink ? to : from, uplink ? from : to, burst.qfi[i]);
+  return true;
+}
+
 }  // namespace
 
 /// The UE's packet: at inner_offset, at most inner_length bytes; the length becomes the IP's.
 DropReason Pipeline::set_inner(Burst& burst, unsigned i, bool uplink) noexcept {
   const std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];
+  if (set_plain_inner6(burst, i, inner, uplink)) return DropReason::None;
   wire::InnerPacket parsed;
   const DropReason reason = wire::parse_inner(inner, burst.inner_length[i], parsed);
   if (reason != DropReason::None) return reason;

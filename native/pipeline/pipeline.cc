@@ -253,6 +253,18 @@ void Pipeline::count_discarded(Burst& burst, unsigned i) noexcept {
                       burst.now, events_);
 }
 
+/// IPv6, and rules that don't fit the session's lines, may still be plain. Apart, so that the
+/// registers of the most common way are its own.
+template <bool kAccess, bool kObserved>
+[[gnu::noinline]] DropReason Pipeline::not_plain(Burst& burst, unsigned i) noexcept {
+  if constexpr (!kObserved) {
+    const bool may = (burst.flags[i] & kInnerV6) != 0 || burst.flow[i]->rules.extension != 0;
+    const DropReason verdict = may ? plain<kAccess, false>(burst, i) : kNotPlain;
+    if (verdict != kNotPlain) return verdict;
+  }
+  return match_to_forward<kAccess, kObserved>(burst, i);
+}
+
 /// Returns how many died.
 template <bool kAccess, bool kObserved>
 unsigned Pipeline::finish_packets(Burst& burst) noexcept {
@@ -261,9 +273,9 @@ unsigned Pipeline::finish_packets(Burst& burst) noexcept {
   for (unsigned i = 0; i < count; ++i) {
     DropReason verdict = burst.verdict[i];
     if (__builtin_expect(verdict == DropReason::None, 1)) {
-      if constexpr (!kObserved) verdict = plain<kAccess>(burst, i);
+      if constexpr (!kObserved) verdict = plain<kAccess, true>(burst, i);
       if (kObserved || __builtin_expect(verdict == kNotPlain, 0)) {
-        verdict = match_to_forward<kAccess, kObserved>(burst, i);
+        verdict = not_plain<kAccess, kObserved>(burst, i);
       }
       if (__builtin_expect(verdict == DropReason::None, 1)) continue;
       burst.verdict[i] = verdict;

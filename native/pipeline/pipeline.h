@@ -171,10 +171,12 @@ class Pipeline {
   DropReason police(Burst& burst, unsigned i, Hit& hit) noexcept;
   DropReason account(Burst& burst, unsigned i, Hit& hit) noexcept;
   DropReason forward(Burst& burst, unsigned i, const Hit& hit) noexcept;
-  template <bool kAccess>
+  template <bool kAccess, bool kMost>
   bool may_be_plain(const Burst& burst, unsigned i) const noexcept;
-  template <bool kAccess>
+  template <bool kAccess, bool kMost>
   DropReason plain(Burst& burst, unsigned i) noexcept;
+  template <bool kAccess, bool kObserved>
+  DropReason not_plain(Burst& burst, unsigned i) noexcept;
   template <bool kAccess, bool kObserved>
   DropReason match_to_forward(Burst& burst, unsigned i) noexcept;
   template <bool kAccess, bool kObserved>

@@ -1,8 +1,8 @@
-// plain: the way from match to forward of the common packet, in one piece: IPv4 with ports
-// inside, of a session whose rules fit its two lines, within its usage credit, to N6 or into an
-// IPv4 tunnel. All that is asked comes before anything is written, so that a packet which turns
-// out to be another kind goes the general way from its start, as if it had never been here.
-// Part of pipeline.cc, as a header so that the compiler sees a packet's whole way at once.
+// plain: the way from match to forward of the common packet, in one piece: IPv4 or IPv6 with ports
+// inside, within its usage credit, by buckets of the session's own line, to N6 or into an IPv4
+// tunnel. All that is asked comes before anything is written, so that a packet which turns out to
+// be another kind goes the general way from its start, as if it had never been here. Part of
+// pipeline.cc, as a header so that the compiler sees a packet's whole way at once.
 #pragma once
 #include <bit>
 
@@ -13,24 +13,32 @@
 namespace sluice {
 namespace stage {
 
-/// What a PDR must not have: gates, measuring before policing, buckets or usage sets elsewhere.
+/// What a PDR must not have: gates, measuring before policing, a protection to come under, buckets
+/// or usage sets elsewhere.
 /// One test, whatever the order of octets.
 inline bool is_plain(const PdrEntry& pdr) noexcept {
   constexpr PdrEntry kElsewhere{.id = 0,
                                 .far = 0,
                                 .buckets = kMoreBuckets,
                                 .usage_set = 0xfe,
-                                .flags = kPdrGateClosed | kPdrMeasureFirst,
+                                .flags = kPdrGateClosed | kPdrMeasureFirst | kPdrProtected,
                                 .qfi = 0,
                                 .ppi = 0};
   return (std::bit_cast<std::uint64_t>(pdr) & std::bit_cast<std::uint64_t>(kElsewhere)) == 0;
 }
 
+/// The rules for a packet: another tunnel of a session has some of its own.
+template <bool kAccess>
+[[gnu::always_inline]] inline ArenaRef filters_of(const Burst& burst, unsigned i) noexcept {
+  return kAccess ? burst.filter_set[i] : burst.flow[i]->rules.filter_set;
+}
+
 }  // namespace stage
 
 /// Whether a packet and its flow may be common: what it is at all, whose it is, nothing held or
-/// captured, no address that wants a closer look, rules in the line itself.
-template <bool kAccess>
+/// captured, no address that wants a closer look.
+/// @param kMost  IPv4, of a session whose rules fit its two lines; else any.
+template <bool kAccess, bool kMost>
 [[gnu::always_inline]] inline bool Pipeline::may_be_plain(const Burst& burst,
                                                           unsigned i) const noexcept {
   using namespace stage;
@@ -38,49 +46,71 @@ template <bool kAccess>
   const FlowState& state = flow.state;
   const FlowRules& rules = flow.rules;
   const Operand& operand = burst.operand[i];
-  if (__builtin_expect((burst.flags[i] & ~unsigned{kHasContainer | kResolved}) != 0, 0)) {
-    return false;
-  }
+  constexpr unsigned kMay = kHasContainer | kResolved | (kMost ? 0u : kInnerV6);
+  if (__builtin_expect((burst.flags[i] & ~kMay) != 0, 0)) return false;
+  const bool is_v6 = !kMost && (burst.flags[i] & kInnerV6) != 0;
   if constexpr (kAccess) {
-    if (__builtin_expect(burst.direction[i] != Direction::Uplink ||
-                             (state.flags & (kFlowCheckSource | kFlowSlow)) != kFlowCheckSource ||
-                             !is_own_source4(state, operand),
-                         0)) {
+    const std::byte* const inner = burst.packets[i]->data() + burst.inner_offset[i];
+    if (__builtin_expect(
+            burst.direction[i] != Direction::Uplink ||
+                (state.flags & (kFlowCheckSource | kFlowSlow)) != kFlowCheckSource ||
+                !(is_v6 ? is_own_source6(state, inner) : is_own_source4(state, operand)),
+            0)) {
       return false;
     }
   } else {
-    if (__builtin_expect((state.flags & (kFlowLive | kFlowSlow)) != kFlowLive ||
-                             state.ue_ipv4 != burst.key[i] ||
+    const bool mine = is_v6 ? state.ue_prefix == burst.prefix[i] : state.ue_ipv4 == burst.key[i];
+    if (__builtin_expect((state.flags & (kFlowLive | kFlowSlow)) != kFlowLive || !mine ||
                              (rules.port_mask >> burst.port & 1) == 0,
                          0)) {
       return false;
     }
   }
+  if (__builtin_expect(kMost ? rules.filter_set == 0 || rules.extension != 0
+                             : filters_of<kAccess>(burst, i) == 0,
+                       0)) {
+    return false;
+  }
   const unsigned direction = kAccess ? 0 : 1;
-  return __builtin_expect(rules.filter_set != 0 && rules.extension == 0 &&
-                              !sieve_.wants_look(operand.lanes[kRemoteHigh] >> 8, false, direction),
-                          1);
+  return __builtin_expect(!sieve_.wants_look(operand.lanes[kRemoteHigh] >> 8, is_v6, direction), 1);
 }
 
 /// None: it is on its way out. kNotPlain: nothing has happened yet.
-template <bool kAccess>
+template <bool kAccess, bool kMost>
 [[gnu::always_inline]] inline DropReason Pipeline::plain(Burst& burst, unsigned i) noexcept {
   using namespace stage;
-  if (!may_be_plain<kAccess>(burst, i)) return kNotPlain;
+  if (!may_be_plain<kAccess, kMost>(burst, i)) return kNotPlain;
   FlowState& state = burst.flow[i]->state;
   const FlowRules& rules = burst.flow[i]->rules;
   const Operand& operand = burst.operand[i];
   Packet* const packet = burst.packets[i];
   const unsigned length = burst.inner_length[i];
   const unsigned offset = packet->offset + burst.inner_offset[i];
-  const ExtraCheck accepts{reinterpret_cast<const std::byte*>(packet) + offset, length, false,
-                           packet};
-  const unsigned position =
-      match_ipv4(*rule<FilterSet>(rules.filter_set), operand, kExtraPorts, accepts);
+  const std::byte* const inner = reinterpret_cast<const std::byte*>(packet) + offset;
+  const ExtraCheck accepts{inner, length, false, packet};
+  const PdrEntry* pdrs = rules.pdrs;
+  const FarEntry* fars = rules.fars;
+  unsigned position;
+  if constexpr (kMost) {
+    position = match_ipv4(*rule<FilterSet>(rules.filter_set), operand, kExtraPorts, accepts);
+  } else {
+    const FilterSet& filters = *rule<FilterSet>(filters_of<kAccess>(burst, i));
+    const std::byte* const destination = inner + kIpv6DestinationOffset;
+    const std::byte* const source = inner + kIpv6SourceOffset;
+    position = (burst.flags[i] & kInnerV6)
+                   ? match_ipv6(filters, operand, kAccess ? destination : source,
+                                kAccess ? source : destination, accepts)
+                   : match_ipv4(filters, operand, kExtraPorts, accepts);
+    if (rules.extension != 0) {
+      RulesExtension* const extension = sessions_.extension(rules.extension);
+      pdrs = extension->pdrs();
+      fars = extension->fars();
+    }
+  }
   if (__builtin_expect(position == kNoPdr, 0)) return kNotPlain;
   // References, not copies: a line that is near is cheaper to read again than to spill.
-  const PdrEntry& pdr = rules.pdrs[position];
-  const FarEntry& far = rules.fars[pdr.far];
+  const PdrEntry& pdr = kMost ? rules.pdrs[position] : pdrs[position];
+  const FarEntry& far = kMost ? rules.fars[pdr.far] : fars[pdr.far];
   if (__builtin_expect(!is_plain(pdr), 0)) return kNotPlain;
   if (__builtin_expect(pdr.usage_set != 0 && state.usage_left < static_cast<std::int32_t>(length),
                        0)) {

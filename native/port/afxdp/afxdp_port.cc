@@ -232,6 +232,7 @@ void AfxdpPort::choose_source_ports() {
 Status AfxdpPort::open(std::span<PoolCache* const> caches) {
   close();
   Status status = check_config();
+  if (status) status = XdpSocket::available();  // before anything is begun
   if (status) status = find_device(static_cast<unsigned>(caches.size()));
   if (status) status = check_link();
   if (status) status = open_queues(caches);

@@ -86,6 +86,13 @@ XdpSocket::XdpSocket(PoolCache& cache) noexcept
       cache_(cache),
       lent_(chunks_.size() / kChunkBytes) {}
 
+Status XdpSocket::available() {
+  const int fd = ::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+  if (fd < 0) return open_error(0, 0, errno);
+  ::close(fd);
+  return Ok{};
+}
+
 Result<std::unique_ptr<XdpSocket>> XdpSocket::open(PoolCache& cache, unsigned interface,
                                                    unsigned queue, bool busy_poll) {
   std::unique_ptr<XdpSocket> made(new XdpSocket(cache));

@@ -38,6 +38,8 @@ class XdpSocket {
   /// Entries of each ring, and packets at most that wait in the kernel for frames.
   static constexpr std::uint32_t kRing = 1024;
 
+  /// Whether there can be any: the kernel has them and this process may. Errors as of open().
+  static Status available();
   /// Binds to a device's queue: without copies where its driver can, with them otherwise.
   /// @param busy_poll  receive() itself has the device's driver look for frames, so that no
   ///                   interrupt is in the way; for workers that never sleep.

@@ -64,9 +64,13 @@ struct Filter {
 };
 
 struct Filter6 {
-  std::uint64_t remote[2], remote_mask[2], local[2], local_mask[2];  // as they lie in a packet
-  std::uint16_t low[4], high[4];                                     // protocol, ports, QFI
+  // Addresses as they lie in a packet; the masks in the same order, so that both are compared at
+  // once.
+  std::uint64_t remote[2], local[2];
+  std::uint64_t remote_mask[2], local_mask[2];
+  std::uint16_t low[4], high[4];  // protocol, ports, QFI
 };
+static_assert(sizeof(Filter6) == 80);
 
 struct FilterPair {
   alignas(kCacheLine) std::uint16_t low[2][kLanes];
@@ -149,13 +153,35 @@ inline unsigned match_ipv4(const FilterSet& set, const Operand& operand, unsigne
 template <typename Accepts>
 inline unsigned match_ipv6(const FilterSet& set, const Operand& operand, const std::byte* remote,
                            const std::byte* local, Accepts&& accepts) noexcept {
+  const Filter6* filters = set.filters6();
+  const FilterExtra* extra = set.extra() + set.count4;
+#if defined(__AVX2__)
+  const auto octets = [](const void* from) {
+    return _mm_loadu_si128(static_cast<const __m128i*>(from));
+  };
+  const auto lanes = [](const void* from) {
+    return _mm_loadl_epi64(static_cast<const __m128i*>(from));
+  };
+  const __m256i addresses = _mm256_set_m128i(octets(local), octets(remote));
+  const __m128i x = lanes(operand.lanes + kProtocol);
+#else
   std::uint64_t r[2], l[2];
   std::memcpy(r, remote, 16);
   std::memcpy(l, local, 16);
-  const Filter6* filters = set.filters6();
-  const FilterExtra* extra = set.extra() + set.count4;
+#endif
   for (unsigned i = 0; i < set.count6; ++i) {
     const Filter6& f = filters[i];
+#if defined(__AVX2__)
+    const auto pair = [](const std::uint64_t* from) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    };
+    const __m256i differs =
+        _mm256_xor_si256(_mm256_and_si256(addresses, pair(f.remote_mask)), pair(f.remote));
+    const __m128i inside = _mm_and_si128(_mm_cmpeq_epi16(_mm_max_epu16(x, lanes(f.low)), x),
+                                         _mm_cmpeq_epi16(_mm_min_epu16(x, lanes(f.high)), x));
+    const bool hit =
+        _mm256_testz_si256(differs, differs) != 0 && (_mm_movemask_epi8(inside) & 0xff) == 0xff;
+#else
     bool hit =
         (((r[0] & f.remote_mask[0]) ^ f.remote[0]) | ((r[1] & f.remote_mask[1]) ^ f.remote[1]) |
          ((l[0] & f.local_mask[0]) ^ f.local[0]) | ((l[1] & f.local_mask[1]) ^ f.local[1])) == 0;
@@ -163,6 +189,7 @@ inline unsigned match_ipv6(const FilterSet& set, const Operand& operand, const s
       const std::uint16_t value = operand.lanes[kProtocol + lane];
       hit &= value >= f.low[lane] && value <= f.high[lane];
     }
+#endif
     if (hit && (extra[i].flags == 0 || accepts(extra[i]))) return extra[i].pdr;
   }
   return kNoPdr;
