@@ -23,6 +23,23 @@ constexpr std::uint32_t kN3v6[4] = {0xfd000003, 0, 0, 1}, kGnbV6[4] = {0xfd00000
 constexpr std::uint32_t kServerV6[4] = {0x20010db8, 0, 0, 9};
 constexpr std::uint32_t kUePrefixHigh = 0xfd000060;
 
+/// Protocol, prefix and ports; those before the last want others.
+FilterSpec filter_of(unsigned i, const PathKind& kind) {
+  const bool is_last = i + 1 == kind.pdrs;
+  FilterSpec filter;
+  filter.protocol = is_last ? 17 : 6;
+  if (kind.inner_v6) {
+    std::copy_n(kServerV6, 4, filter.remote6);
+    filter.remote6_length = is_last ? 32 : 64;
+  } else {
+    filter.remote = kServer & (is_last ? 0xffff0000 : 0xffffff00);
+    filter.remote_length = is_last ? 16 : 24;
+  }
+  const auto port = static_cast<std::uint16_t>(is_last ? 400 : 1000 + 20 * i);
+  filter.remote_ports = {{port, static_cast<std::uint16_t>(port + (is_last ? 100 : 10))}};
+  return filter;
+}
+
 SessionSpec session_of(const PacketPath::Key& key, const PathKind& kind, unsigned protection) {
   SessionSpec s;
   if (kind.inner_v6) {
@@ -68,22 +85,9 @@ SessionSpec session_of(const PacketPath::Key& key, const PathKind& kind, unsigne
     pdr->qers = {0, 1};
     pdr->urrs = {0};
     for (unsigned i = 0; i < kind.pdrs; ++i) {
-      // Protocol, prefix and ports; those before the last want other ports.
-      const bool is_last = i + 1 == kind.pdrs;
-      FilterSpec filter;
-      filter.protocol = is_last ? 17 : 6;
-      if (kind.inner_v6) {
-        std::copy_n(kServerV6, 4, filter.remote6);
-        filter.remote6_length = is_last ? 32 : 64;
-      } else {
-        filter.remote = kServer & (is_last ? 0xffff0000 : 0xffffff00);
-        filter.remote_length = is_last ? 16 : 24;
-      }
-      const auto port = static_cast<std::uint16_t>(is_last ? 400 : 1000 + 20 * i);
-      filter.remote_ports = {{port, static_cast<std::uint16_t>(port + (is_last ? 100 : 10))}};
+      pdr->filters = {filter_of(i, kind)};
       pdr->id = static_cast<unsigned>(s.pdrs.size()) + 1;
       pdr->precedence = 10 + i;
-      pdr->filters = {filter};
       s.pdrs.push_back(*pdr);
     }
   }

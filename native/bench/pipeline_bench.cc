@@ -93,13 +93,7 @@ class Loop {
   }
 
  private:
-  /// What was dropped went to the pool, and others come from there.
-  void replenish() {
-    Packet* packets[kBurst];
-    circle_.put(packets, path_.datapath->pool().cache(1).allocate(packets, kBurst));
-  }
   void generate(Packet** packets) {
-    if (__builtin_expect(circle_.tail - circle_.head < kBuffers / 2, 0)) replenish();
     for (unsigned i = 0; i < kBurst; ++i) {
       __builtin_prefetch(circle_.slots[(circle_.head + kBurst + i) % kBuffers], 1);
       if (!uplink_)
@@ -223,32 +217,7 @@ double run(const bench::PathKind& kind, bool uplink, unsigned bytes, Figure figu
   return gross - loop.alone(rounds);
 }
 
-/// What the meter costs when it drops half of the packets, beside plain ones in the same run. The
-/// rate is two fifths of what plain packets make of a session, because a packet that is dropped
-/// takes longer; a figure from 30 to 70 % dropped counts.
-double run_metered(bool uplink, unsigned bytes, const bench::Options& options) {
-  std::uint64_t sent = 0, received = 0;
-  const std::uint64_t rounds = options.rounds(60'000);
-  bench::PathKind kind;
-  Loop plain(bench::PacketPath::of(kind), uplink, bytes);
-  plain.gross(2000, sent, received);
-  const double gross = plain.gross(rounds, sent, received);
-  const double packets_a_second =
-      static_cast<double>(Clock::machine().tsc_hz()) / gross / static_cast<double>(kind.sessions);
-  kind.mbr_kbps = static_cast<std::uint32_t>(packets_a_second * bytes * 8 * 0.4 / 1000);
-  // Rates differ from run to run; a path for each would stay.
-  static std::map<bool, std::uint32_t> rates;
-  kind.mbr_kbps = rates.try_emplace(uplink, kind.mbr_kbps).first->second;
-  Loop metered(bench::PacketPath::of(kind), uplink, bytes);
-  // A bucket is 50 ms of its rate deep, and empties at the rate that it fills with.
-  const Nanoseconds empty = Clock::machine().now() + 200'000'000;
-  while (Clock::machine().now() < empty) metered.gross(2000, sent, received);
-  const double with = metered.gross(rounds, sent, received);
-  const double share = static_cast<double>(received) / static_cast<double>(sent);
-  return share < 0.3 || share > 0.7 ? -1 : std::max(0.0, with - gross);
-}
-
-/// Rows of what is more than plain: IPv6, many PDRs, a meter that drops.
+/// Rows of what is more than plain: IPv6, many PDRs.
 void add_variants(bool uplink) {
   const std::string prefix =
       std::string("pipeline/") + (uplink ? "uplink" : "downlink") + "/64B/1k/full/";
@@ -261,8 +230,6 @@ void add_variants(bool uplink) {
   added("inner-v6", {.inner_v6 = true});
   added("both-v6", {.outer_v6 = true, .inner_v6 = true});
   added("pdrs32", {.pdrs = 32});
-  bench::Register(prefix + "half-metered/added", "cycles/packet",
-                  [=](const bench::Options& o) { return run_metered(uplink, 64, o); });
 }
 
 bool add_all() {

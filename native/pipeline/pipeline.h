@@ -95,6 +95,10 @@ struct PipelineConfig {
   ReassemblyLimits reassembly;
 };
 
+namespace stage {
+struct ExtraCheck;
+}
+
 class Pipeline {
  public:
   explicit Pipeline(const PipelineConfig& config);
@@ -173,6 +177,9 @@ class Pipeline {
   DropReason forward(Burst& burst, unsigned i, const Hit& hit) noexcept;
   template <bool kAccess, bool kMost>
   bool may_be_plain(const Burst& burst, unsigned i) const noexcept;
+  template <bool kAccess>
+  unsigned match_any(const Burst& burst, unsigned i, const std::byte* inner,
+                     const stage::ExtraCheck& accepts) const noexcept;
   template <bool kAccess, bool kMost>
   DropReason plain(Burst& burst, unsigned i) noexcept;
   template <bool kAccess, bool kObserved>

@@ -27,6 +27,20 @@ inline bool is_plain(const PdrEntry& pdr) noexcept {
   return (std::bit_cast<std::uint64_t>(pdr) & std::bit_cast<std::uint64_t>(kElsewhere)) == 0;
 }
 
+/// Tokens and usage credit, which is known to be there. False: a bucket has not enough, and nothing
+/// was paid.
+[[gnu::always_inline]] inline bool pay_all(FlowState& state, const PdrEntry& pdr, unsigned length,
+                                           Nanoseconds now) noexcept {
+  if (pdr.buckets != 0 && __builtin_expect(!pay_hot(state, pdr.buckets, length, now), 0)) {
+    return false;
+  }
+  if (pdr.usage_set != 0) {
+    state.usage_left -= static_cast<std::int32_t>(length);
+    ++state.usage_packets;
+  }
+  return true;
+}
+
 /// The rules for a packet: another tunnel of a session has some of its own.
 template <bool kAccess>
 [[gnu::always_inline]] inline ArenaRef filters_of(const Burst& burst, unsigned i) noexcept {
@@ -75,6 +89,21 @@ template <bool kAccess, bool kMost>
   return __builtin_expect(!sieve_.wants_look(operand.lanes[kRemoteHigh] >> 8, is_v6, direction), 1);
 }
 
+/// The PDR of a packet of either family, by the rules of its tunnel.
+template <bool kAccess>
+[[gnu::always_inline]] inline unsigned Pipeline::match_any(
+    const Burst& burst, unsigned i, const std::byte* inner,
+    const stage::ExtraCheck& accepts) const noexcept {
+  using namespace stage;
+  const FilterSet& filters = *rule<FilterSet>(filters_of<kAccess>(burst, i));
+  const Operand& operand = burst.operand[i];
+  if ((burst.flags[i] & kInnerV6) == 0) return match_ipv4(filters, operand, kExtraPorts, accepts);
+  const std::byte* const destination = inner + kIpv6DestinationOffset;
+  const std::byte* const source = inner + kIpv6SourceOffset;
+  return match_ipv6(filters, operand, kAccess ? destination : source,
+                    kAccess ? source : destination, accepts);
+}
+
 /// None: it is on its way out. kNotPlain: nothing has happened yet.
 template <bool kAccess, bool kMost>
 [[gnu::always_inline]] inline DropReason Pipeline::plain(Burst& burst, unsigned i) noexcept {
@@ -94,13 +123,7 @@ template <bool kAccess, bool kMost>
   if constexpr (kMost) {
     position = match_ipv4(*rule<FilterSet>(rules.filter_set), operand, kExtraPorts, accepts);
   } else {
-    const FilterSet& filters = *rule<FilterSet>(filters_of<kAccess>(burst, i));
-    const std::byte* const destination = inner + kIpv6DestinationOffset;
-    const std::byte* const source = inner + kIpv6SourceOffset;
-    position = (burst.flags[i] & kInnerV6)
-                   ? match_ipv6(filters, operand, kAccess ? destination : source,
-                                kAccess ? source : destination, accepts)
-                   : match_ipv4(filters, operand, kExtraPorts, accepts);
+    position = match_any<kAccess>(burst, i, inner, accepts);
     if (rules.extension != 0) {
       RulesExtension* const extension = sessions_.extension(rules.extension);
       pdrs = extension->pdrs();
@@ -116,16 +139,6 @@ template <bool kAccess, bool kMost>
                        0)) {
     return kNotPlain;
   }
-  const auto pay = [&]() __attribute__((always_inline)) {
-    if (pdr.buckets != 0 && __builtin_expect(!pay_hot(state, pdr.buckets, length, burst.now), 0)) {
-      return false;
-    }
-    if (pdr.usage_set != 0) {
-      state.usage_left -= static_cast<std::int32_t>(length);
-      ++state.usage_packets;
-    }
-    return true;
-  };
   // Other actions have no port, so that it is looked at only here.
   if (far.action == FarAction::ToTunnel) {
     const PipelinePort& port = ports_[far.port];
@@ -134,7 +147,7 @@ template <bool kAccess, bool kMost>
     if (__builtin_expect(!is_plain_tunnel(peer, pdr, qfi, offset, length, port), 0)) {
       return kNotPlain;
     }
-    if (!pay()) return DropReason::MbrExceeded;
+    if (!pay_all(state, pdr, length, burst.now)) return DropReason::MbrExceeded;
     write_plain_tunnel(packet, offset, length, far, peer, source_port_of(port, operand),
                        container_of(far, pdr, qfi));
   } else {
@@ -142,7 +155,7 @@ template <bool kAccess, bool kMost>
                          0)) {
       return kNotPlain;
     }
-    if (!pay()) return DropReason::MbrExceeded;
+    if (!pay_all(state, pdr, length, burst.now)) return DropReason::MbrExceeded;
     packet->offset = static_cast<std::uint16_t>(offset);
     packet->length = static_cast<std::uint16_t>(length);
   }
