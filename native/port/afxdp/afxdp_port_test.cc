@@ -1,12 +1,7 @@
 // The port on one end of a veth pair, a packet socket on the other.
 #include "port/afxdp/afxdp_port.h"
 
-#include <linux/if_packet.h>
 #include <net/ethernet.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -14,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "port/namespace_test.h"
+#include "port/afxdp/veth_pair_test.h"
 #include "port/port_contract_test.h"
 
 namespace sluice::test {
@@ -45,41 +40,6 @@ Bytes gtpu(unsigned number, std::size_t size, bool out = false) {
   std::memcpy(packet.data() + 16, kN3.bytes.data(), 3);
   return packet;
 }
-
-/// The far end of the wire: sees and sends frames.
-class Peer {
- public:
-  Peer() : fd_(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL))) {
-    const int on = 1;
-    ::setsockopt(fd_, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
-    sockaddr_ll name{};
-    name.sll_family = AF_PACKET;
-    name.sll_protocol = htons(ETH_P_ALL);
-    name.sll_ifindex = static_cast<int>(::if_nametoindex("peer"));
-    EXPECT_EQ(::bind(fd_, reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
-  }
-  ~Peer() { ::close(fd_); }
-  Peer(const Peer&) = delete;
-  Peer& operator=(const Peer&) = delete;
-
-  bool put(const Bytes& frame) const {
-    return ::send(fd_, frame.data(), frame.size(), 0) == static_cast<ssize_t>(frame.size());
-  }
-  /// The next frame of a type, whatever the kernel says in between; empty: none came for long.
-  Bytes take(unsigned type, int patience_ms = 2000) const {
-    for (;;) {
-      pollfd wait{fd_, POLLIN, 0};
-      if (::poll(&wait, 1, patience_ms) <= 0) return {};
-      Bytes frame(4096);
-      const ssize_t got = ::recv(fd_, frame.data(), frame.size(), 0);
-      frame.resize(static_cast<std::size_t>(std::max<ssize_t>(0, got)));
-      if (frame.size() > ETH_HLEN && wire::load16(frame.data() + 12) == type) return frame;
-    }
-  }
-
- private:
-  int fd_;
-};
 
 PortConfig access_config(const char* device = "port") {
   PortConfig config;
@@ -133,18 +93,10 @@ struct Bench {
   Status opened = Ok{};
 };
 
-/// Runs `body` where "port" and "peer" are a veth pair and the peer is known, or skips.
+/// The port has an address and a link address, and knows the peer.
 void on_veth(const std::function<void()>& body) {
-  const int fd = ::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
-  if (fd < 0) GTEST_SKIP() << "no AF_XDP socket: " << std::strerror(errno);
-  ::close(fd);
-  in_namespace([&](bool has_own) {
-    if (!has_own) GTEST_SKIP() << "no right to make a network namespace";
-    if (std::system("ip link add port type veth peer name peer") != 0) {
-      GTEST_SKIP() << "no veth pair";
-    }
+  on_veth_pair([&] {
     ip(std::string("link set port address ") + kPortLink);
-    ASSERT_TRUE(set_up("port") && set_up("peer"));
     ip("address add 192.0.2.1/24 dev port");
     ip("neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev port");
     body();
@@ -163,7 +115,7 @@ TEST(AfxdpPort, KeepsTheContract) {
   on_veth([] {
     Bench bench;
     ASSERT_TRUE(bench.opened) << bench.opened.error().message;
-    const Peer peer;
+    const VethPeer peer;
     PortPeer far;
     far.make = [](unsigned i, std::size_t size) { return gtpu(i, size, true); };
     far.put = [&](Bytes bytes) {
@@ -208,7 +160,7 @@ TEST(AfxdpPort, TakesWhatIsItsOwnWithoutPaddingAndLeavesTheRest) {
   on_veth([] {
     Bench bench;
     ASSERT_TRUE(bench.opened) << bench.opened.error().message;
-    const Peer peer;
+    const VethPeer peer;
     const Bytes packet = gtpu(1, 40);
     Bytes padded = joined(link_header(1, 2), packet);
     padded.resize(60, std::byte{0xee});
@@ -231,7 +183,7 @@ TEST(AfxdpPort, FollowsANeighbourThatChanges) {
   on_veth([] {
     Bench bench;
     ASSERT_TRUE(bench.opened) << bench.opened.error().message;
-    const Peer peer;
+    const VethPeer peer;
     bench.send(gtpu(1, 100, true));
     EXPECT_EQ(peer.take(ETH_P_IP)[5], std::byte{2});
     ip("neigh change 192.0.2.2 lladdr 02:00:00:00:00:0a dev port");
@@ -252,7 +204,7 @@ TEST(AfxdpPort, HasTheKernelAskForANeighbourThatIsNotKnown) {
   on_veth([] {
     Bench bench;
     ASSERT_TRUE(bench.opened) << bench.opened.error().message;
-    const Peer peer;
+    const VethPeer peer;
     Bytes packet = gtpu(1, 100, true);
     packet[19] = std::byte{77};
     bench.send(packet);
@@ -291,7 +243,7 @@ TEST(AfxdpPort, SendsAndReceivesOnAVlan) {
     }
     Bench bench(config);
     ASSERT_TRUE(bench.opened) << bench.opened.error().message;
-    const Peer peer;
+    const VethPeer peer;
     Bytes packet = gtpu(1, 100);
     std::memcpy(packet.data() + 16, config.addresses[0].bytes.data(), 4);
     const auto tagged = [&](std::uint8_t id) {

@@ -14,9 +14,8 @@
 #include <string>
 
 #include "port/afxdp/redirect_program.h"
+#include "port/afxdp/veth_pair_test.h"
 #include "port/bpf.h"
-#include "port/namespace_test.h"
-#include "port/port_contract_test.h"
 
 namespace sluice::test {
 namespace {
@@ -34,39 +33,6 @@ Bytes frame_of(unsigned number, std::size_t size = 100) {
   frame.insert(frame.end(), packet.begin(), packet.end());
   return frame;
 }
-
-/// The end of the pair that is not the port's.
-class Peer {
- public:
-  Peer() : fd_(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_IP))) {
-    const int on = 1;
-    ::setsockopt(fd_, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
-    sockaddr_ll name{};
-    name.sll_family = AF_PACKET;
-    name.sll_protocol = htons(ETH_P_IP);
-    name.sll_ifindex = static_cast<int>(::if_nametoindex("peer"));
-    EXPECT_EQ(::bind(fd_, reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
-  }
-  ~Peer() { ::close(fd_); }
-  Peer(const Peer&) = delete;
-  Peer& operator=(const Peer&) = delete;
-
-  void put(const Bytes& frame) const {
-    EXPECT_EQ(::send(fd_, frame.data(), frame.size(), 0), static_cast<ssize_t>(frame.size()));
-  }
-  /// The next frame; empty when none came for long.
-  Bytes take() const {
-    pollfd wait{fd_, POLLIN, 0};
-    if (::poll(&wait, 1, 2000) <= 0) return {};
-    Bytes frame(4096);
-    frame.resize(
-        static_cast<std::size_t>(std::max<ssize_t>(0, ::recv(fd_, frame.data(), frame.size(), 0))));
-    return frame;
-  }
-
- private:
-  int fd_;
-};
 
 /// The port's end: a socket on its one queue, with the program before the device.
 class Bench {
@@ -132,29 +98,14 @@ class Bench {
   int link_ = -1;
 };
 
-/// Runs `body` where "port" and "peer" are a veth pair, or skips and says why.
-void on_veth(const std::function<void()>& body) {
-  const int fd = ::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
-  if (fd < 0) GTEST_SKIP() << "no AF_XDP socket: " << std::strerror(errno);
-  ::close(fd);
-  in_namespace([&](bool has_own) {
-    if (!has_own) GTEST_SKIP() << "no right to make a network namespace";
-    if (std::system("ip link add port type veth peer name peer") != 0) {
-      GTEST_SKIP() << "no veth pair";
-    }
-    ASSERT_TRUE(set_up("port") && set_up("peer"));
-    body();
-  });
-}
-
 TEST(XdpSocket, ReceivesFramesIntoPacketsOfThePoolForEver) {
-  on_veth([] {
+  on_veth_pair([] {
     Bench bench;
-    const Peer peer;
+    const VethPeer peer;
     // More than the pool has, so that packets go round.
     for (unsigned i = 0; i < 3 * kPackets; ++i) {
       const Bytes frame = frame_of(i, i % 2 == 0 ? 100 : 1514);
-      peer.put(frame);
+      ASSERT_TRUE(peer.put(frame));
       ASSERT_EQ(bench.receive_one(), frame) << i;
     }
     EXPECT_EQ(bench.socket->dropped(), 0U);
@@ -162,9 +113,9 @@ TEST(XdpSocket, ReceivesFramesIntoPacketsOfThePoolForEver) {
 }
 
 TEST(XdpSocket, SendsFramesInOrderAndGetsPacketsBack) {
-  on_veth([] {
+  on_veth_pair([] {
     Bench bench;
-    const Peer peer;
+    const VethPeer peer;
     for (unsigned i = 0; i < 2 * kPackets; i += kBurst) {
       std::vector<XdpFrame> frames;
       for (unsigned k = 0; k < kBurst; ++k) {
@@ -181,7 +132,7 @@ TEST(XdpSocket, SendsFramesInOrderAndGetsPacketsBack) {
 }
 
 TEST(XdpSocket, SaysHowManyFramesItsRingTakes) {
-  on_veth([] {
+  on_veth_pair([] {
     Bench bench;
     for (unsigned i = 0; i < XdpSocket::kRing; ++i) {
       ASSERT_EQ(bench.socket->room(), XdpSocket::kRing - i);
@@ -193,7 +144,7 @@ TEST(XdpSocket, SaysHowManyFramesItsRingTakes) {
 }
 
 TEST(XdpSocket, NamesTheQueueThatIsTaken) {
-  on_veth([] {
+  on_veth_pair([] {
     Bench bench;
     PoolFixture pool(kPackets, 1);
     const auto second = XdpSocket::open(pool.pool->cache(0), ::if_nametoindex("port"), 0, false);
