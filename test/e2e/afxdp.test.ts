@@ -182,7 +182,6 @@ describe('afxdp', () => {
     for (const name of names) {
       expect(answersOf(await lab.run(`ue:${name}`, pingFor(10, addresses.server), false))).toBe(10);
     }
-    // The sessions are different workers', and the devices bring packets to either.
     expect((await onlyOne.sluice(['node'])).stdout.match(/busyPoll=yes .*queues=2 /g)).toHaveLength(
       2,
     );
