@@ -65,8 +65,15 @@ describe('what is looked on at', () => {
     expect(capture.stderr).toMatch(/^[\d,]+ packets\n$/);
     const own = await messagesIn(file);
     expect(own.length).toBeGreaterThan(20);
-    const wire = await messagesIn(n4.captureFile);
-    expect(own.filter((line) => !wire.includes(line))).toEqual([]);
+    // dumpcap writes what it has seen about twice a second, so the wire's file may lag behind.
+    let wire: string[] = [];
+    await vi.waitFor(
+      async () => {
+        wire = await messagesIn(n4.captureFile);
+        expect(own.filter((line) => !wire.includes(line))).toEqual([]);
+      },
+      { timeout: 30_000, interval: 500 },
+    );
     // Ours began in between and ended before; at its ends the two may differ in the order.
     const places = own.map((line) => wire.indexOf(line));
     const between = wire.slice(Math.min(...places) + 2, Math.max(...places) - 2);
