@@ -1,4 +1,5 @@
 // npm run build: set-up and build. `--native` builds the addon alone (binding.gyp calls it so),
+// `--every-tier` also the addons for other kinds of processors than this one (for packages),
 // `--fuzz` the fuzzers, with the tests that share their library.
 import { buildNative } from './lib/native.mjs';
 import { main } from './lib/progress.mjs';
@@ -10,4 +11,5 @@ await main(async () => {
   if (fuzz) await buildNative('asan');
   else if (process.argv.includes('--native')) await buildNative('addon');
   else await buildProduct();
+  if (process.argv.includes('--every-tier')) await buildNative('everyTier');
 });

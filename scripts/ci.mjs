@@ -1,7 +1,7 @@
 // .ci/run: everything a change must pass, from a fresh clone. Goes on after a failure, so that
 // one run tells all; the last line sums what the parts counted.
 import { join } from 'node:path';
-import { guardInstructions, guardSecrets } from './guards.mjs';
+import { guardInstructions, guardKernels, guardSecrets } from './guards.mjs';
 import { runNativeTests } from './lib/native-tests.mjs';
 import { root, run } from './lib/process.mjs';
 import { begin, formatDuration, main, StepError, say } from './lib/progress.mjs';
@@ -37,6 +37,7 @@ const stages = [
   ['native tests, ASan + UBSan', () => runNativeTests('asan')],
   ['native tests, TSan', () => runNativeTests('tsan')],
   ['instructions a packet', guardInstructions],
+  ['kernels', guardKernels],
   ['secrets', guardSecrets],
   ['fuzz smoke', () => exitOf(join(root, 'scripts', 'fuzz-smoke.sh'), [String(fuzzSeconds)])],
 ];

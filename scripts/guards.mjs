@@ -1,6 +1,6 @@
 // Guards under valgrind, whose counts do not depend on how busy a machine is: instructions a packet on
 // the main path, and that no branch or address of the cryptography depends on a secret.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildNative } from './lib/native.mjs';
 import { root, run } from './lib/process.mjs';
@@ -57,6 +57,41 @@ async function instructionsOf(program, row, count) {
   const collected = /Collected\s*:\s*(\d+)/.exec(output);
   if (code !== 0 || collected === null) throw new Error(`valgrind could not run it:\n${output}`);
   return Number(collected[1]);
+}
+
+/**
+ * Kernels for more than the tier that they are in share no function with other sources: a linker
+ * may keep the copy with instructions that the processor lacks (decision 0043).
+ * @returns {Promise<{passed: number, failed: number}>} that shared functions of other sources are found, and none in kernels
+ */
+export async function guardKernels() {
+  const folder = await buildNative('guard');
+  const files = readdirSync(join(folder, 'CMakeFiles'), { recursive: true })
+    .filter((name) => name.startsWith('sluice_core_') && name.endsWith('.o'))
+    .map((name) => join(folder, 'CMakeFiles', name));
+  const objects = files.filter((name) => /\/native\/crypto\/.*avx[^/]*$/.test(name));
+  const shared = async (object) => {
+    const { code, output } = await run('nm', ['--defined-only', '-C', object], {
+      onLine: () => {},
+    });
+    if (code !== 0) throw new Error(`nm could not read it:\n${output}`);
+    return output.split('\n').filter((line) => /^\S* [Ww] /.test(line));
+  };
+  const results = { passed: 0, failed: 0 };
+  const note = (holds, text) => {
+    results[holds ? 'passed' : 'failed'] += 1;
+    say(`${holds ? '✓' : '✗'} ${text}`);
+  };
+  const others = files.filter((name) => name.includes('/native/pipeline/'));
+  const found = (await Promise.all(others.map(shared))).flat();
+  note(found.length > 0, `shared functions are found where there are some: ${found.length}`);
+  const bad = (await Promise.all(objects.map(shared))).flat();
+  const fine = objects.length > 0 && bad.length === 0;
+  note(
+    fine,
+    `${objects.length} kernels share no function${bad.map((line) => `\n  ${line}`).join('')}`,
+  );
+  return results;
 }
 
 /** @returns {Promise<{passed: number, failed: number}>} a planted leak has to be found, no other */

@@ -3,6 +3,7 @@
  * Threads: the control thread. {@link serve} is what `sluice serve` calls.
  */
 import { BindError } from './api/bind-address.js';
+import { pathTier } from './base/addon.js';
 import type { Config } from './base/config/config.js';
 import { SluiceError } from './base/errors.js';
 import { createLog, type Log } from './base/log.js';
@@ -25,7 +26,8 @@ export async function serve(config: Config): Promise<void> {
   const stopAsked = stopSignal(log);
   let node: UpfNode;
   try {
-    const parts = { log, selfTest, createDatapath: createNativeDatapath, tunObstacle };
+    const createDatapath = createNativeDatapath;
+    const parts = { log, selfTest, pathTier, createDatapath, tunObstacle };
     node = await UpfNode.start(config, parts);
   } catch (error) {
     throw forPeople(error);

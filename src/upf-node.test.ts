@@ -46,6 +46,7 @@ async function start(text = '', parts: Partial<NodeParts> = {}): Promise<UpfNode
       return new MemoryDatapath();
     },
     selfTest: () => ({ tier: 'portable', results: [] }),
+    pathTier: () => 'portable',
     tunObstacle: () => undefined,
     ...parts,
   });

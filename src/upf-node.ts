@@ -40,6 +40,8 @@ const NODE_KEY_FILE = 'node.key';
 export interface NodeParts {
   readonly log: Log;
   readonly selfTest: () => SelfTestReport;
+  /** Processors that the packet path is compiled for. */
+  readonly pathTier: () => string;
   readonly createDatapath: (config: DatapathConfig) => Datapath;
   /** Why TUN devices can't be used, undefined: they can. */
   readonly tunObstacle: () => string | undefined;
@@ -268,6 +270,7 @@ export class UpfNode {
         id: config.node.id,
         version: this.#version,
         cryptoTier: this.#cryptoTier,
+        pathTier: this.parts.pathTier(),
         startTimeMs: this.#startTimeMs,
         warnings: () => this.#warnings,
         sessions: () => engine.count,

@@ -101,6 +101,7 @@ ports:
     log: silentLog(),
     createDatapath: () => new BusyDatapath(),
     selfTest: () => ({ tier: 'portable', results: [] }),
+    pathTier: () => 'portable',
     tunObstacle: () => undefined,
   });
   const client = new GenericClient(listenText(node.apiAddress!));

@@ -13,13 +13,6 @@
 namespace {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-#if defined(__x86_64__)
-  if (!__builtin_cpu_supports("avx2")) {
-    Napi::Error::New(env, "this processor lacks AVX2, which the packet path is built for")
-        .ThrowAsJavaScriptException();
-    return exports;
-  }
-#endif
   exports.Set("Datapath", sluice::addon::define_datapath(env));
   exports.Set("tscHz",
               Napi::Number::New(env, static_cast<double>(sluice::Clock::machine().tsc_hz())));

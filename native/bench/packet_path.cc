@@ -75,7 +75,7 @@ SessionSpec session_of(const PacketPath::Key& key, const PathKind& kind, unsigne
   flow.qfi = 9;
   flow.uplink_mbr = flow.downlink_mbr = kind.mbr_kbps;
   ambr.id = 2;
-  ambr.uplink_mbr = ambr.downlink_mbr = 200'000'000;
+  ambr.uplink_mbr = ambr.downlink_mbr = 2'000'000'000;
   ambr.shared = "ambr";
   s.qers = {flow, ambr};
   UrrSpec urr;

@@ -21,7 +21,7 @@ struct PathKind {
   bool outer_v6 = false;
   bool inner_v6 = false;
   unsigned pdrs = 2;                     ///< a direction, with full rules; the last matches
-  std::uint32_t mbr_kbps = 100'000'000;  ///< of the flow QER
+  std::uint32_t mbr_kbps = 1'000'000'000;  ///< of the flow QER
 
   auto operator<=>(const PathKind&) const = default;
 };

@@ -15,9 +15,13 @@ const instrumented = [
   '-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1',
 ];
 
-/** Folder, options, and what of it is built (all, where nothing is said) of each build. */
+/**
+ * Folder, options, and what of it is built (all, where nothing is said) of each build. The tier of
+ * the packet path is the best that this processor runs, where nothing else is said.
+ */
 export const nativeBuilds = {
   addon: { folder: 'build', options: [] },
+  everyTier: { folder: 'build', options: [], everyTier: true },
   test: { folder: 'build', options: [], target: 'sluice_tests' },
   /** What runs under valgrind, as optimized as the product. */
   guard: { folder: 'build', options: [], target: 'sluice_bench' },
@@ -30,9 +34,11 @@ export const nativeBuilds = {
     folder: 'build-asan',
     options: ['-DSLUICE_ADDON=OFF', '-DSLUICE_TESTS=ON', '-DSLUICE_FUZZ=ON', ...instrumented],
   },
+  /** In the portable tier, whose tests these are. */
   tsan: {
     folder: 'build-tsan',
     options: [
+      '-DSLUICE_TIERS=portable',
       '-DSLUICE_ADDON=OFF',
       '-DSLUICE_TESTS=ON',
       '-DSLUICE_SANITIZE=thread',
@@ -82,9 +88,10 @@ async function hasTarget(folder, target) {
  * any case, for the list of sources.
  */
 export async function configureNative(kind, { refresh = false } = {}) {
-  const { folder: name, options } = nativeBuilds[kind];
+  const { folder: name } = nativeBuilds[kind];
   const folder = join(root, name);
   const optionsPath = join(folder, '.sluice-options');
+  const options = optionsOf(kind, optionsPath);
   const wanted = `${root}\n${options.join('\n')}\n`;
   const current = existsSync(optionsPath) ? readFileSync(optionsPath, 'utf8') : undefined;
   const configured = current === wanted && existsSync(join(folder, 'build.ninja'));
@@ -112,6 +119,28 @@ export async function configureNative(kind, { refresh = false } = {}) {
   writeFileSync(optionsPath, wanted);
   task.done();
   return folder;
+}
+
+/** What CMake is told. Once every tier was asked for in a folder, none goes stale there. */
+function optionsOf(kind, optionsPath) {
+  const { options, everyTier } = nativeBuilds[kind];
+  if (options.some((option) => option.startsWith('-DSLUICE_TIERS='))) return options;
+  const tiers = tiersOfMachine();
+  const every = `-DSLUICE_TIERS=${tiers.join(';')}`;
+  const before = existsSync(optionsPath) ? readFileSync(optionsPath, 'utf8') : '';
+  const kept = before.split('\n').includes(every);
+  return [...options, everyTier || kept ? every : `-DSLUICE_TIERS=${tiers[0]}`];
+}
+
+/** All tiers that are compiled for this architecture; the best that this processor runs is first. */
+function tiersOfMachine() {
+  const listed = JSON.parse(readFileSync(join(root, 'native', 'tiers.json'), 'utf8'));
+  const tiers = process.arch === 'x64' ? listed.x86_64 : listed.other;
+  const line = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '';
+  const has = new Set(line.trim().split(' '));
+  const best = tiers.find(({ flags }) => flags.every((flag) => has.has(flag)));
+  if (best === undefined) throw new StepError('No packet path is made for this processor.');
+  return [best, ...tiers.filter((tier) => tier !== best)].map(({ tier }) => tier);
 }
 
 /** Ninja's output from the first command that failed, without those that worked. */

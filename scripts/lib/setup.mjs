@@ -12,7 +12,7 @@ export async function setUp(purposes) {
   await ensureNodePackages();
 }
 
-/** Builds what `sluice` runs from: build/addon/sluice.node and dist/. */
+/** Builds what `sluice` runs from: the addon in build/addon and dist/. */
 export async function buildProduct() {
   await buildNative('addon');
   await buildTypeScript();

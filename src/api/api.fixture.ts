@@ -64,6 +64,7 @@ export async function startApi(options: Partial<ApiServerOptions> = {}): Promise
       id: 'upf-test',
       version: '1.2.3',
       cryptoTier: 'portable',
+      pathTier: 'avx2',
       startTimeMs: 1_700_000_000_500,
       warnings: () => ['a warning'],
       sessions: () => engine.count,

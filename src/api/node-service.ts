@@ -19,6 +19,8 @@ export interface NodeSource {
   readonly version: string;
   /** Kernels of cryptography that are in use. */
   readonly cryptoTier: string;
+  /** Of the packet path: for which processors it is compiled. */
+  readonly pathTier: string;
   /** Milliseconds since 1970. */
   readonly startTimeMs: number;
   warnings(): readonly string[];
@@ -168,6 +170,7 @@ function nodeMessage(source: NodeSource): object {
     id: source.id,
     version: source.version,
     cryptoTier: source.cryptoTier,
+    pathTier: source.pathTier,
     startTime: timestamp(source.startTimeMs),
     ports,
     workers,

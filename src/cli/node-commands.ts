@@ -68,6 +68,7 @@ export function nodeText(node: Node): string {
       ['version', node.version],
       ['started', node.start_time === undefined ? undefined : formatTimestamp(node.start_time)],
       ['sessions', grouped(node.sessions)],
+      ['packet path', node.path_tier],
       ['crypto', node.crypto_tier],
     ]),
     table(

@@ -1,16 +1,15 @@
 /** `sluice replay` as a user calls it: captures in, account and capture written.out. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hasAddon } from '../base/addon.js';
 import type { ReplayResult } from '../tools/replay/replay.js';
-import { packageRoot } from './api/client.js';
 import { catchOutput } from './cli.fixture.js';
 import { run } from './program.js';
 
 const RAW_IP = 101;
 const ETHERNET = 1;
-const hasAddon = existsSync(join(packageRoot(), 'build', 'addon', 'sluice.node'));
 
 function checksum(bytes: Buffer): number {
   let sum = 0;

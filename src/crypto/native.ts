@@ -69,9 +69,8 @@ export interface NativeCrypto {
 let checked: NativeCrypto | undefined;
 
 /**
- * @throws Error that says how to build the addon where it is missing; SluiceError
- *   failed_precondition when SLUICE_CRYPTO_TIER names a tier that is not to be had, with which the
- *   addon would end the process
+ * @throws SluiceError failed_precondition as {@link loadAddon} does, and when SLUICE_CRYPTO_TIER
+ *   names a tier that is not to be had, with which the addon would end the process
  */
 export function nativeCrypto(): NativeCrypto {
   if (checked !== undefined) return checked;

@@ -179,6 +179,7 @@ export interface Node {
   workers?: NodeWorker[];
   warnings?: string[];
   crypto_tier?: string;
+  path_tier?: string;
   sessions?: Uint64;
   peers?: NodePeer[];
   peers_total?: Uint64;

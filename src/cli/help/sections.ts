@@ -5,12 +5,15 @@ import { addedText, allNodes, treeOf } from './command-tree.js';
 export const EXIT_CODES = 'Exit codes: 0 done, 1 failed, 2 wrong usage.';
 export const CLIENT_ENVIRONMENT = `Environment:
   SLUICE_API          address of the API where --api is not given: host:port or unix:PATH`;
-const TIER = `  SLUICE_CRYPTO_TIER  kernels to use: portable, avx2, avx2-gfni or avx512 (for tests and benches)`;
+const TIER = `  SLUICE_CRYPTO_TIER  kernels to use: portable, avx2, avx2-gfni or avx512 (for tests and benches)
+  SLUICE_PATH_TIER    packet path to use: portable or avx2 (for tests and benches)`;
 const CRYPTO = `Environment:
 ${TIER}`;
 const SERVER = `Environment:
   SLUICE_LOG_LEVEL    trace, debug, info (the default), warn, error, fatal or silent
 ${TIER}`;
+const PATH = `Environment:
+  SLUICE_PATH_TIER    packet path to use: portable or avx2 (for tests and benches)`;
 const NOTHING = 'Environment: nothing is read from it.';
 const ALL = `${CLIENT_ENVIRONMENT}
   SLUICE_LOG_LEVEL    of "serve": trace, debug, info (the default), warn, error, fatal or silent
@@ -25,7 +28,7 @@ const ENVIRONMENTS: Readonly<Record<string, string>> = {
   doctor: CRYPTO,
   help: NOTHING,
   completion: NOTHING,
-  replay: NOTHING,
+  replay: PATH,
   crypto: CRYPTO,
 };
 

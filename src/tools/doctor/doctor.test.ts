@@ -267,6 +267,8 @@ it('says what the self test of cryptography found', () => {
   expect(mendOf(missing, /self test cannot run/)).toBe('npm run build');
   const forced = { ...server, cryptoSelfTest: 'SLUICE_CRYPTO_TIER is mmx' };
   expect(mendOf(examined(forced, serverYaml), /is mmx/)).toBe('unset SLUICE_CRYPTO_TIER');
+  const path = { ...server, cryptoSelfTest: 'SLUICE_PATH_TIER is mmx' };
+  expect(mendOf(examined(path, serverYaml), /is mmx/)).toBe('unset SLUICE_PATH_TIER');
 });
 
 it('reads unix sockets, and who listens on them', () => {

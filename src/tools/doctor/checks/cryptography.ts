@@ -10,7 +10,7 @@ export function checkCryptography({ probe }: Machine): Finding[] {
     findings.error(
       `the self test cannot run: ${report}`,
       'the node does not start',
-      report.includes('SLUICE_CRYPTO_TIER') ? 'unset SLUICE_CRYPTO_TIER' : 'npm run build',
+      mendOf(report),
     );
     return findings.all;
   }
@@ -25,4 +25,10 @@ export function checkCryptography({ probe }: Machine): Finding[] {
     );
   }
   return findings.all;
+}
+
+/** A tier that was asked for is not to be had, or nothing is there to be loaded. */
+function mendOf(report: string): string {
+  const forced = /SLUICE_(?:CRYPTO|PATH)_TIER(?= is )/.exec(report)?.[0];
+  return forced === undefined ? 'npm run build' : `unset ${forced}`;
 }
