@@ -55,11 +55,13 @@ inline bool is_own_source6(const FlowState& state, const std::byte* inner) noexc
   const Operand& operand = burst.operand[i];
   const auto& set = *rule<FilterSet>(filters);
   const ExtraCheck accepts{inner, hit.length, (flags & kInnerNoPorts) != 0, hit.packet};
+  const unsigned granted = flags & kInnerNoPorts ? 0 : kExtraPorts;
   const unsigned position =
       __builtin_expect(flags & kInnerV6, 0)
           ? match_ipv6(set, operand, inner + (uplink ? kIpv6DestinationOffset : kIpv6SourceOffset),
-                       inner + (uplink ? kIpv6SourceOffset : kIpv6DestinationOffset), accepts)
-          : match_ipv4(set, operand, flags & kInnerNoPorts ? 0 : kExtraPorts, accepts);
+                       inner + (uplink ? kIpv6SourceOffset : kIpv6DestinationOffset), granted,
+                       accepts)
+          : match_ipv4(set, operand, granted, accepts);
   if (__builtin_expect(position == kNoPdr, 0)) return DropReason::NoPdr;
   const FlowRules& rules = hit.flow->rules;
   hit.position = position;

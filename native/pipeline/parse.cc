@@ -45,6 +45,19 @@ void set_inside(wire::ConstantOctets& c) noexcept {
   c.set(51, 0);
 }
 
+/// The plain outer packet over IPv6, but for the UDP port: no extension headers.
+constexpr wire::ConstantOctets kOuter6 = [] {
+  wire::ConstantOctets c(40);
+  c.set(0, 0x60, 0xf0);
+  c.set(6, wire::kProtocolUdp);
+  c.set(48, 0x34);
+  c.set(49, wire::kGtpuGpdu);
+  c.set(59, wire::kExtensionPduSession);
+  c.set(60, 1);
+  c.set(63, 0);
+  return c;
+}();
+
 inline std::uint64_t halves(std::uint32_t remote, std::uint32_t local) noexcept {
   // Lanes are 16-bit: high half first, so a rotation by 16 puts them in order.
   const auto rotate = [](std::uint32_t v) { return v << 16 | v >> 16; };
@@ -121,8 +134,9 @@ template <bool kUplink>
 }
 
 /// The common UE packet of IPv6: no extension headers, ports behind it. False: look closer.
-[[gnu::always_inline]] inline bool set_plain_inner6(Burst& burst, unsigned i,
-                                                    const std::byte* inner, bool uplink) noexcept {
+/// Apart, for the registers of the loops that call it.
+[[gnu::noinline]] bool set_plain_inner6(Burst& burst, unsigned i, const std::byte* inner,
+                                        bool uplink) noexcept {
   constexpr unsigned kPorts = 4;
   const unsigned n = burst.inner_length[i];
   if (n < wire::kIpv6Bytes + kPorts || wire::load8(inner) >> 4 != 6) return false;
@@ -143,10 +157,9 @@ template <bool kUplink>
 
 }  // namespace
 
-/// The UE's packet: at inner_offset, at most inner_length bytes; the length becomes the IP's.
+/// Any packet of the UE: at inner_offset, at most inner_length bytes; the length becomes the IP's.
 DropReason Pipeline::set_inner(Burst& burst, unsigned i, bool uplink) noexcept {
   const std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];
-  if (set_plain_inner6(burst, i, inner, uplink)) return DropReason::None;
   wire::InnerPacket parsed;
   const DropReason reason = wire::parse_inner(inner, burst.inner_length[i], parsed);
   if (reason != DropReason::None) return reason;
@@ -202,14 +215,19 @@ void Pipeline::parse_access(Burst& burst) noexcept {
       }
     }
     burst.key[i] = 0;
-    const bool plain_outer = n >= kPlainOuterBytes && outer.match(p);
-    burst.verdict[i] = plain_outer ? parse_inside_plain(burst, i) : parse_access_slow(burst, i);
+    if (n >= kPlainOuter6Bytes + 8 && kOuter6.match(p)) {
+      burst.verdict[i] = parse_plain_outer6(burst, i);
+    } else if (n >= kPlainOuterBytes && outer.match(p)) {
+      burst.verdict[i] = parse_plain_outer(burst, i);
+    } else {
+      burst.verdict[i] = parse_access_slow(burst, i);
+    }
   }
   locate_access(burst);
 }
 
-/// Behind a plain outer header: any packet of the UE, to any of the port's addresses.
-DropReason Pipeline::parse_inside_plain(Burst& burst, unsigned i) noexcept {
+/// A plain outer header with any packet of the UE, to any of the port's addresses.
+DropReason Pipeline::parse_plain_outer(Burst& burst, unsigned i) noexcept {
   const Packet* packet = burst.packets[i];
   const std::byte* p = packet->data();
   const unsigned total = wire::load16(p + 2), udp = wire::load16(p + 24);
@@ -223,17 +241,43 @@ DropReason Pipeline::parse_inside_plain(Burst& burst, unsigned i) noexcept {
       (locals >> local & 1) == 0) {
     return parse_access_slow(burst, i);
   }
-  const unsigned qfi = wire::load8(p + 42) & 0x3f;
-  const unsigned room = total - kPlainOuterBytes;
-  burst.key[i] = wire::load32(p + 32);
+  return take_plain_outer(burst, i, local, kPlainOuterBytes, total - kPlainOuterBytes);
+}
+
+/// The same over IPv6, to the port's first address.
+DropReason Pipeline::parse_plain_outer6(Burst& burst, unsigned i) noexcept {
+  const Packet* packet = burst.packets[i];
+  const std::byte* p = packet->data();
+  const PipelinePort& port = ports_[burst.port];
+  const FirstIpv6& first = first_ipv6_[burst.port];
+  const unsigned bytes = wire::load16(p + 4);
+  wire::UdpHeader udp{};
+  if (bytes + wire::kIpv6Bytes > packet->length ||
+      wire::parse_udp(p + wire::kIpv6Bytes, bytes, udp) != DropReason::None ||
+      udp.length != bytes || wire::load16(p + 50) + 16u != bytes ||
+      udp.destination_port != port.udp_port || !first.is(p + 24) ||
+      !((packet->flags & kPacketOuterChecksumGood) ||
+        wire::udp_checksum_good_v6(p + wire::kIpv6Bytes, udp, p + 8, p + 24))) {
+    return parse_access_slow(burst, i);
+  }
+  return take_plain_outer(burst, i, first.local, kPlainOuter6Bytes,
+                          bytes + wire::kIpv6Bytes - kPlainOuter6Bytes);
+}
+
+/// TEID and QFI of a plain outer header, and what is behind it.
+[[gnu::always_inline]] inline DropReason Pipeline::take_plain_outer(Burst& burst, unsigned i,
+                                                                    unsigned local, unsigned bytes,
+                                                                    unsigned room) noexcept {
+  const std::byte* const inner = burst.packets[i]->data() + bytes;
+  const unsigned qfi = wire::load8(inner - 2) & 0x3f;
+  burst.key[i] = wire::load32(inner - 12);
   burst.qfi[i] = static_cast<std::uint8_t>(qfi);
   burst.local[i] = static_cast<std::uint8_t>(local);
-  burst.inner_offset[i] = kPlainOuterBytes;
+  burst.inner_offset[i] = static_cast<std::uint16_t>(bytes);
   burst.flags[i] |= kHasContainer;
-  if (set_plain_inner<true>(burst, i, p + kPlainOuterBytes, room, burst.flags[i], qfi)) {
-    return DropReason::None;
-  }
+  if (set_plain_inner<true>(burst, i, inner, room, burst.flags[i], qfi)) return DropReason::None;
   burst.inner_length[i] = static_cast<std::uint16_t>(room);
+  if (set_plain_inner6(burst, i, inner, true)) return DropReason::None;
   return set_inner(burst, i, true);
 }
 
@@ -265,99 +309,6 @@ DropReason Pipeline::parse_access_slow(Burst& burst, unsigned i) noexcept {
   return set_inner(burst, i, true);
 }
 
-/// Outer IP and UDP headers.
-DropReason Pipeline::parse_outer_slow(Burst& burst, unsigned i) noexcept {
-  Packet* packet = burst.packets[i];
-  const PipelinePort& port = ports_[packet->port];
-  const std::byte* p = packet->data();
-  const std::size_t n = packet->length;
-  const bool checked = (packet->flags & kPacketOuterChecksumGood) != 0;
-  if (n == 0) return DropReason::TruncatedPacket;
-  std::uint32_t to[4] = {};
-  std::size_t upper = 0, end = 0;
-  const bool is_v6 = wire::load8(p) >> 4 == 6;
-  bool is_fragment = false;
-  wire::Ipv4Header v4{};
-  if (is_v6) {
-    wire::Ipv6Header v6{};
-    wire::Ipv6Upper walk{};
-    DropReason reason = wire::parse_ipv6(p, n, v6);
-    if (reason == DropReason::None) reason = wire::walk_ipv6(p, v6.total_length, walk);
-    if (reason != DropReason::None) return reason;
-    if (walk.protocol != wire::kProtocolUdp) return DropReason::NotGtpu;
-    is_fragment = walk.is_fragment;
-    upper = walk.offset;
-    end = v6.total_length;
-    for (unsigned w = 0; w < 4; ++w) to[w] = wire::load32(p + 24 + 4 * w);
-  } else {
-    if (const auto reason = wire::parse_ipv4(p, n, v4); reason != DropReason::None) return reason;
-    if (!checked && !wire::ipv4_checksum_good(p, v4.header_length))
-      return DropReason::BadIpChecksum;
-    if (v4.protocol != wire::kProtocolUdp) return DropReason::NotGtpu;
-    is_fragment = v4.is_fragment;
-    upper = v4.header_length;
-    end = v4.total_length;
-    to[0] = v4.destination;
-  }
-  unsigned local = 0;
-  for (; local < network_.locals.size(); ++local) {
-    const LocalAddress& address = network_.locals[local];
-    if ((port.local_mask >> local & 1) && address.is_v6 == is_v6 &&
-        std::memcmp(address.words, to, sizeof(to)) == 0) {
-      break;
-    }
-  }
-  if (local == network_.locals.size()) return DropReason::NotForUs;
-  if (is_fragment) return reassemble(burst, i);
-  wire::UdpHeader udp{};
-  if (const auto reason = wire::parse_udp(p + upper, end - upper, udp);
-      reason != DropReason::None) {
-    return reason;
-  }
-  if (udp.destination_port != port.udp_port) return DropReason::NotGtpu;
-  if (!checked &&
-      !(is_v6 ? wire::udp_checksum_good_v6(p + upper, udp, p + 8, p + 24)
-              : wire::udp_checksum_good_v4(p + upper, udp, v4.source, v4.destination))) {
-    return DropReason::BadUdpChecksum;
-  }
-  burst.local[i] = static_cast<std::uint8_t>(local);
-  return gtpu_message(burst, i, static_cast<unsigned>(upper + wire::kUdpBytes),
-                      static_cast<unsigned>(udp.length - wire::kUdpBytes));
-}
-
-/// The GTP-U part, at `gtpu` in the packet's data. An Echo Request is answered in place.
-DropReason Pipeline::gtpu_message(Burst& burst, unsigned i, unsigned gtpu, unsigned n) noexcept {
-  Packet* packet = burst.packets[i];
-  wire::GtpuHeader header{};
-  if (const auto reason = wire::parse_gtpu(packet->data() + gtpu, n, header);
-      reason != DropReason::None) {
-    return reason;
-  }
-  if (header.type == wire::kGtpuEchoRequest) return answer_echo(burst, i, gtpu, header.sequence);
-  if (header.type == wire::kGtpuEchoResponse) {
-    burst.key[i] = header.sequence;
-    return DropReason::GtpuEcho;
-  }
-  if (header.unknown_required != 0) return DropReason::GtpuUnknownExtension;
-  burst.key[i] = static_cast<std::uint32_t>(header.teid);
-  burst.qfi[i] = header.has_psc ? header.qfi : static_cast<std::uint8_t>(kNoQfi);
-  if (header.has_psc) burst.flags[i] |= kHasContainer;
-  burst.inner_offset[i] = static_cast<std::uint16_t>(gtpu + header.payload_offset);
-  burst.inner_length[i] = header.payload_length;
-  switch (header.type) {
-    case wire::kGtpuGpdu:
-      return header.payload_length == 0 ? DropReason::EmptyPayload : DropReason::None;
-    case wire::kGtpuEndMarker:
-      return DropReason::EndMarker;
-    case wire::kGtpuErrorIndication:
-      return DropReason::ErrorIndication;
-    case wire::kGtpuSupportedExtensions:
-      return DropReason::ExtensionsNotification;
-    default:
-      return DropReason::GtpuMessageType;
-  }
-}
-
 void Pipeline::parse_core(Burst& burst) noexcept {
   // No copy of it: what the control thread counts in it changes at any time.
   const Ipv4Table& ipv4 = sessions_.ipv4();
@@ -371,7 +322,8 @@ void Pipeline::parse_core(Burst& burst) noexcept {
     if (__builtin_expect((flags & kResolved) != 0, 0)) burst.session[i] = packet->session;
     if (__builtin_expect(!set_plain_inner<false>(burst, i, p, n, flags, kNoQfi), 0)) {
       burst.inner_length[i] = static_cast<std::uint16_t>(n);
-      const DropReason reason = set_inner(burst, i, false);
+      const bool plain6 = set_plain_inner6(burst, i, p, false);
+      const DropReason reason = plain6 ? DropReason::None : set_inner(burst, i, false);
       burst.verdict[i] = reason == DropReason::EmptyPayload ? DropReason::TruncatedPacket : reason;
       if (reason != DropReason::None) {
         burst.session[i] = kNoSession;

@@ -57,6 +57,13 @@ Pipeline::Pipeline(const PipelineConfig& config)
       if (local_ipv4_[local] != 0 && (ports_[port].local_mask >> local & 1)) {
         first_ipv4_[port] = static_cast<std::uint8_t>(local);
       }
+      const LocalAddress& address = network_.locals[local];
+      if (address.is_v6 && (ports_[port].local_mask >> local & 1)) {
+        first_ipv6_[port] = {.high = std::uint64_t{address.words[0]} << 32 | address.words[1],
+                             .low = std::uint64_t{address.words[2]} << 32 | address.words[3],
+                             .local = static_cast<std::uint8_t>(local),
+                             .exists = true};
+      }
     }
   }
 }
@@ -202,7 +209,7 @@ template <bool kAccess, bool kObserved>
   if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
   const Direction direction = kAccess ? burst.direction[i] : Direction::Downlink;
   if (__builtin_expect(
-          sieve_.wants_look(burst.operand[i].lanes[kRemoteHigh] >> 8,
+          sieve_.wants_look(burst.operand[i].lanes[kRemoteHigh], burst.operand[i].lanes[kRemoteLow],
                             (burst.flags[i] & kInnerV6) != 0, static_cast<unsigned>(direction)),
           0)) {
     Hit looked_at = hit;  // a copy, as in match()

@@ -164,6 +164,15 @@ class Pipeline {
   Nanoseconds now() const noexcept { return now_; }
 
  private:
+  /// A port's first local address of IPv6, if it has one.
+  struct FirstIpv6 {
+    std::uint64_t high = 0, low = 0;
+    std::uint8_t local = 0;
+    bool exists = false;
+    bool is(const std::byte* address) const noexcept {
+      return exists && wire::load64(address) == high && wire::load64(address + 8) == low;
+    }
+  };
   // The stages, one per file, in the order of a packet's life.
   void parse_access(Burst& burst) noexcept;
   void parse_core(Burst& burst) noexcept;
@@ -182,6 +191,8 @@ class Pipeline {
                      const stage::ExtraCheck& accepts) const noexcept;
   template <bool kAccess, bool kMost>
   DropReason plain(Burst& burst, unsigned i) noexcept;
+  DropReason plain_into_tunnel6(Burst& burst, unsigned i, const PdrEntry& pdr,
+                                const FarEntry& far) noexcept;
   template <bool kAccess, bool kObserved>
   DropReason not_plain(Burst& burst, unsigned i) noexcept;
   template <bool kAccess, bool kObserved>
@@ -190,7 +201,10 @@ class Pipeline {
   unsigned finish_packets(Burst& burst) noexcept;
 
   void locate_access(Burst& burst) noexcept;
-  DropReason parse_inside_plain(Burst& burst, unsigned i) noexcept;
+  DropReason parse_plain_outer(Burst& burst, unsigned i) noexcept;
+  DropReason parse_plain_outer6(Burst& burst, unsigned i) noexcept;
+  DropReason take_plain_outer(Burst& burst, unsigned i, unsigned local, unsigned bytes,
+                              unsigned room) noexcept;
   DropReason parse_access_slow(Burst& burst, unsigned i) noexcept;
   DropReason parse_outer_slow(Burst& burst, unsigned i) noexcept;
   DropReason gtpu_message(Burst& burst, unsigned i, unsigned gtpu, unsigned n) noexcept;
@@ -319,6 +333,7 @@ class Pipeline {
   std::uint32_t local_ipv4_[kLocalAddressesMax] = {};
   unsigned local_count_ = 0;
   std::uint8_t first_ipv4_[kPortsMax];  ///< a port's first local address of IPv4, 0xff: none
+  FirstIpv6 first_ipv6_[kPortsMax];
   const AddressSieve& sieve_;
   const NetworkMap& network_;
   std::array<PipelinePort, 2 * kPortsMax> ports_;  ///< and as protected ones

@@ -1,6 +1,6 @@
 // plain: the way from match to forward of the common packet, in one piece: IPv4 or IPv6 with ports
-// inside, within its usage credit, by buckets of the session's own line, to N6 or into an IPv4
-// tunnel. All that is asked comes before anything is written, so that a packet which turns out to
+// inside, within its usage credit, by buckets of the session's own line, to N6 or into a tunnel
+// over either. All that is asked comes before anything is written, so that a packet which turns out to
 // be another kind goes the general way from its start, as if it had never been here. Part of
 // pipeline.cc, as a header so that the compiler sees a packet's whole way at once.
 #pragma once
@@ -86,7 +86,9 @@ template <bool kAccess, bool kMost>
     return false;
   }
   const unsigned direction = kAccess ? 0 : 1;
-  return __builtin_expect(!sieve_.wants_look(operand.lanes[kRemoteHigh] >> 8, is_v6, direction), 1);
+  return __builtin_expect(
+      !sieve_.wants_look(operand.lanes[kRemoteHigh], operand.lanes[kRemoteLow], is_v6, direction),
+      1);
 }
 
 /// The PDR of a packet of either family, by the rules of its tunnel.
@@ -101,7 +103,29 @@ template <bool kAccess>
   const std::byte* const destination = inner + kIpv6DestinationOffset;
   const std::byte* const source = inner + kIpv6SourceOffset;
   return match_ipv6(filters, operand, kAccess ? destination : source,
-                    kAccess ? source : destination, accepts);
+                    kAccess ? source : destination, kExtraPorts, accepts);
+}
+
+/// The rest of plain(), into a tunnel over IPv6. Apart, for the registers of the other kind.
+[[gnu::noinline]] inline DropReason Pipeline::plain_into_tunnel6(Burst& burst, unsigned i,
+                                                                 const PdrEntry& pdr,
+                                                                 const FarEntry& far) noexcept {
+  using namespace stage;
+  const PipelinePort& port = ports_[far.port];
+  Packet* const packet = burst.packets[i];
+  const unsigned length = burst.inner_length[i];
+  const unsigned offset = packet->offset + burst.inner_offset[i];
+  const unsigned qfi = qfi_of(pdr, burst.qfi[i]);
+  if (pdr.ppi != 0 || qfi == 0 || offset < sizeof(Packet) + kPlainOuter6Bytes ||
+      length + kPlainOuter6Bytes > port.plain_bytes) {
+    return kNotPlain;
+  }
+  if (!pay_all(burst.flow[i]->state, pdr, length, burst.now)) return DropReason::MbrExceeded;
+  write_plain_tunnel6(packet, offset, length, far, peers_[far.peer],
+                      source_port_of(port, burst.operand[i]), container_of(far, pdr, qfi),
+                      !port.fills_udp_checksum);
+  emit(far.port, packet);
+  return DropReason::None;
 }
 
 /// None: it is on its way out. kNotPlain: nothing has happened yet.
@@ -145,7 +169,7 @@ template <bool kAccess, bool kMost>
     const Peer& peer = peers_[far.peer];
     const unsigned qfi = qfi_of(pdr, burst.qfi[i]);
     if (__builtin_expect(!is_plain_tunnel(peer, pdr, qfi, offset, length, port), 0)) {
-      return kNotPlain;
+      return peer.is_v6 ? plain_into_tunnel6(burst, i, pdr, far) : kNotPlain;
     }
     if (!pay_all(state, pdr, length, burst.now)) return DropReason::MbrExceeded;
     write_plain_tunnel(packet, offset, length, far, peer, source_port_of(port, operand),

@@ -15,8 +15,8 @@ namespace sluice::wire {
 class ConstantOctets {
  public:
   /// @param second  where the second window starts; the first starts at 0.
-  explicit ConstantOctets(unsigned second) noexcept : second_(second) {}
-  void set(unsigned at, std::uint8_t value, std::uint8_t mask = 0xff) noexcept {
+  constexpr explicit ConstantOctets(unsigned second) noexcept : second_(second) {}
+  constexpr void set(unsigned at, std::uint8_t value, std::uint8_t mask = 0xff) noexcept {
     const unsigned place = at < 32 ? at : at - second_ + 32;
     value_[place] = value;
     mask_[place] = mask;

@@ -131,7 +131,7 @@ Status Datapath::make_memory() {
                                                sessions_->protection_uses());
   sessions_->sieve().look_for_ues(config_.policy.hairpin);
   for (const LocalAddress& own : network_.owns) {
-    sessions_->sieve().add_own(own.words[0] >> 24, own.is_v6);
+    sessions_->sieve().add_own(own.words[0], own.is_v6);
   }
   return Ok{};
 }

@@ -92,7 +92,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       }
       const unsigned found =
           is_v6 ? match_ipv6(set, operand, reinterpret_cast<const std::byte*>(remote),
-                             reinterpret_cast<const std::byte*>(local), accepts)
+                             reinterpret_cast<const std::byte*>(local),
+                             has_ports ? kExtraPorts : 0u, accepts)
                 : match_ipv4(set, operand, has_ports ? kExtraPorts : 0u, accepts);
       fuzz::expect(found == expected);
     }

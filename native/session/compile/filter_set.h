@@ -152,7 +152,7 @@ inline unsigned match_ipv4(const FilterSet& set, const Operand& operand, unsigne
 /// The same for IPv6; addresses as they lie in the packet.
 template <typename Accepts>
 inline unsigned match_ipv6(const FilterSet& set, const Operand& operand, const std::byte* remote,
-                           const std::byte* local, Accepts&& accepts) noexcept {
+                           const std::byte* local, unsigned granted, Accepts&& accepts) noexcept {
   const Filter6* filters = set.filters6();
   const FilterExtra* extra = set.extra() + set.count4;
 #if defined(__AVX2__)
@@ -190,7 +190,7 @@ inline unsigned match_ipv6(const FilterSet& set, const Operand& operand, const s
       hit &= value >= f.low[lane] && value <= f.high[lane];
     }
 #endif
-    if (hit && (extra[i].flags == 0 || accepts(extra[i]))) return extra[i].pdr;
+    if (hit && ((extra[i].flags & ~granted) == 0 || accepts(extra[i]))) return extra[i].pdr;
   }
   return kNoPdr;
 }

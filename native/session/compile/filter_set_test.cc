@@ -103,7 +103,7 @@ TEST_F(FilterSetTest, MatchesAsTheModelDoes) {
       const Accepts accepts{std::uint64_t{random_()} << 32 | random_()};
       const unsigned four = match_ipv4(set, s.operand, 0, accepts);
       ASSERT_EQ(four, first_fit(filters, false, s, accepts));
-      const unsigned six = match_ipv6(set, s.operand, s.remote.data(), s.local.data(), accepts);
+      const unsigned six = match_ipv6(set, s.operand, s.remote.data(), s.local.data(), 0, accepts);
       ASSERT_EQ(six, first_fit(filters, true, s, accepts));
       hits += (four != kNoPdr) + (six != kNoPdr);
       misses += (four == kNoPdr) + (six == kNoPdr);

@@ -15,6 +15,8 @@ namespace sluice {
 
 /// Bytes of the common outer header: IPv4, UDP, GTP-U, a PDU Session Container with a QFI.
 inline constexpr unsigned kPlainOuterBytes = 44;
+/// The same over IPv6.
+inline constexpr unsigned kPlainOuter6Bytes = 64;
 
 /// Outer IP and UDP header without lengths, flow label, source port and DSCP.
 struct alignas(64) Peer {
