@@ -1,7 +1,7 @@
 // plain: the way from match to forward of the common packet, in one piece: IPv4 or IPv6 with ports
 // inside, within its usage credit, by buckets of the session's own line, to N6 or into a tunnel
-// over either. All that is asked comes before anything is written, so that a packet which turns out to
-// be another kind goes the general way from its start, as if it had never been here. Part of
+// over either. All that is asked comes before anything is written, so that a packet which turns out
+// to be another kind goes the general way from its start, as if it had never been here. Part of
 // pipeline.cc, as a header so that the compiler sees a packet's whole way at once.
 #pragma once
 #include <bit>
