@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "bench/bench.h"
-#include "bench/packet_path.h"
+#include "bench/path/packet_path.h"
 
 namespace {
 using namespace sluice;

@@ -22,7 +22,7 @@
 #include "base/clock.h"
 #include "base/topology.h"
 #include "bench/bench.h"
-#include "bench/packet_path.h"
+#include "bench/path/packet_path.h"
 #include "memory/packet_pool.h"
 #include "port/port.h"
 #include "wire/bytes.h"

@@ -35,7 +35,8 @@ Status Datapath::plan() {
     return Error{"at most " + std::to_string(kWorkersMax) + " workers", "workers.count"};
   }
   if (config_.workers == 0) {
-    places_.push_back({});
+    places_.resize(config_.stepped_workers);
+    share_buckets();
     return Ok{};
   }
   auto topology = discover_topology();
@@ -60,10 +61,14 @@ Status Datapath::plan() {
   control_cores_ = plan.value().control_cores;
   plan_text_ = describe(plan.value());
   for (const auto& warning : plan.value().warnings) warnings_.push_back(warning);
-  for (unsigned b = 0; b < kBuckets; ++b) {
-    bucket_owner_[b] = static_cast<std::uint8_t>(b % config_.workers);
-  }
+  share_buckets();
   return Ok{};
+}
+
+void Datapath::share_buckets() noexcept {
+  for (unsigned b = 0; b < kBuckets; ++b) {
+    bucket_owner_[b] = static_cast<std::uint8_t>(b % places_.size());
+  }
 }
 
 Status Datapath::make_network() {
@@ -92,7 +97,7 @@ Status Datapath::make_network() {
 }
 
 std::size_t packet_memory_bytes(const DatapathConfig& config) noexcept {
-  const unsigned workers = std::max(config.workers, 1u);
+  const unsigned workers = config.workers != 0 ? config.workers : config.stepped_workers;
   const std::size_t rings =
       workers *
       (SpscRing<Event>::bytes(kEventRing) + SpscRing<std::uint32_t>::bytes(kCommandRing) +

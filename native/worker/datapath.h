@@ -33,6 +33,8 @@ struct DatapathConfig {
   EchoConfig echo;
   PagePolicy hugepages = PagePolicy::Auto;
   unsigned workers = 1;  ///< 0: none has a thread; step() drives one
+  /// With workers 0: how many there are. The caller runs the loop of each, from one thread.
+  unsigned stepped_workers = 1;
   std::vector<unsigned> cores;
   PollMode poll = PollMode::Auto;
   SessionsConfig sessions;
@@ -189,6 +191,7 @@ class Datapath {
   void carry_on(SessionIndex session, Nanoseconds now);
   void keep_usage();
   Status open_ports();
+  void share_buckets() noexcept;
   Status make_workers();
   DatapathStatistics collect_statistics() const;
   void start_timers();

@@ -20,8 +20,10 @@ struct PathKind {
       false;  ///< what goes to N6 is sealed with SM4-GCM, by a thousand associations
   bool outer_v6 = false;
   bool inner_v6 = false;
-  unsigned pdrs = 2;                     ///< a direction, with full rules; the last matches
-  std::uint32_t mbr_kbps = 1'000'000'000;  ///< of the flow QER
+  /// Every other session has an MBR that lets hardly anything pass.
+  bool metered_half = false;
+  unsigned workers = 1;  ///< each with every other session
+  unsigned pdrs = 2;     ///< a direction, with full rules; the last matches
 
   auto operator<=>(const PathKind&) const = default;
 };
@@ -37,6 +39,15 @@ struct PacketPath {
   static std::unique_ptr<PacketPath> through(std::uint32_t sessions, sluice::PortConfig n3,
                                              sluice::PortConfig n6);
 
+  unsigned workers() const noexcept { return kind.workers; }
+  /// The worker of the session at this place of `keys`.
+  unsigned owner_of(std::size_t session) const noexcept {
+    return static_cast<unsigned>(session % 256 % kind.workers);
+  }
+
+  /// Packets so far, for whatever reason. Threads: any.
+  std::uint64_t dropped() const;
+
   std::unique_ptr<sluice::Datapath> datapath;
   std::vector<Key> keys;  ///< by session
   std::vector<std::uint32_t> records;
@@ -46,12 +57,18 @@ struct PacketPath {
 /// Headers of a packet as it arrives, but for what differs by session.
 struct PacketTemplate {
   std::byte headers[64 + 48] = {};
-  unsigned bytes = 0;     ///< of the headers
+  unsigned bytes = 0;  ///< of the headers
+  unsigned packet_bytes = 0;
   unsigned ue_at = 0;     ///< where the UE's IPv4 address is, or the low half of its prefix
   unsigned inner_at = 0;  ///< where the UE's packet begins; the TEID is at inner_at - 12
 };
 /// @param bytes  of the UE's packet.
 PacketTemplate packet_template(const PathKind& kind, bool uplink, unsigned bytes) noexcept;
+
+/// Ends the bench, and says what was dropped: a figure of lost packets would be none, and a loop
+/// has lost track of its buffers then.
+[[noreturn]] void end_for_losses(const PacketPath& path, std::uint64_t sent,
+                                 std::uint64_t received) noexcept;
 
 inline constexpr std::uint32_t kN3 = 0x0a000001, kGnb = 0x0a000002, kServer = 0xcb007109;
 

@@ -1,4 +1,4 @@
-#include "bench/packet_path.h"
+#include "bench/path/packet_path.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -40,7 +40,8 @@ FilterSpec filter_of(unsigned i, const PathKind& kind) {
   return filter;
 }
 
-SessionSpec session_of(const PacketPath::Key& key, const PathKind& kind, unsigned protection) {
+SessionSpec session_of(const PacketPath::Key& key, const PathKind& kind, unsigned protection,
+                       bool metered) {
   SessionSpec s;
   if (kind.inner_v6) {
     s.ue_prefix = std::uint64_t{kUePrefixHigh} << 32 | key.ue;
@@ -73,7 +74,8 @@ SessionSpec session_of(const PacketPath::Key& key, const PathKind& kind, unsigne
   }
   QerSpec flow, ambr;
   flow.qfi = 9;
-  flow.uplink_mbr = flow.downlink_mbr = kind.mbr_kbps;
+  // Beyond what one core can reach with packets of 1400 bytes.
+  flow.uplink_mbr = flow.downlink_mbr = metered ? 8 : 1'000'000'000;
   ambr.id = 2;
   ambr.uplink_mbr = ambr.downlink_mbr = 2'000'000'000;
   ambr.shared = "ambr";
@@ -158,7 +160,7 @@ void make(PacketPath& path, DatapathConfig config) {
   path.datapath = std::move(made).value();
   if (path.kind.is_protected) protect(*path.datapath);
   RecordBuilder builder;
-  const std::size_t words = builder.build(session_of({1, 1}, path.kind, 0)).size();
+  const std::size_t words = builder.build(session_of({1, 1}, path.kind, 0, false)).size();
   path.records.resize(words * path.kind.sessions);
   path.datapath->register_chunk(reinterpret_cast<const std::byte*>(path.records.data()),
                                 path.records.size() * 4);
@@ -167,7 +169,8 @@ void make(PacketPath& path, DatapathConfig config) {
     const PacketPath::Key key{teid_of(bucket, slot, slot_bits), 0x0b000000 + i};
     path.keys.push_back(key);
     const unsigned protection = path.kind.is_protected ? 1 + i % kProtections : 0;
-    const auto record = builder.build(session_of(key, path.kind, protection));
+    const bool metered = path.kind.metered_half && i / 2 % 2 != 0;
+    const auto record = builder.build(session_of(key, path.kind, protection, metered));
     std::copy(record.begin(), record.end(), path.records.begin() + static_cast<long>(words * i));
     std::uint32_t ticket;
     const auto error =
@@ -181,6 +184,12 @@ void make(PacketPath& path, DatapathConfig config) {
 
 }  // namespace
 
+std::uint64_t PacketPath::dropped() const {
+  std::uint64_t all = 0;
+  for (const std::uint64_t reason : datapath->statistics().dropped) all += reason;
+  return all;
+}
+
 PacketPath& PacketPath::of(const PathKind& kind) {
   static std::map<PathKind, std::unique_ptr<PacketPath>> made;
   auto& path = made[kind];
@@ -188,8 +197,9 @@ PacketPath& PacketPath::of(const PathKind& kind) {
     path = std::make_unique<PacketPath>();
     path->kind = kind;
     DatapathConfig config;
-    config.packets_max = 8192;
+    config.packets_max = 8192 * kind.workers;
     config.workers = 0;
+    config.stepped_workers = kind.workers;
     config.ports.resize(2);
     for (PortConfig& port : config.ports) port.driver = "memory";
     make(*path, std::move(config));
@@ -251,9 +261,22 @@ PacketTemplate packet_template(const PathKind& kind, bool uplink, unsigned bytes
   wire::write_udp(inner + inner_header, uplink ? 4000 : 443, uplink ? 443 : 4000,
                   static_cast<std::uint16_t>(bytes - inner_header));
   made.bytes = outer + inner_header + 8;
+  made.packet_bytes = outer + bytes;
   made.inner_at = outer;
   made.ue_at = outer + (kind.inner_v6 ? (uplink ? 12 : 28) : (uplink ? 12 : 16));
   return made;
+}
+
+void end_for_losses(const PacketPath& path, std::uint64_t sent, std::uint64_t received) noexcept {
+  std::fprintf(stderr, "bench: %llu sent, %llu received\n", static_cast<unsigned long long>(sent),
+               static_cast<unsigned long long>(received));
+  const DatapathStatistics statistics = path.datapath->statistics();
+  for (std::size_t reason = 1; reason < kDropReasons; ++reason) {
+    if (statistics.dropped[reason] == 0) continue;
+    std::fprintf(stderr, "bench: %s: %llu\n", drop_reason_label(static_cast<DropReason>(reason)),
+                 static_cast<unsigned long long>(statistics.dropped[reason]));
+  }
+  std::_Exit(1);
 }
 
 }  // namespace bench

@@ -1,0 +1,145 @@
+// The pipeline from receive ring to transmit ring on one core, in TSC cycles a packet.
+// Generator and sink (packet_loop.h) share the core; they are measured alone too, and what remains
+// after subtracting them is printed as "/net".
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "bench/bench.h"
+#include "bench/path/packet_loop.h"
+
+namespace {
+using namespace sluice;
+using bench::PacketLoop;
+
+/// Captured: gross, while one session of them all is captured. Added: gross, less that of plain
+/// packets with full rules in the same run.
+enum class Figure { Gross, Net, Mpps, Captured, Added };
+
+/// A capture of the first session, for as long as this lives.
+class OneCapture {
+ public:
+  explicit OneCapture(Captures& captures) : captures_(captures) {
+    auto started = captures_.start({.session = 0});
+    number_ = started ? started.value() : 0;
+    captures_.turn();
+  }
+  ~OneCapture() {
+    captures_.stop(number_);
+    while (captures_.read(number_).end == CaptureEnd::Running) captures_.turn();
+  }
+
+ private:
+  Captures& captures_;
+  unsigned number_;
+};
+
+std::uint64_t metered(const bench::PacketPath& path) {
+  return path.datapath->statistics().dropped[static_cast<unsigned>(DropReason::MbrExceeded)];
+}
+
+/// Ends the bench when other packets were lost than the meter's half: it would be no figure.
+void check_losses(const bench::PacketPath& path, const PacketLoop& loop, std::uint64_t before) {
+  const std::uint64_t lost = loop.sent() - loop.received();
+  if (!path.kind.metered_half && lost == 0) return;
+  const double share = static_cast<double>(lost) / static_cast<double>(loop.sent());
+  const bool by_meter = metered(path) - before == lost;
+  if (path.kind.metered_half && by_meter && std::abs(share - 0.5) < 0.05) return;
+  bench::end_for_losses(path, loop.sent(), loop.received());
+}
+
+double run(const bench::PathKind& kind, const bench::LoopKind& packets, Figure figure,
+           const bench::Options& options) {
+  if (options.quick && kind.sessions > 100'000) return -1;
+  bench::PacketPath& path = bench::PacketPath::of(kind);
+  std::unique_ptr<OneCapture> capture;
+  if (figure == Figure::Captured) {
+    capture = std::make_unique<OneCapture>(path.datapath->captures());
+  }
+  bench::LoopKind own = packets;
+  own.loses = kind.metered_half;
+  const std::uint64_t dropped = metered(path);
+  PacketLoop loop(path, own);
+  loop.gross(kind.metered_half ? 20'000 : 2000);  // warm, and what the meter gives at first gone
+  const std::uint64_t rounds = options.rounds(60'000);
+  const double gross = loop.gross(rounds);
+  check_losses(path, loop, dropped);
+  if (figure == Figure::Gross || figure == Figure::Captured) return gross;
+  if (figure == Figure::Added) {
+    PacketLoop plain(bench::PacketPath::of({.sessions = kind.sessions}), packets);
+    plain.gross(2000);
+    // Below zero it is the noise of the machine.
+    return std::max(0.0, gross - plain.gross(rounds));
+  }
+  if (figure == Figure::Mpps) return static_cast<double>(Clock::machine().tsc_hz()) / gross / 1e6;
+  return gross - loop.alone(rounds);
+}
+
+/// One of 1400 bytes, four of 576, seven of 64 (the UE's packets), mixed.
+const std::vector<unsigned> kImix = {64, 576, 64, 64, 576, 64, 1400, 64, 576, 64, 576, 64};
+
+/// Rows of what is more than plain: IPv6, many PDRs, a meter that drops, a mix of sizes.
+void add_variants(bool uplink) {
+  const std::string prefix =
+      std::string("pipeline/") + (uplink ? "uplink" : "downlink") + "/64B/1k/full/";
+  const auto added = [&](const char* name, const bench::PathKind& kind) {
+    bench::Register(prefix + name + "/added", "cycles/packet", [=](const bench::Options& o) {
+      return run(kind, {.uplink = uplink}, Figure::Added, o);
+    });
+  };
+  added("outer-v6", {.outer_v6 = true});
+  added("inner-v6", {.inner_v6 = true});
+  added("both-v6", {.outer_v6 = true, .inner_v6 = true});
+  for (const unsigned pdrs : {8u, 16u, 32u}) {
+    added(("pdrs" + std::to_string(pdrs)).c_str(), {.pdrs = pdrs});
+  }
+  added("metered-half", {.metered_half = true});
+  bench::Register(std::string("pipeline/") + (uplink ? "uplink" : "downlink") + "/imix/1k/full",
+                  "cycles/packet", [=](const bench::Options& o) {
+                    return run({}, {.uplink = uplink, .bytes = kImix}, Figure::Gross, o);
+                  });
+}
+
+bool add_all() {
+  for (const bool uplink : {true, false}) {
+    add_variants(uplink);
+    for (const unsigned bytes : {64u, 512u, 1400u}) {
+      for (const auto& [label, sessions] : {std::pair{"1", 1u},
+                                            {"1k", 1000u},
+                                            {"100k", 100'000u},
+                                            {"1M", 1'000'000u},
+                                            {"4M", 4'000'000u}}) {
+        for (const bool full : {false, true}) {
+          const std::string name = std::string("pipeline/") + (uplink ? "uplink/" : "downlink/") +
+                                   std::to_string(bytes) + "B/" + label +
+                                   (full ? "/full" : "/bare");
+          const auto with = [=, sessions = sessions](Figure figure) {
+            return [=](const bench::Options& o) {
+              return run({.sessions = sessions, .full = full}, {.uplink = uplink, .bytes = {bytes}},
+                         figure, o);
+            };
+          };
+          bench::Register(name, "cycles/packet", with(Figure::Gross));
+          bench::Register(name + "/net", "cycles/packet", with(Figure::Net));
+          bench::Register(name + "/mpps", "Mpps", with(Figure::Mpps));
+          if (sessions != 1000 || !full) continue;
+          bench::Register(name + "/captured", "cycles/packet", with(Figure::Captured));
+          // On top of plain forwarding in the same run, in the worker's own thread.
+          if (!uplink) continue;
+          bench::Register("pipeline/uplink/" + std::to_string(bytes) + "B/1k/esp-gcm/inline",
+                          "cycles/packet", [=](const bench::Options& o) {
+                            return run({.is_protected = true}, {.bytes = {bytes}}, Figure::Added,
+                                       o);
+                          });
+        }
+      }
+    }
+  }
+  return true;
+}
+const bool kAdded = add_all();
+
+}  // namespace
