@@ -8,6 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { runNativeBench, tscFrequency } from './native-program.js';
+import { writeCharts } from './report/charts.js';
 import { commit, describeMachine } from './report/machine.js';
 import { type BenchModule, type BenchOptions, type BenchResult, matches } from './report/report.js';
 import { resultRow, tableOf } from './report/table.js';
@@ -19,12 +20,21 @@ const nativeFamilies = [
   ...['sm3/', 'sm4/', 'esp/'],
 ];
 const nativeProgram = join(root, 'build-bench', 'sluice_bench');
-const usage = 'usage: npm run bench -- [--only PREFIX] [--quick] [--json FILE]';
+const usage = `usage: npm run bench -- [--only PREFIX] [--quick | --full] [--json FILE] [--charts FOLDER]
+  --only PREFIX    benches whose names begin so
+  --quick          to see that they work: few rounds, no figures to quote
+  --full           also what takes long: four million sessions, peers from Debian's packages
+  --json FILE      machine, commit and figures, for programs
+  --charts FOLDER  the figures as SVG`;
+/** Minutes and gigabytes: left out where neither --full nor --only asks for them. */
+const long = ['/4M', 'peer/'];
 
 interface Arguments {
   readonly only: string;
   readonly quick: boolean;
+  readonly full: boolean;
   readonly json: string | undefined;
+  readonly charts: string | undefined;
 }
 
 function readArguments(): Arguments | undefined {
@@ -33,10 +43,20 @@ function readArguments(): Arguments | undefined {
       options: {
         only: { type: 'string', default: '' },
         quick: { type: 'boolean', default: false },
+        full: { type: 'boolean', default: false },
         json: { type: 'string' },
+        charts: { type: 'string' },
+        help: { type: 'boolean', default: false },
       },
     });
-    return { only: values.only, quick: values.quick, json: values.json };
+    const { only, quick, json, charts } = values;
+    if (values.help) {
+      console.log(usage);
+      process.exit(0);
+    }
+    if (quick && values.full) throw new Error('--quick and --full are two things; give one');
+    const full = values.full || long.some((part) => only.includes(part));
+    return { only, quick, full, json, charts };
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : error}\n${usage}`);
     return undefined;
@@ -62,6 +82,7 @@ class Runner {
       '--json',
       ...(this.args.only === '' ? [] : ['--only', this.args.only]),
       ...(this.args.quick ? ['--quick'] : []),
+      ...(this.args.full ? ['--full'] : []),
     ];
     await this.stage('native loops', () =>
       runNativeBench(nativeProgram, args, undefined, this.take),
@@ -74,6 +95,7 @@ class Runner {
       const loaded = (await import(join(here, file))) as BenchModule;
       const families = loaded.families ?? [file.replace('.bench.js', '/')];
       if (!families.some((family) => this.options.wanted(family))) continue;
+      if (!this.args.full && families.every((family) => long.includes(family))) continue;
       await this.stage(families.join(' '), () => loaded.default(this.take, this.options));
     }
   }
@@ -109,6 +131,11 @@ if (args === undefined) {
   if (args.json !== undefined) {
     mkdirSync(dirname(resolve(args.json)), { recursive: true });
     writeFileSync(args.json, `${JSON.stringify(measured, null, 2)}\n`);
+  }
+  if (args.charts !== undefined) {
+    const from = `${machine.cpu}, ${machine.cores} cores, commit ${measured.commit.slice(0, 12)}`;
+    const drawn = writeCharts(resolve(args.charts), runner.results, from);
+    console.error(`charts: ${drawn.length === 0 ? 'none for these figures' : drawn.join(', ')}`);
   }
   console.log(tableOf(measured));
   if (runner.results.length === 0) console.error(`nothing was measured; ${usage}`);

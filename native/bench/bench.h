@@ -9,6 +9,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ namespace bench {
 
 struct Options {
   bool quick = false;         ///< fewer rounds: a smoke test, not a figure
+  bool full = false;          ///< also what takes minutes and gigabytes
   std::uint64_t exactly = 0;  ///< rounds of every bench; 0: as many as it takes for a figure
   /// Rounds for one run: `full`, or a twentieth of it when quick.
   std::uint64_t rounds(std::uint64_t full) const {
@@ -23,6 +25,9 @@ struct Options {
     return quick ? full / 20 + 1 : full;
   }
 };
+
+/// Says that a bench is not for these options.
+inline constexpr double kLeftOut = std::numeric_limits<double>::quiet_NaN();
 
 /// One run: returns the value in the bench's unit; a negative one says that it can't run here.
 using Run = std::function<double(const Options&)>;

@@ -1,7 +1,8 @@
-// sluice_bench [--only PREFIX] [--quick | --rounds N] [--json] [--runs N] [--list]: runs what
-// bench.h's registry holds and prints a table, or one JSON object a line, the first being the
+// sluice_bench [--only PREFIX] [--quick | --full | --rounds N] [--json] [--runs N] [--list]: runs
+// what bench.h's registry holds and prints a table, or one JSON object a line, the first being the
 // machine.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -64,6 +65,8 @@ bool parse(int argc, char** argv, Arguments& arguments) {
     const std::string word = argv[i];
     if (word == "--quick") {
       arguments.options.quick = true;
+    } else if (word == "--full") {
+      arguments.options.full = true;
     } else if (word == "--json") {
       arguments.json = true;
     } else if (word == "--list") {
@@ -101,6 +104,7 @@ bool run(const Bench& bench, const Arguments& arguments) {
   for (unsigned i = 0; i < arguments.runs; ++i) {
     if (core(0) != kNoCore) sluice::pin_this_thread(core(0));
     const double value = bench.run(arguments.options);
+    if (std::isnan(value)) return true;
     if (value < 0) {
       std::fprintf(stderr, "%s can't run here\n", bench.name.c_str());
       return false;
