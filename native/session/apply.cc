@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "session/sessions.h"
+#include "session/usage/usage_steps.h"
 
 namespace sluice {
 namespace {
@@ -25,7 +26,7 @@ bool grants_anew(const Compiled& compiled, std::uint64_t bit) noexcept {
 
 /// What came before a monitoring time stays apart, unless there are none any more.
 void carry_split(const UrrWatch& from, UrrState& urr, UrrClock* clock, UrrWatch* to) noexcept {
-  if (to != nullptr) {
+  if (to != nullptr && to->monitors != 0) {
     to->split = from.split;
     std::copy_n(from.before_bytes, kDirections, to->before_bytes);
     std::copy_n(from.before_packets, kDirections, to->before_packets);
@@ -45,30 +46,31 @@ void carry_split(const UrrWatch& from, UrrState& urr, UrrClock* clock, UrrWatch*
 /// Monitoring times that passed under the old rules have passed; those that the new ones bring
 /// for a time before now are due. Limits in force stay as far as the new rules bring the same.
 void carry_watch(const UrrState& from, const UrrWatch& was, const UrrClock* was_clock, UrrState& to,
-                 UrrWatch& watch, UrrClock* clock, const Compiled& compiled, std::uint64_t bit,
-                 Nanoseconds now) noexcept {
+                 UrrWatch& watch, UrrClock* clock, const Compiled& compiled,
+                 std::uint64_t bit) noexcept {
   const std::uint64_t last = was.passed == 0 ? 0 : was.list()[was.passed - 1].time;
   watch.passed = 0;
   while (watch.passed < watch.monitors && watch.list()[watch.passed].time <= last) ++watch.passed;
   std::copy_n(was.dropped, 2, watch.dropped);
-  if (compiled.same_threshold & bit) {
+  // Without monitoring times there is none left whose limits could be in force.
+  if (watch.monitors != 0 && (compiled.same_threshold & bit)) {
     std::copy_n(from.threshold, 3, to.threshold);
     std::copy_n(was.full_threshold, 3, watch.full_threshold);
   }
-  if ((compiled.same_time_threshold & bit) && clock != nullptr && was_clock != nullptr) {
+  if (watch.monitors != 0 && (compiled.same_time_threshold & bit) && clock != nullptr &&
+      was_clock != nullptr) {
     clock->threshold = was_clock->threshold;
     watch.full_time_threshold = was.full_time_threshold;
   }
-  if (grants_anew(compiled, bit)) {
-    // The time without packets counts from the grant on.
-    if (watch.holding != kNever && clock != nullptr) clock->active_at = now;
-  } else {
-    to.flags |= from.flags & kUrrHeld;
-    if (was.holding != kNever && was_clock != nullptr && clock != nullptr) {
-      clock->active_at = was_clock->active_at;
-    }
-    if (watch.validity == was.validity) watch.valid_until = was.valid_until;
+  // An inactivity that is asked for now counts from now.
+  const bool carried = was.holding != kNever && was_clock != nullptr && clock != nullptr;
+  if (carried && (clock->inactivity == kNever || was_clock->inactivity != kNever)) {
+    clock->active_at = was_clock->active_at;
   }
+  if (grants_anew(compiled, bit)) return;
+  to.flags |= from.flags & kUrrHeld;
+  if (was.holding != kNever) watch.granted_at = was.granted_at;
+  if (watch.validity == was.validity) watch.valid_until = was.valid_until;
 }
 
 void carry_clock(const UrrState& from, const UrrClock& was, UrrState& to, UrrClock& clock,
@@ -84,10 +86,14 @@ void carry_clock(const UrrState& from, const UrrClock& was, UrrState& to, UrrClo
   clock.seen = was.seen;
   if ((to.flags & kUrrDuration) == 0) return;
   clock.measured = was.measured;
-  // A pause stops it; after one, it starts as that of a new URR does.
+  // A pause stops it; after one, it starts as that of a new URR does. So does one that is to
+  // start at once from now on, if it stood.
+  constexpr std::uint16_t kStart = kUrrInstantStart | kUrrPaused;
+  const bool starts =
+      (to.flags & kStart) == kUrrInstantStart && (from.flags & kStart) != kUrrInstantStart;
   if (to.flags & kUrrPaused)
     clock.running_since = kNever;
-  else if ((from.flags & kUrrPaused) == 0)
+  else if ((from.flags & kUrrPaused) == 0 && (was.runs() || !starts))
     clock.running_since = was.running_since;
 }
 
@@ -110,12 +116,13 @@ void carry_urr(Account& before, UrrState& from, Account& after, UrrState& to,
   UrrClock *was = before.clock(from), *clock = after.clock(to);
   if (was != nullptr) was->elapse(now);
   if (was != nullptr && clock != nullptr) carry_clock(from, *was, to, *clock, compiled, bit);
+  if (clock != nullptr && is_stopped(to)) clock->halt();
   const UrrWatch* was_watch = before.watch(from);
   if (was_watch == nullptr) return;
   UrrWatch* watch = after.watch(to);
   carry_split(*was_watch, to, clock, watch);
   if (watch == nullptr) return;
-  carry_watch(from, *was_watch, was, to, *watch, clock, compiled, bit, now);
+  carry_watch(from, *was_watch, was, to, *watch, clock, compiled, bit);
 }
 
 }  // namespace
@@ -241,7 +248,12 @@ void Sessions::apply(std::uint32_t ticket, Nanoseconds now, EventSink& sink) noe
   }
   usage_report_linked(fresh, reported, ticket + 1, now, sink);
   usage_grant(fresh);
-  session_timer(fresh, now, sink);
+  // A session that comes back has its usage when what is due is looked at: not yet.
+  if (change.kind == OperationKind::Create) {
+    hasten_timer(*fresh.account, now, sink);
+  } else {
+    session_timer(fresh, now, sink);
+  }
 }
 
 }  // namespace sluice

@@ -155,9 +155,11 @@ bool Sessions::prepare_tunnels(Prepared& change, Pending& pending) {
   list_remote_tunnels(arena_, fresh, tunnels_);
   subtract_tunnels(old_tunnels_, tunnels_, pending.remotes_obsolete);
   subtract_tunnels(tunnels_, old_tunnels_, pending.remotes_inserted);
+  const std::vector<RemoteTunnel> ended = pending.remotes_obsolete;
+  keep_other_places(pending.remotes_obsolete, tunnels_);
+  keep_other_places(pending.remotes_inserted, old_tunnels_);
   if (!list_remotes(change.session, pending)) return false;
   change.end_markers = 0;
-  const std::vector<RemoteTunnel>& ended = pending.remotes_obsolete;
   if ((change.flags & kOperationEndMarkers) == 0 || ended.empty()) return true;
   change.end_markers = arena_.allocate(RemoteTunnelList::size(ended.size()));
   if (change.end_markers == 0) {
@@ -168,6 +170,18 @@ bool Sessions::prepare_tunnels(Prepared& change, Pending& pending) {
   *list = {static_cast<std::uint32_t>(ended.size()), 0};
   std::copy(ended.begin(), ended.end(), list->tunnels());
   return true;
+}
+
+/// Error Indications name an address and a TEID: tunnels to two UDP ports of a peer are in one
+/// place of the table. Leaves those that are in none of `others`.
+void Sessions::keep_other_places(std::vector<RemoteTunnel>& tunnels,
+                                 const std::vector<RemoteTunnel>& others) const {
+  std::erase_if(tunnels, [&](const RemoteTunnel& tunnel) {
+    return std::any_of(others.begin(), others.end(), [&](const RemoteTunnel& other) {
+      return other.teid == tunnel.teid &&
+             RemoteAddress::of(peers_[other.peer]) == RemoteAddress::of(peers_[tunnel.peer]);
+    });
+  });
 }
 
 bool Sessions::list_remotes(SessionIndex session, Pending& pending) {

@@ -137,12 +137,15 @@ class Sessions {
   std::uint32_t direct_teid(const RecordReader& record, SessionIndex session) const noexcept;
   PrepareError reserve_keys(const RecordReader& record, SessionIndex session, Pending& pending);
   bool insert_key(const TableKey& key, SessionIndex session);
-  bool find_key(const TableKey& key, SessionIndex& session) const;
+  /// @param asking  its own direct TEID is not looked at.
+  bool find_key(const TableKey& key, SessionIndex asking, SessionIndex& session) const;
   void erase_key(const TableKey& key);
   void apply_new(Prepared& change, Nanoseconds now, std::uint64_t realtime_offset) noexcept;
   void carry_over(Prepared& change, SessionView& old, Nanoseconds now, EventSink& sink) noexcept;
   void start_buckets(Prepared& change, const SessionView* old, Nanoseconds now) noexcept;
   bool prepare_tunnels(Prepared& change, Pending& pending);
+  void keep_other_places(std::vector<RemoteTunnel>& tunnels,
+                         const std::vector<RemoteTunnel>& others) const;
   bool list_remotes(SessionIndex session, Pending& pending);
   void erase_remotes(SessionIndex session, const std::vector<RemoteTunnel>& tunnels);
   void carry_error_marks(Prepared& change) noexcept;

@@ -56,13 +56,14 @@ bool Sessions::insert_key(const TableKey& key, SessionIndex session) {
   return inserted;
 }
 
-bool Sessions::find_key(const TableKey& key, SessionIndex& session) const {
+bool Sessions::find_key(const TableKey& key, SessionIndex asking, SessionIndex& session) const {
   switch (key.kind) {
     case TableKey::Kind::Teid: {
-      // A direct TEID is in no table: its flow says who has it.
+      // A direct TEID is in no table: its flow says who has it. Not that of who asks: of two
+      // TEIDs that lead to its place the first in the order of its PDRs is the direct one.
       const auto teid = static_cast<std::uint32_t>(key.key);
       const SessionIndex there = scheme_.candidate(Teid{teid});
-      if (there != kNoSession && installed_[there].record != nullptr) {
+      if (there != kNoSession && there != asking && installed_[there].record != nullptr) {
         const RecordReader record(installed_[there].record, installed_[there].bytes);
         if (direct_teid(record, there) == teid) {
           session = there;
@@ -131,7 +132,7 @@ PrepareError Sessions::reserve_keys(const RecordReader& record, SessionIndex ses
     if (contains(old_keys_, key)) continue;
     PrepareError error;
     SessionIndex other = kNoSession;
-    if (find_key(key, other)) {
+    if (find_key(key, session, other)) {
       error = {key.kind == TableKey::Kind::Teid ? PrepareStatus::TeidTaken
                                                 : PrepareStatus::UeAddressTaken,
                key.pdr};
@@ -158,7 +159,7 @@ SessionIndex Sessions::holder(SessionIndex session, const RecordReader& record, 
   for (const TableKey& key : keys) {
     SessionIndex other = kNoSession;
     if ((key.kind == TableKey::Kind::Teid) != teids) continue;
-    if (find_key(key, other) && other != session) return other;
+    if (find_key(key, session, other) && other != session) return other;
   }
   return kNoSession;
 }

@@ -207,6 +207,25 @@ TEST_F(DatapathTest, FurtherTunnelsAndChosenTeids) {
       << "a refusal has left nothing behind";
 }
 
+TEST_F(DatapathTest, ATunnelOfTheSessionsOwnIsNobodyElses) {
+  // Both TEIDs lead to its place: the first PDR says which is in no table.
+  const std::uint32_t first = direct_teid(3, 5, 1), second = direct_teid(3, 5, 2);
+  SessionSpec spec = plain_session(first);
+  PdrSpec other = spec.pdrs[0];
+  other.id = 5;
+  other.teid = second;
+  spec.pdrs.push_back(other);
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  for (unsigned turn = 0; turn < 3; ++turn) {
+    EXPECT_EQ(send(0, gtpu(first, ipv4({}))).size(), 1u);
+    EXPECT_EQ(send(0, gtpu(second, ipv4({}))).size(), 1u);
+    std::swap(spec.pdrs[0], spec.pdrs[2]);
+    ASSERT_EQ(update(kSession, spec), PrepareStatus::Ok);
+  }
+  EXPECT_EQ(create(index_of(9, 1), plain_session(first, kUe + 9)), PrepareStatus::TeidTaken);
+  EXPECT_EQ(create(index_of(9, 1), plain_session(second, kUe + 9)), PrepareStatus::TeidTaken);
+}
+
 TEST_F(DatapathTest, RefusalsNameTheRule) {
   SessionSpec spec = plain_session(kTeid);
   spec.pdrs[0].local_ipv4 = kN3 + 1;

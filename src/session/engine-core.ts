@@ -90,7 +90,9 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     this.#traffic = new TrafficSampling(datapath, this.table);
     const permutation = new TeidPermutation(identity.teidKey, identity.slotBits);
     const networks = new Networks(options.ports);
-    this.choices = new Choices(networks, this.table.slots, permutation, refusal);
+    this.choices = new Choices(networks, this.table.slots, permutation, refusal, (index) =>
+      this.table.present(index),
+    );
     this.#versions = new Versions(this.slab);
     this.rounds = new Rounds(datapath, store, this.slab, this.table, this);
     const { slab, table, choices, rounds } = this;

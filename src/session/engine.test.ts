@@ -138,6 +138,22 @@ describe('create', () => {
     expect(bench.engine.count).toBe(1);
   });
 
+  it('takes a TEID that is the place of a session which has others', async () => {
+    const bench = await startEngine();
+    const first = await create(bench);
+    const [direct] = teidsOf(first.record);
+    const wanted = [{ teid: direct!, ipv4: '192.0.2.1' }];
+    await update(bench, { fTeids: [{ teid: 0x1234, ipv4: '192.0.2.1' }] });
+    await create(bench, { name: 'ue-2', fTeids: wanted });
+    // Its place is another's now, so it gets a TEID from elsewhere.
+    const { record } = await update(bench, { fTeids: [{ choose_id: 1 }] });
+    expect(teidsOf(record)[0]).not.toBe(direct);
+    await expect(create(bench, { name: 'ue-3', fTeids: wanted })).rejects.toMatchObject({
+      code: 'already_exists',
+      field: 'session.pdrs[0].pdi.local_f_teid.teid',
+    });
+  });
+
   it('says which TEID or address another session has', async () => {
     const bench = await startEngine();
     const taken = await create(bench, {

@@ -46,7 +46,7 @@ export function countPacket(
   const tell = (usage: UrrUsage, triggers: readonly string[]) => {
     if (triggers.length === 0) return;
     causes.add(usage);
-    reports.push(usage.report(triggers, nowNs));
+    reports.push(...usage.report(triggers, nowNs));
   };
   for (const usage of counting) tell(usage, usage.refuses(direction, bytes, nowNs));
   const exhausted = counting.filter((usage) => usage.isExhausted);
@@ -63,7 +63,8 @@ export function countPacket(
 export function urrsOf(live: LiveSession, pdr: Pdr, first: boolean): UrrUsage[] {
   const ids = new Set(pdr.urr_ids ?? []);
   return [...live.usage.values()].filter(
-    ({ urr }) => ids.has(urr.id) && (urr.measure_before_policing === true) === first,
+    ({ urr }) =>
+      ids.has(urr.id) && urr.paused !== true && (urr.measure_before_policing === true) === first,
   );
 }
 
@@ -80,9 +81,34 @@ export function reportLinked(
       const linked = usage.urr.linked_urr_ids?.includes(cause.urr.id) === true;
       if (!linked || causes.has(usage)) continue;
       causes.add(usage);
-      reports.push(usage.report(['linked'], nowNs));
+      reports.push(...usage.report(['linked'], nowNs));
     }
   }
+}
+
+/** URRs of a session report for one cause, and those linked to them. */
+export function reportAll(
+  live: LiveSession,
+  usages: readonly UrrUsage[],
+  trigger: string,
+  nowNs: number,
+  reports: UsageReport[],
+): void {
+  for (const usage of usages) reports.push(...usage.report([trigger], nowNs));
+  reportLinked(live, new Set(usages), nowNs, reports);
+}
+
+/** A packet towards the UE that the PDR's rules discarded. */
+export function countDropped(
+  live: LiveSession,
+  pdr: Pdr,
+  bytes: number,
+  nowNs: number,
+  reports: UsageReport[],
+): void {
+  const named = [...live.usage.values()].filter(({ urr }) => pdr.urr_ids?.includes(urr.id));
+  const told = named.filter((usage) => usage.countDropped(bytes));
+  reportAll(live, told, 'dropped_downlink', nowNs, reports);
 }
 
 /** What time has brought to a session by now. */
@@ -94,10 +120,14 @@ export function reportDue(
 ): void {
   const causes = new Set<UrrUsage>();
   for (const usage of live.usage.values()) {
-    const triggers = usage.due(nowNs, () => inactive(usage));
+    const triggers = usage.due(
+      nowNs,
+      () => inactive(usage),
+      (report) => reports.push(report),
+    );
     if (triggers.length === 0) continue;
     causes.add(usage);
-    reports.push(usage.report(triggers, nowNs));
+    reports.push(...usage.report(triggers, nowNs));
   }
   reportLinked(live, causes, nowNs, reports);
 }

@@ -1,7 +1,7 @@
 /** What left and what ended in a turn of the packet path, against what the model says. */
 import type { SentPacket, Turn } from '../../src/datapath/packet-exchange.js';
 import { formatAddress, sameAddress } from '../wire/address.js';
-import { type Container, END_MARKER, parseGtpu } from '../wire/gtpu.js';
+import { type Container, ECHO_RESPONSE, END_MARKER, G_PDU, parseGtpu } from '../wire/gtpu.js';
 import { textOf } from '../wire/text.js';
 import type { Effect } from './packet.js';
 
@@ -19,9 +19,13 @@ export function difference(turn: Turn, effects: readonly Effect[]): string | und
   return `  model:\n    ${expected}\n  packet path:\n    ${found.join('\n    ') || 'nothing'}`;
 }
 
-/** Packets leave each port in the order of the model; End Markers of one moment in any. */
+/**
+ * Packets leave each port in the order of the model, answers to Echo Requests before them; End
+ * Markers of one moment in any.
+ */
 function inOrder(found: readonly SentPacket[], expected: readonly Sent[]): boolean {
-  const byPort = [...expected].sort((a, b) => a.port - b.port);
+  const late = (sent: Sent) => (sent.tunnel?.type === ECHO_RESPONSE ? 0 : 1);
+  const byPort = [...expected].sort((a, b) => a.port - b.port || late(a) - late(b));
   for (let at = 0; at < byPort.length; ) {
     let end = at;
     while (isMarker(byPort[end])) end++;
@@ -49,6 +53,7 @@ function isSent(found: SentPacket, { port, bytes, tunnel }: Sent): boolean {
   return (
     gtpu.type === tunnel.type &&
     gtpu.teid === tunnel.teid &&
+    gtpu.sequence === tunnel.sequence &&
     sameBytes(gtpu.body, bytes) &&
     sameContainer(gtpu.container, tunnel.container) &&
     sameAddress(outer.source, tunnel.source) &&
@@ -76,7 +81,8 @@ function sentText({ port, bytes }: SentPacket): string {
 export function effectText(effect: Effect): string {
   if ('dropped' in effect) return `drop ${effect.dropped}`;
   const { port, bytes, tunnel } = effect;
-  const inner = bytes.length === 0 ? '' : textOf(bytes, false);
+  const isPacket = tunnel === undefined || tunnel.type === G_PDU;
+  const inner = isPacket ? textOf(bytes, false) : Buffer.from(bytes).toString('hex');
   if (tunnel === undefined) return `port ${port}: ${inner}`;
   const container = JSON.stringify(tunnel.container ?? 'no container');
   const ends = `${formatAddress(tunnel.source)} > ${formatAddress(tunnel.destination)}`;

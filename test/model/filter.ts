@@ -3,7 +3,7 @@
  * downlink, "from" the network "to" the UE; upwards the packet's ends change places.
  */
 import { type Address, parseAddress, startsWith } from '../wire/address.js';
-import { ESP, hasPorts, type IpPacket } from '../wire/ip.js';
+import { hasPorts, type IpPacket } from '../wire/ip.js';
 import type { SdfFilter } from './rules.js';
 
 interface Place {
@@ -58,8 +58,8 @@ export function filterMatches(flow: FlowFilter, packet: IpPacket, uplink: boolea
   if (!placeMatches(ue, uplink ? source : destination, packet)) return false;
   const mask = filter.tos_mask ?? 0xff;
   if (filter.tos !== undefined && ((packet.tos ?? 0) & mask) !== (filter.tos & mask)) return false;
-  const hasSpi = packet.protocol === ESP && !isLaterFragment(packet);
-  if (filter.spi !== undefined && !(hasSpi && packet.spi === filter.spi)) return false;
+  // Of ESP, or of an authentication header; parsed where there is one.
+  if (filter.spi !== undefined && packet.spi !== filter.spi) return false;
   const isV6 = packet.source.length === 16;
   return filter.flow_label === undefined || (isV6 && (packet.flowLabel ?? 0) === filter.flow_label);
 }

@@ -38,7 +38,7 @@ function fillHeaderChecksum(bytes: Uint8Array): void {
 
 /** A SYN whose first option is its MSS asks for no more than `most`. */
 export function withSmallerMss(bytes: Uint8Array, packet: IpPacket, most: number): Uint8Array {
-  const at = isV6(bytes) ? 40 : HEADER;
+  const at = packet.upper ?? HEADER;
   const whole = packet.protocol === TCP && packet.fragmentOffset === undefined;
   const isSyn = whole && (bytes[at + 13]! & 2) !== 0 && bytes[at + 12]! >>> 4 > 5;
   const place = at + 20;

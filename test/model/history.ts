@@ -50,5 +50,5 @@ export class History {
 }
 
 export function packetText({ packet, bytes }: TestPacket): string {
-  return `port ${packet.port}: ${textOf(bytes, packet.tunnel !== undefined)}`;
+  return `port ${packet.port}: ${textOf(bytes, packet.tunnel !== undefined || packet.signal !== undefined)}`;
 }

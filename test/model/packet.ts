@@ -18,6 +18,13 @@ export interface ModelPort {
   readonly icmpSource: { readonly v4: Address; readonly v6?: Address };
 }
 
+/** A GTP-U message for the UPF itself. */
+export type Signal = { readonly local: Address; readonly peer: Address } & (
+  | { readonly kind: 'echo request'; readonly sequence: number; readonly udpPort: number }
+  | { readonly kind: 'echo response' | 'extensions' }
+  | { readonly kind: 'error indication'; readonly teid: number; readonly about: Address }
+);
+
 /** A packet at a port: in a tunnel, or not. */
 export interface ModelPacket {
   readonly port: number;
@@ -25,9 +32,16 @@ export interface ModelPacket {
     readonly local: Address;
     readonly teid: number;
     readonly qfi?: number;
+    /** Who sent it. */
+    readonly peer: Address;
+    /** It has an extension header that has to be understood, and that nobody knows. */
+    readonly unknown?: boolean;
     /** An End Marker, which has no inner packet that means anything. */
     readonly ends?: boolean;
   };
+  readonly signal?: Signal;
+  /** What is wrong with it, as the reason for which it ends. */
+  readonly broken?: string;
   /** The UE's packet as fields and as bytes. */
   readonly inner: IpPacket;
   readonly bytes: Uint8Array;
@@ -47,8 +61,9 @@ export interface SentTunnel {
   readonly teid: number;
   readonly tos: number;
   readonly container?: Container;
-  /** Of GTP-U: a G-PDU or an End Marker. */
+  /** Of GTP-U: a G-PDU or another message, which may be numbered. */
   readonly type: number;
+  readonly sequence?: number;
 }
 /** A packet that leaves, in its tunnel if there is one; or one that ends, and why. */
 export type Effect =

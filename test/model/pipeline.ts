@@ -3,7 +3,7 @@
  * the session, find the PDR, look at addresses, hold, police, account, forward.
  */
 import type { IpPolicy } from '../../src/datapath/datapath.js';
-import { countPacket, type Spent, urrsOf } from './account.js';
+import { countDropped, countPacket, reportAll, type Spent, urrsOf } from './account.js';
 import { type Forwarder, qfiOf } from './forward.js';
 import { barOf, type Episode, type Holds, limitOf } from './hold.js';
 import { canMatch, directionFor, isStillOf, match, pdrsOfTunnel } from './match.js';
@@ -13,6 +13,7 @@ import { fromN6, towardsN6 } from './policy.js';
 import type { Reassembly } from './reassembly.js';
 import { type Far, farOf, tunnelsOf } from './rules.js';
 import type { LivePdr, LiveSession, SessionIndex } from './session.js';
+import type { Signals } from './signals.js';
 import type { UsageReport } from './usage.js';
 
 /** What all packets go through. */
@@ -24,6 +25,7 @@ export interface Parts {
   readonly holds: Holds;
   readonly forwarder: Forwarder;
   readonly reassembly: Reassembly;
+  readonly signals: Signals;
   /** Reports are put there. */
   readonly reports: () => UsageReport[];
   /** A packet of that many bytes has met the URRs; those that measure volume by their IDs. */
@@ -33,6 +35,14 @@ export interface Parts {
 /** Packets that go through the stages together. */
 export const BURST = 64;
 const NO_LIMIT = Infinity;
+/** How the rules of a PDR discard packets. */
+const DISCARDED = new Set([
+  'gate_closed',
+  'mbr_exceeded',
+  'quota_exhausted',
+  'far_drop',
+  'far_buffer',
+]);
 
 export class Pipeline {
   constructor(private readonly parts: Parts) {}
@@ -68,9 +78,10 @@ export class Pipeline {
     for (const held of episode.packets.splice(0, same < 0 ? BURST : same)) {
       const { packet } = held;
       const keep = () => episode.kept.push(held);
-      if (packet.tunnel?.ends === true) effects.push(...this.#endOfPath(live, packet, markers));
-      else if (isStillOf(live, packet)) effects.push(...this.#apply(live, packet, nowNs, keep));
-      else effects.push({ dropped: packet.tunnel === undefined ? 'unknown_ue' : 'unknown_teid' });
+      if (packet.tunnel?.ends === true) {
+        effects.push(...this.#endOfPath(live, packet, nowNs, markers));
+      } else if (isStillOf(live, packet)) effects.push(...this.#apply(live, packet, nowNs, keep));
+      else effects.push(...this.#unknown(packet, nowNs));
     }
     return [...effects, ...this.#turnedRound(nowNs), ...markers];
   }
@@ -94,18 +105,40 @@ export class Pipeline {
   }
 
   #arrive(packet: ModelPacket, nowNs: number, markers: Effect[]): Effect[] {
+    const { signals } = this.parts;
+    if (packet.broken !== undefined) return [{ dropped: packet.broken }];
+    if (packet.signal !== undefined) {
+      return signals.take(packet.signal, packet.port, this.parts.sessions.values());
+    }
+    if (packet.tunnel?.unknown === true) {
+      return [...signals.supportedExtensions(packet, nowNs), { dropped: 'gtpu_unknown_extension' }];
+    }
     const isMarker = packet.tunnel?.ends === true;
     if (packet.inner.ttl === 0 && !isMarker) return [{ dropped: 'ttl_exceeded' }];
     const live = this.find(packet);
     if (!isMarker) {
-      if (typeof live === 'string') return [{ dropped: live }];
+      if (typeof live === 'string') return this.#nobodys(packet, live, nowNs);
       return this.#apply(live, packet, nowNs);
     }
     if (typeof live === 'string') return [{ dropped: 'end_marker' }];
     const { holds } = this.parts;
     const place = { session: live.session.name, direction: directionFor(live, packet) };
     const waits = holds.has(place) && holds.hold(place, packet, nowNs, NO_LIMIT);
-    return waits ? [] : this.#endOfPath(live, packet, markers);
+    return waits ? [] : this.#endOfPath(live, packet, nowNs, markers);
+  }
+
+  /** Held packets whose session has left their tunnel or address. */
+  #unknown(packet: ModelPacket, nowNs: number): Effect[] {
+    const found = this.find(packet);
+    if (packet.tunnel === undefined) return [{ dropped: 'unknown_ue' }];
+    if (typeof found !== 'string') return [{ dropped: 'unknown_teid' }];
+    return this.#nobodys(packet, 'unknown_teid', nowNs);
+  }
+
+  #nobodys(packet: ModelPacket, dropped: string, nowNs: number): Effect[] {
+    const { signals } = this.parts;
+    const answer = dropped === 'unknown_teid' ? signals.errorIndication(packet, nowNs) : [];
+    return [...answer, { dropped }];
   }
 
   /** The session, or the reason for which there is none. */
@@ -120,11 +153,18 @@ export class Pipeline {
     return isMulticast ? 'multicast' : 'unknown_ue';
   }
 
-  /** An End Marker goes into each tunnel that its own leads into. */
-  #endOfPath(live: LiveSession, packet: ModelPacket, markers: Effect[]): Effect[] {
+  /** An End Marker goes into each tunnel that its own leads into, and URRs may report it. */
+  #endOfPath(live: LiveSession, packet: ModelPacket, nowNs: number, markers: Effect[]): Effect[] {
     const pdrs = pdrsOfTunnel(live, packet.tunnel!).filter((pdr) => canMatch(live, pdr));
     const fars = pdrs.map(({ pdr }) => farOf(live.session, pdr.far_id));
     for (const outer of tunnelsOf(fars)) markers.push(this.parts.forwarder.endMarker(outer));
+    const told = [...live.usage.values()].filter(
+      ({ urr }) =>
+        urr.report_end_marker === true &&
+        urr.paused !== true &&
+        pdrs.some(({ pdr }) => pdr.urr_ids?.includes(urr.id)),
+    );
+    reportAll(live, told, 'end_marker', nowNs, this.parts.reports());
     return [{ dropped: 'end_marker' }];
   }
 
@@ -132,6 +172,23 @@ export class Pipeline {
   #apply(live: LiveSession, packet: ModelPacket, nowNs: number, keep?: () => void): Effect[] {
     const pdr = match(live, packet);
     if (typeof pdr === 'string') return [{ dropped: pdr }];
+    const effects = this.#applyRules(live, pdr, packet, nowNs, keep);
+    const discarded = effects.some(
+      (effect) => 'dropped' in effect && DISCARDED.has(effect.dropped),
+    );
+    if (discarded && pdr.direction === 'downlink') {
+      countDropped(live, pdr.pdr, packet.inner.bytes, nowNs, this.parts.reports());
+    }
+    return effects;
+  }
+
+  #applyRules(
+    live: LiveSession,
+    pdr: LivePdr,
+    packet: ModelPacket,
+    nowNs: number,
+    keep?: () => void,
+  ): Effect[] {
     const far = farOf(live.session, pdr.pdr.far_id);
     const keepsOuter = pdr.pdr.outer_header_removal === 'none';
     const looked = this.#look(pdr, far, packet, keepsOuter);

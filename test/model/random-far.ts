@@ -1,12 +1,19 @@
 /** Random FARs by their IDs, which PDRs choose from, and the BARs of those that buffer. */
 import type { Random } from './random.js';
 import type { Bar, Far, Forward } from './rules.js';
+import { SESSIONS } from './small-world.js';
 
-export function randomFars(random: Random): { readonly fars: Far[]; readonly bars: Bar[] } {
+export function randomFars(
+  random: Random,
+  number: number,
+): { readonly fars: Far[]; readonly bars: Bar[] } {
   const tunnel = (address: object, more: object = {}): Forward => ({
     destination_interface: 'access',
     outer_header_creation: {
-      teid: random.once(3) ? random.of([0x77, 0x78]) : random.between(1, 0xffff_ffff),
+      // FARs of a session meet in a tunnel, and now and then two sessions in one.
+      teid: random.once(3)
+        ? random.of([0x70, 0x71]) + 2 * (random.once(8) ? number >> 1 : number + SESSIONS)
+        : random.between(1, 0xffff_ffff),
       ...address,
       ...more,
     },

@@ -22,7 +22,7 @@ function randomFilter(random: Random): SdfFilter {
     ...(random.once(12) ? { flow_label: random.of(FLOW_LABELS) } : {}),
   };
   if (Object.keys(extra).length > 0 && random.once(2)) return extra;
-  const protocol = random.of(['ip', 'ip', '17', 'udp', '6', '1', 'esp', '132', '89']);
+  const protocol = random.of(['ip', 'ip', '17', 'udp', '6', '1', 'esp', '51', '132', '89']);
   const ports = ['ip', '17', 'udp', '6', '132'].includes(protocol);
   const from = random.of([
     'any',

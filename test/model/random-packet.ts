@@ -1,10 +1,24 @@
 /** Random packets for sessions that are there: most of them fit some rule, some fit none. */
 import { type Address, parseAddress } from '../wire/address.js';
 import { buildGtpu, END_MARKER, G_PDU } from '../wire/gtpu.js';
-import { buildIp, ESP, hasPorts, ICMP, ICMPV6, type IpPacket, TCP } from '../wire/ip.js';
+import {
+  AUTHENTICATION,
+  buildIp,
+  DESTINATION_OPTIONS,
+  ESP,
+  HOP_BY_HOP,
+  hasPorts,
+  ICMP,
+  ICMPV6,
+  type IpPacket,
+  parseIp,
+  ROUTING,
+  TCP,
+} from '../wire/ip.js';
 import { addressOf, type ModelPacket } from './packet.js';
 import type { Random } from './random.js';
 import { SESSIONS, ueAddressOf } from './random-session.js';
+import { randomSignal } from './random-signal.js';
 import type { LiveSession } from './session.js';
 import {
   FLOW_LABELS,
@@ -51,6 +65,7 @@ export function randomPacket(
   names: readonly string[],
 ): TestPacket {
   const live = model.sessions.get(random.of(names))!;
+  if (random.once(48)) return randomSignal(random, live);
   const tunnel = random.once(2) ? tunnelOf(random, live) : undefined;
   const { inner, bytes } = innerPacket(random, live, tunnel?.upwards === true);
   if (tunnel !== undefined) return tunnelPacket(random, tunnel, inner, bytes);
@@ -75,6 +90,7 @@ function tunnelPacket(
   const isV6 = random.once(8);
   const qfi = random.once(8) ? undefined : random.of(QFIS);
   const ends = random.once(48);
+  const unknown = !ends && random.once(64);
   const local = isV6 ? N3.v6 : N3.v4;
   const whole = buildGtpu({
     outer: {
@@ -89,11 +105,20 @@ function tunnelPacket(
     teid,
     ...(qfi === undefined || ends ? {} : { container: { uplink: upwards, qfi } }),
     ...(random.once(16) ? { sequence: 7 } : {}),
+    ...(ends ? {} : { extensions: randomExtensions(random, unknown) }),
     body: ends ? NOTHING : bytes,
   });
-  const tunnel = { local, teid, ...(qfi === undefined ? {} : { qfi }), ends };
+  const peer = isV6 ? GNB.v6 : GNB.v4;
+  const tunnel = { local, peer, unknown, teid, ...(qfi === undefined ? {} : { qfi }), ends };
   const parts = ends ? { inner: NO_INNER, bytes: NOTHING } : { inner, bytes };
   return { packet: { port: ACCESS_PORT, tunnel, ...parts, whole }, bytes: whole };
+}
+
+/** Known ones, ones that nobody need know, and one that somebody should. */
+function randomExtensions(random: Random, unknown: boolean) {
+  const types = random.once(16) ? random.some([0x3f, 0x40, 0xc0, 0x84]) : [];
+  if (unknown) types.push(random.of([0x81, 0xc8]));
+  return types.map((type) => ({ type, content: Uint8Array.of(1, 2) }));
 }
 
 /** The UE's packet, or the one for it. */
@@ -105,31 +130,46 @@ function innerPacket(random: Random, live: LiveSession, upwards: boolean) {
   // Now and then what the old gNB sends back.
   const isFromUe = upwards !== random.once(12);
   const [source, destination] = isFromUe ? [ue, remote] : [remote, ue];
-  const protocol = random.of(PROTOCOLS);
+  const drawn = random.of(PROTOCOLS);
+  // Over IPv6 it is an extension header, with something behind it.
+  const protocol = isV6 && drawn === AUTHENTICATION ? TCP : drawn;
+  const chain = isV6 ? ipv6Fields(random, protocol) : {};
   const inner: IpPacket = {
     source,
     destination,
     protocol: isV6 && protocol === ICMP ? ICMPV6 : protocol,
     withoutChecksum: true,
-    bytes: randomLength(random, isV6 ? 80 : 60),
+    bytes: Math.max(randomLength(random, isV6 ? 80 : 60), chain.headers === undefined ? 0 : 160),
     tos: random.of(TOS),
     ...(random.once(24) ? { ttl: random.of([0, 1, 2]) } : {}),
     ...upperFields(random, protocol, isV6),
-    ...(isV6 ? { flowLabel: random.of(FLOW_LABELS) } : { dontFragment: random.once(3) }),
+    ...(isV6 ? chain : { dontFragment: random.once(3) }),
     ...fragmentFields(random),
   };
   const bytes = buildIp(inner);
+  const read = parseIp(bytes);
   if (protocol === TCP && inner.fragmentOffset === undefined && random.once(4)) {
-    becomeSyn(random, bytes, isV6 ? 40 : 20);
+    becomeSyn(random, bytes, read.upper!);
   }
-  return { inner, bytes };
+  return { inner: read, bytes };
+}
+
+/** Extension headers now and then; ESP has an SPI of its own. */
+function ipv6Fields(random: Random, protocol: number): Partial<IpPacket> {
+  const flowLabel = random.of(FLOW_LABELS);
+  if (!random.once(6)) return { flowLabel };
+  const headers = random.some([HOP_BY_HOP, DESTINATION_OPTIONS, ROUTING]);
+  const inner = protocol === ESP ? [DESTINATION_OPTIONS] : [AUTHENTICATION, DESTINATION_OPTIONS];
+  const innerHeaders = random.some(inner);
+  const spi = innerHeaders.includes(AUTHENTICATION) ? { spi: random.of(SPIS) } : {};
+  return { flowLabel, headers, innerHeaders, ...spi };
 }
 
 function upperFields(random: Random, protocol: number, isV6: boolean): Partial<IpPacket> {
   if (hasPorts(protocol)) {
     return { sourcePort: random.of(PORTS), destinationPort: random.of(PORTS) };
   }
-  if (protocol === ESP) return { spi: random.of(SPIS) };
+  if (protocol === ESP || protocol === AUTHENTICATION) return { spi: random.of(SPIS) };
   if (protocol !== ICMP) return {};
   return { type: random.of(isV6 ? [128, ROUTER_SOLICITATION, 1, 2, 137] : [8, 0, 3, 11]) };
 }

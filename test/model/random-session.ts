@@ -11,7 +11,8 @@ import { randomUrrs, renewed } from './random-urr.js';
 import type { Pdi, Pdr, Session } from './rules.js';
 import { QFIS } from './small-world.js';
 
-export const SESSIONS = 32;
+export { SESSIONS } from './small-world.js';
+
 const SHARING = 12;
 /** From here on sessions share no address, and may have PDRs in both networks. */
 const ALONE = 24;
@@ -28,10 +29,10 @@ export function sessionName(number: number): string {
   return `ue-${number}`;
 }
 
-export function randomSession(random: Random, number: number): Session {
+export function randomSession(random: Random, number: number, nowNs: number): Session {
   const qers = randomQers(random);
-  const urrs = randomUrrs(random, number);
-  const { fars, bars } = randomFars(random);
+  const urrs = randomUrrs(random, number, nowNs);
+  const { fars, bars } = randomFars(random, number);
   const ids = random.shuffled(Array.from({ length: 12 }, (_, i) => i + 1));
   const plain = random.once(2);
   const ends = new Ends(random, number, plain);
@@ -161,8 +162,13 @@ class Ends {
 }
 
 /** The session as it was, but for a part that is drawn again. */
-export function changedSession(random: Random, old: Session, number: number): Session {
-  const fresh = randomSession(random, number);
+export function changedSession(
+  random: Random,
+  old: Session,
+  number: number,
+  nowNs: number,
+): Session {
+  const fresh = randomSession(random, number, nowNs);
   switch (random.below(6)) {
     case 0:
       return fresh;

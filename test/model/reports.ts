@@ -39,7 +39,10 @@ export function takeFrom(model: UpfModel): Reported {
     return `${session} ${JSON.stringify({ inactivity: { urr } })}`;
   });
   model.inactivities = [];
-  return { usage, others: [...notices, ...inactivities] };
+  const lost = model.takeLost().map(({ session, teid, peer }) => {
+    return `${session} ${JSON.stringify({ error_indication: { teid, peer } })}`;
+  });
+  return { usage, others: [...notices, ...inactivities, ...lost] };
 }
 
 /** Each URR's reports in their order; the others in any. */
@@ -73,11 +76,11 @@ function textsOf({ usage, others }: Reported): string[] {
 }
 
 export function reportText(report: UsageReport): string {
-  const { session, urr, sequence, triggers, start_ns, end_ns, duration_ns } = report;
+  const { session, urr, sequence, triggers, part, start_ns, end_ns, duration_ns } = report;
   const { uplink_bytes, downlink_bytes, uplink_packets, downlink_packets } = report;
   const volume = `up ${uplink_bytes}/${uplink_packets} down ${downlink_bytes}/${downlink_packets}`;
   const time = `${start_ns}–${end_ns} measured ${duration_ns}`;
-  return `${session} urr ${urr} #${sequence} ${[...triggers].sort()} ${volume} ${time}`;
+  return `${session} urr ${urr} #${sequence} ${[...triggers].sort()} ${part} ${volume} ${time}`;
 }
 
 /** The sum of all reports of a URR, when it ends, is what the model let pass for it. */

@@ -77,6 +77,14 @@ export interface Volume {
   readonly uplink_bytes?: number;
   readonly downlink_bytes?: number;
 }
+export interface MonitoringTime {
+  /** In whole seconds. */
+  readonly time: string;
+  readonly volume_threshold?: Volume;
+  readonly volume_quota?: Volume;
+  readonly time_threshold?: string;
+  readonly time_quota?: string;
+}
 export interface Urr {
   readonly id: number;
   readonly measure_volume?: boolean;
@@ -94,6 +102,14 @@ export interface Urr {
   readonly report_start?: boolean;
   readonly report_stop?: boolean;
   readonly quota_grant?: number;
+  readonly quota_holding_time?: string;
+  readonly quota_validity_time?: string;
+  readonly dropped_downlink_threshold?: { readonly packets?: number; readonly bytes?: number };
+  readonly monitoring_times?: readonly MonitoringTime[];
+  readonly report_end_marker?: boolean;
+  readonly report_envelope?: boolean;
+  readonly instant_start?: boolean;
+  readonly paused?: boolean;
 }
 export interface Session {
   readonly name: string;
@@ -121,6 +137,16 @@ export function farOf(session: Session, id: number): Far {
 }
 export function qersOf(session: Session, pdr: Pdr): Qer[] {
   return (pdr.qer_ids ?? []).map((id) => session.qers.find((qer) => qer.id === id)!);
+}
+
+/** Those that PDRs name, and those behind the quotas of their URRs, but for paused ones. */
+export function farsInUse({ pdrs, urrs, fars }: Session): Far[] {
+  const ids = new Set(pdrs.map((pdr) => pdr.far_id));
+  for (const { id, quota_far_id: far, paused } of urrs) {
+    const applies = paused !== true && pdrs.some((pdr) => pdr.urr_ids?.includes(id));
+    if (applies && far !== undefined) ids.add(far);
+  }
+  return fars.filter((far) => ids.has(far.id));
 }
 
 /** Each tunnel that a FAR of these forwards into, once; copies don't count. */

@@ -25,16 +25,17 @@ import {
 import type { Session } from './rules.js';
 import { type Changed, type UpdateWords, UpfModel } from './upf-model.js';
 import type { UsageReport } from './usage.js';
-import { restFrom } from './walk.js';
-import { type World, worldOf } from './world.js';
+import { missedAt, restFrom } from './walk.js';
+import { START_NS, type World, worldOf } from './world.js';
 
-const START_NS = 1_000_000_000_000;
 const PACKETS_PER_BATCH = 160;
 const BURST_MAX = 32;
 /** Past a moment at which nobody can say what is over already. */
 const CLEARLY_NS = 9_000_001;
 /** Until every inactivity is found that there may be. */
 const WALK_NS = INACTIVITY_NS * 1.25;
+/** What is about no session is not shown with one. */
+const NOBODY = 'nobody';
 const NOTHING: Reported = { usage: [], others: [] };
 
 export interface RunOptions {
@@ -101,13 +102,14 @@ export class ModelRun {
   /** Throws a Mismatch at the first difference. */
   static async play(options: RunOptions): Promise<RunCounts> {
     const world = worldOf(options.seed);
-    const { ports, policy, hold, reassembly } = world;
+    const { ports, policy, hold, reassembly, gtpu } = world;
     const upf = await SteppedUpf.start({
       startNs: START_NS,
       ports,
       policy,
       hold,
       reassembly,
+      gtpu,
       survives: true,
       packetsMax: 2_048,
     });
@@ -135,12 +137,12 @@ export class ModelRun {
     const name = sessionName(number);
     const live = this.#model.sessions.get(name);
     if (random.once(48)) await this.#restart(random.once(2));
-    else if (live === undefined) await this.#create(randomSession(random, number));
+    else if (live === undefined) await this.#create(randomSession(random, number, this.upf.nowNs));
     else if (random.once(4)) await this.#delete(name);
     else {
       const queried = live.session.urrs.map((urr) => urr.id).filter(() => random.once(3));
       const words = { queried, sendEndMarkers: random.once(2), dropBuffered: random.once(8) };
-      await this.#update(changedSession(random, live.session, number), words);
+      await this.#update(changedSession(random, live.session, number, this.upf.nowNs), words);
     }
     await this.#compareReports();
   }
@@ -183,8 +185,9 @@ export class ModelRun {
     this.#model.restart(nowNs);
     // Nobody can know whether a client has read an answer: it may come again as a report.
     const again = reported(await this.upf.reports());
-    const unknown = again.usage.map(reportText).find((text) => !this.#answered.has(text));
-    if (unknown !== undefined) this.#fail(`a report of before the restart: ${unknown}`);
+    const unknown = again.usage.find((report) => !this.#answered.has(reportText(report)));
+    this.#about = unknown?.session;
+    if (unknown !== undefined) this.#fail(`a report of before the restart: ${reportText(unknown)}`);
     this.#answered.clear();
   }
 
@@ -249,7 +252,8 @@ export class ModelRun {
       this.counts.packets++;
       const own = effects[i + 1]!;
       const text = () => `${nowNs} ns: ${packetText(packet)} → ${own.map(effectText).join('; ')}`;
-      this.#history.remember(this.counts.steps, this.#model.sessionOf(packet.packet), text);
+      const about = this.#model.sessionOf(packet.packet) ?? NOBODY;
+      this.#history.remember(this.counts.steps, about, text);
     });
     this.counts.held += effects.slice(1, -1).filter((own) => own.length === 0).length;
     const all = effects.flat();
@@ -302,6 +306,8 @@ export class ModelRun {
     const what = difference(turn, this.#model.turn([], this.upf.nowNs).flat());
     if (what !== undefined) this.#fail(`what left by itself differs\n${what}`);
     this.#compare(found, takeFrom(this.#model));
+    const missed = missedAt(this.#model, this.upf.nowNs);
+    if (missed !== undefined) this.#fail(missed);
   }
 
   async #compareReports(): Promise<void> {

@@ -13,8 +13,9 @@ export const ODD_V4 = [
 ];
 export const ODD_V6 = ['ff0e::1', 'ff02::1', '::', '::1', '::ffff:102:304', 'fe80::1', 'fd00::1'];
 export const PORTS = [53, 80, 443, 547, 2152, 5000, 5010, 40_000];
-export const PROTOCOLS = [17, 17, 6, 1, 50, 132, 89];
+export const PROTOCOLS = [17, 17, 6, 1, 50, 51, 132, 89];
 export const TOS = [0, 0, 0x20, 0xb8];
 export const SPIS = [0x11, 0x1234_5678];
 export const FLOW_LABELS = [0, 0x7, 0xfffff];
 export const QFIS = [1, 2, 9, 63];
+export const SESSIONS = 32;

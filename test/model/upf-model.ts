@@ -3,16 +3,17 @@
  * given. What becomes of packets is in pipeline.ts.
  */
 import type { IpPolicy } from '../../src/datapath/datapath.js';
-import { nextDueNs, reportDue, reportLinked, usageOf } from './account.js';
+import { nextDueNs, reportAll, reportDue, usageOf } from './account.js';
 import { Forwarder } from './forward.js';
 import { Holds, type Notice } from './hold.js';
 import type { Effect, ModelPacket, ModelPort } from './packet.js';
 import { Pipeline } from './pipeline.js';
 import { bucketsOf } from './police.js';
 import { Reassembly, type ReassemblyWords } from './reassembly.js';
-import { farOf, type Session, tunnelName, tunnelsOf } from './rules.js';
+import { farsInUse, type Session, tunnelName, tunnelsOf } from './rules.js';
 import { type Chosen, type LiveSession, livePdrs, SessionIndex } from './session.js';
-import { ceilTick, type UrrUsage, type UsageReport } from './usage.js';
+import { type LostTunnel, type SignalLimits, Signals } from './signals.js';
+import { ceilTick, type UsageReport } from './usage.js';
 
 export interface ModelOptions {
   readonly ports: readonly ModelPort[];
@@ -20,6 +21,8 @@ export interface ModelOptions {
   readonly heldPacketsMax: number;
   readonly heldNs: number;
   readonly reassembly: ReassemblyWords;
+  readonly signals: SignalLimits;
+  readonly startNs: number;
 }
 /** What comes with the answer to a change, and what leaves because of it. */
 export interface Changed {
@@ -47,6 +50,7 @@ export class UpfModel {
   readonly #forwarder: Forwarder;
   readonly #reassembly: Reassembly;
   readonly #pipeline: Pipeline;
+  readonly #signals: Signals;
   /** Bytes that passed by session and URR, counted beside the URRs. */
   readonly #passed = new Map<string, number>();
   /** Nothing is due by time before this. */
@@ -58,6 +62,7 @@ export class UpfModel {
     this.#holds = new Holds(heldPacketsMax, heldNs);
     this.#forwarder = new Forwarder(ports, policy.icmpErrorsPerSecond);
     this.#reassembly = new Reassembly(options.reassembly);
+    this.#signals = new Signals(options.signals, options.startNs);
     this.#pipeline = new Pipeline({
       ports,
       policy,
@@ -66,6 +71,7 @@ export class UpfModel {
       holds: this.#holds,
       forwarder: this.#forwarder,
       reassembly: this.#reassembly,
+      signals: this.#signals,
       reports: () => this.reports,
       counted: (live, urrs, bytes) => {
         for (const urr of urrs) {
@@ -84,6 +90,12 @@ export class UpfModel {
     return notices;
   }
 
+  takeLost(): LostTunnel[] {
+    const { lost } = this.#signals;
+    this.#signals.lost = [];
+    return lost;
+  }
+
   /** Packets that are held, and pieces that wait. */
   get held(): number {
     return this.#holds.count + this.#reassembly.count;
@@ -100,14 +112,15 @@ export class UpfModel {
     const usage: UsageReport[] = [];
     const ids = new Set(session.urrs.map((urr) => urr.id));
     const gone = [...old.usage.values()].filter(({ urr }) => !ids.has(urr.id));
-    tell(old, gone, 'termination', nowNs, usage);
+    reportAll(old, gone, 'termination', nowNs, usage);
     this.#index.remove(old);
     const fresh = this.#install(session, chosen, old, nowNs);
     const asked = [...fresh.usage.values()].filter(
       ({ urr }) => old.usage.has(urr.id) && words.queried.includes(urr.id),
     );
-    tell(fresh, asked, 'immediate', nowNs, usage);
+    reportAll(fresh, asked, 'immediate', nowNs, usage);
     this.#due(fresh, nowNs);
+    this.#signals.update(session);
     effects.push(...this.#pipeline.release(fresh, nowNs));
     return { usage, effects };
   }
@@ -116,8 +129,9 @@ export class UpfModel {
     const live = this.#live(name);
     this.#index.remove(live);
     this.sessions.delete(name);
+    this.#signals.delete(name);
     const usage: UsageReport[] = [];
-    tell(live, [...live.usage.values()], 'termination', nowNs, usage);
+    reportAll(live, [...live.usage.values()], 'termination', nowNs, usage);
     return { usage, effects: this.#holds.drop(name) };
   }
 
@@ -125,7 +139,7 @@ export class UpfModel {
   flush(nowNs: number): UsageReport[] {
     const usage: UsageReport[] = [];
     for (const live of this.sessions.values()) {
-      tell(live, [...live.usage.values()], 'immediate', nowNs, usage);
+      reportAll(live, [...live.usage.values()], 'immediate', nowNs, usage);
     }
     return usage;
   }
@@ -135,6 +149,7 @@ export class UpfModel {
     this.#holds.clear();
     this.#forwarder.restart();
     this.#reassembly.clear();
+    this.#signals.restart(nowNs);
     for (const live of this.sessions.values()) {
       live.buckets.clear();
       for (const [name, bucket] of bucketsOf(live.session, live.pdrs, undefined, nowNs)) {
@@ -228,24 +243,4 @@ export class UpfModel {
     this.#nextDueNs = 0;
     return live;
   }
-}
-
-/** Reports for a cause, and those of linked URRs. */
-function tell(
-  live: LiveSession,
-  usages: readonly UrrUsage[],
-  trigger: string,
-  nowNs: number,
-  reports: UsageReport[],
-): void {
-  for (const usage of usages) reports.push(usage.report([trigger], nowNs));
-  reportLinked(live, new Set(usages), nowNs, reports);
-}
-
-/** Those that PDRs name, and those behind the quotas of their URRs. */
-function farsInUse(session: Session) {
-  const used = session.pdrs.map((pdr) => pdr.far_id);
-  const urrs = session.urrs.filter(({ id }) => session.pdrs.some((p) => p.urr_ids?.includes(id)));
-  const quotas = urrs.flatMap(({ quota_far_id: id }) => (id === undefined ? [] : [id]));
-  return [...used, ...quotas].map((id) => farOf(session, id));
 }

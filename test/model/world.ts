@@ -1,10 +1,11 @@
 /** The networks that a run plays in: which of them, the seed says. */
-import type { IpPolicy, ReassemblyLimits } from '../../src/datapath/datapath.js';
+import type { GtpuConfig, IpPolicy, ReassemblyLimits } from '../../src/datapath/datapath.js';
 import type { PortWords } from '../stepped-upf.js';
 import { parseAddress } from '../wire/address.js';
 import type { ModelPort } from './packet.js';
 import type { ModelOptions } from './upf-model.js';
 
+export const START_NS = 1_000_000_000_000;
 const ACCESS_MTU = 1_480;
 const CORE_MTU = 1_500;
 const MSS = 1_200;
@@ -13,12 +14,21 @@ const HELD_MS = 32_768;
 /** Few, so that there is sometimes no place left. */
 const HELD_PACKETS_MAX = 400;
 const ERRORS_PER_SECOND = 20;
+/** Of Error Indications and the like; Echo Requests are not sent by itself. */
+const GTPU = {
+  echoIntervalMs: 0,
+  echoTimeoutMs: 1_000,
+  echoTries: 3,
+  answersPerSecond: 5,
+  answersQuietMs: 11_000,
+};
 const REASSEMBLY = { datagrams: 4, fragments: 4, timeoutMs: 500 };
 
 export interface World {
   readonly ports: readonly PortWords[];
   readonly policy: IpPolicy;
   readonly reassembly: ReassemblyLimits;
+  readonly gtpu: GtpuConfig;
   readonly hold: { readonly packetsMax: number; readonly ms: number };
   readonly model: ModelOptions;
 }
@@ -71,12 +81,15 @@ export function worldOf(seed: number): World {
     policy,
     hold: { packetsMax: HELD_PACKETS_MAX, ms: HELD_MS },
     reassembly: REASSEMBLY,
+    gtpu: GTPU,
     model: {
       ports: modelPorts,
       policy,
       heldPacketsMax: HELD_PACKETS_MAX,
       heldNs: HELD_MS * 1e6,
       reassembly: REASSEMBLY,
+      signals: GTPU,
+      startNs: START_NS,
     },
   };
 }

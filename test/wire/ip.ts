@@ -8,8 +8,17 @@ export const ICMP = 1;
 export const ICMPV6 = 58;
 export const ESP = 50;
 export const SCTP = 132;
+/** Extension headers of IPv6 (RFC 8200 section 4). */
+export const HOP_BY_HOP = 0;
+export const ROUTING = 43;
+export const AUTHENTICATION = 51;
+export const DESTINATION_OPTIONS = 60;
 const FRAGMENT_HEADER = 44;
+const EXTENSIONS = new Set([HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS, AUTHENTICATION]);
 const PROTOCOLS_WITH_PORTS = new Set([TCP, UDP, SCTP, 33, 136]);
+/** As they are written: without content; with a check value of twelve octets. */
+const EXTENSION_BYTES = 8;
+const AH_BYTES = 24;
 const HEADER_BYTES: Readonly<Record<number, number>> = {
   [TCP]: 20,
   [UDP]: 8,
@@ -27,8 +36,13 @@ export interface IpPacket {
   readonly bytes: number;
   readonly sourcePort?: number;
   readonly destinationPort?: number;
-  /** ESP's. */
+  /** ESP's, or that of an authentication header. */
   readonly spi?: number;
+  /** Of IPv6, by type: in front of a fragment header, or behind it. */
+  readonly headers?: readonly number[];
+  readonly innerHeaders?: readonly number[];
+  /** Only read: where the upper layer begins. */
+  readonly upper?: number;
   /** ICMP's type and code. */
   readonly type?: number;
   readonly code?: number;
@@ -89,24 +103,56 @@ function writeIpv4(bytes: Uint8Array, packet: IpPacket): number {
 
 function writeIpv6(bytes: Uint8Array, packet: IpPacket): number {
   const fragment = packet.fragmentOffset !== undefined;
+  const later = isLater(packet);
   put32(bytes, 0, (0x6000_0000 | ((packet.tos ?? 0) << 20) | (packet.flowLabel ?? 0)) >>> 0);
   put16(bytes, 4, packet.bytes - 40);
-  bytes[6] = fragment ? FRAGMENT_HEADER : packet.protocol;
   bytes[7] = packet.ttl ?? 64;
   bytes.set(packet.source, 8);
   bytes.set(packet.destination, 24);
-  if (!fragment) return 40;
-  bytes[40] = packet.protocol;
-  bytes[41] = 0;
-  put16(bytes, 42, (packet.fragmentOffset ?? 0) | (packet.moreFragments === true ? 1 : 0));
-  put32(bytes, 44, packet.identification ?? 0);
-  return 48;
+  const chain = [
+    ...(packet.headers ?? []),
+    ...(fragment ? [FRAGMENT_HEADER] : []),
+    // What is behind a fragment header is in the first fragment.
+    ...(later ? [] : (packet.innerHeaders ?? [])),
+  ];
+  let [next, at] = [6, 40];
+  for (const type of chain) {
+    bytes[next] = type;
+    [next, at] = [at, at + writeExtension(bytes, at, type, packet)];
+  }
+  bytes[next] = later ? (packet.innerHeaders?.[0] ?? packet.protocol) : packet.protocol;
+  return at;
+}
+
+/** Returns its length. */
+function writeExtension(bytes: Uint8Array, at: number, type: number, packet: IpPacket): number {
+  const isAh = type === AUTHENTICATION;
+  bytes.fill(0, at, at + (isAh ? AH_BYTES : EXTENSION_BYTES));
+  if (type === FRAGMENT_HEADER) {
+    put16(bytes, at + 2, (packet.fragmentOffset ?? 0) | (packet.moreFragments === true ? 1 : 0));
+    put32(bytes, at + 4, packet.identification ?? 0);
+  } else if (isAh) {
+    bytes[at + 1] = AH_BYTES / 4 - 2;
+    put32(bytes, at + 4, packet.spi ?? 0);
+  } else if (type !== ROUTING) {
+    // Padding: an option of four octets.
+    bytes.set([1, 4], at + 2);
+  }
+  return isAh ? AH_BYTES : EXTENSION_BYTES;
+}
+
+function isLater({ fragmentOffset = 0 }: IpPacket): boolean {
+  return fragmentOffset !== 0;
 }
 
 /** Returns the length of the transport header; a later fragment has none. */
 function writeTransport(bytes: Uint8Array, at: number, packet: IpPacket): number {
   const length = HEADER_BYTES[packet.protocol] ?? 0;
-  if (length === 0 || (packet.fragmentOffset ?? 0) !== 0 || at + length > bytes.length) return 0;
+  // Over IPv4 it is a payload, but for its SPI.
+  if (packet.protocol === AUTHENTICATION && packet.spi !== undefined && !isLater(packet)) {
+    put32(bytes, at + 4, packet.spi);
+  }
+  if (length === 0 || isLater(packet) || at + length > bytes.length) return 0;
   bytes.fill(0, at, at + length);
   if (hasPorts(packet.protocol)) {
     put16(bytes, at, packet.sourcePort ?? 0);
@@ -154,7 +200,7 @@ export function parseIp(bytes: Uint8Array): IpPacket {
   if (total !== bytes.length) throw new Error(`an IP packet says ${total} and has ${bytes.length}`);
   const header = isV6 ? readIpv6(bytes) : readIpv4(bytes);
   const upper = header.upper;
-  const packet = { ...header.packet, ...readTransport(bytes, upper, header.packet) };
+  const packet = { ...header.packet, ...readTransport(bytes, upper, header.packet), upper };
   const later = (packet.fragmentOffset ?? 0) !== 0;
   const payloadAt = upper + (later ? 0 : (HEADER_BYTES[packet.protocol] ?? 0));
   const wrong = header.wrong;
@@ -189,29 +235,52 @@ function readIpv4(bytes: Uint8Array): Header {
 
 function readIpv6(bytes: Uint8Array): Header {
   const first = get32(bytes, 0);
-  const fragment = bytes[6] === FRAGMENT_HEADER;
+  const chain = readExtensions(bytes);
   const packet: IpPacket = {
     source: bytes.subarray(8, 24),
     destination: bytes.subarray(24, 40),
-    protocol: fragment ? bytes[40]! : bytes[6]!,
+    protocol: chain.protocol,
     bytes: bytes.length,
     tos: (first >>> 20) & 0xff,
     flowLabel: first & 0xfffff,
     ttl: bytes[7]!,
-    ...(fragment
-      ? {
-          fragmentOffset: get16(bytes, 42) & 0xfff8,
-          moreFragments: (bytes[43]! & 1) !== 0,
-          identification: get32(bytes, 44),
-        }
-      : {}),
+    ...chain.fields,
   };
-  return { packet, upper: fragment ? 48 : 40, wrong: [] };
+  return { packet, upper: chain.upper, wrong: [] };
+}
+
+/** Up to the upper layer, or to the data of a later fragment. */
+function readExtensions(bytes: Uint8Array) {
+  const headers: number[] = [];
+  const innerHeaders: number[] = [];
+  let fields: Partial<IpPacket> = {};
+  let [protocol, at] = [bytes[6]!, 40];
+  for (;;) {
+    if (protocol === FRAGMENT_HEADER) {
+      const fragmentOffset = get16(bytes, at + 2) & 0xfff8;
+      const moreFragments = (bytes[at + 3]! & 1) !== 0;
+      fields = { ...fields, fragmentOffset, moreFragments, identification: get32(bytes, at + 4) };
+    } else if (EXTENSIONS.has(protocol)) {
+      (fields.fragmentOffset === undefined ? headers : innerHeaders).push(protocol);
+      if (protocol === AUTHENTICATION) fields = { ...fields, spi: get32(bytes, at + 4) };
+    } else break;
+    const units = bytes[at + 1]!;
+    const length = protocol === AUTHENTICATION ? (units + 2) * 4 : (units + 1) * 8;
+    [protocol, at] = [bytes[at]!, at + (protocol === FRAGMENT_HEADER ? EXTENSION_BYTES : length)];
+    if ((fields.fragmentOffset ?? 0) !== 0) break;
+  }
+  const chain = {
+    ...(headers.length > 0 ? { headers } : {}),
+    ...(innerHeaders.length > 0 ? { innerHeaders } : {}),
+  };
+  return { protocol, upper: at, fields: { ...fields, ...chain } };
 }
 
 function readTransport(bytes: Uint8Array, at: number, packet: IpPacket): Partial<IpPacket> {
   const length = HEADER_BYTES[packet.protocol] ?? 0;
-  if ((packet.fragmentOffset ?? 0) !== 0 || length === 0 || at + length > bytes.length) return {};
+  const hasAh = packet.protocol === AUTHENTICATION && !isLater(packet) && at + 8 <= bytes.length;
+  if (hasAh) return { spi: get32(bytes, at + 4) };
+  if (isLater(packet) || length === 0 || at + length > bytes.length) return {};
   if (hasPorts(packet.protocol)) {
     return { sourcePort: get16(bytes, at), destinationPort: get16(bytes, at + 2) };
   }

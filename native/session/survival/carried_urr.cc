@@ -51,6 +51,7 @@ void keep(const UrrState& u, const UrrClock* clock, const UrrWatch& watch, std::
   c.before_measured = watch.before_measured;
   c.before_since_time = watch.before_since + offset;
   c.before_until_time = watch.before_until + offset;
+  c.granted_time = to_realtime(watch.granted_at, offset);
 }
 
 /// Which monitoring times have passed is what was carried: others are due, so that usage from
@@ -71,6 +72,8 @@ void restore_to(UrrState& u, UrrClock* clock, UrrWatch& watch, const CarriedUrr&
   watch.before_measured = c.before_measured;
   watch.before_since = c.before_since_time > offset ? c.before_since_time - offset : 0;
   watch.before_until = c.before_until_time > offset ? c.before_until_time - offset : 0;
+  // 0: of a version that took the last packet for it.
+  watch.granted_at = c.granted_time == 0 ? 0 : to_monotonic(c.granted_time, offset);
 }
 
 /// Time went on while nobody ran: durations, periods and inactivity as if packets had ceased.

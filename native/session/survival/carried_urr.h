@@ -36,6 +36,7 @@ struct CarriedUrr {
   std::uint64_t before_measured;
   std::uint64_t before_since_time;
   std::uint64_t before_until_time;
+  std::uint64_t granted_time;
 };
 
 /// @param clock, watch  null: it has none.

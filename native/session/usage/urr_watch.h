@@ -29,6 +29,7 @@ struct UrrWatch {
   std::uint64_t full_threshold[3];  ///< what a new window starts with
   Nanoseconds full_time_threshold;
   Nanoseconds valid_until;   ///< of the quota; kNever
+  Nanoseconds granted_at;    ///< the holding time counts from the grant on
   std::uint64_t dropped[2];  ///< downlink packets and octets since the last report of them
   std::uint64_t before_bytes[2];
   std::uint64_t before_packets[2];

@@ -18,10 +18,10 @@ Nanoseconds to_monotonic(std::uint64_t time, std::uint64_t realtime_offset) noex
   return time > realtime_offset ? time - realtime_offset : 0;
 }
 
-/// When a time without packets is over, or has to be looked for.
+/// When a time without packets since `since` is over, or has to be looked for.
 Nanoseconds silence_after(const UrrState& urr, const UrrClock& clock, Nanoseconds span,
-                          Nanoseconds now) noexcept {
-  const Nanoseconds end = clock.active_at + span;
+                          Nanoseconds since, Nanoseconds now) noexcept {
+  const Nanoseconds end = std::max(clock.active_at, since) + span;
   return urr.flags & kUrrTraffic ? std::min(end, now + span / kLooksPerInactivity) : end;
 }
 
@@ -33,7 +33,7 @@ Nanoseconds watch_deadline(const UrrState& urr, const UrrClock& clock, const Urr
                            Nanoseconds now, std::uint64_t realtime_offset) noexcept {
   Nanoseconds next = watch.valid_until;
   if (waits_for_silence(urr, watch)) {
-    next = std::min(next, silence_after(urr, clock, watch.holding, now));
+    next = std::min(next, silence_after(urr, clock, watch.holding, watch.granted_at, now));
   }
   if (watch.passed < watch.monitors) {
     const Nanoseconds at = to_monotonic(watch.list()[watch.passed].time, realtime_offset);
@@ -57,7 +57,7 @@ Nanoseconds deadline_of(const UrrState& urr, const UrrClock& clock, const UrrWat
     }
   }
   if (clock.inactivity != kNever && (urr.flags & kUrrQuiet) == 0) {
-    next = std::min(next, silence_after(urr, clock, clock.inactivity, now));
+    next = std::min(next, silence_after(urr, clock, clock.inactivity, 0, now));
   }
   return watch == nullptr
              ? next
@@ -86,7 +86,8 @@ std::uint32_t end_of_traffic(const UrrState& urr) noexcept {
 /// What a quota holding time and a validity time bring, as triggers.
 std::uint32_t watch_due(UrrState& urr, UrrClock& clock, UrrWatch& watch, Nanoseconds now) noexcept {
   std::uint32_t triggers = 0;
-  if (waits_for_silence(urr, watch) && now >= clock.active_at + watch.holding) {
+  if (waits_for_silence(urr, watch) &&
+      now >= std::max(clock.active_at, watch.granted_at) + watch.holding) {
     triggers |= kTriggerQuotaHoldingTime;
     urr.flags |= kUrrHeld;
   }
@@ -133,7 +134,8 @@ void take_limits(UrrState& urr, UrrClock* clock, UrrWatch& watch, const Monitor&
     }
   }
   if (granted == 0) return;
-  urr.flags = static_cast<std::uint16_t>(urr.flags & ~granted);
+  urr.flags = static_cast<std::uint16_t>(urr.flags & ~(granted | kUrrHeld));
+  watch.granted_at = now;
   if (watch.validity != kNever) watch.valid_until = now + watch.validity;
 }
 
@@ -238,6 +240,7 @@ void usage_start_watch(UrrState& urr, UrrClock* clock, UrrWatch& watch, bool is_
   std::copy_n(urr.threshold, 3, watch.full_threshold);
   watch.full_time_threshold = clock == nullptr ? kNever : clock->threshold;
   watch.valid_until = watch.validity == kNever ? kNever : now + watch.validity;
+  watch.granted_at = now;
   for (; is_new && watch.passed < watch.monitors; ++watch.passed) {
     const Monitor& monitor = watch.list()[watch.passed];
     if (to_monotonic(monitor.time, realtime_offset) > now) return;

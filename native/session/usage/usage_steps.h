@@ -12,10 +12,15 @@ void for_each_urr(Account& account, std::uint64_t mask, F&& f) noexcept {
   for (; mask != 0; mask &= mask - 1) f(account.urrs()[std::countr_zero(mask)]);
 }
 
+/// A quota is used up, and there is no FAR for that: nothing passes.
+inline bool is_stopped(const UrrState& urr) noexcept {
+  return (urr.flags & kUrrExhausted) != 0 && urr.quota_far[0] == 0 && urr.quota_far[1] == 0;
+}
+
 /// The quota is used up: without a FAR for that, no packet passes and no time is measured.
 inline void exhaust(UrrState& urr, UrrClock* clock, std::uint16_t which) noexcept {
   urr.flags |= which;
-  if (clock != nullptr && urr.quota_far[0] == 0 && urr.quota_far[1] == 0) clock->halt();
+  if (clock != nullptr && is_stopped(urr)) clock->halt();
 }
 
 /// Tells of an inactivity; what finds no room is kept for later.

@@ -57,6 +57,8 @@ export class Choices {
     private readonly slots: Slots,
     private readonly permutation: TeidPermutation,
     private readonly refusal: Refusal,
+    /** The present version of a session by its index; null: it is being changed. */
+    private readonly present: (index: number) => RecordAt | null,
   ) {
     this.addresses = new UeAddresses(networks, slots, refusal);
   }
@@ -178,7 +180,7 @@ export class Choices {
         teid = sharedWith(record, i) || this.#newTeid(record, old, direct);
         if (teid === 0) return this.#refuseTeid(record, old, i, 'resource_exhausted');
         words[at + PDR_TEID] = teid;
-      } else if (teid !== direct && this.#isOthersDirect(record, teid)) {
+      } else if (teid !== direct && this.#isUsedDirect(record, teid)) {
         return this.#refuseTeid(record, old, i, 'already_exists');
       }
       this.#hold(record, old, i, direct);
@@ -206,16 +208,29 @@ export class Choices {
     return 0;
   }
 
-  /** Whether the TEID leads to another session by index. */
+  /** Whether the TEID leads to another session by index, be it in use there or not. */
   #isOthersDirect(record: RecordAt, teid: number): boolean {
+    return this.#othersWithDirect(record, teid) >= 0;
+  }
+
+  /** The same, and it has it, or may be taking it just now. */
+  #isUsedDirect(record: RecordAt, teid: number): boolean {
+    const index = this.#othersWithDirect(record, teid);
+    if (index < 0) return false;
+    const other = this.present(index);
+    return other === null || firstWith(other, teid) >= 0;
+  }
+
+  /** Index of the other session whose direct TEID it is, -1: none. */
+  #othersWithDirect(record: RecordAt, teid: number): number {
     const bucket = teid >>> TEID_LOW_BITS;
     const plain = this.permutation.unpermute(bucket, teid & TEID_LOW_MASK);
     const slot = plain & ((1 << this.permutation.slotBits) - 1);
-    if (slot >= this.slots.slotsPerBucket) return false;
-    if (record.words[record.start + HEADER_PLACE] === ((bucket << 16) | slot) >>> 0) return false;
+    if (slot >= this.slots.slotsPerBucket) return -1;
+    if (record.words[record.start + HEADER_PLACE] === ((bucket << 16) | slot) >>> 0) return -1;
     const index = bucket * this.slots.slotsPerBucket + slot;
-    if (!this.slots.isTaken(index)) return false;
-    return this.permutation.teid(bucket, this.slots.generation[index]!, slot) === teid;
+    if (!this.slots.isTaken(index)) return -1;
+    return this.permutation.teid(bucket, this.slots.generation[index]!, slot) === teid ? index : -1;
   }
 
   #direct(record: RecordAt): number {

@@ -11,6 +11,7 @@ import {
   HEADER_SEID_LOW,
 } from '../../model/record-layout.js';
 import { Slots } from '../allocators/slots.js';
+import type { RecordAt } from '../allocators/ue-addresses.js';
 import { hashText, type NamedSessions, NameIndex } from './name-index.js';
 import { Owners } from './owners.js';
 import type { Slab } from './slab.js';
@@ -68,6 +69,11 @@ export class SessionTable implements NamedSessions {
     return this.#live;
   }
 
+  /** The record of a session that nothing is under way on; null: else. Good for a call. */
+  present(index: number): RecordAt | null {
+    if (this.handle[index] === 0 || this.operation[index] !== 0) return null;
+    return { words: this.wordsOf(index), start: this.startOf(index) };
+  }
   wordsOf(index: number): Uint32Array {
     return this.slab.words(this.handle[index]!);
   }
