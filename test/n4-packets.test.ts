@@ -101,6 +101,32 @@ describe('packets of PFCP sessions', () => {
     expect(lab.send(`${tunnel(teid)} ${UP}`)).toEqual(['unknown_teid']);
   });
 
+  it('of an establishment in the place of a session begin anew; of a refused one nothing changes', async () => {
+    lab = await Lab.start();
+    const held = (elements: Loose) => {
+      elements['Create FAR'][1] = { 'FAR ID': 2, 'Apply Action': ['BUFF', 'NOCP'] };
+    };
+    const teids = (teid: number) => (elements: Loose) => {
+      elements['Create PDR'][0].PDI['F-TEID'] = { flags: ['V4'], teid, ipv4: '10.0.0.1' };
+    };
+    await lab.ask(establishment(7, teids(0x77)));
+    await lab.ask(establishment(1, held)).then(({ elements }) => {
+      expect(lab.send(`${tunnel(teidOf(elements))} ${UP}`)).toEqual([`n6 ${UP}`]);
+    });
+    expect(lab.send(`n6 ${DOWN}`)).toEqual([]);
+    await expect(lab.ask(establishment(1, teids(0x77)))).rejects.toThrow();
+    expect(lab.send(`n6 ${DOWN}`)).toEqual([]);
+    // What the old session holds ends with it, and what it has counted.
+    const { seid } = await lab.ask(establishment(1));
+    expect(lab.pass(0)).toEqual(['hold_dropped', 'hold_dropped']);
+    expect(lab.send(`n6 ${DOWN}`)).toHaveLength(1);
+    const { elements } = await lab.ask(deletion(seid));
+    expect(elements['Usage Report (Session Deletion Response)'][0]).toMatchObject({
+      'UR-SEQN': 0,
+      'Volume Measurement': { uplink: 0, downlink: 100 },
+    });
+  });
+
   it('wait for the gNB, are told of once, and leave in order; then the path is switched', async () => {
     lab = await Lab.start();
     lab.requests.startReports(lab.peer);

@@ -229,7 +229,7 @@ void Sessions::apply(std::uint32_t ticket, Nanoseconds now, EventSink& sink) noe
     carry_over(change, old, now, sink);
     start_buckets(change, &old, now);
   }
-  carry_error_marks(change);
+  if ((change.flags & kOperationAfresh) == 0) carry_error_marks(change);
   for (unsigned d = 0; d < kDirections; ++d) {
     FlowState& state = change.compiled.flows[d].state;
     state.flags |= flows_[d][session].state.flags & kFlowSlow;

@@ -113,8 +113,9 @@ PrepareError Sessions::prepare(OperationKind kind, SessionIndex session, const s
         error.status != PrepareStatus::Ok) {
       return error;
     }
+    const RecordReader from = (flags & kOperationAfresh) != 0 ? RecordReader{} : before;
     const auto error =
-        compiler_.compile(record, before, direct_teid(record, session), change.compiled);
+        compiler_.compile(record, from, direct_teid(record, session), change.compiled);
     if (error.status != PrepareStatus::Ok) {
       for (const TableKey& key : pending.inserted) erase_key(key);
       return error;

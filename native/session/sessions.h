@@ -17,9 +17,10 @@ namespace sluice {
 
 enum class OperationKind : std::uint32_t { Create = 1, Update = 2, Delete = 3 };
 
-/// What a change asks for beside new rules; OperationFlag in src/datapath/datapath.ts.
+/// What a change asks for beside new rules; OperationFlag in src/datapath/datapath.ts. Afresh: it
+/// is another session in the same place, which goes on with nothing of the one before.
 inline constexpr std::uint32_t kOperationEndMarkers = 1, kOperationDropBuffered = 2,
-                               kOperationQuery = 4;
+                               kOperationQuery = 4, kOperationAfresh = 8;
 
 struct SessionsConfig {
   std::uint32_t slots_per_bucket;

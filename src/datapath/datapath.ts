@@ -39,8 +39,9 @@ export const enum OperationKind {
 export const enum OperationFlag {
   SendEndMarkers = 1,
   DropBuffered = 2,
-  /** Report (IMMER) the URRs listed in the query list of the same batch. */
+  /** Report (IMMER) the URRs listed in the query list of the same batch; of Afresh, all is new. */
   Query = 4,
+  Afresh = 8,
 }
 /** Why prepare() refused; the operation left nothing behind. */
 export const enum PrepareStatus {

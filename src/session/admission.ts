@@ -266,12 +266,10 @@ export class Admission {
       this.#refuse(batch, position, own, error);
       return;
     }
-    // A waiting operation's record may lack its name too: it is copied once more then.
+    // A waiting record may lack its name too: it is copied once more then.
     const name = words[start + HEADER_NAME] === 0 ? nameOf(old) : null;
-    const handle =
-      own !== 0 && name === null
-        ? own
-        : copyRecord(this.slab, words, start, this.#owner(batch), name);
+    const copy = () => copyRecord(this.slab, words, start, this.#owner(batch), name);
+    const handle = own !== 0 && name === null ? own : copy();
     if (own !== 0 && handle !== own) this.slab.free(own);
     if (handle === 0) {
       batch.fail(position, noMemoryError());
@@ -279,16 +277,18 @@ export class Admission {
     }
     const record = this.#at(this.#record, handle);
     writeRevision(record, old);
+    if (options.afresh === true) writeIdentity(record, index, this.now());
     this.refusal.clear();
     if (!this.choices.choose(record, old)) {
       this.#refuse(batch, position, handle, this.#choiceError(index, handle));
       return;
     }
     this.table.setState(index, SessionState.Updating);
-    const flags =
-      (options.sendEndMarkers === true ? OperationFlag.SendEndMarkers : 0) |
-      (options.dropBuffered === true ? OperationFlag.DropBuffered : 0);
-    this.rounds.add(OperationKind.Update, index, handle, batch, position, flags, queries);
+    const afresh = options.afresh === true ? OperationFlag.Afresh : 0;
+    const drops = options.dropBuffered === true || afresh !== 0 ? OperationFlag.DropBuffered : 0;
+    const ends = options.sendEndMarkers === true ? OperationFlag.SendEndMarkers : 0;
+    const all = afresh | drops | ends;
+    this.rounds.add(OperationKind.Update, index, handle, batch, position, all, queries);
   }
 
   /** Indices of the URRs in the present version; or the position of one that is not there. */

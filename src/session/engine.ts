@@ -52,6 +52,12 @@ export interface UpdateOptions {
   readonly expectedRevision?: bigint;
   readonly sendEndMarkers?: boolean;
   readonly dropBuffered?: boolean;
+  /**
+   * It is another session, which takes the place of this one or, when it is refused, changes
+   * nothing: usage and rates begin anew, what is held is dropped. The usage in the result is the
+   * old one's.
+   */
+  readonly afresh?: boolean;
   /** URRs to be reported (IMMEDIATE) with the result. */
   readonly queryUrrIds?: readonly number[];
 }

@@ -16,6 +16,11 @@ const REASONS = [
   'mtu_exceeded',
   'ttl_exceeded',
   'end_marker',
+  'gtpu_echo',
+  'gtpu_unknown_extension',
+  'error_indication',
+  'error_indication_forged',
+  'extensions_notification',
 ];
 const TRIGGERS = [
   'periodic',
@@ -28,6 +33,11 @@ const TRIGGERS = [
   'start',
   'stop',
   'linked',
+  'monitoring_time',
+  'quota_validity_time',
+  'dropped_downlink',
+  'end_marker',
+  'envelope_closure',
 ];
 const fresh = Date.now() % 1_000_000_000;
 

@@ -341,6 +341,26 @@ describe('an establishment', () => {
     expect(shown(bench, peer, fourth!.seid)).toBeDefined();
   });
 
+  it('that is refused leaves the session whose place it would take as it was', async () => {
+    const bench = await startSessions();
+    const peer = new FakePeer();
+    const chosen = (teid: number) => (wanted: Loose) => {
+      const fTeid = { flags: ['V4'], teid, ipv4: '192.0.2.1' };
+      wanted['Create PDR'][0].PDI['F-TEID'] = fTeid;
+    };
+    await accepted(bench, peer, establishment(1, chosen(0x77)));
+    const own = await accepted(bench, peer, establishment(2, chosen(0x78)));
+    const before = shown(bench, peer, own.seid);
+    await expect(accepted(bench, peer, establishment(2, chosen(0x77)))).rejects.toThrow();
+    expect(shown(bench, peer, own.seid)).toEqual(before);
+    expect(bench.engine.count).toBe(2);
+    // One that asks for what its own predecessor has is fine, and is a session of its own.
+    const next = await accepted(bench, peer, establishment(2, chosen(0x78)));
+    expect(next.seid).not.toBe(own.seid);
+    expect(shown(bench, peer, own.seid)).toBeUndefined();
+    expect(shown(bench, peer, next.seid)).toBeDefined();
+  });
+
   it('takes a UE address from an older session of its peer, from no one else', async () => {
     const bench = await startSessions();
     const peer = new FakePeer();

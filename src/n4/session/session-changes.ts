@@ -31,6 +31,8 @@ const DROBU = 1;
 const SNDEM = 2;
 const QAURR = 4;
 const PLAIN: UpdateOptions = {};
+/** An establishment in the place of a session: all or nothing. */
+export const AFRESH: UpdateOptions = { afresh: true };
 
 export class SessionChanges {
   /** Of the request at hand, or of the session that it changes. */
@@ -59,8 +61,8 @@ export class SessionChanges {
     return this.compiler.refusal;
   }
 
-  /** Whether the last establishment takes the place of a session, that of its CP F-SEID. */
-  replaces = false;
+  /** The session whose place the last establishment takes, that of its CP F-SEID; null: none. */
+  replaced: RecordPlace | null = null;
 
   /** False: see `refusal`. */
   establish(peer: Peer, reader: IeTree): boolean {
@@ -70,7 +72,7 @@ export class SessionChanges {
       return compiler.refusal.set(Cause.MandatoryIeIncorrect, Ie.FSeid, 'the CP F-SEID is bad');
     }
     const { profile, applications } = peer;
-    this.replaces = this.hasSession(peer) && (!this.isOther(peer) || this.hasOtherSession(peer));
+    this.replaced = this.findReplaced(peer);
     const { name, nameStart } = cp;
     if (!compiler.compile(reader, profile, applications, null, name, nameStart, NAME_BYTES_MAX)) {
       return false;
@@ -79,22 +81,21 @@ export class SessionChanges {
     return true;
   }
 
-  private hasSession(peer: Peer): boolean {
-    const { name, nameStart, nameLength } = this.cp;
-    return this.engine.lookByName(peer.owner, name, nameStart, nameLength) !== null;
-  }
-
-  private hasOtherSession(peer: Peer): boolean {
+  private findReplaced(peer: Peer): RecordPlace | null {
+    const named = this.lookByName(peer);
+    if (named === null || !this.isOther(named)) return named;
     this.cp.takeOtherName();
-    return this.hasSession(peer);
+    return this.lookByName(peer);
   }
 
-  /** The session of that name has another CP F-SEID by now. */
-  private isOther(peer: Peer): boolean {
-    const { name, nameStart, nameLength, seidLow, seidHigh } = this.cp;
-    const place = this.engine.lookByName(peer.owner, name, nameStart, nameLength);
-    if (place === null) return false;
-    const { words, start } = place;
+  private lookByName(peer: Peer): RecordPlace | null {
+    const { name, nameStart, nameLength } = this.cp;
+    return this.engine.lookByName(peer.owner, name, nameStart, nameLength);
+  }
+
+  /** The session has another CP F-SEID by now than the one of its name. */
+  private isOther({ words, start }: RecordPlace): boolean {
+    const { seidLow, seidHigh } = this.cp;
     return (
       words[start + layout.HEADER_CP_SEID_LOW] !== seidLow ||
       words[start + layout.HEADER_CP_SEID_HIGH] !== seidHigh
@@ -217,7 +218,8 @@ export class SessionChanges {
     // The record that was refused is made once more: the rules at fault are those of its tables.
     const place = this.engine.look(one.peer.owner, one.seidLow, one.seidHigh);
     let made = false;
-    if (step === Step.Establish) made = this.establish(one.peer, reader);
+    const establishes = step === Step.Establish || step === Step.Replace;
+    if (establishes) made = this.establish(one.peer, reader);
     else if (place !== null && step === Step.Modify) made = this.modify(one.peer, place, reader);
     refusal.clear();
     if (made && rules) {

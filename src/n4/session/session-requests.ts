@@ -9,9 +9,10 @@
 import { SluiceError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { EVENT_WORDS } from '../../datapath/datapath.js';
+import * as layout from '../../model/record-layout.js';
 import type { ModelLimits } from '../../model/session-decode.js';
 import { AdvertisedAddresses, type AdvertisingPort } from '../../session/advertised-addresses.js';
-import type { OperationBatch, SessionEngine } from '../../session/engine.js';
+import type { OperationBatch, RecordPlace, SessionEngine } from '../../session/engine.js';
 import * as Cause from '../codec/cause.js';
 import { MessageReader } from '../codec/message-reader.js';
 import * as Message from '../codec/message-type.js';
@@ -21,10 +22,11 @@ import type { ProtectedInstances } from '../rules/protected-instances.js';
 import type { SessionHandlers } from '../session-handlers.js';
 import type { Transaction } from '../transaction.js';
 import { type NodeIdentity, SessionAnswers } from './session-answers.js';
-import { SessionChanges } from './session-changes.js';
+import { AFRESH, SessionChanges } from './session-changes.js';
 import { SessionReports } from './session-reports.js';
 import { SessionSweep } from './session-sweep.js';
-import { Step, type StoredRequest, TURN_REQUESTS_MAX, Turn } from './turn.js';
+import { Step, type StoredRequest, storedOf, TURN_REQUESTS_MAX, Turn } from './turn.js';
+import { UnderWay } from './under-way.js';
 
 export interface SessionRequestsOptions {
   readonly engine: SessionEngine;
@@ -60,12 +62,11 @@ export class SessionRequests implements SessionHandlers {
   /** Sessions with a request under way, by index, and the requests that wait for it. */
   readonly #busy = new Map<number, StoredRequest[] | null>();
   readonly #reader = new MessageReader();
-  /** Batches by peer that have not ended, and who waits for the last of them. */
-  readonly #underWay = new Map<Peer, number>();
-  readonly #idleListeners = new Map<Peer, (() => void)[]>();
+  readonly #underWay: UnderWay;
 
   constructor(options: SessionRequestsOptions) {
     this.#engine = options.engine;
+    this.#underWay = new UnderWay(options.engine);
     this.#log = options.log;
     this.#refusals = new RefusalLog(options.log);
     const advertised = new AdvertisedAddresses(options.ports);
@@ -94,21 +95,22 @@ export class SessionRequests implements SessionHandlers {
       return;
     }
     const key = reader.seidLow & INDEX_MASK;
-    const waiting = this.#busy.get(key);
-    if (waiting === undefined) {
-      if (this.#start(peer, transaction, reader)) this.#busy.set(key, null);
-    } else {
-      const one = storedOf(peer, transaction, reader);
-      if (waiting === null) this.#busy.set(key, [one]);
-      else waiting.push(one);
-    }
+    if (this.#busy.has(key)) this.#wait(key, storedOf(peer, transaction, reader));
+    else if (this.#start(peer, transaction, reader)) this.#busy.set(key, null);
+  }
+
+  /** Behind the request that is under way on its session. */
+  #wait(key: number, one: StoredRequest): void {
+    const waiting = this.#busy.get(key) ?? null;
+    if (waiting === null) this.#busy.set(key, [one]);
+    else waiting.push(one);
   }
 
   async deleteAll(peer: Peer): Promise<number> {
     let deleted = 0;
     // What is on its way in is not seen yet: it is waited for.
     do {
-      await this.#whenIdle(peer);
+      await this.#underWay.whenIdle(peer);
       deleted += await this.#sweep.all(peer.owner);
     } while (this.#underWay.has(peer));
     return deleted;
@@ -160,11 +162,8 @@ export class SessionRequests implements SessionHandlers {
   ): void {
     const one = { peer, transaction: null, messageType, seidLow, seidHigh, body };
     const key = seidLow & INDEX_MASK;
-    const waiting = this.#busy.get(key);
-    if (waiting === undefined) {
-      if (this.#start(peer, null, this.#read(one))) this.#busy.set(key, null);
-    } else if (waiting === null) this.#busy.set(key, [one]);
-    else waiting.push(one);
+    if (this.#busy.has(key)) this.#wait(key, one);
+    else if (this.#start(peer, null, this.#read(one))) this.#busy.set(key, null);
   }
 
   #establish(
@@ -179,18 +178,51 @@ export class SessionRequests implements SessionHandlers {
       this.#refuse(transaction, cp.seidLow, cp.seidHigh);
       return;
     }
-    // What waits for a deletion must not keep the answers of others waiting.
-    const turn = changes.replaces ? this.#take(peer) : this.#turn(peer);
-    if (changes.replaces) {
-      turn.add(Step.None, null, null);
-      turn.batch.deleteByNameAt(cp.name, cp.nameStart, cp.nameLength);
+    if (changes.replaced !== null) {
+      const key = indexOf(changes.replaced);
+      if (this.#busy.has(key)) this.#wait(key, storedOf(peer, transaction, reader));
+      else {
+        this.#busy.set(key, null);
+        this.#replace(peer, transaction, reader, tries, key);
+      }
+      return;
     }
+    const turn = this.#turn(peer);
     const position = turn.add(Step.Establish, transaction, reader);
     turn.tries[position] = tries;
     turn.seidLow[position] = cp.seidLow;
     turn.seidHigh[position] = cp.seidHigh;
     turn.batch.create(changes.record);
-    if (changes.replaces) turn.batch.submit();
+  }
+
+  /** The record at hand takes the place of the session with that index, or changes nothing. */
+  #replace(
+    peer: Peer,
+    transaction: Transaction | null,
+    reader: MessageReader,
+    tries: number,
+    key: number,
+  ): void {
+    const turn = this.#turn(peer);
+    const position = turn.add(Step.Replace, transaction, reader);
+    turn.tries[position] = tries;
+    turn.seidLow[position] = key;
+    turn.seidHigh[position] = 0;
+    turn.batch.update(this.#changes.record, AFRESH);
+  }
+
+  /** An establishment that waited for the session whose place it takes, if that is there still. */
+  #establishInPlace(one: StoredRequest, key: number): boolean {
+    const { peer, transaction } = one;
+    const reader = this.#read(one);
+    const changes = this.#changes;
+    const found = changes.establish(peer, reader) ? changes.replaced : null;
+    if (found !== null && indexOf(found) === key) {
+      this.#replace(peer, transaction, reader, 0, key);
+      return true;
+    }
+    this.#establish(peer, transaction, this.#read(one), 0);
+    return false;
   }
 
   /** A request on a session that none is under way on. False: it is answered already. */
@@ -239,43 +271,9 @@ export class SessionRequests implements SessionHandlers {
     const turn = this.#idle.pop() ?? new Turn();
     turn.open(
       peer,
-      this.#openBatch(peer, (batch) => this.#finish(turn, batch)),
+      this.#underWay.openBatch(peer, (batch) => this.#finish(turn, batch)),
     );
     return turn;
-  }
-
-  #openBatch(peer: Peer, done: (batch: OperationBatch) => void): OperationBatch {
-    const batch = this.#engine.openBatch(peer.owner, (ended) => {
-      try {
-        done(ended);
-      } finally {
-        this.#ended(peer);
-      }
-    });
-    this.#underWay.set(peer, (this.#underWay.get(peer) ?? 0) + 1);
-    return batch;
-  }
-
-  #ended(peer: Peer): void {
-    const left = this.#underWay.get(peer)! - 1;
-    if (left > 0) {
-      this.#underWay.set(peer, left);
-      return;
-    }
-    this.#underWay.delete(peer);
-    const listeners = this.#idleListeners.get(peer) ?? [];
-    this.#idleListeners.delete(peer);
-    for (const listener of listeners) listener();
-  }
-
-  /** Resolves when nothing of the peer is under way. */
-  #whenIdle(peer: Peer): Promise<void> {
-    if (!this.#underWay.has(peer)) return Promise.resolve();
-    return new Promise((resolve) => {
-      const listeners = this.#idleListeners.get(peer);
-      if (listeners === undefined) this.#idleListeners.set(peer, [resolve]);
-      else listeners.push(resolve);
-    });
   }
 
   #submit(): void {
@@ -287,7 +285,6 @@ export class SessionRequests implements SessionHandlers {
   #finish(turn: Turn, batch: OperationBatch): void {
     for (let position = 0; position < turn.count; position++) {
       const step = turn.step[position]! as Step;
-      if (step === Step.None) continue;
       const error = batch.error(position);
       if (error === undefined) this.#answer(turn, batch, position, step);
       else this.#fail(turn, position, step, error);
@@ -300,7 +297,7 @@ export class SessionRequests implements SessionHandlers {
   #answer(turn: Turn, batch: OperationBatch, position: number, step: Step): void {
     const transaction = turn.transactions[position] ?? null;
     const place = batch.recordAt(position);
-    if (step === Step.Establish) {
+    if (step === Step.Establish || step === Step.Replace) {
       if (transaction !== null) this.#answers.established(transaction, place);
       return;
     }
@@ -325,7 +322,9 @@ export class SessionRequests implements SessionHandlers {
   #goOn(key: number): void {
     const waiting = this.#busy.get(key) ?? null;
     for (let one = waiting?.shift(); one !== undefined; one = waiting?.shift()) {
-      if (this.#start(one.peer, one.transaction, this.#read(one))) return;
+      const establishes = one.messageType === Message.SessionEstablishmentRequest;
+      if (establishes && this.#establishInPlace(one, key)) return;
+      if (!establishes && this.#start(one.peer, one.transaction, this.#read(one))) return;
     }
     this.#busy.delete(key);
   }
@@ -343,7 +342,8 @@ export class SessionRequests implements SessionHandlers {
     const changes = this.#changes;
     const one = turn.stored(position);
     const tries = turn.tries[position]! + 1;
-    if (step === Step.Establish && tries < TRIES_MAX && this.#makeRoom(one, tries, error)) return;
+    const establishes = step === Step.Establish || step === Step.Replace;
+    if (establishes && tries < TRIES_MAX && this.#makeRoom(one, tries, error)) return;
     changes.explain(one, this.#read(one), step, error);
     const { cp } = changes;
     const known = error.code !== 'not_found';
@@ -364,7 +364,7 @@ export class SessionRequests implements SessionHandlers {
       return true;
     }
     if (this.#engine.look(one.peer.owner, low, high) === null) return false;
-    const batch = this.#openBatch(one.peer, () => {
+    const batch = this.#underWay.openBatch(one.peer, () => {
       this.#establish(one.peer, one.transaction, this.#read(one), tries);
     });
     batch.deleteBySeid(low, high);
@@ -373,23 +373,15 @@ export class SessionRequests implements SessionHandlers {
   }
 
   #refuse(transaction: Transaction | null, cpLow: number, cpHigh: number): void {
+    if (transaction === null) return;
     const { refusal } = this.#changes;
-    if (transaction !== null) {
-      const { peer, messageType } = transaction;
-      const { cause, offendingIe, message } = refusal;
-      this.#refusals.note(peer.nodeId, messageType, cause, offendingIe, message);
-    }
-    if (transaction !== null) this.#answers.refused(transaction, refusal, cpLow, cpHigh);
+    const { cause, offendingIe, message } = refusal;
+    const { peer, messageType } = transaction;
+    this.#refusals.note(peer.nodeId, messageType, cause, offendingIe, message);
+    this.#answers.refused(transaction, refusal, cpLow, cpHigh);
   }
 }
 
-function storedOf(peer: Peer, transaction: Transaction, reader: MessageReader): StoredRequest {
-  return {
-    peer,
-    transaction,
-    messageType: reader.messageType,
-    seidLow: reader.seidLow,
-    seidHigh: reader.seidHigh,
-    body: reader.bytes.slice(reader.bodyAt, reader.bodyEnd),
-  };
+function indexOf({ words, start }: RecordPlace): number {
+  return words[start + layout.HEADER_SEID_LOW]! & INDEX_MASK;
 }

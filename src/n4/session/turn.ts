@@ -14,11 +14,11 @@ export const TURN_REQUESTS_MAX = 1024;
 const KEPT_BYTES_MAX = 1 << 20;
 
 export const enum Step {
-  /** An operation that is nobody's request: what it makes room for has its own. */
-  None = 0,
   Establish = 1,
   Modify = 2,
   Delete = 3,
+  /** An establishment in the place of a session. */
+  Replace = 4,
 }
 
 /** A request by itself: it waits for another one of its session. */
@@ -29,6 +29,22 @@ export interface StoredRequest {
   readonly seidLow: number;
   readonly seidHigh: number;
   readonly body: Uint8Array;
+}
+
+/** A copy of a request, whose octets are good but for the call. */
+export function storedOf(
+  peer: Peer,
+  transaction: Transaction | null,
+  reader: MessageReader,
+): StoredRequest {
+  return {
+    peer,
+    transaction,
+    messageType: reader.messageType,
+    seidLow: reader.seidLow,
+    seidHigh: reader.seidHigh,
+    body: reader.bytes.slice(reader.bodyAt, reader.bodyEnd),
+  };
 }
 
 export class Turn {
