@@ -120,6 +120,22 @@ def case_unknown_message_types(lab):
     smf.heartbeat()
 
 
+def case_refused_replacement_changes_nothing(lab):
+    """A TEID that another session has: the session of the same CP F-SEID goes on as it was."""
+    smf, gnb, host = lab.smf(), lab.gnb(), lab.host()
+    ue, teid = lab.ue(), lab.teid()
+    other = smf.establish(plain(lab.ue()))
+    owned, address = other.teid(1)
+    session = smf.establish(ies.session_rules(ue, gnb.address, teid))
+    wrong = [ies.up_pdr(1, 1, 1, ies.f_teid(owned, address)), ies.up_far(1)]
+    smf.establish(wrong, cause=71, cp_seid=session.cp_seid)
+    host.send(ue)
+    gnb.wait(teid, 1)
+    session.modify([ies.update_far(2, ies.DROP)])
+    session.delete()
+    other.delete()
+
+
 def case_same_cp_f_seid_replaces(lab):
     smf, gnb, host = lab.smf(), lab.gnb(), lab.host()
     before = lab.metric("sluice_sessions")

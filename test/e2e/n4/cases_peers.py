@@ -179,3 +179,20 @@ def case_restored_with_its_own_teids(lab):
     gnb.send(tunnel[0], b"", upf=tunnel[1])
     assert goes_down(gnb, host, ue, teid)
     again.delete()
+
+
+def case_load_is_told_to_those_who_read_it(lab):
+    """Each value once, in a response of a session; a peer without the feature never hears of it."""
+    reader, other = lab.smf(associate=False), lab.smf()
+    reader.associate(features=b"\x01")
+    reader.associated = True
+    first = reader.request(50, [*reader.head(0x10AD), *plain(lab.ue())], tries=3)
+    assert first.cause == 1, first.cause
+    load = first.find(51)
+    assert load is not None, "no Load Control Information"
+    parts = {one.ietype for one in load.IE_list}
+    assert parts == {52, 53}, parts
+    again = reader.request(50, [*reader.head(0x10AE), *plain(lab.ue())], tries=3)
+    assert again.find(51) is None, "the same value was told twice"
+    silent = other.request(50, [*other.head(0x10AF), *plain(lab.ue())], tries=3)
+    assert silent.find(51) is None and silent.find(54) is None

@@ -33,6 +33,18 @@ def case_stop_of_traffic(lab):
     session.delete()
 
 
+def case_quota_holding_time(lab):
+    """Told when the quota lay unused; it is there still, as the SMF has not taken it back."""
+    held = ies.urr(1, VOLUME, ies.QUHTI | ies.VOLQU, ies.volume_quota(total=10**6),
+                   ies.raw(71, (1).to_bytes(4, "big")))
+    smf, gnb, host, ue, _, session = metered(lab, held)
+    upload(gnb, host, session, ue, 100, 2)
+    one, = reported(smf, 1, timeout=6)
+    assert one.triggers == {"QUHTI"} and one.total == 200, (one, one.total)
+    upload(gnb, host, session, ue, 100, 1)
+    session.delete()
+
+
 def case_measured_before_policing(lab):
     """MBQE: what a closed gate drops is counted; without it, it is not."""
     before = p.IE_MeasurementInformation(MBQE=1)
