@@ -51,7 +51,7 @@ void carry_watch(const UrrState& from, const UrrWatch& was, const UrrClock* was_
   const std::uint64_t last = was.passed == 0 ? 0 : was.list()[was.passed - 1].time;
   watch.passed = 0;
   while (watch.passed < watch.monitors && watch.list()[watch.passed].time <= last) ++watch.passed;
-  std::copy_n(was.dropped, 2, watch.dropped);
+  if (watch.counts_dropped()) std::copy_n(was.dropped, 2, watch.dropped);
   // Without monitoring times there is none left whose limits could be in force.
   if (watch.monitors != 0 && (compiled.same_threshold & bit)) {
     std::copy_n(from.threshold, 3, to.threshold);

@@ -128,6 +128,7 @@ export class UrrUsage {
     // What is looked for from now on counts from now.
     const anew = !looksForInactivity(old) && looksForInactivity(urr);
     if (!timed || anew || !isWatched(old)) this.#watchedNs = nowNs;
+    if (urr.dropped_downlink_threshold === undefined) this.#dropped = { packets: 0, bytes: 0 };
     this.urr = urr;
     this.goesOn = goesOn;
     if (startsAtOnce(urr) && !(timed && startsAtOnce(old))) this.#runningNs ??= nowNs;

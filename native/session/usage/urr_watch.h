@@ -40,6 +40,9 @@ struct UrrWatch {
   std::uint8_t passed;    ///< of these
   Split split;
   std::uint8_t reserved[5];
+  bool counts_dropped() const noexcept {
+    return (drop_threshold[0] & drop_threshold[1]) != ~std::uint64_t{0};
+  }
   // Then Monitor monitors[monitors], in ascending order of time.
   Monitor* list() noexcept { return reinterpret_cast<Monitor*>(this + 1); }
   const Monitor* list() const noexcept { return reinterpret_cast<const Monitor*>(this + 1); }

@@ -207,7 +207,7 @@ void usage_count_dropped(SessionView& session, std::uint64_t urrs, std::uint32_t
   std::uint64_t reached = 0;
   for_each_urr(account, urrs, [&](UrrState& urr) {
     UrrWatch* watch = account.watch(urr);
-    if (watch == nullptr) return;
+    if (watch == nullptr || !watch->counts_dropped()) return;
     watch->dropped[0] += 1;
     watch->dropped[1] += bytes;
     if (watch->dropped[0] < watch->drop_threshold[0] &&
