@@ -14,6 +14,8 @@ set(SLUICE_AVX512_SOURCES native/crypto/sm3/compress_avx512.cc native/crypto/sm4
 set(SLUICE_GFNI_SOURCES native/crypto/sm4/tier/avx2_gfni.cc)
 set(SLUICE_AES_SOURCES native/crypto/sm4/tier/avx2.cc)
 set(SLUICE_AVX2_SOURCES native/crypto/sm3/compress_avx2.cc)
+# The plug-in for DPDK, which alone includes its headers.
+file(GLOB SLUICE_DPDK_SOURCES CONFIGURE_DEPENDS native/port/dpdk/plugin/*.cc)
 file(GLOB SLUICE_ADDON_SOURCES CONFIGURE_DEPENDS native/addon/*.cc)
 file(GLOB SLUICE_FUZZ_SOURCES CONFIGURE_DEPENDS native/fuzz/*_fuzz.cc native/fuzz/*/*_fuzz.cc)
 file(GLOB SLUICE_BENCH_SOURCES CONFIGURE_DEPENDS native/bench/*.cc native/bench/path/*.cc)

@@ -123,6 +123,7 @@ Result<std::unique_ptr<PacketPool>> PacketPool::create(Region& region, std::uint
     cache.ring_ = pool->ring_;
     cache.base_ = pool->base_;
     cache.chunks_ = {pool->chunks_, chunk_bytes};
+    cache.page_bytes_ = region.page_bytes();
   }
   for (std::uint32_t i = 0; i < packets; ++i) {
     const Packet* chunk = reinterpret_cast<Packet*>(pool->chunks_ + std::size_t{i} * kChunkBytes);

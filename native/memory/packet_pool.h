@@ -54,6 +54,8 @@ class alignas(kCacheLine) PoolCache final {
   /// All chunks of the pool, spares included: what a driver gives the kernel or a device as its
   /// memory. Threads: any.
   std::span<std::byte> chunks() const noexcept { return chunks_; }
+  /// Of the pages that they are in. Threads: any.
+  std::size_t page_bytes() const noexcept { return page_bytes_; }
 
  private:
   friend class PacketPool;
@@ -84,6 +86,7 @@ class alignas(kCacheLine) PoolCache final {
   MpmcRing<PacketHandle>* ring_ = nullptr;
   std::byte* base_ = nullptr;  // the region's, from which handles count
   std::span<std::byte> chunks_;
+  std::size_t page_bytes_ = 0;
   alignas(kCacheLine) std::array<Packet*, kDepthMax> stack_{};
 };
 

@@ -90,6 +90,8 @@ class Region {
   std::size_t populate(void* section, std::size_t bytes) noexcept;
 
   PageKind pages() const noexcept { return pages_; }
+  /// What its mapping is made of; small pages that the kernel joins stay small here.
+  std::size_t page_bytes() const noexcept { return page_bytes_; }
   /// Empty, or a sentence for the node's status with the command that mends it.
   const std::string& warning() const noexcept { return warning_; }
   /// The region's file, for a process that shall map it; open as long as this object lives.

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "port/afxdp/afxdp_port.h"
+#include "port/dpdk/dpdk_port.h"
 #include "port/memory_port.h"
 #include "port/pcap_port.h"
 #include "port/socket/socket_port.h"
@@ -46,8 +47,11 @@ Result<std::unique_ptr<Port>> make_port(const PortConfig& config, std::uint8_t i
   if (config.driver == "afxdp") {
     return std::unique_ptr<Port>(std::make_unique<AfxdpPort>(config, index));
   }
+  if (config.driver == "dpdk") {
+    return std::unique_ptr<Port>(std::make_unique<DpdkPort>(config, index));
+  }
   return Error{"there is no driver \"" + config.driver +
-                   "\"; the drivers are memory, pcap, socket, tun and afxdp",
+                   "\"; the drivers are memory, pcap, socket, tun, afxdp and dpdk",
                "driver"};
 }
 
