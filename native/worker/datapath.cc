@@ -46,6 +46,10 @@ Status Datapath::plan() {
   request.cores = config_.cores;
   request.poll = config_.poll;
   for (const PortConfig& port : config_.ports) {
+    if (port.driver == "dpdk") {
+      request.kernel_bypass = true;
+      continue;
+    }
     if (port.driver == "afxdp") {
       request.kernel_bypass = true;
       request.nics.push_back(port.device);

@@ -31,6 +31,7 @@ const packagesByPurpose = {
     ['iproute2', program('ip')],
     ['iputils-ping', program('ping')],
     ['ethtool', program('ethtool')],
+    ['libdpdk-dev', header('dpdk/rte_ethdev.h')],
     ['tshark', program('tshark')],
     ['python3-scapy', file('/usr/lib/python3/dist-packages/scapy')],
     ['iperf3', program('iperf3')],

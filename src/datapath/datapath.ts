@@ -132,7 +132,7 @@ export interface IpPrefixText {
 }
 export interface DatapathPortConfig {
   readonly name: string;
-  readonly driver: 'memory' | 'pcap' | 'socket' | 'tun' | 'afxdp';
+  readonly driver: 'memory' | 'pcap' | 'socket' | 'tun' | 'afxdp' | 'dpdk';
   readonly role: 'access' | 'core';
   readonly addresses: readonly string[];
   readonly networkInstances: readonly string[];
@@ -150,6 +150,8 @@ export interface DatapathPortConfig {
   /** MSS of SYNs is lowered to this; true: to what the MTU leaves. */
   readonly clampMss?: boolean | number;
   readonly decrementTtl?: boolean;
+  /** dpdk: the next hop, at most one address of each family. */
+  readonly gateway?: readonly string[];
   /** What ICMP errors come from, at most one address of each family. */
   readonly icmpSource?: readonly string[];
   /** CIDR texts */

@@ -2,16 +2,17 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { listenText, parseListen } from './listen.js';
 import { overlap, parsePrefix } from './prefix.js';
-import type { Config, PortConfig } from './schema.js';
+import { type Config, isDpdkDevice, isInterface, type PortConfig } from './schema.js';
 import type { YamlSource } from './source.js';
 
 type Complain = (keys: readonly PropertyKey[], message: string) => void;
 
 /** Keys that mean something for some drivers alone. */
 const DRIVERS_OF_KEY: { readonly [K in keyof PortConfig]?: readonly PortConfig['driver'][] } = {
-  device: ['tun', 'afxdp'],
+  device: ['tun', 'afxdp', 'dpdk'],
+  gateway: ['dpdk'],
   masquerade: ['tun'],
-  sourcePorts: ['socket', 'afxdp'],
+  sourcePorts: ['socket', 'afxdp', 'dpdk'],
   espInUdp: ['socket'],
   esp: ['afxdp'],
   busyPoll: ['afxdp'],
@@ -62,12 +63,15 @@ export function checkAcross(config: Config, source: YamlSource, complain: Compla
 function checkKeys(port: PortConfig, index: number, source: YamlSource, complain: Complain): void {
   for (const [key, drivers] of Object.entries(DRIVERS_OF_KEY)) {
     if (!drivers.includes(port.driver) && source.has(['ports', index, key])) {
-      const names = drivers.join(' and ');
+      const names = drivers.join(', ').replace(/, (?=[^,]*$)/, ' and ');
       complain(['ports', index, key], `applies to driver ${names} only, not to ${port.driver}`);
     }
   }
   if (port.driver === 'afxdp' && !source.has(['ports', index, 'device'])) {
     complain(['ports', index], 'needs device: the interface that driver afxdp takes, such as eth1');
+  }
+  if (port.driver === 'dpdk' && !source.has(['ports', index, 'device'])) {
+    complain(['ports', index], 'needs device: a PCI address such as 0000:01:00.0, or net_memif0,…');
   }
   for (const [key, role] of Object.entries(ROLE_OF_KEY)) {
     if (role !== port.role && source.has(['ports', index, key])) {
@@ -90,8 +94,8 @@ function checkPort(port: PortConfig, index: number, complain: Complain): void {
   if (port.role === 'access' && port.addresses.length === 0) {
     complain(at, 'needs addresses: an access port has at least one IP address');
   }
-  // With afxdp it is the device's unless it is given.
-  const noMtu = port.mtu === 0 && port.driver !== 'afxdp';
+  // With afxdp and dpdk it is the device's unless it is given.
+  const noMtu = port.mtu === 0 && port.driver !== 'afxdp' && port.driver !== 'dpdk';
   if (port.role === 'core' && noMtu) {
     complain([...at, 'mtu'], 'must be from 1280 to 65535 on a core port');
   }
@@ -101,6 +105,7 @@ function checkPort(port: PortConfig, index: number, complain: Complain): void {
   if (port.driver === 'afxdp' && port.role === 'core' && port.uePools.length === 0) {
     complain(at, 'needs uePools: driver afxdp takes what goes to them, and leaves all else');
   }
+  checkDevice(port, index, complain);
   const families = port.icmpSource.map((address) => isIP(address));
   if (new Set(families).size !== families.length) {
     complain([...at, 'icmpSource'], 'must have at most one address of each family');
@@ -108,6 +113,33 @@ function checkPort(port: PortConfig, index: number, complain: Complain): void {
   checkAddresses(port, index, complain);
   if (port.networkInstances.includes('*') && port.networkInstances.length > 1) {
     complain([...at, 'networkInstances'], "has '*' beside other instances; '*' alone is any");
+  }
+}
+
+/** What a device is called, and the next hop that no kernel knows. */
+function checkDevice(port: PortConfig, index: number, complain: Complain): void {
+  const at = ['ports', index];
+  if (port.driver !== 'dpdk') {
+    if (keyApplies('device', port) && !isInterface(port.device)) {
+      complain([...at, 'device'], `must be an interface with driver ${port.driver}`);
+    }
+    return;
+  }
+  if (!isDpdkDevice(port.device)) {
+    complain(
+      [...at, 'device'],
+      'must be a PCI address such as 0000:01:00.0, or a device of DPDK such as net_memif0,role=client',
+    );
+  }
+  if (port.gateway.length === 0) {
+    complain(at, 'needs gateway: the next hop, because no kernel has routes for driver dpdk');
+  }
+  const families = port.gateway.map((address) => isIP(address));
+  if (new Set(families).size !== families.length) {
+    complain([...at, 'gateway'], 'must have at most one address of each family');
+  }
+  if (families.includes(4) && !port.addresses.some((address) => isIP(address) === 4)) {
+    complain(at, 'needs an IPv4 address in addresses, from which the gateway is asked for');
   }
 }
 

@@ -32,9 +32,19 @@ const portName = text('1 to 32 of letters, digits and . _ -', (value) =>
 const instance = text("a network instance of 1 to 100 characters, or '*' for any", (value) =>
   /^[\x21-\x7e]{1,100}$/.test(value),
 );
-const device = text(`1 to ${DEVICE_NAME_MAX} characters without space or /`, (value) =>
-  new RegExp(`^(?!\\.{1,2}$)[^\\s/:\\0]{1,${DEVICE_NAME_MAX}}$`).test(value),
+/** DPDK's: a PCI address such as 0000:01:00.0, or the name of a virtual one, and arguments. */
+const DPDK_DEVICE =
+  /^(?:(?:[0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]|net_[a-z0-9_]{1,40})(?:,[^\s\0]{1,400})?$/;
+const INTERFACE = new RegExp(`^(?!\\.{1,2}$)[^\\s/:\\0]{1,${DEVICE_NAME_MAX}}$`);
+const device = text(
+  `1 to ${DEVICE_NAME_MAX} characters without space or /`,
+  (value) => INTERFACE.test(value) || DPDK_DEVICE.test(value),
 );
+export const isInterface = (device: string): boolean => INTERFACE.test(device);
+export const isDpdkDevice = (device: string): boolean => DPDK_DEVICE.test(device);
+
+/** Whether a driver takes a device past the kernel's stack. */
+const bypassesKernel = (driver: string): boolean => driver === 'afxdp' || driver === 'dpdk';
 const coreList = z.union([z.literal('auto'), list(whole(0, 4095), 'core numbers').min(1)], {
   error: 'must be auto or a list of core numbers such as [2, 3]',
 });
@@ -49,12 +59,12 @@ const clampMss = z.union([flag(), whole(536, 65_495)], {
 const sourcePorts = z.literal([1, 2, 4, 8, 16], { error: 'must be a power of two from 1 to 16' });
 
 /**
- * A core port's MTU is that of its link; an access port has none unless told. With afxdp both have
- * that of their device, which only the device knows.
+ * A core port's MTU is that of its link; an access port has none unless told. With afxdp and dpdk
+ * both have that of their device, which only the device knows.
  */
 const port = section({
   name: portName,
-  driver: oneOf(['memory', 'pcap', 'socket', 'tun', 'afxdp']),
+  driver: oneOf(['memory', 'pcap', 'socket', 'tun', 'afxdp', 'dpdk']),
   role: oneOf(['access', 'core']),
   addresses: list(address, 'IP addresses').default([]),
   advertise: list(address, 'IP addresses').default([]),
@@ -72,6 +82,7 @@ const port = section({
   mtu: mtu.optional(),
   clampMss: clampMss.default(false),
   decrementTtl: flag().default(false),
+  gateway: list(address, 'IP addresses').default([]),
   icmpSource: list(address, 'IP addresses').default([]),
   uePools: list(pool, 'IP prefixes').default([]),
   masquerade: flag().default(false),
@@ -79,7 +90,7 @@ const port = section({
   outputFile: fileName.default(''),
 }).transform((keys) => ({
   ...keys,
-  mtu: keys.mtu ?? (keys.role === 'core' && keys.driver !== 'afxdp' ? 1500 : 0),
+  mtu: keys.mtu ?? (keys.role === 'core' && !bypassesKernel(keys.driver) ? 1500 : 0),
 }));
 
 const tls = section({ cert: fileName, key: fileName, clientCa: fileName.optional() });

@@ -60,13 +60,14 @@ ChunkMempool::ChunkMempool(const DpdkPool& pool)
   rte_mbuf_ext_refcnt_set(&shared_, 1);
 }
 
-std::unique_ptr<ChunkMempool> ChunkMempool::create(const DpdkPool& pool, const std::string& name) {
+std::unique_ptr<ChunkMempool> ChunkMempool::create(const DpdkPool& pool, const std::string& name,
+                                                   std::size_t room) {
   std::unique_ptr<ChunkMempool> made(new ChunkMempool(pool));
-  if (!Operations::enter() || !made->populate(name)) return nullptr;
+  if (!Operations::enter() || !made->populate(name, room)) return nullptr;
   return made;
 }
 
-bool ChunkMempool::populate(const std::string& name) {
+bool ChunkMempool::populate(const std::string& name, std::size_t room) {
   // Never seen by a device, so plain memory; large pages where the kernel has them.
   mbuf_bytes_ = count_ * kStride;
   void* const memory = ::mmap(nullptr, mbuf_bytes_, PROT_READ | PROT_WRITE,
@@ -79,7 +80,7 @@ bool ChunkMempool::populate(const std::string& name) {
       RTE_MEMPOOL_F_NO_SPREAD | RTE_MEMPOOL_F_NO_IOVA_CONTIG);
   if (mempool == nullptr) return false;
   rte_pktmbuf_pool_private kind{};
-  kind.mbuf_data_room_size = kChunkBytes;
+  kind.mbuf_data_room_size = static_cast<std::uint16_t>(room);
   kind.flags = RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF;
   const bool is_done =
       mempool->header_size + mempool->elt_size + mempool->trailer_size == kStride &&

@@ -18,8 +18,10 @@ namespace sluice::dpdk {
 
 class ChunkMempool {
  public:
-  /// nullptr: no memory, DPDK says more in its log.
-  static std::unique_ptr<ChunkMempool> create(const DpdkPool& pool, const std::string& name);
+  /// nullptr: no memory, DPDK says more in its log. @param room  of a buffer, headroom included,
+  /// as devices are told.
+  static std::unique_ptr<ChunkMempool> create(const DpdkPool& pool, const std::string& name,
+                                              std::size_t room);
   /// The device has ended. What it never gave back goes to the pool.
   ~ChunkMempool();
   ChunkMempool(const ChunkMempool&) = delete;
@@ -56,7 +58,7 @@ class ChunkMempool {
   static constexpr std::size_t kStride = RTE_CACHE_LINE_SIZE + sizeof(rte_mbuf);
 
   explicit ChunkMempool(const DpdkPool& pool);
-  bool populate(const std::string& name);
+  bool populate(const std::string& name, std::size_t room);
   unsigned available() const noexcept;
   int dequeue(void** objects, unsigned n) noexcept;
   void enqueue(void* const* objects, unsigned n) noexcept;

@@ -18,10 +18,12 @@ namespace {
 constexpr std::uint16_t kDescriptors = 1024;
 constexpr unsigned kBurst = 64;
 constexpr unsigned kLinkBytes = RTE_ETHER_HDR_LEN;
-constexpr unsigned kMtuMax = kChunkBytes - RTE_PKTMBUF_HEADROOM - kLinkBytes;
+constexpr unsigned kFrameBytes = kLinkBytes + RTE_ETHER_CRC_LEN;
+constexpr unsigned kMtu = RTE_ETHER_MTU;
+/// What a chunk has room for, less 2 that net_af_packet has not (lend_memory()).
+constexpr unsigned kMtuMax = kChunkBytes - RTE_PKTMBUF_HEADROOM - kLinkBytes - 2;
 constexpr std::uint64_t kSpread = RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP;
 constexpr std::uint64_t kChecksums = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
-/// The link of a device that never says: a switch in software.
 constexpr std::string_view kCannotBe = "net_af_xdp";
 constexpr std::string_view kPacketSocket = "net_af_packet";
 
@@ -36,14 +38,6 @@ std::string reason(int error) {
   const std::string said = take_complaints();
   return std::string(std::strerror(error < 0 ? -error : error)) +
          (said.empty() ? "" : " (" + said + ")");
-}
-
-/// What a device's name asks for: packet sockets have frames that fit a chunk unless told.
-std::string arguments_of(std::string text) {
-  if (text.starts_with(kPacketSocket) && text.find("framesz=") == std::string::npos) {
-    text += ",framesz=1984";
-  }
-  return text;
 }
 
 std::string name_of(const std::string& text) { return text.substr(0, text.find(',')); }
@@ -76,8 +70,12 @@ std::unique_ptr<Device> Device::open(const DpdkRequest& request, DpdkError& erro
 }
 
 bool Device::find(const DpdkRequest& request, DpdkError& error) {
-  const std::string arguments = arguments_of(request.device);
+  const std::string arguments = request.device;
   const std::string name = name_of(arguments);
+  if (name.starts_with(kPacketSocket) && arguments.find("framesz=") != std::string::npos) {
+    return fail(error, "device", "packets fit the frames that net_af_packet has by itself; leave "
+                                 "framesz out");
+  }
   if (name.starts_with(kCannotBe)) {
     return fail(error, "device", "DPDK's net_af_xdp has no way to the packet pool; use driver "
                                  "afxdp for this device, which is the same without DPDK");
@@ -125,7 +123,11 @@ bool Device::lend_memory(const DpdkRequest& request, DpdkError& error) {
                                      " cannot reach the packet memory: " + reason(rte_errno) +
                                      "; raise the limit of locked memory (ulimit -l unlimited)");
   }
-  chunks_ = ChunkMempool::create(request.pool, "sluice" + std::to_string(port_));
+  // Of its frames of 2,048 octets net_af_packet takes 32 for the kernel's header, which is 66 long,
+  // and refuses buffers that are smaller; what comes is 1,982 octets at most.
+  const bool is_frames = std::string_view(facts_.driver) == kPacketSocket;
+  chunks_ = ChunkMempool::create(request.pool, "sluice" + std::to_string(port_),
+                                 is_frames ? 2016 + RTE_PKTMBUF_HEADROOM : kChunkBytes);
   if (chunks_ == nullptr) {
     return fail(error, "driver", "DPDK has no room for buffers: " + reason(rte_errno));
   }
@@ -158,7 +160,11 @@ bool Device::configure(const DpdkRequest& request, DpdkError& error) {
     return fail(error, "mtu", "is more than a packet holds with driver dpdk, " +
                                   std::to_string(kMtuMax));
   }
-  conf.rxmode.mtu = request.mtu != 0 ? request.mtu : 1500;
+  conf.rxmode.mtu = request.mtu != 0 ? request.mtu : kMtu;
+  facts_.mtu = conf.rxmode.mtu;
+  // Packet sockets say that they take no more, and take what their interface does.
+  const bool is_told = facts_.is_dma || conf.rxmode.mtu + kFrameBytes <= info.max_rx_pktlen;
+  if (!is_told) conf.rxmode.mtu = kMtu;
   if (info.max_mtu != 0 && conf.rxmode.mtu > info.max_mtu) {
     return fail(error, "mtu", "is more than " + std::string(request.device) + " takes, " +
                                   std::to_string(info.max_mtu));
@@ -169,14 +175,13 @@ bool Device::configure(const DpdkRequest& request, DpdkError& error) {
     return fail(error, "device",
                 std::string(request.device) + " cannot be set up: " + reason(result));
   }
-  if (request.mtu != 0) {
+  if (request.mtu != 0 && is_told) {
     const int result = rte_eth_dev_set_mtu(port_, static_cast<std::uint16_t>(request.mtu));
     if (result != 0 && result != -ENOTSUP) {
       return fail(error, "mtu", "is refused by " + std::string(request.device) + ": " +
                                     reason(result));
     }
   }
-  facts_.mtu = conf.rxmode.mtu;
   return true;
 }
 
