@@ -30,9 +30,10 @@ std::vector<HopAddress> hops_of(const std::vector<IpAddress>& addresses) {
 
 Status DpdkPort::check_config() const {
   if (config_.device.empty()) {
-    return Error{"a dpdk port needs its device: a PCI address such as 0000:01:00.0, or a virtual "
-                 "one such as net_memif0,role=client",
-                 "device"};
+    return Error{
+        "a dpdk port needs its device: a PCI address such as 0000:01:00.0, or a virtual "
+        "one such as net_memif0,role=client",
+        "device"};
   }
   if (config_.role == PortRole::Access && config_.addresses.empty()) {
     return Error{"an access port needs at least one local address", "addresses"};
@@ -97,11 +98,10 @@ Status DpdkPort::open(std::span<PoolCache* const> caches) {
   Status status = check_config();
   if (status) status = open_device(caches);
   if (!status) return status;
-  gateways_ = std::make_unique<Gateways>(device_->facts().link_address,
-                                         hops_of(config_.addresses), hops_of(config_.gateways));
+  gateways_ = std::make_unique<Gateways>(device_->facts().link_address, hops_of(config_.addresses),
+                                         hops_of(config_.gateways));
   for (unsigned w = 0; w < caches.size(); ++w) {
-    queues_.push_back(
-        std::make_unique<DpdkQueue>(index_, w, *caches[w], *device_, *gateways_));
+    queues_.push_back(std::make_unique<DpdkQueue>(index_, w, *caches[w], *device_, *gateways_));
   }
   choose_source_ports();
   return status;
@@ -132,7 +132,7 @@ std::map<std::string, std::string> DpdkPort::capabilities() const {
       {"steering", facts.spreads ? "rss" : "device"},
       {"checksums", facts.checks_checksums ? "device" : "worker"},
       {"zeroCopy", facts.is_dma ? "yes" : "port"},
-      {"link", !link.is_up               ? "down"
+      {"link", !link.is_up            ? "down"
                : link.speed_mbps == 0 ? "up"
                                       : std::to_string(link.speed_mbps) + " Mbit/s"},
   };

@@ -50,9 +50,7 @@ struct Bench {
   Bench(const Bench&) = delete;
   Bench& operator=(const Bench&) = delete;
 
-  bool knows_gateway() {
-    return port->capabilities().at("gateway4") == "known";
-  }
+  bool knows_gateway() { return port->capabilities().at("gateway4") == "known"; }
   Packet* packet_of(const Bytes& bytes) {
     Packet* packet = nullptr;
     EXPECT_EQ(caches[0]->allocate(&packet, 1), 1U);
@@ -84,9 +82,9 @@ void poll(Bench& bench) {
 }
 
 /// Skips where the plug-in was not built or DPDK is not there.
-#define NEEDS_DPDK()                                                  \
-  if (auto plugin = load_dpdk_plugin(); !plugin) {                    \
-    GTEST_SKIP() << plugin.error().message;                           \
+#define NEEDS_DPDK()                               \
+  if (auto plugin = load_dpdk_plugin(); !plugin) { \
+    GTEST_SKIP() << plugin.error().message;        \
   }
 
 // The loop makes it its own gateway: it asks, hears itself, and answers.

@@ -34,8 +34,8 @@ bool DpdkQueue::take(Packet& frame) noexcept {
   frame.offset = static_cast<std::uint16_t>(frame.offset + kLinkBytes);
   frame.length = static_cast<std::uint16_t>(frame.length - kLinkBytes);
   if (version == 6 && frame.length < wire::kIpv6Bytes) return false;
-  const unsigned whole = version == 6 ? wire::kIpv6Bytes + wire::load16(ip + 4)
-                                      : wire::load16(ip + 2);
+  const unsigned whole =
+      version == 6 ? wire::kIpv6Bytes + wire::load16(ip + 4) : wire::load16(ip + 2);
   if (whole < frame.length) frame.length = static_cast<std::uint16_t>(whole);
   frame.port = port_;
   return true;

@@ -43,7 +43,7 @@ struct DpdkFacts {
   char driver[48] = "";
   std::array<std::uint8_t, 6> link_address{};
   unsigned mtu = 0;
-  bool is_dma = false;           ///< it reads and writes the pool's memory itself
+  bool is_dma = false;            ///< it reads and writes the pool's memory itself
   bool checks_checksums = false;  ///< of IP and UDP, for what it receives
   bool spreads = false;           ///< among queues, by RSS
 };

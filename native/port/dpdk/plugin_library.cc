@@ -9,8 +9,7 @@ namespace sluice {
 namespace {
 
 constexpr const char* kFile = "sluice_dpdk.so";
-constexpr const char* kInstall =
-    "apt-get install libdpdk-dev, then build again: npm run build";
+constexpr const char* kInstall = "apt-get install libdpdk-dev, then build again: npm run build";
 
 /// The folder of the shared object or program that this code is in, with a slash.
 std::string own_folder() {

@@ -81,8 +81,8 @@ void write_nd(std::byte* frame, const NdFields& fields, const LinkAddress& own) 
   store8(icmp + kNdBytes, fields.option);
   store8(icmp + kNdBytes + 1, 1);  // in units of 8 octets
   std::memcpy(icmp + kNdBytes + 2, own.data(), ETH_ALEN);
-  store16(icmp + 2, fold(checksum_partial(icmp, kBytes, pseudo_header_v6(source, destination,
-                                                                         kIcmpv6, kBytes))));
+  store16(icmp + 2, fold(checksum_partial(icmp, kBytes,
+                                          pseudo_header_v6(source, destination, kIcmpv6, kBytes))));
 }
 
 }  // namespace
@@ -201,20 +201,21 @@ LinkHeard Gateways::hear_nd(std::byte* frame, std::uint16_t& bytes, Nanoseconds 
 LinkHeard Gateways::hear_solicitation(std::byte* frame, std::uint16_t& bytes,
                                       const Message& message, Nanoseconds now) noexcept {
   const bool is_claim = message.source == HopAddress{};  // whether anybody has the address
-  if (is_claim && (message.link != nullptr ||
-                   message.destination != solicited_node(message.target))) {
+  if (is_claim &&
+      (message.link != nullptr || message.destination != solicited_node(message.target))) {
     return LinkHeard::Malformed;
   }
   const std::byte* const from = frame + ETH_ALEN;
   if (is_own(message.source) && !is_own_link(from)) return LinkHeard::AddressInUse;
   if (message.link != nullptr) learn(message.source, message.link, true, now);
   if (!is_own(message.target)) return LinkHeard::Taken;
-  const NdFields fields{message.target,
-                        is_claim ? kAllNodes : message.source,
-                        message.target,
-                        kAdvertisement,
-                        static_cast<std::uint8_t>(kIsRouter | kOverride | (is_claim ? 0 : kSolicited)),
-                        kTargetLink};
+  const NdFields fields{
+      message.target,
+      is_claim ? kAllNodes : message.source,
+      message.target,
+      kAdvertisement,
+      static_cast<std::uint8_t>(kIsRouter | kOverride | (is_claim ? 0 : kSolicited)),
+      kTargetLink};
   constexpr std::byte kAllNodesLink[] = {std::byte{0x33}, std::byte{0x33}, std::byte{0},
                                          std::byte{0},    std::byte{0},    std::byte{1}};
   std::byte to[ETH_ALEN];
@@ -293,7 +294,8 @@ std::uint16_t Gateways::write_solicitation(std::byte* frame,
                                 [](const HopAddress& a) { return !a.is_v4(); });
   const bool is_local = target.high >> 54 == 0xfe80 >> 6;
   write_link_header(frame, to, own_, ETH_P_IPV6);
-  write_nd(frame, {is_local ? link_local_ : *own, destination, target, kSolicitation, 0, kSourceLink},
+  write_nd(frame,
+           {is_local ? link_local_ : *own, destination, target, kSolicitation, 0, kSourceLink},
            own_);
   return kFrameBytesMax;
 }

@@ -42,7 +42,8 @@ class Gateways {
     // Relaxed: pairs with the stores in learn() and ask(); the word is all there is to see.
     const std::uint64_t link = gateways_[is_v4 ? 0 : 1].link.load(std::memory_order_relaxed);
     if (link == kUnknown) return false;
-    for (unsigned i = 0; i < to.size(); ++i) to[i] = static_cast<std::uint8_t>(link >> (40 - 8 * i));
+    for (unsigned i = 0; i < to.size(); ++i)
+      to[i] = static_cast<std::uint8_t>(link >> (40 - 8 * i));
     return true;
   }
   /// Whether a frame is for hear(): ARP, or ICMPv6 that no router has passed on.

@@ -46,9 +46,9 @@ class ChunkMempool {
   }
   /// The mbuf of a chunk that DPDK gets now.
   rte_mbuf* give(const Packet* packet) noexcept {
-    const std::size_t i = static_cast<std::size_t>(reinterpret_cast<const std::byte*>(packet) -
-                                                   pool_.chunks) /
-                          kChunkBytes;
+    const std::size_t i =
+        static_cast<std::size_t>(reinterpret_cast<const std::byte*>(packet) - pool_.chunks) /
+        kChunkBytes;
     away_[i] = 1;
     return mbuf(i);
   }
@@ -81,7 +81,7 @@ class ChunkMempool {
   std::byte* mbufs_ = nullptr;
   std::size_t mbuf_bytes_ = 0;
   rte_mempool* mempool_ = nullptr;
-  rte_mbuf_ext_shared_info shared_{};  ///< one for all: nobody ever counts by it
+  rte_mbuf_ext_shared_info shared_{};     ///< one for all: nobody ever counts by it
   std::unique_ptr<std::uint8_t[]> away_;  ///< for each chunk: DPDK has it
 
   // What threads of DPDK itself give back waits here for a worker.

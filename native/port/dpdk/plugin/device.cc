@@ -73,12 +73,14 @@ bool Device::find(const DpdkRequest& request, DpdkError& error) {
   const std::string arguments = request.device;
   const std::string name = name_of(arguments);
   if (name.starts_with(kPacketSocket) && arguments.find("framesz=") != std::string::npos) {
-    return fail(error, "device", "packets fit the frames that net_af_packet has by itself; leave "
-                                 "framesz out");
+    return fail(error, "device",
+                "packets fit the frames that net_af_packet has by itself; leave "
+                "framesz out");
   }
   if (name.starts_with(kCannotBe)) {
-    return fail(error, "device", "DPDK's net_af_xdp has no way to the packet pool; use driver "
-                                 "afxdp for this device, which is the same without DPDK");
+    return fail(error, "device",
+                "DPDK's net_af_xdp has no way to the packet pool; use driver "
+                "afxdp for this device, which is the same without DPDK");
   }
   std::uint16_t known = 0;
   if (rte_eth_dev_get_port_by_name(name.c_str(), &known) == 0) {
@@ -93,11 +95,11 @@ bool Device::find(const DpdkRequest& request, DpdkError& error) {
               "another process?"
             : "; its driver is a package of its own (apt-get install librte-net-af-packet23, "
               "librte-net-memif23 …), and its arguments are in DPDK's guide of network drivers";
-    return fail(error, "device",
-                "DPDK has no device " + name + ": " +
-                    (result == 0 ? std::string("no driver of Ethernet devices takes it")
-                                 : reason(result)) +
-                    hint);
+    return fail(
+        error, "device",
+        "DPDK has no device " + name + ": " +
+            (result == 0 ? std::string("no driver of Ethernet devices takes it") : reason(result)) +
+            hint);
   }
   rte_eth_dev_info info;
   if (rte_eth_dev_info_get(port_, &info) != 0) return fail(error, "device", name + " is gone");
@@ -110,18 +112,18 @@ bool Device::find(const DpdkRequest& request, DpdkError& error) {
 bool Device::lend_memory(const DpdkRequest& request, DpdkError& error) {
   memory_ = std::make_unique<ExternalMemory>(request.pool);
   if (memory_->error() != 0) {
-    return fail(error, "driver", "DPDK does not take the packet memory: " +
-                                     reason(memory_->error()));
+    return fail(error, "driver",
+                "DPDK does not take the packet memory: " + reason(memory_->error()));
   }
   // Devices that do not read memory themselves have nothing to map.
-  const int mapped = rte_dev_dma_map(device_, memory_->start(),
-                                     reinterpret_cast<std::uint64_t>(memory_->start()),
-                                     memory_->bytes());
+  const int mapped =
+      rte_dev_dma_map(device_, memory_->start(), reinterpret_cast<std::uint64_t>(memory_->start()),
+                      memory_->bytes());
   is_mapped_ = mapped == 0;
   if (!is_mapped_ && facts_.is_dma) {
-    return fail(error, "device", std::string(request.device) +
-                                     " cannot reach the packet memory: " + reason(rte_errno) +
-                                     "; raise the limit of locked memory (ulimit -l unlimited)");
+    return fail(error, "device",
+                std::string(request.device) + " cannot reach the packet memory: " +
+                    reason(rte_errno) + "; raise the limit of locked memory (ulimit -l unlimited)");
   }
   // Of its frames of 2,048 octets net_af_packet takes 32 for the kernel's header, which is 66 long,
   // and refuses buffers that are smaller; what comes is 1,982 octets at most.
@@ -157,8 +159,8 @@ bool Device::configure(const DpdkRequest& request, DpdkError& error) {
     facts_.checks_checksums = true;
   }
   if (request.mtu > kMtuMax) {
-    return fail(error, "mtu", "is more than a packet holds with driver dpdk, " +
-                                  std::to_string(kMtuMax));
+    return fail(error, "mtu",
+                "is more than a packet holds with driver dpdk, " + std::to_string(kMtuMax));
   }
   conf.rxmode.mtu = request.mtu != 0 ? request.mtu : kMtu;
   facts_.mtu = conf.rxmode.mtu;
@@ -166,8 +168,9 @@ bool Device::configure(const DpdkRequest& request, DpdkError& error) {
   const bool is_told = facts_.is_dma || conf.rxmode.mtu + kFrameBytes <= info.max_rx_pktlen;
   if (!is_told) conf.rxmode.mtu = kMtu;
   if (info.max_mtu != 0 && conf.rxmode.mtu > info.max_mtu) {
-    return fail(error, "mtu", "is more than " + std::string(request.device) + " takes, " +
-                                  std::to_string(info.max_mtu));
+    return fail(
+        error, "mtu",
+        "is more than " + std::string(request.device) + " takes, " + std::to_string(info.max_mtu));
   }
   if (const int result = rte_eth_dev_configure(port_, static_cast<std::uint16_t>(queues),
                                                static_cast<std::uint16_t>(queues), &conf);
@@ -178,8 +181,8 @@ bool Device::configure(const DpdkRequest& request, DpdkError& error) {
   if (request.mtu != 0 && is_told) {
     const int result = rte_eth_dev_set_mtu(port_, static_cast<std::uint16_t>(request.mtu));
     if (result != 0 && result != -ENOTSUP) {
-      return fail(error, "mtu", "is refused by " + std::string(request.device) + ": " +
-                                    reason(result));
+      return fail(error, "mtu",
+                  "is refused by " + std::string(request.device) + ": " + reason(result));
     }
   }
   return true;
@@ -189,8 +192,8 @@ bool Device::set_up_queues(unsigned queues, DpdkError& error) {
   std::uint16_t rx = kDescriptors, tx = kDescriptors;
   rte_eth_dev_adjust_nb_rx_tx_desc(port_, &rx, &tx);
   const int socket = rte_eth_dev_socket_id(port_);
-  const auto node = socket < 0 ? static_cast<unsigned>(SOCKET_ID_ANY)
-                               : static_cast<unsigned>(socket);
+  const auto node =
+      socket < 0 ? static_cast<unsigned>(SOCKET_ID_ANY) : static_cast<unsigned>(socket);
   for (std::uint16_t q = 0; q < queues; ++q) {
     const ChunkMempool::Turn turn(*chunks_, q);
     int result = rte_eth_rx_queue_setup(port_, q, rx, node, nullptr, chunks_->mempool());
@@ -210,7 +213,7 @@ void Device::choose_link_address() {
   if (rte_is_zero_ether_addr(&address)) {
     std::random_device random;
     for (std::uint8_t& octet : address.addr_bytes) octet = static_cast<std::uint8_t>(random());
-    address.addr_bytes[0] = 0x02;  // local, one host's
+    address.addr_bytes[0] = 0x02;                       // local, one host's
     rte_eth_dev_default_mac_addr_set(port_, &address);  // those that filter have one
   }
   std::memcpy(facts_.link_address.data(), address.addr_bytes, RTE_ETHER_ADDR_LEN);
@@ -252,8 +255,7 @@ Device::~Device() {
 unsigned Device::receive(unsigned queue, Packet** frames, unsigned max) noexcept {
   const ChunkMempool::Turn turn(*chunks_, queue);
   std::array<rte_mbuf*, kBurst> mbufs;
-  const unsigned received = rte_eth_rx_burst(port_, static_cast<std::uint16_t>(queue),
-                                             mbufs.data(),
+  const unsigned received = rte_eth_rx_burst(port_, static_cast<std::uint16_t>(queue), mbufs.data(),
                                              static_cast<std::uint16_t>(std::min(max, kBurst)));
   unsigned kept = 0;
   for (unsigned i = 0; i < received; ++i) {

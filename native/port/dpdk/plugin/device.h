@@ -42,7 +42,7 @@ class Device final : public DpdkDevice {
   rte_device* device_ = nullptr;
   std::unique_ptr<ExternalMemory> memory_;
   std::unique_ptr<ChunkMempool> chunks_;
-  bool is_mapped_ = false;   ///< for DMA
+  bool is_mapped_ = false;  ///< for DMA
   bool is_started_ = false;
 };
 

@@ -119,8 +119,9 @@ std::string take_complaints() { return complaints().take(); }
 
 ExternalMemory::ExternalMemory(const DpdkPool& pool) noexcept {
   const auto first = reinterpret_cast<std::uintptr_t>(pool.chunks) / pool.page_bytes;
-  const auto end = (reinterpret_cast<std::uintptr_t>(pool.chunks) + pool.bytes + pool.page_bytes -
-                    1) / pool.page_bytes;
+  const auto end =
+      (reinterpret_cast<std::uintptr_t>(pool.chunks) + pool.bytes + pool.page_bytes - 1) /
+      pool.page_bytes;
   start_ = reinterpret_cast<std::byte*>(first * pool.page_bytes);
   bytes_ = (end - first) * pool.page_bytes;
   if (users()[start_]++ != 0) return;

@@ -15,7 +15,7 @@ sluice::DpdkDevice* open_device(const sluice::DpdkRequest& request,
 }  // namespace
 
 extern "C" [[gnu::visibility("default")]] const sluice::DpdkPlugin* sluice_dpdk_plugin() {
-  static const sluice::DpdkPlugin plugin{sluice::kDpdkInterface, sluice::kChunkBytes,
-                                         rte_version(), open_device};
+  static const sluice::DpdkPlugin plugin{sluice::kDpdkInterface, sluice::kChunkBytes, rte_version(),
+                                         open_device};
   return &plugin;
 }
