@@ -150,7 +150,6 @@ export interface DatapathPortConfig {
   /** MSS of SYNs is lowered to this; true: to what the MTU leaves. */
   readonly clampMss?: boolean | number;
   readonly decrementTtl?: boolean;
-  /** dpdk: the next hop, at most one address of each family. */
   readonly gateway?: readonly string[];
   /** What ICMP errors come from, at most one address of each family. */
   readonly icmpSource?: readonly string[];

@@ -5,7 +5,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Session } from '../../src/cli/api/messages.js';
 import { addresses, Lab, root } from './lab.js';
+import { anchorSession, intermediateSession, N3 } from './protected-n9.js';
 import { answersOf, losses, pingFor, Upf } from './upf.js';
 
 const UE = `ue-${process.pid}`;
@@ -97,5 +99,89 @@ describe.runIf(existsSync(join(root, 'build', 'addon', 'sluice_dpdk.so')))('dpdk
     await upf.start();
     await upf.gnb(UE);
     expect(answersOf(await lab.run(`ue:${UE}`, pingFor(5, addresses.server), false))).toBe(5);
+  });
+});
+
+describe.runIf(existsSync(join(root, 'build', 'addon', 'sluice_dpdk.so')))('memif', () => {
+  /** As for a protected N9, without the protection. */
+  const plain = (session: Session): Session =>
+    JSON.parse(
+      JSON.stringify(session, (key, value) => (key === 'protection_id' ? undefined : value)),
+    ) as Session;
+  let intermediate: Upf;
+  let anchor: Upf;
+
+  beforeAll(async () => {
+    lab = await Lab.open();
+    const socket = `socket=${join(lab.folder, 'n9.sock')},socket-abstract=no`;
+    const n9 = { name: 'n9', driver: 'dpdk', role: 'access' };
+    anchor = new Upf(lab, {
+      name: 'anchor',
+      ports: [
+        {
+          ...{ ...n9, device: `net_memif0,role=server,${socket}` },
+          ...{ addresses: [addresses.upfN3], gateway: [addresses.gnb] },
+        },
+        {
+          ...{ name: 'n6', driver: 'tun', role: 'core', device: 'sluice0' },
+          ...{ networkInstances: ['internet'], uePools: [addresses.uePool] },
+        },
+      ],
+    });
+    intermediate = new Upf(lab, {
+      name: 'intermediate',
+      place: 'ran',
+      ports: [
+        { name: 'n3', driver: 'socket', role: 'access', addresses: [N3], networkInstances: ['n3'] },
+        {
+          ...{ ...n9, device: `net_memif0,role=client,${socket}`, networkInstances: ['n9'] },
+          ...{ addresses: [addresses.gnb], gateway: [addresses.upfN3] },
+        },
+      ],
+    });
+    await anchor.start();
+    await intermediate.start();
+    await intermediate.client.call('SessionService', 'CreateSession', {
+      session: plain(intermediateSession(UE)),
+    });
+    await anchor.client.call('SessionService', 'CreateSession', {
+      session: plain(anchorSession(UE)),
+    });
+  });
+  afterAll(async () => {
+    await intermediate?.endGnbs();
+    intermediate?.client.close();
+    anchor?.client.close();
+    await lab?.close();
+  });
+
+  it('carries N9 between two UPFs, also after one was killed', async () => {
+    await intermediate.gnb(UE);
+    expect(answersOf(await lab.run(`ue:${UE}`, pingFor(20, addresses.server), false))).toBe(20);
+    await anchor.stop('SIGKILL');
+    await anchor.start();
+    // The other end sees the connection gone and makes another one.
+    const patient = ['ping', '-c', '5', '-i', '0.2', '-w', '20', addresses.server];
+    expect(answersOf(await lab.run(`ue:${UE}`, patient, false))).toBeGreaterThanOrEqual(5);
+  });
+
+  it('counts what iperf carries', async () => {
+    const ports = async (upf: Upf) =>
+      (await upf.stats()).ports?.find(({ name }) => name === 'n9') as Record<string, unknown>;
+    lab.start('dn', ['iperf3', '-s', '-p', '5201']);
+    const before = await ports(anchor);
+    const client = ['iperf3', '-c', addresses.server, '-t', '2', '-J'];
+    const retried = `for i in 1 2 3 4 5; do ${client.join(' ')} && exit; sleep 0.5; done; exit 1`;
+    const { stdout } = await lab.run(`ue:${UE}`, ['sh', '-c', retried]);
+    const text = stdout.slice(stdout.lastIndexOf('\n{\n') + 1);
+    const result = JSON.parse(text) as { end: { sum_received: { bytes: number } } };
+    const carried = result.end.sum_received.bytes;
+    expect(carried).toBeGreaterThan(1e6);
+    const after = await ports(anchor);
+    const received = Number(after.rx_bytes) - Number(before.rx_bytes);
+    expect(received).toBeGreaterThan(carried);
+    const { usage } = await anchor.remove(UE);
+    const reported = (usage ?? []).map(({ uplink_bytes }) => Number(uplink_bytes));
+    for (const bytes of reported) expect(bytes).toBeGreaterThan(carried);
   });
 });

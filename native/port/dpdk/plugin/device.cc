@@ -12,6 +12,8 @@
 #include <random>
 #include <string_view>
 
+#include "port/dpdk/plugin/stale_socket.h"
+
 namespace sluice::dpdk {
 namespace {
 
@@ -86,6 +88,7 @@ bool Device::find(const DpdkRequest& request, DpdkError& error) {
   if (rte_eth_dev_get_port_by_name(name.c_str(), &known) == 0) {
     return fail(error, "device", name + " is the device of another port of this node");
   }
+  remove_stale_socket(arguments);
   const int result = rte_dev_probe(arguments.c_str());
   port_ = result == 0 ? port_of(arguments) : std::uint16_t{RTE_MAX_ETHPORTS};
   if (port_ == RTE_MAX_ETHPORTS) {
