@@ -50,6 +50,7 @@ struct PlanRequest {
   std::vector<unsigned> cores;  ///< workers.cores, one per worker; empty: auto
   PollMode poll = PollMode::Auto;
   bool kernel_bypass = false;     ///< a port polls its device (afxdp, dpdk): auto means busy
+  unsigned lanes = 0;             ///< threads that may serve crypto lanes
   std::vector<std::string> nics;  ///< devices of the ports, for the node they hang on
 };
 
@@ -63,6 +64,9 @@ struct Plan {
   std::vector<WorkerPlace> workers;
   /// Where the event loop and all helper threads may run: never a busy worker's core.
   std::vector<unsigned> control_cores;
+  /// Isolated cores that no worker has, near workers first, at most one for each crypto lane;
+  /// empty: lanes run where the system likes.
+  std::vector<unsigned> lane_cores;
   std::vector<std::string> warnings;  ///< sentences for the node's status
 };
 

@@ -120,6 +120,21 @@ std::string against_busy(const Topology& topology, const std::vector<Core>& chos
   return "";
 }
 
+/// A thread without a core of its own is better off where the system puts it.
+std::vector<unsigned> lane_cores(const Topology& topology, const PlanRequest& request,
+                                 const std::set<unsigned>& taken, unsigned numa_node) {
+  std::vector<Core> left;
+  for (const Core& core : topology.cores) {
+    if (core.isolated && taken.count(core.os_index) == 0) left.push_back(core);
+  }
+  std::stable_sort(left.begin(), left.end(), [&](const Core& a, const Core& b) {
+    return std::pair(a.numa_node != numa_node, a.smt_index) <
+           std::pair(b.numa_node != numa_node, b.smt_index);
+  });
+  if (left.size() > request.lanes) left.resize(request.lanes);
+  return indices(left);
+}
+
 void add_warnings(const Topology& topology, const PlanRequest& request,
                   const std::vector<Core>& chosen, Plan& plan) {
   std::set<unsigned> physical;
@@ -191,6 +206,7 @@ Result<Plan> plan_workers(const Topology& topology, const PlanRequest& request) 
     if (!find_core(topology, os_index)->isolated) ordinary.push_back(os_index);
   }
   if (!ordinary.empty()) plan.control_cores = std::move(ordinary);
+  plan.lane_cores = lane_cores(topology, request, taken, chosen.front().numa_node);
   add_warnings(topology, request, chosen, plan);
   return plan;
 }
@@ -203,7 +219,11 @@ std::string describe(const Plan& plan) {
             std::to_string(place.numa_node) + ", " + poll_mode_name(place.poll) + ")";
     text += i + 1 < plan.workers.size() ? ", " : "; ";
   }
-  return text + "event loop on " + format_core_list(plan.control_cores);
+  text += "event loop on " + format_core_list(plan.control_cores);
+  if (!plan.lane_cores.empty()) {
+    text += "; crypto lanes on " + format_core_list(plan.lane_cores);
+  }
+  return text;
 }
 
 }  // namespace sluice

@@ -36,7 +36,8 @@ Pipeline::Pipeline(const PipelineConfig& config)
       reassembler_(config.reassembly),
       bursts_(new Burst[3]),
       answers_(config.answers_per_second, config.answers_from),
-      sealed_(new Sealed[kSealedMax]),
+      sealed_(new CryptoJob[kSealedMax]),
+      lanes_(config.lanes),
       handoffs_(new PacketList[config.workers]) {
   for (std::size_t i = 0; i < config.ports.size(); ++i) {
     ports_[i] = ports_[kProtectedPort + i] = config.ports[i];

@@ -13,6 +13,7 @@
 #include "pipeline/ip/reassembler.h"
 #include "pipeline/observe/observer.h"
 #include "pipeline/path/path_prober.h"
+#include "pipeline/protect/crypto_lane.h"
 #include "pipeline/protect/protection_table.h"
 #include "pipeline/signal/answer.h"
 #include "pipeline/traffic_sampler.h"
@@ -88,9 +89,10 @@ struct PipelineConfig {
   TrafficSampler* sampler = nullptr;
   HoldTable* holds = nullptr;
   ProtectionTable* protections = nullptr;
-  PathProber* prober = nullptr;       ///< of the one worker that asks peers
-  unsigned answers_per_second = 100;  ///< Error Indications and the like, of this worker
-  Nanoseconds answers_from = 0;       ///< not before this time
+  std::span<CryptoLane* const> lanes;  ///< none: SM4 is done where the packet is
+  PathProber* prober = nullptr;        ///< of the one worker that asks peers
+  unsigned answers_per_second = 100;   ///< Error Indications and the like, of this worker
+  Nanoseconds answers_from = 0;        ///< not before this time
   IpPolicy policy;
   ReassemblyLimits reassembly;
 };
@@ -111,6 +113,10 @@ class Pipeline {
   void take_over(Packet** packets, unsigned count, Nanoseconds now) noexcept;
   /// Seals what leaves under protections, and puts it into the outputs of the ports themselves.
   void seal_outputs() noexcept;
+  /// Goes on with what lanes have done. Once a loop, before transmit. @return packets.
+  unsigned take_back(Nanoseconds now) noexcept;
+  /// Whether a lane has something for take_back().
+  bool has_done() const noexcept;
   /// Puts a packet that is inside a stage aside, to come in again as if `port` had received
   /// it: a packet from UE to UE, an answer to the UE. A packet does so once.
   /// @return None, or why it cannot, and it is still the caller's.
@@ -267,6 +273,10 @@ class Pipeline {
   DropReason admit_sealed(Packet* packet, DropReason otherwise, Fate& fate) noexcept;
   unsigned admit_handed_over(Packet** packets, unsigned count) noexcept;
   void open_sealed(Nanoseconds now) noexcept;
+  void send_to_lanes(std::span<const CryptoJob> jobs) noexcept;
+  void come_back(std::span<const CryptoJob> jobs, Nanoseconds now) noexcept;
+  void finish_sealed(const CryptoJob& job) noexcept;
+  void finish_opened(std::span<const CryptoJob> jobs, Nanoseconds now) noexcept;
 
   // What follows from packets that end here (signal/).
   DropReason conclude(Burst& burst, unsigned i) noexcept;
@@ -357,14 +367,11 @@ class Pipeline {
   PipelineCounters counters_;
   std::array<PacketList, 2 * kPortsMax> outputs_;
   /// ESP that waits to be opened, until the next turn at most.
-  struct Sealed {
-    Packet* packet;
-    InboundEnd* end;
-    std::uint16_t offset, bytes;
-  };
   static constexpr unsigned kSealedMax = PacketList::kMax;
-  std::unique_ptr<Sealed[]> sealed_;
+  std::unique_ptr<CryptoJob[]> sealed_;
   unsigned sealed_count_ = 0;
+  std::span<CryptoLane* const> lanes_;
+  std::size_t lane_turn_ = 0;  ///< whose done packets are taken first
   std::unique_ptr<PacketList[]> handoffs_;
   PacketList dead_;
   PacketList trailers_;

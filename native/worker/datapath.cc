@@ -34,6 +34,9 @@ Status Datapath::plan() {
   if (config_.workers > kWorkersMax) {
     return Error{"at most " + std::to_string(kWorkersMax) + " workers", "workers.count"};
   }
+  if (config_.lanes > kLanesMax) {
+    return Error{"at most " + std::to_string(kLanesMax) + " crypto lanes", "crypto.lanesMax"};
+  }
   if (config_.workers == 0) {
     places_.resize(config_.stepped_workers);
     share_buckets();
@@ -45,6 +48,7 @@ Status Datapath::plan() {
   request.workers = config_.workers;
   request.cores = config_.cores;
   request.poll = config_.poll;
+  request.lanes = config_.lanes;
   for (const PortConfig& port : config_.ports) {
     if (port.driver == "dpdk") {
       request.kernel_bypass = true;
@@ -63,6 +67,7 @@ Status Datapath::plan() {
   if (!plan) return plan.error();
   places_ = plan.value().workers;
   control_cores_ = plan.value().control_cores;
+  lane_cores_ = plan.value().lane_cores;
   plan_text_ = describe(plan.value());
   for (const auto& warning : plan.value().warnings) warnings_.push_back(warning);
   share_buckets();
@@ -108,7 +113,8 @@ std::size_t packet_memory_bytes(const DatapathConfig& config) noexcept {
        TrafficSampler::Ring::bytes(kSampleRing) + workers * SpscRing<Packet*>::bytes(kHandoffRing));
   return Sessions::bytes(config.sessions) +
          PacketPool::bytes(config.packets_max, workers + 1, config.held_packets_max) +
-         workers * HoldTable::bytes(config.held_packets_max / workers) + rings + kRegionSlack;
+         workers * HoldTable::bytes(config.held_packets_max / workers) +
+         CryptoLanes::bytes(config.lanes, workers) + rings + kRegionSlack;
 }
 
 Status Datapath::make_memory() {
@@ -138,6 +144,7 @@ Status Datapath::make_memory() {
   sessions_ = std::move(sessions).value();
   protections_ = std::make_unique<Protections>(static_cast<unsigned>(places_.size()),
                                                sessions_->protection_uses());
+  if (Status made = make_lanes(); !made) return made;
   sessions_->sieve().look_for_ues(config_.policy.hairpin);
   for (const LocalAddress& own : network_.owns) {
     sessions_->sieve().add_own(own.words[0], own.is_v6);
@@ -215,6 +222,7 @@ Status Datapath::make_workers() {
       return Error{"the memory region has no room for held packets", "limits.heldPackets"};
     config.pipeline.holds = holds.get();
     config.pipeline.protections = &protections_->table(w);
+    if (crypto_lanes_ != nullptr) config.pipeline.lanes = crypto_lanes_->lanes();
     if (w == bucket_owner_[0]) config.pipeline.prober = prober_.get();
     const auto workers = static_cast<unsigned>(places_.size());
     config.pipeline.answers_per_second = (config_.answers_per_second + workers - 1) / workers;
@@ -288,6 +296,7 @@ void Datapath::stop() {
   for (const auto& worker : workers_) worker->stop();
   for (auto& thread : threads_) thread.join();
   threads_.clear();
+  end_lanes();
   if (protections_ != nullptr) protections_->workers_ended();
   // What is in the command rings still counts: it is applied here, so that nothing is lost.
   for (unsigned w = 0; running_ && w < workers_.size(); ++w) {
@@ -313,6 +322,7 @@ bool Datapath::step() {
     run_at(given_time_);
   } else {
     workers_[0]->loop();
+    while (serve_lanes()) workers_[0]->loop();
   }
   return true;
 }
@@ -321,7 +331,8 @@ void Datapath::run_at(Nanoseconds now) {
   if (!stepped()) return;
   given_time_ = std::max(given_time_, now);
   workers_[0]->catch_up(given_time_);
-  while (workers_[0]->turn(given_time_) != 0 || workers_[0]->timers_left(given_time_)) {
+  while (workers_[0]->turn(given_time_) != 0 || workers_[0]->timers_left(given_time_) ||
+         serve_lanes()) {
   }
 }
 
@@ -386,6 +397,7 @@ DatapathStatistics Datapath::collect_statistics() const {
     s.held += worker->pipeline().held() + worker->incoming();
   }
   if (captures_ != nullptr) s.captures = captures_->totals();
+  if (crypto_lanes_ != nullptr) s.lanes = crypto_lanes_->statistics();
   return s;
 }
 

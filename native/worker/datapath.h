@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "session/survival/salvage.h"
+#include "worker/protect/crypto_lanes.h"
 #include "worker/protect/protections.h"
 #include "worker/sight/captures.h"
 #include "worker/sight/traces.h"
@@ -37,6 +38,7 @@ struct DatapathConfig {
   unsigned stepped_workers = 1;
   std::vector<unsigned> cores;
   PollMode poll = PollMode::Auto;
+  unsigned lanes = 0;  ///< crypto lanes, at most kLanesMax; 0: workers do SM4 themselves
   SessionsConfig sessions;
   std::vector<PortConfig> ports;
   SurvivalConfig survival;
@@ -90,6 +92,7 @@ struct DatapathStatistics {
   CaptureTotals captures;
   std::uint64_t created = 0;
   std::uint64_t held = 0;
+  LanesStatistics lanes;
 };
 
 /// A tunnel peer that rules send to.
@@ -169,6 +172,8 @@ class Datapath {
   Sessions& sessions() noexcept { return *sessions_; }
   /// Also before start(), so that sessions that refer to them can be restored.
   Protections& protections() noexcept { return *protections_; }
+  /// Null: there are none. Who has a share may serve also while the packet path ends.
+  const std::shared_ptr<CryptoLanes>& crypto_lanes() const noexcept { return crypto_lanes_; }
   /// Captures of what passes, and traces of single packets: from start() on.
   Captures& captures() noexcept { return *captures_; }
   Traces& traces() noexcept { return *traces_; }
@@ -193,6 +198,12 @@ class Datapath {
   Status open_ports();
   void share_buckets() noexcept;
   Status make_workers();
+  Status make_lanes();
+  void end_lanes();
+  /// In a packet path without threads, nobody else does. False: there was nothing.
+  bool serve_lanes() noexcept {
+    return crypto_lanes_ != nullptr && crypto_lanes_->serve_here() != 0;
+  }
   DatapathStatistics collect_statistics() const;
   void start_timers();
   std::uint32_t held_share() const noexcept {
@@ -250,6 +261,7 @@ class Datapath {
   std::string plan_text_;
   std::vector<WorkerPlace> places_;
   std::vector<unsigned> control_cores_;
+  std::vector<unsigned> lane_cores_;
   std::array<std::uint8_t, kBuckets> bucket_owner_{};
   std::unique_ptr<Region> region_;
   std::size_t sessions_start_ = 0;  ///< offset in the region, behind the pool
@@ -257,6 +269,7 @@ class Datapath {
   std::unique_ptr<PacketPool> pool_;
   std::unique_ptr<Sessions> sessions_;
   std::unique_ptr<Protections> protections_;
+  std::shared_ptr<CryptoLanes> crypto_lanes_;
   std::vector<std::unique_ptr<HoldTable>> holds_;  ///< by worker
   std::unique_ptr<PathProber> prober_;
   std::vector<std::unique_ptr<Port>> ports_;

@@ -104,6 +104,7 @@ unsigned Worker::turn(Nanoseconds now) noexcept {
   saturated_ = false;
   unsigned packets = receive(now);
   if (!incoming_.empty()) packets += take_over(now);
+  if (__builtin_expect(!config_.pipeline.lanes.empty(), 0)) packets += pipeline_.take_back(now);
   pipeline_.reenter_waiting(now);
   if (!saturated_) pipeline_.flush();
   transmit();
@@ -246,6 +247,13 @@ unsigned Worker::incoming() const noexcept {
   unsigned total = 0;
   for (const PacketRing* ring : incoming_) total += static_cast<unsigned>(ring->size());
   return total;
+}
+
+unsigned Worker::settle_lanes(Nanoseconds now) noexcept {
+  const unsigned packets = pipeline_.take_back(now);
+  pipeline_.flush();
+  transmit();
+  return packets;
 }
 
 void Worker::discard() noexcept {

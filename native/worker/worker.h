@@ -167,6 +167,8 @@ class Worker final : public EventSink {
   /// Ends a sleep, if it sleeps. Threads: any.
   void wake() noexcept;
   void stop() noexcept;
+  /// Goes on with what crypto lanes have done. Control thread, after run(). @return packets.
+  unsigned settle_lanes(Nanoseconds now) noexcept;
   /// Sends what is inside, and frees what waits for a worker, under reason Stopping. Control
   /// thread, after run().
   void discard() noexcept;

@@ -56,7 +56,7 @@ bool Worker::has_work() const noexcept {
   for (const PacketRing* ring : incoming_) {
     if (ring->size() != 0) return true;
   }
-  return false;
+  return pipeline_.has_done();
 }
 
 void Worker::sleep() noexcept {

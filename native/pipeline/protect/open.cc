@@ -112,8 +112,12 @@ DropReason Pipeline::admit_sealed(Packet* packet, DropReason otherwise, Fate& fa
   InboundEnd& end = *place->end;
   if (!std::equal(part->to, part->to + 4, end.local.words)) return DropReason::EspUnknownSpi;
   if (sealed_count_ == kSealedMax) return DropReason::CryptoFull;
-  sealed_[sealed_count_++] = {packet, &end, static_cast<std::uint16_t>(part->offset),
-                              static_cast<std::uint16_t>(part->bytes)};
+  CryptoJob& job = sealed_[sealed_count_++];
+  job = {};
+  job.packet = packet;
+  job.opens = &end;
+  job.offset = static_cast<std::uint16_t>(part->offset);
+  job.bytes = static_cast<std::uint16_t>(part->bytes);
   ++inside_;
   return DropReason::None;
 }
@@ -137,43 +141,45 @@ unsigned Pipeline::admit_handed_over(Packet** packets, unsigned count) noexcept 
 }
 
 void Pipeline::open_sealed(Nanoseconds now) noexcept {
-  constexpr unsigned kGroup = kBurstMax;
   for (unsigned done = 0; done < sealed_count_;) {
-    const unsigned n = std::min(sealed_count_ - done, kGroup);
-    Sealed group[kGroup];
+    const unsigned n = std::min(sealed_count_ - done, kCryptoBurst);
+    CryptoJob group[kCryptoBurst];
     std::copy_n(&sealed_[done], n, group);
     done += n;
     // Letting packets in finishes bursts that are inside, which may bring further ones.
     if (done == sealed_count_) done = sealed_count_ = 0;
-    crypto::EspOpenJob jobs[kGroup];
-    for (unsigned i = 0; i < n; ++i) {
-      jobs[i] = {&group[i].end->esp, {group[i].packet->data() + group[i].offset, group[i].bytes}};
+    if (!lanes_.empty()) {
+      send_to_lanes({group, n});
+    } else {
+      do_jobs({group, n});
+      finish_opened({group, n}, now);
     }
-    crypto::esp_open({jobs, n});
-    Packet* opened[kGroup];
-    unsigned good = 0;
-    for (unsigned i = 0; i < n; ++i) {
-      Packet* packet = group[i].packet;
-      InboundEnd& end = *group[i].end;
-      const bool is_ip = jobs[i].next_header == kNextIpv4 || jobs[i].next_header == kNextIpv6;
-      if (jobs[i].status != crypto::EspStatus::Ok || !is_ip || jobs[i].packet.empty()) {
-        const DropReason reason = reason_of(jobs[i].status, end);
-        inside_ -= 1;
-        drop(&packet, 1, reason);
-        continue;
-      }
-      ++end.packets;
-      end.bytes += jobs[i].packet.size();
-      packet->offset =
-          static_cast<std::uint16_t>(jobs[i].packet.data() - reinterpret_cast<std::byte*>(packet));
-      packet->length = static_cast<std::uint16_t>(jobs[i].packet.size());
-      // Its checksums are inside what was found to be genuine.
-      packet->flags |= kPacketProtected | kPacketOuterChecksumGood;
-      packet->tag = end.protection;
-      opened[good++] = packet;
-    }
-    if (good != 0) enter_sorted(opened, good, 0, now);
   }
+}
+
+/// @param jobs  at most kCryptoBurst
+void Pipeline::finish_opened(std::span<const CryptoJob> jobs, Nanoseconds now) noexcept {
+  Packet* opened[kCryptoBurst];
+  unsigned good = 0;
+  for (const CryptoJob& job : jobs) {
+    Packet* packet = job.packet;
+    InboundEnd& end = *job.opens;
+    const bool is_ip = job.next_header == kNextIpv4 || job.next_header == kNextIpv6;
+    inside_ -= 1;
+    if (job.status != crypto::EspStatus::Ok || !is_ip || packet->length == 0) {
+      drop(&packet, 1, reason_of(job.status, end));
+      continue;
+    }
+    ++end.packets;
+    end.bytes += packet->length;
+    // Its checksums are inside what was found to be genuine.
+    packet->flags |= kPacketProtected | kPacketOuterChecksumGood;
+    packet->tag = end.protection;
+    opened[good++] = packet;
+  }
+  if (good == 0) return;
+  inside_ += good;
+  enter_sorted(opened, good, 0, now);
 }
 
 }  // namespace sluice

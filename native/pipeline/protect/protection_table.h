@@ -2,9 +2,11 @@
 // the associations that packets come under those that are its own. Owner: that worker, but that
 // any thread may read the figures; the control thread makes the ends and has the worker put
 // them in (worker/protect/protections.h). Keys are here and nowhere else in the packet path, and
-// not in the region, whose file outlives the process.
+// not in the region, whose file outlives the process. With crypto lanes, the thread that serves an
+// association's lane uses `esp` of its end, and the worker all else.
 #pragma once
 #include <array>
+#include <atomic>
 #include <bitset>
 #include <memory>
 #include <vector>
@@ -30,6 +32,23 @@ struct EspOuter {
 };
 EspOuter make_esp_outer(const LocalAddress& local, const LocalAddress& peer, bool in_udp) noexcept;
 
+/// How many packets of an association are with a crypto lane. Its worker counts; the control thread
+/// ends an association only when there are none.
+class PacketsAway {
+ public:
+  void add(std::uint32_t n) noexcept { count_.store(count() + n, std::memory_order_relaxed); }
+  void remove(std::uint32_t n) noexcept {
+    // Release: pairs with none(), so that all that a lane did to the association came before.
+    count_.store(count() - n, std::memory_order_release);
+  }
+  /// Threads: any.
+  bool none() const noexcept { return count_.load(std::memory_order_acquire) == 0; }
+
+ private:
+  std::uint32_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
+  std::atomic<std::uint32_t> count_{0};
+};
+
 struct OutboundEnd {
   OutboundEnd(const EspOuter& outer_header, const crypto::EspParameters& parameters,
               const crypto::EspLifetime& lifetime, std::uint64_t last_number);
@@ -43,6 +62,7 @@ struct OutboundEnd {
 
   EspOuter outer;
   crypto::EspOutbound esp;
+  PacketsAway away;
 
  private:
   unsigned overhead_;
@@ -54,6 +74,7 @@ struct InboundEnd {
   std::uint16_t protection;
   LocalAddress local;  ///< that its packets are sent to; its port says nothing
   crypto::EspInbound esp;
+  PacketsAway away;
   Counter packets, bytes, replayed, not_genuine, malformed;
 };
 

@@ -9,7 +9,6 @@
 namespace sluice {
 namespace {
 
-constexpr unsigned kGroup = 64;  // as many as share the lanes of the kernels
 /// Where a packet is put that has too little room before it: behind the longest outer header.
 constexpr std::uint16_t kRoomyOffset = 96;
 static_assert(kRoomyOffset >= sizeof(Packet) + sizeof(EspOuter::header) + crypto::kEspHeadRoom);
@@ -47,19 +46,16 @@ unsigned Pipeline::protection_bytes(const FarEntry& far) const noexcept {
 void Pipeline::seal_outputs() noexcept {
   for (std::uint8_t port = 0; port < kPortsMax; ++port) {
     PacketList& list = outputs_[kProtectedPort + port];
-    for (unsigned done = 0; done < list.count; done += kGroup) {
-      seal(port, list.packets + done, std::min(list.count - done, kGroup));
+    for (unsigned done = 0; done < list.count; done += kCryptoBurst) {
+      seal(port, list.packets + done, std::min(list.count - done, kCryptoBurst));
     }
     list.count = 0;
   }
 }
 
-/// @param count  at most kGroup
+/// @param count  at most kCryptoBurst
 void Pipeline::seal(std::uint8_t port, Packet* const* packets, unsigned count) noexcept {
-  crypto::EspSealJob jobs[kGroup];
-  Packet* sealed[kGroup];
-  const OutboundEnd* ends[kGroup];
-  unsigned tos[kGroup];
+  CryptoJob jobs[kCryptoBurst];
   unsigned n = 0;
   for (unsigned i = 0; i < count; ++i) {
     Packet* packet = packets[i];
@@ -73,30 +69,39 @@ void Pipeline::seal(std::uint8_t port, Packet* const* packets, unsigned count) n
       drop(&packet, 1, end == nullptr ? DropReason::NoProtection : DropReason::MtuExceeded);
       continue;
     }
-    const bool is_v6 = wire::load8(packet->data()) >> 4 == 6;
-    jobs[n] = {&end->esp, {packet->data(), packet->length}, is_v6 ? kNextIpv6 : kNextIpv4};
-    sealed[n] = packet;
-    ends[n] = end;
-    tos[n++] = tos_of(packet->data());
+    CryptoJob& job = jobs[n++];
+    job = {};
+    job.packet = packet;
+    job.seals = end;
+    job.port = port;
+    job.next_header = wire::load8(packet->data()) >> 4 == 6 ? kNextIpv6 : kNextIpv4;
+    job.tos = static_cast<std::uint8_t>(tos_of(packet->data()));
   }
-  crypto::esp_seal({jobs, n});
-  const PipelinePort& out = ports_[port];
-  for (unsigned i = 0; i < n; ++i) {
-    Packet* packet = sealed[i];
-    if (jobs[i].status != crypto::EspStatus::Ok) {
-      drop(&packet, 1, DropReason::EspExpired);
-      continue;
-    }
-    const auto bytes = static_cast<unsigned>(jobs[i].esp.size());
-    const std::byte* start =
-        ends[i]->write_outer(jobs[i].esp.data(), bytes, tos[i], out.fills_udp_checksum);
-    packet->offset = static_cast<std::uint16_t>(start - reinterpret_cast<std::byte*>(packet));
-    packet->length = static_cast<std::uint16_t>(ends[i]->outer.bytes + bytes);
-    if (packet->length > out.mtu) {
-      drop(&packet, 1, DropReason::MtuExceeded);
-    } else {
-      emit(port, packet);
-    }
+  if (!lanes_.empty()) {
+    inside_ += n;
+    send_to_lanes({jobs, n});
+    return;
+  }
+  do_jobs({jobs, n});
+  for (unsigned i = 0; i < n; ++i) finish_sealed(jobs[i]);
+}
+
+void Pipeline::finish_sealed(const CryptoJob& job) noexcept {
+  Packet* packet = job.packet;
+  if (job.status != crypto::EspStatus::Ok) {
+    drop(&packet, 1, DropReason::EspExpired);
+    return;
+  }
+  const PipelinePort& out = ports_[job.port];
+  const unsigned bytes = packet->length;
+  const std::byte* start =
+      job.seals->write_outer(packet->data(), bytes, job.tos, out.fills_udp_checksum);
+  packet->offset = static_cast<std::uint16_t>(start - reinterpret_cast<std::byte*>(packet));
+  packet->length = static_cast<std::uint16_t>(job.seals->outer.bytes + bytes);
+  if (packet->length > out.mtu) {
+    drop(&packet, 1, DropReason::MtuExceeded);
+  } else {
+    emit(job.port, packet);
   }
 }
 

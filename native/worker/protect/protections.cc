@@ -37,8 +37,7 @@ void Protections::workers_run(std::span<const std::unique_ptr<Worker>> workers) 
 void Protections::workers_ended() {
   for (Lane& lane : lanes_) {
     lane.worker = nullptr;
-    if (lane.posted && lane.errands.front()->done()) lane.errands.pop_front();
-    lane.posted = false;
+    if (lane.posted) lane.posted = lane.errands.front()->done();
     turn(lane);
   }
 }
@@ -49,6 +48,12 @@ void Protections::ChangeErrand::apply() noexcept {
   if (changes_outbound) table->swap_outbound(number, outbound);
   for (const std::uint32_t spi : removed) ended.push_back(table->remove_inbound(spi));
   for (InboundPlace& place : added) table->add_inbound(std::move(place), local);
+}
+
+bool Protections::ChangeErrand::is_over() const noexcept {
+  return (outbound == nullptr || outbound->away.none()) &&
+         std::all_of(ended.begin(), ended.end(),
+                     [](const auto& end) { return end == nullptr || end->away.none(); });
 }
 
 Status Protections::check(const ProtectionSettings& settings) const {
@@ -169,13 +174,13 @@ void Protections::extend(std::uint16_t number, std::uint32_t spi, std::uint64_t 
 void Protections::turn(Lane& lane) {
   while (!lane.errands.empty()) {
     ChangeErrand& errand = *lane.errands.front();
-    if (lane.worker == nullptr) {
+    if (!lane.posted && lane.worker == nullptr) {
       errand.apply();
-    } else {
-      // A place that another errand has is free later.
-      if (!lane.posted) lane.posted = lane.worker->post(errand);
-      if (!lane.posted || !errand.done()) return;
+      lane.posted = true;
     }
+    // A place that another errand has is free later.
+    if (!lane.posted) lane.posted = lane.worker->post(errand);
+    if (!lane.posted || (lane.worker != nullptr && !errand.done()) || !errand.is_over()) return;
     lane.posted = false;
     lane.errands.pop_front();
   }

@@ -82,6 +82,8 @@ class Protections {
     LocalAddress local{};
     std::vector<std::uint32_t> removed;
     std::vector<std::unique_ptr<InboundEnd>> ended;  ///< has room for as many as `removed`
+    /// None of what it took out has packets with crypto lanes.
+    bool is_over() const noexcept;
   };
   struct Lane {
     std::unique_ptr<ProtectionTable> table;

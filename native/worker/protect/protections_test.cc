@@ -1,62 +1,16 @@
 // Packets under protections: sealed behind a FAR, opened before a PDI, and what must not pass.
 // One packet path plays both ends: what it seals for its own N3 address is what comes back.
 #include "wire/checksum.h"
+#include "worker/protect/protections_fixture_test.h"
 #include "worker/sight/capture_fixture_test.h"
-#include "worker/workers_fixture_test.h"
 
 namespace sluice::test {
 namespace {
 
-constexpr std::uint32_t kSpi = 0x1001, kFarN9Teid = 0x00c0fff0;
-constexpr std::uint16_t kNumber = 7;
-constexpr SessionIndex kFirst = 3 * 64 + 5, kSecond = 9 * 64 + 5;
-const std::uint32_t kFirstTeid = direct_teid(3, 5, 1), kSecondTeid = direct_teid(9, 5, 1);
-
-AssociationSettings association(std::uint32_t spi) {
-  AssociationSettings a;
-  a.spi = spi;
-  for (std::size_t i = 0; i < a.key.size(); ++i) a.key[i] = static_cast<std::byte>(spi + i);
-  a.auth_key.fill(static_cast<std::byte>(spi));
-  a.numbers_up_to = ~std::uint64_t{0};
-  return a;
-}
-
-ProtectionSettings protection(unsigned workers = 1) {
-  ProtectionSettings p;
-  p.number = kNumber;
-  p.local = p.peer = {{10, 0, 0, 1}, false};
-  for (std::uint32_t w = 0; w < workers; ++w) {
-    p.outbound.push_back(association(kSpi + w));
-    p.inbound.push_back(association(kSpi + w));
-  }
-  return p;
-}
-
-/// From the gNB into the protected tunnel that leads to the second session.
-SessionSpec first_session(std::uint32_t teid = kFirstTeid, std::uint32_t ue = kUe,
-                          std::uint32_t second = kSecondTeid) {
-  SessionSpec s = plain_session(teid, ue);
-  FarSpec& far = s.fars[0];
-  far.tunnel = true;
-  far.ipv4 = kN3;
-  far.teid = second;
-  far.protection = kNumber;
-  return s;
-}
-
-/// Out of the protected tunnel to N6.
-SessionSpec second_session(std::uint32_t teid = kSecondTeid, std::uint32_t ue = kUe) {
-  SessionSpec s = plain_session(teid, ue);
-  s.pdrs[0].protection = kNumber;
-  // UE addresses are one session's only: this one is found by its tunnel.
-  s.ue_ipv4 = 0;
-  s.pdrs.resize(1);
-  s.fars.resize(1);
-  return s;
-}
-
-class ProtectionsTest : public DatapathTest {
+/// By workers themselves, and by so many crypto lanes.
+class ProtectionsTest : public DatapathTest, public ::testing::WithParamInterface<unsigned> {
  protected:
+  void configure(DatapathConfig& config) const override { config.lanes = GetParam(); }
   void set(const ProtectionSettings& settings) {
     Status status = path_->protections().set(settings);
     ASSERT_TRUE(status) << status.error().message;
@@ -73,7 +27,7 @@ class ProtectionsTest : public DatapathTest {
   }
 };
 
-TEST_F(ProtectionsTest, WhatIsSealedIsOpened) {
+TEST_P(ProtectionsTest, WhatIsSealedIsOpened) {
   using crypto::EspSuite;
   for (const EspSuite suite : {EspSuite::Sm4Gcm16, EspSuite::Sm4CbcSm3_96, EspSuite::Sm4CbcSm3_128,
                                EspSuite::Sm4CbcSm3_256}) {
@@ -110,7 +64,7 @@ TEST_F(ProtectionsTest, WhatIsSealedIsOpened) {
   conserve();
 }
 
-TEST_F(ProtectionsTest, OverIpv6) {
+TEST_P(ProtectionsTest, OverIpv6) {
   ProtectionSettings settings = protection();
   settings.local = settings.peer = v6(0xfd000000000000aa);
   for (const bool in_udp : {false, true}) {
@@ -131,7 +85,7 @@ TEST_F(ProtectionsTest, OverIpv6) {
   }
 }
 
-TEST_F(ProtectionsTest, PlainIpTowardsN6AndBack) {
+TEST_P(ProtectionsTest, PlainIpTowardsN6AndBack) {
   ProtectionSettings settings = protection();
   set(settings);
   SessionSpec spec = plain_session(kFirstTeid);
@@ -147,7 +101,7 @@ TEST_F(ProtectionsTest, PlainIpTowardsN6AndBack) {
   expect_drop(1, ipv4({.source = kServer, .destination = kUe}), DropReason::Unprotected);
 }
 
-TEST_F(ProtectionsTest, ManyAtOnceAreAllOpened) {
+TEST_P(ProtectionsTest, ManyAtOnceAreAllOpened) {
   set(protection());
   set_up_two();
   std::vector<Bytes> sealed;
@@ -162,7 +116,7 @@ TEST_F(ProtectionsTest, ManyAtOnceAreAllOpened) {
   EXPECT_EQ(opened, sealed.size());
 }
 
-TEST_F(ProtectionsTest, APdiWantsItsProtection) {
+TEST_P(ProtectionsTest, APdiWantsItsProtection) {
   set(protection());
   set_up_two();
   expect_drop(0, gtpu(kSecondTeid, ipv4({})), DropReason::Unprotected);
@@ -176,7 +130,7 @@ TEST_F(ProtectionsTest, APdiWantsItsProtection) {
   expect_drop(0, seal(ipv4({})), DropReason::Unprotected);
 }
 
-TEST_F(ProtectionsTest, WhatIsNotGenuineChangesNothing) {
+TEST_P(ProtectionsTest, WhatIsNotGenuineChangesNothing) {
   set(protection());
   set_up_two();
   const Bytes inner = ipv4({});
@@ -213,7 +167,7 @@ TEST_F(ProtectionsTest, WhatIsNotGenuineChangesNothing) {
   EXPECT_EQ(rows[1].number, 2u);
 }
 
-TEST_F(ProtectionsTest, ANewKeyComesBesideTheOldOne) {
+TEST_P(ProtectionsTest, ANewKeyComesBesideTheOldOne) {
   ProtectionSettings settings = protection();
   set(settings);
   set_up_two();
@@ -237,7 +191,7 @@ TEST_F(ProtectionsTest, ANewKeyComesBesideTheOldOne) {
   EXPECT_EQ(send(0, seal(inner)).size(), 1u);
 }
 
-TEST_F(ProtectionsTest, NumbersEndWhereTheyAreSaidTo) {
+TEST_P(ProtectionsTest, NumbersEndWhereTheyAreSaidTo) {
   ProtectionSettings settings = protection();
   settings.outbound[0].number = 1000;
   settings.outbound[0].numbers_up_to = 1002;
@@ -253,7 +207,7 @@ TEST_F(ProtectionsTest, NumbersEndWhereTheyAreSaidTo) {
   expect_drop(0, packet, DropReason::EspExpired);
 }
 
-TEST_F(ProtectionsTest, NothingThatCameBeforeComesAgain) {
+TEST_P(ProtectionsTest, NothingThatCameBeforeComesAgain) {
   ProtectionSettings settings = protection();
   settings.outbound[0].number = 998;
   settings.inbound[0].number = 1000;
@@ -264,7 +218,7 @@ TEST_F(ProtectionsTest, NothingThatCameBeforeComesAgain) {
   for (unsigned i = 0; i < 200; ++i) EXPECT_EQ(send(0, seal(ipv4({}))).size(), 1u) << i;
 }
 
-TEST_F(ProtectionsTest, RulesNeedOneThatIsThere) {
+TEST_P(ProtectionsTest, RulesNeedOneThatIsThere) {
   EXPECT_EQ(create(kFirst, first_session()), PrepareStatus::Protection);
   EXPECT_EQ(detail_, 0u);
   EXPECT_EQ(create(kSecond, second_session()), PrepareStatus::Protection);
@@ -281,7 +235,7 @@ TEST_F(ProtectionsTest, RulesNeedOneThatIsThere) {
   EXPECT_FALSE(path_->protections().remove(kNumber));
 }
 
-TEST_F(ProtectionsTest, AnSpiHasOneProtection) {
+TEST_P(ProtectionsTest, AnSpiHasOneProtection) {
   set(protection());
   ProtectionSettings other = protection();
   other.number = kNumber + 1;
@@ -292,7 +246,7 @@ TEST_F(ProtectionsTest, AnSpiHasOneProtection) {
   set(other);
 }
 
-TEST_F(ProtectionsTest, EndMarkersAreSealedToo) {
+TEST_P(ProtectionsTest, EndMarkersAreSealedToo) {
   set(protection());
   set_up_two();
   SessionSpec moved = first_session();
@@ -308,7 +262,10 @@ TEST_F(ProtectionsTest, EndMarkersAreSealedToo) {
 
 class CapturedProtections : public Capturing<ProtectionsTest> {};
 
-TEST_F(CapturedProtections, WhatIsMadeHereAndNotSealedIsSeenAtItsPort) {
+INSTANTIATE_TEST_SUITE_P(Lanes, ProtectionsTest, ::testing::Values(0u, 3u));
+INSTANTIATE_TEST_SUITE_P(Lanes, CapturedProtections, ::testing::Values(0u, 3u));
+
+TEST_P(CapturedProtections, WhatIsMadeHereAndNotSealedIsSeenAtItsPort) {
   ProtectionSettings settings = protection();
   settings.outbound[0].numbers_up_to = 0;
   set(settings);
@@ -324,7 +281,7 @@ TEST_F(CapturedProtections, WhatIsMadeHereAndNotSealedIsSeenAtItsPort) {
   EXPECT_EQ(frames()[0].port, 0u);
 }
 
-TEST_F(ProtectionsTest, WhatTurnsRoundIsNotProtectedAnyMore) {
+TEST_P(ProtectionsTest, WhatTurnsRoundIsNotProtectedAnyMore) {
   set(protection());
   ASSERT_EQ(create(kFirst, first_session()), PrepareStatus::Ok);
   ASSERT_EQ(create(kSecond, second_session()), PrepareStatus::Ok);
