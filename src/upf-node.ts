@@ -4,6 +4,7 @@
  * {@link UpfNode} is the node without a process; main.ts gives it one.
  */
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { addCollectors } from './api/http/collectors.js';
 import { HttpServer } from './api/http/http-server.js';
@@ -17,10 +18,13 @@ import type { Log } from './base/log.js';
 import { Metrics } from './base/metrics.js';
 import { passedTier, type SelfTestReport } from './crypto/self-test.js';
 import type { Datapath, DatapathConfig, GtpuConfig } from './datapath/datapath.js';
+import type { LaneBounds } from './datapath/lanes/lane-load.js';
+import { laneBounds } from './datapath/lanes/lane-mode.js';
+import { LanePool } from './datapath/lanes/lane-pool.js';
 import { PathWatch } from './datapath/path-watch.js';
 import { N4 } from './n4/open-n4.js';
+import { espObstacle } from './protection/esp-obstacle.js';
 import { NodeKeyFile } from './protection/node-key.js';
-import type { ProtectionTerms } from './protection/protection.js';
 import { PROTECTION_EVENT_KINDS } from './protection/protection-watch.js';
 import { Protections } from './protection/protections.js';
 import { createEngine, type SessionEngine } from './session/engine.js';
@@ -62,11 +66,13 @@ export class UpfNode {
   readonly #version = productVersion();
   readonly #warnings: string[] = [];
   readonly #log: Log;
+  readonly #laneBounds: LaneBounds | undefined;
   #phase: Phase = 'starting';
   #progress = '';
   #cryptoTier = '';
   #store: Store | undefined;
   #datapath: Datapath | undefined;
+  #lanes: LanePool | undefined;
   #engine: SessionEngine | undefined;
   #protections: Protections | undefined;
   #http: HttpServer | undefined;
@@ -80,6 +86,7 @@ export class UpfNode {
     private readonly parts: NodeParts,
   ) {
     this.#log = parts.log;
+    this.#laneBounds = laneBounds(config.crypto, config.workers.count, availableParallelism());
   }
 
   /** Resolves when the node serves. If a part fails, what was started is stopped again. */
@@ -145,6 +152,7 @@ export class UpfNode {
     // Rules of sessions refer to them.
     await opened.protections.restore();
     await this.#restore(engine);
+    this.#startLanes(datapath);
     datapath.start();
     opened.protections.start();
     this.#protections = opened.protections;
@@ -171,6 +179,7 @@ export class UpfNode {
       gtpu: gtpuOf(config),
       hugepages: config.workers.hugepages,
       workers: config.workers,
+      lanes: this.#laneBounds?.threadsMax ?? 0,
       ports,
       survival: {
         name: await loadRegionName(store),
@@ -209,6 +218,14 @@ export class UpfNode {
     for (const kind of PROTECTION_EVENT_KINDS) events.inc({ kind }, 0);
     protections.watch(({ kind }) => events.inc({ kind }));
     return protections;
+  }
+
+  /** Their threads are on their way when the first packet comes. */
+  #startLanes(path_: Datapath): void {
+    const bounds = this.#laneBounds;
+    if (bounds === undefined || path_.lanes() === 0) return;
+    const statistics = () => path_.statistics().cryptoLanes;
+    this.#lanes = LanePool.start({ path: path_, statistics, bounds, log: this.#log });
   }
 
   async #restore(engine: SessionEngine): Promise<void> {
@@ -339,6 +356,7 @@ export class UpfNode {
       ['session engine', () => this.#engine?.shutdown()],
       ['N4', () => this.#n4?.close()],
       ['packet path', () => this.#datapath?.stop()],
+      ['crypto lanes', () => this.#lanes?.stop()],
       ['protections', () => this.#protections?.close()],
       ['store', () => this.#store?.close()],
       ['HTTP server', () => this.#http?.stop()],
@@ -375,18 +393,4 @@ function listenOf(text: string): ListenAddress {
 function productVersion(): string {
   const file = path.join(packageFolder(), 'package.json');
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}
-
-/** The kernel's sockets of a port carry UDP alone; a device brings what it is told to. */
-function espObstacle(
-  ports: readonly PortConfig[],
-  { local, inUdp }: ProtectionTerms,
-): string | undefined {
-  const port = ports.find(({ addresses }) => addresses.includes(local));
-  if (port?.driver === 'afxdp' && !port.esp) {
-    return `port ${port.name} leaves ESP to the kernel; set its esp`;
-  }
-  if (port?.driver !== 'socket') return undefined;
-  if (!inUdp) return `port ${port.name} is of driver socket, which carries ESP in UDP alone`;
-  return port.espInUdp ? undefined : `port ${port.name} has no UDP port 4500; set its espInUdp`;
 }

@@ -7,6 +7,7 @@
 
 #include "addon/convert.h"
 #include "addon/datapath_object.h"
+#include "addon/lanes.h"
 #include "addon/registrations.h"
 #include "base/clock.h"
 
@@ -17,6 +18,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("tscHz",
               Napi::Number::New(env, static_cast<double>(sluice::Clock::machine().tsc_hz())));
   exports.Set("packetMemoryBytes", Napi::Function::New(env, sluice::addon::packet_memory));
+  exports.Set("serveLanes", Napi::Function::New(env, sluice::addon::serve_lanes));
   sluice::addon::init_gnb(env, exports);
   sluice::addon::init_capture(env, exports);
   sluice::addon::init_datagrams(env, exports);

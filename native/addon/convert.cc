@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include "addon/lanes.h"
 #include "port/address_text.h"
 
 namespace sluice::addon {
@@ -242,6 +243,8 @@ Result<DatapathConfig> config_of(const Napi::Object& object) {
   config.poll = poll == "busy"       ? PollMode::Busy
                 : poll == "adaptive" ? PollMode::Adaptive
                                      : PollMode::Auto;
+  const Napi::Value lanes = object.Get("lanes");
+  if (lanes.IsNumber()) config.lanes = lanes.As<Napi::Number>().Uint32Value();
   config.sessions.slot_bits = static_cast<unsigned>(number_of(object, "slotBits"));
   config.sessions.slots_per_bucket =
       static_cast<std::uint32_t>(number_of(object, "slotsPerBucket"));
@@ -365,6 +368,7 @@ Napi::Object statistics_to(Napi::Env env, const DatapathStatistics& s) {
   captures.Set("packets", count_to(env, s.captures.packets));
   captures.Set("lost", count_to(env, s.captures.lost));
   out.Set("captures", captures);
+  out.Set("cryptoLanes", lanes_to(env, s.lanes));
   return out;
 }
 

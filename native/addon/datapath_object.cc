@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "addon/convert.h"
+#include "addon/lanes.h"
 #include "addon/protections.h"
 #include "addon/sight.h"
 #include "memory/give_back.h"
@@ -54,6 +55,9 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
                         InstanceMethod<&O::protections_settled>("protectionsSettled"),
                         InstanceMethod<&O::protection_status>("protectionStatus"),
                         InstanceMethod<&O::protection_uses>("protectionUses"),
+                        InstanceMethod<&O::lanes>("lanes"),
+                        InstanceMethod<&O::limit_lane_threads>("limitLaneThreads"),
+                        InstanceMethod<&O::bury_lane_thread>("buryLaneThread"),
                         InstanceAccessor<&O::samples>("samples"),
                         InstanceAccessor<&O::operations>("operations"),
                         InstanceAccessor<&O::events>("events"),
@@ -257,6 +261,20 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
   Napi::Value protection_uses(const Napi::CallbackInfo& info) {
     return addon::protection_uses(info, *datapath_);
   }
+  Napi::Value lanes(const Napi::CallbackInfo& info) {
+    if (lanes_ == 0 && datapath_->crypto_lanes() != nullptr) {
+      lanes_ = publish_lanes(datapath_->crypto_lanes());
+    }
+    return Napi::Number::New(info.Env(), lanes_);
+  }
+  void limit_lane_threads(const Napi::CallbackInfo& info) {
+    if (datapath_->crypto_lanes() == nullptr) return;
+    datapath_->crypto_lanes()->limit_threads(info[0].As<Napi::Number>().Uint32Value());
+  }
+  void bury_lane_thread(const Napi::CallbackInfo& info) {
+    if (datapath_->crypto_lanes() == nullptr) return;
+    datapath_->crypto_lanes()->bury(info[0].As<Napi::Number>().Uint32Value());
+  }
   Napi::Value samples(const Napi::CallbackInfo&) { return samples_.Value(); }
   Napi::Value operations(const Napi::CallbackInfo&) { return operations_.Value(); }
   Napi::Value events(const Napi::CallbackInfo&) { return events_.Value(); }
@@ -269,6 +287,7 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
   std::uint32_t* sample_words_ = nullptr;
   std::vector<Napi::ObjectReference> chunks_;
   std::int64_t uncounted_bytes_ = 0;
+  std::uint32_t lanes_ = 0;  ///< their number, once asked for
   Napi::ThreadSafeFunction wake_;
   std::atomic<bool> listening_{false};
   std::unique_ptr<Datapath> datapath_;

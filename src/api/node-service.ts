@@ -165,6 +165,7 @@ function trafficMessage(session: SessionTraffic, seconds: number): object {
 }
 
 function nodeMessage(source: NodeSource): object {
+  const { lanes, serving, cores } = source.statistics().cryptoLanes;
   const { ports, workers, warnings, peers, peersTotal, placement } = source.status();
   return {
     id: source.id,
@@ -177,6 +178,7 @@ function nodeMessage(source: NodeSource): object {
     peers,
     peersTotal,
     placement,
+    cryptoLanes: { lanes: lanes.length, threads: serving, cores },
     warnings: [...source.warnings(), ...warnings],
     sessions: source.sessions(),
   };

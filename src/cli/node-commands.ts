@@ -69,7 +69,7 @@ export function nodeText(node: Node): string {
       ['started', node.start_time === undefined ? undefined : formatTimestamp(node.start_time)],
       ['sessions', grouped(node.sessions)],
       ['packet path', node.path_tier],
-      ['crypto', node.crypto_tier],
+      ['crypto', [node.crypto_tier, lanesText(node.crypto_lanes)].join(', ')],
     ]),
     table(
       ['port', 'driver', 'state', 'addresses', 'capabilities'],
@@ -100,7 +100,7 @@ export function nodeText(node: Node): string {
 }
 
 /** Cores by NUMA node with what runs on them, and memory. */
-export function planText({ workers = [], ports = [], placement = {} }: Node): string {
+export function planText({ workers = [], ports = [], placement = {}, crypto_lanes }: Node): string {
   const driverOf = new Map(
     ports.map(({ name, driver, capabilities }) => [name, capabilities?.device ?? driver]),
   );
@@ -124,6 +124,7 @@ export function planText({ workers = [], ports = [], placement = {} }: Node): st
         'control plane',
         control_cores.length === 0 ? 'any core' : `core ${control_cores.join(', ')}`,
       ],
+      ['SM4', lanesText(crypto_lanes)],
       [
         'packet memory',
         `${grouped(Math.round(Number(memory_bytes) / 1e6))} MB, ${memory_pages} pages`,
@@ -131,6 +132,13 @@ export function planText({ workers = [], ports = [], placement = {} }: Node): st
       ['is on', pagesText(placement.packet_pages ?? [])],
     ]),
   ].join('\n\n');
+}
+
+/** "inline", or "1 of 3 lane threads on core 4, 5, 6" */
+function lanesText({ lanes = 0, threads = 0, cores = [] }: NonNullable<Node['crypto_lanes']> = {}) {
+  if (lanes === 0) return 'inline';
+  const place = cores.length === 0 ? 'any core' : `core ${cores.join(', ')}`;
+  return `${threads} of ${lanes} lane threads on ${place}`;
 }
 
 /** "node 0 (256 of 256 pages looked at)" */

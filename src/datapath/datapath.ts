@@ -6,7 +6,8 @@
  * Owner: the control thread. Nothing here blocks.
  */
 
-import type { PacketSight } from './packet-sight.js';
+import type { CryptoLaneStatistics, LanePath } from './lanes/lane-path.js';
+import type { CaptureStatistics, PacketSight } from './packet-sight.js';
 import type { ProtectionPath } from './protection-path.js';
 
 /** Words per entry of {@link Datapath.operations}. */
@@ -191,6 +192,8 @@ export interface DatapathConfig {
     readonly cores: 'auto' | readonly number[];
     readonly poll: 'auto' | 'busy' | 'adaptive';
   };
+  /** Crypto lanes that there may be threads for; absent or 0: workers do SM4 themselves. */
+  readonly lanes?: number;
   /** Secret of the TEID permutation; see session/allocators. */
   readonly teidKey: readonly [number, number, number, number, number];
   /** Slots per bucket is 2 ** slotBits at most; fixed for the life of a store. */
@@ -308,14 +311,6 @@ export interface GtpuStatistics {
   /** not sent, because of the limit or the time after the start */
   readonly answersSuppressed: number;
 }
-/** Of all captures since the start. */
-export interface CaptureStatistics {
-  readonly running: number;
-  /** copies delivered, as received and as sent */
-  readonly packets: number;
-  /** copies that found no room */
-  readonly lost: number;
-}
 /** rx + created = tx + held + dropped, always. */
 export interface Statistics {
   readonly ports: readonly PortStatistics[];
@@ -325,9 +320,10 @@ export interface Statistics {
   readonly held: number;
   readonly gtpu: GtpuStatistics;
   readonly captures: CaptureStatistics;
+  readonly cryptoLanes: CryptoLaneStatistics;
 }
 
-export interface Datapath extends PacketSight, ProtectionPath {
+export interface Datapath extends PacketSight, ProtectionPath, LanePath {
   /** Shared with native code: OPERATIONS_MAX entries of OPERATION_WORDS. */
   readonly operations: Uint32Array;
   /** Shared with native code: EVENTS_MAX entries of EVENT_WORDS, filled by poll(). */

@@ -25,4 +25,5 @@ export const IDLE_STATISTICS: Statistics = {
     answersSuppressed: 0,
   },
   captures: { running: 0, packets: 0, lost: 0 },
+  cryptoLanes: { serving: 0, cores: [], capacity: 0, lanes: [], threads: [] },
 };

@@ -57,6 +57,15 @@ export interface TraceResult {
   readonly outputs: readonly TraceOutput[];
 }
 
+/** Of all captures since the start. */
+export interface CaptureStatistics {
+  readonly running: number;
+  /** copies delivered, as received and as sent */
+  readonly packets: number;
+  /** copies that found no room */
+  readonly lost: number;
+}
+
 export interface PacketSight {
   /** Returns the capture's number. Throws when too many run. */
   startCapture(options: CaptureOptions): number;

@@ -2,6 +2,7 @@ import type { Metrics } from '../../base/metrics.js';
 import type { DatapathStatus, PortStatistics, Statistics } from '../../datapath/datapath.js';
 import { nameOf } from '../../datapath/path-watch.js';
 import type { EngineStatistics } from '../../session/engine.js';
+import { collectLanes } from './lane-collector.js';
 
 const SECONDS_PER_NANOSECOND = 1e-9;
 const SECONDS_PER_MICROSECOND = 1e-6;
@@ -32,6 +33,7 @@ export function addCollectors(metrics: Metrics, sources: CollectorSources): void
   collectWorkers(metrics, () => statistics);
   collectGtpu(metrics, () => statistics);
   collectCaptures(metrics, () => statistics);
+  collectLanes(metrics, () => statistics?.cryptoLanes);
   collectEngine(metrics, sources.engine);
 }
 

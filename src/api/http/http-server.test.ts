@@ -49,6 +49,16 @@ const counted: Statistics = {
     answersSuppressed: 14,
   },
   captures: { running: 2, packets: 15, lost: 16 },
+  cryptoLanes: {
+    serving: 1,
+    cores: [],
+    capacity: 1024,
+    lanes: [{ id: 0, packets: 17, bursts: 18, depth: 19, thread: 0 }],
+    threads: [
+      { busyNs: 2e9, waits: 20 },
+      { busyNs: 0, waits: 0 },
+    ],
+  },
 };
 
 beforeEach(() => {
@@ -167,6 +177,12 @@ it('gives the metrics as text that parses, each sample once', async () => {
     'sluice_gtpu_messages_sent_total{message="error_indication"}': 12,
     'sluice_gtpu_messages_sent_total{message="supported_extension_headers"}': 13,
     sluice_gtpu_answers_suppressed_total: 14,
+    sluice_crypto_lane_threads: 1,
+    'sluice_crypto_lane_packets_total{lane="0"}': 17,
+    'sluice_crypto_lane_bursts_total{lane="0"}': 18,
+    'sluice_crypto_lane_waiting_packets{lane="0"}': 19,
+    'sluice_crypto_lane_busy_seconds_total{thread="0"}': 2,
+    'sluice_crypto_lane_waits_total{thread="0"}': 20,
   });
   expect(samples.has('sluice_gtpu_peer_up{peer="fd00::2",port="n3"}')).toBe(false);
   expect(samples.has('process_resident_memory_bytes')).toBe(true);

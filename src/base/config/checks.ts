@@ -48,6 +48,10 @@ export function checkAcross(config: Config, source: YamlSource, complain: Compla
   checkTls(config, complain);
   checkListen(config, complain);
   checkN4(config, complain);
+  const { lanesMin, lanesMax } = config.crypto;
+  if (lanesMax !== 0 && lanesMax < lanesMin) {
+    complain(['crypto', 'lanesMax'], `is below crypto.lanesMin, which is ${lanesMin}`);
+  }
   const { cores, count } = config.workers;
   if (cores === 'auto') return;
   if (new Set(cores).size !== cores.length) {

@@ -285,7 +285,13 @@ describe('a good configuration', () => {
         errorIndicationsQuietSeconds: 11,
       },
       policy: DEFAULT_POLICY,
-      crypto: { nodeKey: '', alarmPacketsPerSecond: 100 },
+      crypto: {
+        nodeKey: '',
+        alarmPacketsPerSecond: 100,
+        mode: 'inline',
+        lanesMin: 1,
+        lanesMax: 0,
+      },
       ports: [
         {
           name: 'n3',

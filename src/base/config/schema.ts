@@ -13,6 +13,8 @@ export const RULES_PER_SESSION_MAX = 255;
 export const WORKERS_MAX = 64;
 /** A chunk of packet memory each: 8 GB of it. */
 export const HELD_PACKETS_MAX = 4_000_000;
+/** As native/worker/protect/crypto_lanes.h. */
+const CRYPTO_LANES_MAX = 16;
 /** IFNAMSIZ without its terminator. */
 const DEVICE_NAME_MAX = 15;
 
@@ -48,6 +50,20 @@ const bypassesKernel = (driver: string): boolean => driver === 'afxdp' || driver
 const coreList = z.union([z.literal('auto'), list(whole(0, 4095), 'core numbers').min(1)], {
   error: 'must be auto or a list of core numbers such as [2, 3]',
 });
+const CRYPTO_MODES = ['inline', 'lanes', 'auto'] as const;
+const cryptoMode = oneOf(CRYPTO_MODES);
+/** A plain word stands for the mode. */
+function cryptoSection<T extends z.ZodRawShape>(shape: T) {
+  return z.preprocess(
+    (value) => (cryptoMode.safeParse(value).success ? { mode: value } : value),
+    z.strictObject(shape, {
+      error: (issue) =>
+        issue.code === 'unrecognized_keys'
+          ? JSON.stringify(Object.keys(shape))
+          : `must be one of ${CRYPTO_MODES.join(', ')}, or a mapping with the keys ${Object.keys(shape).join(', ')}`,
+    }),
+  );
+}
 const verdict = oneOf(['drop', 'forward']).default('drop');
 const MTU_FORMS = 'must be a whole number from 1280 to 65535, or 0 for no limit (access ports)';
 const mtu = z
@@ -155,12 +171,15 @@ export const schema = section({
     hairpin: flag().default(true),
     icmpErrorsPerSecond: whole(0, 1_000_000).default(1000),
   }).prefault({}),
-  crypto: section({
+  crypto: cryptoSection({
     nodeKey: text(
       'the path of a file, or empty for node.key in the data folder',
       (value) => !value.includes('\0'),
     ).default(''),
     alarmPacketsPerSecond: whole(0, 1_000_000).default(100),
+    mode: cryptoMode.default('inline'),
+    lanesMin: whole(1, CRYPTO_LANES_MAX).default(1),
+    lanesMax: whole(0, CRYPTO_LANES_MAX).default(0),
   }).prefault({}),
   ports: list(port, 'ports')
     .min(1, { error: 'must have at least one port' })

@@ -184,6 +184,7 @@ export interface Node {
   peers?: NodePeer[];
   peers_total?: Uint64;
   placement?: Placement;
+  crypto_lanes?: { lanes?: number; threads?: number; cores?: number[] };
 }
 export interface Placement {
   control_cores?: number[];

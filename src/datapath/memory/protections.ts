@@ -1,7 +1,8 @@
 /** Protections of a packet path without packets: it keeps what it is told. Owner: the control thread. */
+import type { LanePath } from '../lanes/lane-path.js';
 import type { AssociationStatus, ProtectionPath, ProtectionSettings } from '../protection-path.js';
 
-export class MemoryProtections implements ProtectionPath {
+export class MemoryProtections implements ProtectionPath, LanePath {
   readonly protections = new Map<number, ProtectionSettings>();
   /** Rules that refer to a protection, as a test says. */
   readonly uses = new Map<number, number>();
@@ -55,4 +56,10 @@ export class MemoryProtections implements ProtectionPath {
   protectionUses(number: number): number {
     return this.uses.get(number) ?? 0;
   }
+  /** There are no packets to seal, and so no lanes. */
+  lanes(): number {
+    return 0;
+  }
+  limitLaneThreads(): void {}
+  buryLaneThread(): void {}
 }
