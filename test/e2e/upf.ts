@@ -39,6 +39,8 @@ export interface UpfOptions {
   readonly place?: Place;
   /** N3 takes ESP in UDP too. */
   readonly espInUdp?: boolean;
+  /** inline unless told. */
+  readonly crypto?: 'inline' | 'lanes';
   /** In place of N3 and N6: what `ports` has, as JSON. */
   readonly ports?: readonly object[];
 }
@@ -78,6 +80,19 @@ export class Upf {
   stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Finished> {
     if (this.process === undefined) throw new Error('not started');
     return this.process.end(signal);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.process?.child.kill(signal);
+  }
+
+  /** Waits until its log has a text. */
+  async logged(text: string): Promise<void> {
+    const deadline = Date.now() + 30_000;
+    while (this.process?.stderr.includes(text) !== true) {
+      if (Date.now() > deadline) throw new Error(`never logged ${text}:\n${this.process?.stderr}`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   }
 
   /** Makes a session of flags, changed by `change` before it is sent. */
@@ -169,6 +184,7 @@ http: { listen: "127.0.0.1:${options.httpPort ?? 9090}" }
 store: { path: "${data}", durability: ${options.durability ?? 'async'} }
 workers: { count: ${options.workers ?? 1}, poll: adaptive }
 limits: { sessions: ${options.sessions ?? 65536} }
+crypto: ${options.crypto ?? 'inline'}
 n4: ${JSON.stringify(options.n4 ?? {})}
 gtpu: ${JSON.stringify({ echoIntervalSeconds: 0, ...options.gtpu })}
 ports: ${options.ports === undefined ? portsText(options) : JSON.stringify(options.ports)}

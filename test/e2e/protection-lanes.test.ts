@@ -1,0 +1,50 @@
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import type { Node } from '../../src/cli/api/messages.js';
+import { addresses } from './lab.js';
+import { protectedN9 } from './protected-n9.contract.js';
+import { answersOf, pingFor } from './upf.js';
+
+const UE = `ue-${process.pid}`;
+const endThreads = join(import.meta.dirname, 'end-threads.mjs');
+
+protectedN9(
+  'lanes',
+  (n9) => {
+    it('says that lanes do it', async () => {
+      const { intermediate } = n9();
+      const node = await intermediate.client.call<Node>('NodeService', 'GetNode', {});
+      expect(node.crypto_lanes?.lanes).toBeGreaterThanOrEqual(1);
+      expect(node.crypto_lanes?.threads).toBeGreaterThanOrEqual(1);
+      expect((await intermediate.sluice(['node', '--plan'])).stdout).toMatch(
+        /1 of \d+ lane threads/,
+      );
+    });
+
+    it('goes on when the threads of lanes are ended under traffic', async () => {
+      const { lab, intermediate, anchor } = n9();
+      await intermediate.gnb(UE);
+      const ping = lab.run(
+        `ue:${UE}`,
+        ['ping', '-c', '400', '-i', '0.005', addresses.server],
+        false,
+      );
+      for (const upf of [intermediate, anchor]) {
+        upf.signal('SIGUSR2');
+        await upf.logged('crypto lanes died; another takes over');
+      }
+      const result = await ping;
+      expect(answersOf(result), result.stdout).toBeGreaterThan(0);
+      const after = await lab.run(`ue:${UE}`, pingFor(5, addresses.server), false);
+      expect(answersOf(after)).toBeGreaterThanOrEqual(5);
+      for (const upf of [intermediate, anchor]) {
+        const counts = await upf.counts();
+        const sent = Object.values(counts.tx).reduce((sum, n) => sum + n, 0);
+        const dropped = Object.values(counts.dropped).reduce((sum, n) => sum + n, 0);
+        expect(counts.rx + counts.created).toBe(sent + counts.held + dropped);
+      }
+      await intermediate.endGnbs();
+    });
+  },
+  { NODE_OPTIONS: `--import ${endThreads}` },
+);
