@@ -127,9 +127,9 @@ std::vector<unsigned> lane_cores(const Topology& topology, const PlanRequest& re
   for (const Core& core : topology.cores) {
     if (core.isolated && taken.count(core.os_index) == 0) left.push_back(core);
   }
-  std::stable_sort(left.begin(), left.end(), [&](const Core& a, const Core& b) {
-    return std::pair(a.numa_node != numa_node, a.smt_index) <
-           std::pair(b.numa_node != numa_node, b.smt_index);
+  std::sort(left.begin(), left.end(), [&](const Core& a, const Core& b) {
+    return std::tuple(a.numa_node != numa_node, a.smt_index, a.os_index) <
+           std::tuple(b.numa_node != numa_node, b.smt_index, b.os_index);
   });
   if (left.size() > request.lanes) left.resize(request.lanes);
   return indices(left);

@@ -200,10 +200,18 @@ PacketPath& PacketPath::of(const PathKind& kind) {
     config.packets_max = 8192 * kind.workers;
     config.workers = 0;
     config.stepped_workers = kind.workers;
+    config.lanes = kind.lanes;
     config.ports.resize(2);
     for (PortConfig& port : config.ports) port.driver = "memory";
     make(*path, std::move(config));
     if (Status status = path->datapath->start(); !status) fail(status.error());
+    if (kind.lanes != 0) {
+      path->datapath->crypto_lanes()->limit_threads(kind.lanes);
+      path->lane = std::jthread([lanes = path->datapath->crypto_lanes()] {
+        while (lanes->run(0)) {
+        }
+      });
+    }
   }
   return *path;
 }

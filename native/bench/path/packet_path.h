@@ -3,6 +3,7 @@
 // once per number of sessions and kept.
 #pragma once
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "session/compile/record_builder.h"
@@ -24,6 +25,7 @@ struct PathKind {
   bool metered_half = false;
   unsigned workers = 1;  ///< each with every other session
   unsigned pdrs = 2;     ///< a direction, with full rules; the last matches
+  unsigned lanes = 0;    ///< 1: a thread on another core seals
 
   auto operator<=>(const PathKind&) const = default;
 };
@@ -48,6 +50,7 @@ struct PacketPath {
   /// Packets so far, for whatever reason. Threads: any.
   std::uint64_t dropped() const;
 
+  std::jthread lane;  ///< of a path with lanes: serves until the packet path ends
   std::unique_ptr<sluice::Datapath> datapath;
   std::vector<Key> keys;  ///< by session
   std::vector<std::uint32_t> records;
