@@ -45,6 +45,11 @@ class BusyDatapath extends MemoryDatapath {
       dropped: { no_pdr: 3 },
       created: 2,
       held: 4,
+      cryptoLanes: {
+        ...super.statistics().cryptoLanes,
+        lanes: [{ id: 0, packets: 1, bursts: 1, depth: 1, thread: 0 }],
+        threads: [{ busyNs: 1, waits: 1 }],
+      },
     };
   }
 }

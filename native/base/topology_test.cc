@@ -127,6 +127,11 @@ TEST(Plan, PrefersIsolatedCoresAndKeepsTheLoopOffThem) {
   const Plan plan = planned(topology, request);
   EXPECT_EQ(cores_of(plan), (std::vector<unsigned>{40, 42}));
   EXPECT_EQ(std::count(plan.control_cores.begin(), plan.control_cores.end(), 44), 0);
+  EXPECT_TRUE(plan.lane_cores.empty()) << "nobody has asked for lanes";
+  request.lanes = 4;
+  EXPECT_EQ(planned(topology, request).lane_cores, std::vector<unsigned>{44});
+  EXPECT_NE(describe(planned(topology, request)).find("; crypto lanes on 44"), std::string::npos);
+  EXPECT_TRUE(planned(two_sockets(), request).lane_cores.empty()) << "none is isolated";
   // Second threads of their cores do as well when those are what is isolated.
   topology = two_sockets();
   for (const unsigned core : {3U, 5U}) topology.cores[core].isolated = true;

@@ -34,9 +34,6 @@ Status Datapath::plan() {
   if (config_.workers > kWorkersMax) {
     return Error{"at most " + std::to_string(kWorkersMax) + " workers", "workers.count"};
   }
-  if (config_.lanes > kLanesMax) {
-    return Error{"at most " + std::to_string(kLanesMax) + " crypto lanes", "crypto.lanesMax"};
-  }
   if (config_.workers == 0) {
     places_.resize(config_.stepped_workers);
     share_buckets();
@@ -262,8 +259,8 @@ Status Datapath::start() {
   running_ = true;
   if (config_.workers != 0) protections_->workers_run(workers_);
   // Whoever spins has its core alone: all that the process runs so far keeps off it.
-  const bool spins = std::any_of(places_.begin(), places_.end(),
-                                 [](const auto& place) { return place.poll == PollMode::Busy; });
+  const auto is_busy = [](const auto& place) { return place.poll == PollMode::Busy; };
+  const bool spins = std::any_of(places_.begin(), places_.end(), is_busy);
   if (spins && config_.workers != 0) confine_process(control_cores_);
   for (unsigned w = 0; w < config_.workers; ++w) {
     threads_.emplace_back([this, w] {
@@ -298,7 +295,7 @@ void Datapath::stop() {
   threads_.clear();
   end_lanes();
   if (protections_ != nullptr) protections_->workers_ended();
-  // What is in the command rings still counts: it is applied here, so that nothing is lost.
+  // What is in the command rings still counts: it is applied here.
   for (unsigned w = 0; running_ && w < workers_.size(); ++w) {
     submit(w);
     drain_inline(w);

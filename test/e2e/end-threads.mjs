@@ -1,5 +1,5 @@
 // Loaded before the node: SIGUSR2 ends all its lane threads by force, as nothing else in a process can.
-import { createRequire } from 'node:module';
+import { createRequire, syncBuiltinESMExports } from 'node:module';
 
 const threads = createRequire(import.meta.url)('node:worker_threads');
 if (threads.isMainThread) {
@@ -11,6 +11,7 @@ if (threads.isMainThread) {
       this.once('exit', () => running.delete(this));
     }
   };
+  syncBuiltinESMExports();
   process.on('SIGUSR2', () => {
     for (const thread of running) void thread.terminate();
   });

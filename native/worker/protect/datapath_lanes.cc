@@ -6,6 +6,9 @@ namespace sluice {
 /// Their threads may be there before the workers are.
 Status Datapath::make_lanes() {
   if (config_.lanes == 0) return Ok{};
+  if (config_.lanes > kLanesMax) {
+    return Error{"at most " + std::to_string(kLanesMax) + " crypto lanes", "crypto.lanesMax"};
+  }
   crypto_lanes_ = std::make_shared<CryptoLanes>(config_.lanes, lane_cores_);
   for (std::size_t w = 0; w < places_.size(); ++w) {
     if (crypto_lanes_->connect(*region_, [this, w] { workers_[w]->wake(); })) continue;
