@@ -398,11 +398,4 @@ DatapathStatistics Datapath::collect_statistics() const {
   return s;
 }
 
-std::size_t Datapath::region_used() const noexcept {
-  // The kernel counts the pages of the region's file. With huge pages all of them are there
-  // from the start, also those that nothing was allocated from.
-  const std::size_t resident = region_->resident();
-  return std::min(region_->used() - sessions_start_, resident - std::min(resident, pool_resident_));
-}
-
 }  // namespace sluice

@@ -1,4 +1,6 @@
 // Where the packet path runs and where its memory is, for people.
+#include <algorithm>
+
 #include "memory/page_nodes.h"
 #include "worker/datapath.h"
 
@@ -10,6 +12,13 @@ Placement Datapath::placement() const {
   const std::size_t bytes = std::size_t{config_.packets_max} * kChunkBytes;
   return {control_cores_, region_->pages(), region_->size(),
           nodes_of_pages(pool_->chunks(), bytes, kSamples)};
+}
+
+std::size_t Datapath::region_used() const noexcept {
+  // The kernel counts the pages of the region's file. With huge pages all of them are there
+  // from the start, also those that nothing was allocated from.
+  const std::size_t resident = region_->resident();
+  return std::min(region_->used() - sessions_start_, resident - std::min(resident, pool_resident_));
 }
 
 }  // namespace sluice

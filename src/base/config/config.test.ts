@@ -103,20 +103,6 @@ const bad: readonly (readonly [string, string])[] = [
     'bad.yaml:1:13: api.tls.key: is missing: it must be the path of a file',
   ],
   [
-    'crypto: fast',
-    'bad.yaml:1:9: crypto: must be one of inline, lanes, auto, or a mapping with the keys nodeKey, alarmPacketsPerSecond, mode, lanesMin, lanesMax, not "fast"',
-  ],
-  [
-    'crypto: { mode: fast, lanesMax: 17, lanes: 2 }',
-    'bad.yaml:1:17: crypto.mode: must be one of inline, lanes, auto, not "fast"\n' +
-      'bad.yaml:1:33: crypto.lanesMax: must be a whole number from 0 to 16, not 17\n' +
-      'bad.yaml:1:37: crypto.lanes: unknown key; allowed here: nodeKey, alarmPacketsPerSecond, mode, lanesMin, lanesMax',
-  ],
-  [
-    'crypto: { lanesMin: 3, lanesMax: 2 }',
-    'bad.yaml:1:24: crypto.lanesMax: is below crypto.lanesMin, which is 3',
-  ],
-  [
     'store: sync',
     'bad.yaml:1:8: store: must be a mapping with the keys kind, path, durability, not "sync"',
   ],
@@ -360,16 +346,6 @@ describe('a good configuration', () => {
     expect(parseConfig('api:\nworkers:\n  count: 2\n', 'x.yaml')).toMatchObject({
       api: { listen: '127.0.0.1:50051' },
       workers: { count: 2 },
-    });
-  });
-
-  it('takes a word for where SM4 is done', () => {
-    const { crypto } = parseConfig('crypto: auto', 'x.yaml');
-    expect(crypto).toEqual({ ...DEFAULT_CRYPTO, mode: 'auto' });
-    expect(parseConfig('crypto: { mode: lanes, lanesMin: 2 }', 'x.yaml').crypto).toEqual({
-      ...DEFAULT_CRYPTO,
-      mode: 'lanes',
-      lanesMin: 2,
     });
   });
 
