@@ -40,17 +40,18 @@ struct PortConfig {
   std::string name;
   std::string driver;  ///< "memory", "pcap", "socket", "tun", "afxdp", "dpdk"
   PortRole role = PortRole::Access;
-  std::vector<IpAddress> addresses;            ///< access: local GTP-U addresses; dpdk: answered for
-  std::vector<IpAddress> gateways;             ///< dpdk: the next hop, at most one a family
+  std::vector<IpAddress> addresses;  ///< access: local GTP-U addresses; dpdk: answered for
+  std::vector<IpAddress> gateways;   ///< dpdk: the next hop, at most one a family
   std::vector<std::string> network_instances;  ///< "*" accepts any
   std::uint16_t udp_port = 2152;
-  unsigned source_ports = 4;    ///< socket, afxdp, dpdk: how many flows are spread over; power of two
-  bool esp_in_udp = false;      ///< socket: also UDP port 4500
-  bool esp = false;             ///< afxdp: also ESP, by itself and in UDP port 4500
-  bool busy_poll = false;       ///< afxdp: workers have the device look for packets themselves
-  std::string device;           ///< tun, afxdp: interface name; dpdk: its device
-  std::uint16_t mtu = 1500;     ///< core
-  std::uint16_t outer_mtu = 0;  ///< access: of an outer packet; 0: no limit (afxdp, dpdk: the device's)
+  unsigned source_ports = 4;  ///< socket, afxdp, dpdk: how many flows are spread over; power of two
+  bool esp_in_udp = false;    ///< socket: also UDP port 4500
+  bool esp = false;           ///< afxdp: also ESP, by itself and in UDP port 4500
+  bool busy_poll = false;     ///< afxdp: workers have the device look for packets themselves
+  std::string device;         ///< tun, afxdp: interface name; dpdk: its device
+  std::uint16_t mtu = 1500;   ///< core
+  std::uint16_t outer_mtu =
+      0;  ///< access: of an outer packet; 0: no limit (afxdp, dpdk: the device's)
   bool decrements_ttl = false;
   std::uint16_t clamp_mss = 0;          ///< 0: no; kClampToMtu: what the MTU leaves
   std::vector<IpAddress> icmp_sources;  ///< core: at most one a family; else chosen

@@ -71,12 +71,6 @@ Status Datapath::plan() {
   return Ok{};
 }
 
-void Datapath::share_buckets() noexcept {
-  for (unsigned b = 0; b < kBuckets; ++b) {
-    bucket_owner_[b] = static_cast<std::uint8_t>(b % places_.size());
-  }
-}
-
 Status Datapath::make_network() {
   if (config_.ports.size() > kPortsMax) {
     return Error{"at most " + std::to_string(kPortsMax) + " ports", "ports"};

@@ -21,4 +21,11 @@ std::size_t Datapath::region_used() const noexcept {
   return std::min(region_->used() - sessions_start_, resident - std::min(resident, pool_resident_));
 }
 
+/// All buckets to the workers in turn.
+void Datapath::share_buckets() noexcept {
+  for (unsigned b = 0; b < kBuckets; ++b) {
+    bucket_owner_[b] = static_cast<std::uint8_t>(b % places_.size());
+  }
+}
+
 }  // namespace sluice
