@@ -24,7 +24,8 @@ TEST(MakePort, RefusesAnUnknownDriverByName) {
   ASSERT_FALSE(port);
   EXPECT_EQ(port.error().field, "driver");
   EXPECT_NE(port.error().message.find("\"dpkd\""), std::string::npos);
-  EXPECT_NE(port.error().message.find("memory, pcap, socket, tun, afxdp and dpdk"), std::string::npos);
+  EXPECT_NE(port.error().message.find("memory, pcap, socket, tun, afxdp and dpdk"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -197,13 +197,14 @@ bool Device::set_up_queues(unsigned queues, DpdkError& error) {
   const int socket = rte_eth_dev_socket_id(port_);
   const auto node =
       socket < 0 ? static_cast<unsigned>(SOCKET_ID_ANY) : static_cast<unsigned>(socket);
-  for (std::uint16_t q = 0; q < queues; ++q) {
-    const ChunkMempool::Turn turn(*chunks_, q);
+  for (unsigned queue = 0; queue < queues; ++queue) {
+    const ChunkMempool::Turn turn(*chunks_, queue);
+    const auto q = static_cast<std::uint16_t>(queue);
     int result = rte_eth_rx_queue_setup(port_, q, rx, node, nullptr, chunks_->mempool());
     if (result == 0) result = rte_eth_tx_queue_setup(port_, q, tx, node, nullptr);
     if (result != 0) {
       return fail(error, "device",
-                  "queue " + std::to_string(q) + " cannot be set up: " + reason(result));
+                  "queue " + std::to_string(queue) + " cannot be set up: " + reason(result));
     }
   }
   return true;
