@@ -176,4 +176,12 @@ describe.runIf(existsSync(join(root, 'build', 'addon', 'sluice_dpdk.so')))('memi
     const received = Number(after.rx_bytes) - Number(before.rx_bytes);
     expect(received).toBeGreaterThan(carried);
   });
+
+  it('goes on when the end that is the client is killed and starts again', async () => {
+    await intermediate.endGnbs();
+    await intermediate.stop('SIGKILL');
+    await intermediate.start();
+    await intermediate.gnb(UE);
+    expect(answersOf(await lab.run(`ue:${UE}`, pingFor(5, addresses.server), false))).toBe(5);
+  });
 });
