@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 
 #include "port/afxdp/redirect_program.h"
 #include "port/bpf.h"
+#include "port/device_source_ports.h"
 
 namespace sluice {
 namespace {
@@ -24,9 +24,6 @@ constexpr std::uint32_t kVlanBytes = 4;
 constexpr std::uint32_t kMtuMax = XdpSocket::kFrameBytesMax - kLinkBytes;
 /// Each socket keeps up to two rings full of packets: with more of them the pool would run dry.
 constexpr unsigned kQueuesAWorker = 2;
-constexpr unsigned kSourcePortsMax = 16;
-/// The first of the dynamic ports (RFC 6335), which nobody listens on for long.
-constexpr std::uint16_t kFirstSourcePort = 49152;
 
 /// One ethtool question about a device; 0 or an errno.
 int ask_ethtool(const std::string& device, void* question) noexcept {
@@ -109,12 +106,7 @@ Status AfxdpPort::check_config() const {
         "all else is the kernel's",
         "uePools"};
   }
-  if (!std::has_single_bit(config_.source_ports) || config_.source_ports > kSourcePortsMax) {
-    return Error{std::to_string(config_.source_ports) +
-                     " source ports are not possible; choose 1, 2, 4, 8 or 16",
-                 "sourcePorts"};
-  }
-  return Ok{};
+  return check_device_source_ports(config_);
 }
 
 /// The device, or the one below it if it is a VLAN.
@@ -221,14 +213,6 @@ Status AfxdpPort::attach() {
   return link_ >= 0 ? Status{Ok{}} : Status{program_error(carrier_, -link_)};
 }
 
-void AfxdpPort::choose_source_ports() {
-  if (config_.role != PortRole::Access) return;
-  source_ports_.push_back(config_.udp_port);
-  for (unsigned i = 1; i < config_.source_ports; ++i) {
-    source_ports_.push_back(static_cast<std::uint16_t>(kFirstSourcePort + i));
-  }
-}
-
 Status AfxdpPort::open(std::span<PoolCache* const> caches) {
   close();
   Status status = check_config();
@@ -238,7 +222,7 @@ Status AfxdpPort::open(std::span<PoolCache* const> caches) {
   if (status) status = open_queues(caches);
   if (status) status = attach();
   if (status) {
-    choose_source_ports();
+    source_ports_ = device_source_ports(config_);
   } else {
     close();
   }

@@ -32,7 +32,6 @@ class AfxdpPort final : public Port {
   Status check_link();
   Status open_queues(std::span<PoolCache* const> caches);
   Status attach();
-  void choose_source_ports();
 
   std::unique_ptr<NextHopWatch> watch_;
   std::vector<std::unique_ptr<AfxdpQueue>> queues_;

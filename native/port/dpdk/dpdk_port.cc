@@ -1,17 +1,13 @@
 #include "port/dpdk/dpdk_port.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "memory/packet_pool.h"
+#include "port/device_source_ports.h"
 #include "port/dpdk/plugin_library.h"
 
 namespace sluice {
 namespace {
-
-constexpr unsigned kSourcePortsMax = 16;
-/// The first of the dynamic ports (RFC 6335), which nobody listens on for long.
-constexpr std::uint16_t kFirstSourcePort = 49152;
 
 unsigned allocate(void* cache, Packet** out, unsigned n) noexcept {
   return static_cast<PoolCache*>(cache)->allocate(out, n);
@@ -53,12 +49,7 @@ Status DpdkPort::check_config() const {
     return Error{"an IPv4 gateway is asked for from an IPv4 address of the port; give it one",
                  "addresses"};
   }
-  if (!std::has_single_bit(config_.source_ports) || config_.source_ports > kSourcePortsMax) {
-    return Error{std::to_string(config_.source_ports) +
-                     " source ports are not possible; choose 1, 2, 4, 8 or 16",
-                 "sourcePorts"};
-  }
-  return Ok{};
+  return check_device_source_ports(config_);
 }
 
 Status DpdkPort::open_device(std::span<PoolCache* const> caches) {
@@ -85,14 +76,6 @@ Status DpdkPort::open_device(std::span<PoolCache* const> caches) {
   return Ok{};
 }
 
-void DpdkPort::choose_source_ports() {
-  if (config_.role != PortRole::Access) return;
-  source_ports_.push_back(config_.udp_port);
-  for (unsigned i = 1; i < config_.source_ports; ++i) {
-    source_ports_.push_back(static_cast<std::uint16_t>(kFirstSourcePort + i));
-  }
-}
-
 Status DpdkPort::open(std::span<PoolCache* const> caches) {
   close();
   Status status = check_config();
@@ -103,7 +86,7 @@ Status DpdkPort::open(std::span<PoolCache* const> caches) {
   for (unsigned w = 0; w < caches.size(); ++w) {
     queues_.push_back(std::make_unique<DpdkQueue>(index_, w, *caches[w], *device_, *gateways_));
   }
-  choose_source_ports();
+  source_ports_ = device_source_ports(config_);
   return status;
 }
 

@@ -30,7 +30,6 @@ class DpdkPort final : public Port {
  private:
   Status check_config() const;
   Status open_device(std::span<PoolCache* const> caches);
-  void choose_source_ports();
 
   std::string version_;  ///< of DPDK
   std::unique_ptr<DpdkDevice> device_;
