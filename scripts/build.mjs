@@ -1,13 +1,16 @@
 // npm run build: set-up and build. `--native` builds the addon alone (binding.gyp calls it so),
 // `--every-tier` also the addons for other kinds of processors than this one (for packages),
-// `--fuzz` the fuzzers, with the tests that share their library.
+// `--fuzz` the fuzzers, with the tests that share their library; `--sanitizers` both builds of the
+// native tests under sanitizers.
 import { buildNative } from './lib/native.mjs';
 import { main } from './lib/progress.mjs';
 import { buildProduct, setUp } from './lib/setup.mjs';
 
 await main(async () => {
-  const fuzz = process.argv.includes('--fuzz');
+  const sanitizers = process.argv.includes('--sanitizers');
+  const fuzz = sanitizers || process.argv.includes('--fuzz');
   await setUp(fuzz ? ['build', 'test', 'fuzz'] : ['build']);
+  if (sanitizers) await buildNative('tsan');
   if (fuzz) await buildNative('asan');
   else if (process.argv.includes('--native')) await buildNative('addon');
   else await buildProduct();
