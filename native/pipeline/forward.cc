@@ -44,10 +44,9 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
   packet->offset = static_cast<std::uint16_t>(offset - gtpu - 8 - ip);
   packet->length = static_cast<std::uint16_t>(udp + ip);
   std::byte* p = packet->data();
-  const std::uint16_t source_port =
-      port.source_ports[stage::flow_hash(burst.operand[i]) & port.source_port_mask];
-  const unsigned tos = far.dscp & kDscpPresent ? (far.dscp & 0x3fu) << 2 : 0;
-  write_outer(p, peer, udp, tos, source_port);
+  const auto source_port =
+      static_cast<std::uint16_t>(stage::source_port_of(port, burst.operand[i]));
+  write_outer(p, peer, udp, far.tos, source_port);
   wire::write_gpdu(p + ip + 8, Teid{far.teid}, static_cast<std::uint16_t>(inner), container);
   if (!port.fills_udp_checksum) fill_outer_checksum(p, peer, udp);
   return DropReason::None;

@@ -38,7 +38,7 @@ inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
                                                       const Peer& peer, unsigned source_port,
                                                       unsigned container) noexcept {
   const unsigned total = inner + kPlainOuterBytes;
-  const unsigned tos = (far.dscp & 0x3fu) << 2;
+  const unsigned tos = far.tos;
   const std::uint16_t checksum = wire::fold(peer.checksum_seed + total + tos);
   packet->offset = static_cast<std::uint16_t>(offset - kPlainOuterBytes);
   packet->length = static_cast<std::uint16_t>(total);
@@ -64,7 +64,7 @@ inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
   constexpr unsigned kFirst = 0x3400u | wire::kGtpuGpdu;  // with an extension header
   constexpr unsigned kExtension = wire::kExtensionPduSession;
   const unsigned gtpu = inner + 8, udp = inner + 24;
-  const unsigned tos = (far.dscp & 0x3fu) << 2;
+  const unsigned tos = far.tos;
   packet->offset = static_cast<std::uint16_t>(offset - kPlainOuter6Bytes);
   packet->length = static_cast<std::uint16_t>(inner + kPlainOuter6Bytes);
   std::byte* const p = reinterpret_cast<std::byte*>(packet) + (offset - kPlainOuter6Bytes);
@@ -87,18 +87,18 @@ inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
   wire::store16(p + 46, sum == 0 ? 0xffff : sum);
 }
 
-/// Whether 44 bytes of outer header are all that a packet needs: an IPv4 peer, a container with
-/// a QFI and nothing more, room in front of the packet and in the port's MTU.
-[[gnu::always_inline]] inline bool is_plain_tunnel(const Peer& peer, const PdrEntry& pdr,
-                                                   unsigned qfi, unsigned offset, unsigned inner,
+/// Whether 44 bytes of outer header are all that a packet needs which asks for no paging policy: an
+/// IPv4 peer, a container with a QFI, room in front of the packet and in the port's MTU.
+[[gnu::always_inline]] inline bool is_plain_tunnel(const Peer& peer, unsigned qfi, unsigned offset,
+                                                   unsigned inner,
                                                    const PipelinePort& port) noexcept {
-  return !peer.is_v6 && pdr.ppi == 0 && qfi != 0 && offset >= sizeof(Packet) + kPlainOuterBytes &&
+  return !peer.is_v6 && qfi != 0 && offset >= sizeof(Packet) + kPlainOuterBytes &&
          inner + kPlainOuterBytes <= port.plain_bytes;
 }
 
 [[gnu::always_inline]] inline unsigned source_port_of(const PipelinePort& port,
                                                       const Operand& operand) noexcept {
-  return port.source_ports[flow_hash(operand) & port.source_port_mask];
+  return port.source_ports[flow_hash(operand) % kSourcePorts];
 }
 
 /// The container's two octets behind its type: the uplink's or the downlink's form.
@@ -119,7 +119,7 @@ inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
   const PipelinePort& port = ports_[far.port];
   const unsigned qfi = stage::qfi_of(pdr, burst.qfi[i]);
   const unsigned offset = hit.packet->offset + burst.inner_offset[i];
-  if (!stage::is_plain_tunnel(peer, pdr, qfi, offset, hit.length, port)) {
+  if (pdr.ppi != 0 || !stage::is_plain_tunnel(peer, qfi, offset, hit.length, port)) {
     return to_tunnel(burst, i, hit);
   }
   stage::write_plain_tunnel(hit.packet, offset, hit.length, far, peer,

@@ -12,16 +12,16 @@ inline constexpr unsigned kIpv6SourceOffset = 8, kIpv6DestinationOffset = 24;
 
 /// Conditions that few filters have; the headers are read again for them.
 struct ExtraCheck {
-  const std::byte* inner;
-  unsigned length;
-  bool no_ports;
-  const Packet* packet;
-  bool operator()(const FilterExtra& extra) const noexcept {
-    if ((extra.flags & kExtraPorts) && no_ports) return false;
-    if ((extra.flags & kExtraInstance) && (extra.ports >> packet->port & 1) == 0) return false;
+  const Burst& burst;
+  std::size_t i;
+  [[gnu::noinline]] bool operator()(const FilterExtra& extra) const noexcept {
+    const Packet& packet = *burst.packets[i];
+    if ((extra.flags & kExtraPorts) && (burst.flags[i] & kInnerNoPorts)) return false;
+    if ((extra.flags & kExtraInstance) && (extra.ports >> packet.port & 1) == 0) return false;
     if ((extra.flags & ~(kExtraPorts | kExtraInstance)) == 0) return true;
     wire::InnerPacket p;
-    if (wire::parse_inner(inner, length, p) != DropReason::None) return false;
+    const std::byte* const inner = packet.data() + burst.inner_offset[i];
+    if (wire::parse_inner(inner, burst.inner_length[i], p) != DropReason::None) return false;
     if ((extra.flags & kExtraTos) && (p.tos & extra.tos_mask) != extra.tos) return false;
     if ((extra.flags & kExtraSpi) && !(p.has_spi && p.spi == extra.spi)) return false;
     return !(extra.flags & kExtraFlowLabel) || p.flow_label == extra.flow_label;
@@ -54,7 +54,7 @@ inline bool is_own_source6(const FlowState& state, const std::byte* inner) noexc
   const std::byte* const inner = hit.packet->data() + burst.inner_offset[i];
   const Operand& operand = burst.operand[i];
   const auto& set = *rule<FilterSet>(filters);
-  const ExtraCheck accepts{inner, hit.length, (flags & kInnerNoPorts) != 0, hit.packet};
+  const ExtraCheck accepts{burst, i};
   const unsigned granted = flags & kInnerNoPorts ? 0 : kExtraPorts;
   const unsigned position =
       __builtin_expect(flags & kInnerV6, 0)

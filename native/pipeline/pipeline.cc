@@ -29,6 +29,7 @@ Pipeline::Pipeline(const PipelineConfig& config)
       sampler_(*config.sampler),
       bucket_owner_(config.bucket_owner),
       worker_(config.worker),
+      port_count_(std::ssize(config.ports)),
       workers_(config.workers),
       sieve_(config.sessions->sieve()),
       network_(*config.network),
@@ -41,6 +42,8 @@ Pipeline::Pipeline(const PipelineConfig& config)
       handoffs_(new PacketList[config.workers]) {
   for (std::size_t i = 0; i < config.ports.size(); ++i) {
     ports_[i] = ports_[kProtectedPort + i] = config.ports[i];
+    ports_[i].output = &outputs_[i];
+    ports_[kProtectedPort + i].output = &outputs_[kProtectedPort + i];
     // No packet leaves there by the plain way.
     ports_[kProtectedPort + i].plain_bytes = 0;
     ports_[kProtectedPort + i].fills_udp_checksum = false;
@@ -264,10 +267,14 @@ void Pipeline::count_discarded(Burst& burst, unsigned i) noexcept {
 /// IPv6, and rules that don't fit the session's lines, may still be plain. Apart, so that the
 /// registers of the most common way are its own.
 template <bool kAccess, bool kObserved>
-[[gnu::noinline]] DropReason Pipeline::not_plain(Burst& burst, unsigned i) noexcept {
+[[gnu::noinline]] DropReason Pipeline::not_plain(Burst& burst, unsigned i, unsigned position) noexcept {
   if constexpr (!kObserved) {
-    const bool may = (burst.flags[i] & kInnerV6) != 0 || burst.flow[i]->rules.extension != 0;
-    const DropReason verdict = may ? plain<kAccess, false>(burst, i) : kNotPlain;
+    if (position == kNoPdr &&
+        ((burst.flags[i] & kInnerV6) != 0 || burst.flow[i]->rules.extension != 0)) {
+      position = find_plain<kAccess, false>(burst, i);
+    }
+    const DropReason verdict =
+        has_room(1) ? plain<kAccess, false>(burst, i, position) : kNotPlain;
     if (verdict != kNotPlain) return verdict;
   }
   return match_to_forward<kAccess, kObserved>(burst, i);
@@ -278,13 +285,16 @@ template <bool kAccess, bool kObserved>
 unsigned Pipeline::finish_packets(Burst& burst) noexcept {
   unsigned dead = 0;
   const unsigned count = burst.count;
+  std::uint8_t positions[kBurstMax];
+  if constexpr (!kObserved) find_plain_all<kAccess>(burst, positions);
   for (unsigned i = 0; i < count; ++i) {
+    if constexpr (!kObserved) {
+      i = static_cast<unsigned>(run_plain<kAccess>(burst, i, positions));
+      if (__builtin_expect(i == count, 1)) break;
+    }
     DropReason verdict = burst.verdict[i];
-    if (__builtin_expect(verdict == DropReason::None, 1)) {
-      if constexpr (!kObserved) verdict = plain<kAccess, true>(burst, i);
-      if (kObserved || __builtin_expect(verdict == kNotPlain, 0)) {
-        verdict = not_plain<kAccess, kObserved>(burst, i);
-      }
+    if (verdict == DropReason::None) {
+      verdict = not_plain<kAccess, kObserved>(burst, i, kObserved ? kNoPdr : positions[i]);
       if (__builtin_expect(verdict == DropReason::None, 1)) continue;
       burst.verdict[i] = verdict;
     }

@@ -1,7 +1,9 @@
 // The life of a packet between receive and transmit, burst by burst, for one worker.
 // Everything here runs on that worker's thread: no lock, no allocation, no system call.
 #pragma once
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <memory>
 #include <span>
 
@@ -23,6 +25,9 @@
 namespace sluice {
 
 inline constexpr unsigned kWorkersMax = 64;
+inline constexpr unsigned kSourcePorts = 16;
+
+struct PacketList;
 
 /// What the pipeline knows of a port.
 struct alignas(kCacheLine) PipelinePort {
@@ -34,21 +39,28 @@ struct alignas(kCacheLine) PipelinePort {
   std::uint16_t mtu = 1500;          ///< access: of the outer packet
   std::uint16_t mss4 = 0, mss6 = 0;  ///< SYNs are lowered to, 0: left alone
   std::uint16_t udp_port = 2152;
-  std::uint16_t source_ports[16] = {2152};
-  std::uint16_t source_port_mask = 0;
+  /// Of outer headers, one for each class of flows: all are set, however few the port has.
+  std::uint16_t source_ports[kSourcePorts] = {};
   /// Local addresses of an access port: their bits, and the IPv4 ones to compare with.
   std::uint16_t local_mask = 0;
   // Core: what ICMP errors come from, in network order.
   bool has_icmp_source4 = false, has_icmp_source6 = false;
+  PacketList* output = nullptr;  ///< the pipeline's own
   std::uint8_t icmp_source4[4] = {}, icmp_source6[16] = {};
 };
 
 /// Packets on their way out of one port, or over to one worker.
 struct PacketList {
-  static constexpr unsigned kMax = 16 * kBurstMax;  ///< a burst with all its copies, and more
-  Packet* packets[kMax];
+  /// A burst with all its copies, and more. With it the size is a power of two, so that a list is
+  /// found by its number with a shift.
+  static constexpr unsigned kMax = 16 * kBurstMax - 1;
   unsigned count = 0;
+  Packet* packets[kMax];
+
+  bool has_room(std::size_t more) const noexcept { return count + more <= kMax; }
+  void add(Packet* packet) noexcept { packets[count++] = packet; }
 };
+static_assert(std::has_single_bit(sizeof(PacketList)));
 
 /// What becomes of packets that have no business on N6, and what Sluice says about others.
 struct IpPolicy {
@@ -196,11 +208,17 @@ class Pipeline {
   unsigned match_any(const Burst& burst, unsigned i, const std::byte* inner,
                      const stage::ExtraCheck& accepts) const noexcept;
   template <bool kAccess, bool kMost>
-  DropReason plain(Burst& burst, unsigned i) noexcept;
+  unsigned find_plain(const Burst& burst, std::size_t i) const noexcept;
+  template <bool kAccess, bool kMost>
+  DropReason plain(Burst& burst, std::size_t i, std::size_t position) noexcept;
+  template <bool kAccess>
+  void find_plain_all(const Burst& burst, std::uint8_t* __restrict positions) const noexcept;
+  template <bool kAccess>
+  std::size_t run_plain(Burst& burst, std::size_t first, const std::uint8_t* positions) noexcept;
   DropReason plain_into_tunnel6(Burst& burst, unsigned i, const PdrEntry& pdr,
                                 const FarEntry& far) noexcept;
   template <bool kAccess, bool kObserved>
-  DropReason not_plain(Burst& burst, unsigned i) noexcept;
+  DropReason not_plain(Burst& burst, unsigned i, unsigned position) noexcept;
   template <bool kAccess, bool kObserved>
   DropReason match_to_forward(Burst& burst, unsigned i) noexcept;
   template <bool kAccess, bool kObserved>
@@ -292,12 +310,17 @@ class Pipeline {
   void address_to(Packet& packet, const Peer& peer, std::size_t message_bytes) noexcept;
   FarEntry own_far(const FlowRules& rules, unsigned position) const noexcept;
 
+  /// Whether each port's list takes so many more packets.
+  bool has_room(std::size_t more) const noexcept {
+    return std::all_of(outputs_.begin(), outputs_.begin() + port_count_,
+                       [more](const PacketList& list) { return list.has_room(more); });
+  }
   void emit(unsigned port, Packet* packet) noexcept {
     PacketList& list = outputs_[port];
-    if (__builtin_expect(list.count == PacketList::kMax, 0)) {
+    if (__builtin_expect(!list.has_room(1), 0)) {
       drop(&packet, 1, DropReason::TxFull);
     } else {
-      list.packets[list.count++] = packet;
+      list.add(packet);
     }
   }
 
@@ -339,6 +362,7 @@ class Pipeline {
   TrafficSampler& sampler_;
   const std::uint8_t* const bucket_owner_;
   const unsigned worker_;
+  const std::ptrdiff_t port_count_;
   const unsigned workers_;
   std::uint32_t local_ipv4_[kLocalAddressesMax] = {};
   unsigned local_count_ = 0;

@@ -4,6 +4,7 @@
 // to be another kind goes the general way from its start, as if it had never been here. Part of
 // pipeline.cc, as a header so that the compiler sees a packet's whole way at once.
 #pragma once
+#include <array>
 #include <bit>
 
 #include "pipeline/forward.h"
@@ -14,20 +15,28 @@ namespace sluice {
 namespace stage {
 
 /// What a PDR must not have: gates, measuring before policing, a protection to come under, buckets
-/// or usage sets elsewhere.
-/// One test, whatever the order of octets.
+/// or usage sets elsewhere, a paging policy.
+/// One test of the word that they share.
 inline bool is_plain(const PdrEntry& pdr) noexcept {
   constexpr PdrEntry kElsewhere{.id = 0,
                                 .far = 0,
+                                .qfi = 0,
                                 .buckets = kMoreBuckets,
                                 .usage_set = 0xfe,
                                 .flags = kPdrGateClosed | kPdrMeasureFirst | kPdrProtected,
-                                .qfi = 0,
-                                .ppi = 0};
-  return (std::bit_cast<std::uint64_t>(pdr) & std::bit_cast<std::uint64_t>(kElsewhere)) == 0;
+                                .ppi = 0xff};
+  using Words = std::array<std::uint32_t, 2>;
+  return (std::bit_cast<Words>(pdr)[1] & std::bit_cast<Words>(kElsewhere)[1]) == 0;
 }
 
-/// Tokens and usage credit, which is known to be there. False: a bucket has not enough, and nothing
+/// Whether there is credit for a packet, and its buckets can be asked by the short arithmetic.
+[[gnu::always_inline]] inline bool may_pay(const FlowState& state, const PdrEntry& pdr,
+                                           unsigned length, Nanoseconds now) noexcept {
+  return (pdr.usage_set == 0 || state.usage_left >= static_cast<std::int32_t>(length)) &&
+         (pdr.buckets == 0 || is_refill_short(state, now));
+}
+
+/// Tokens and usage credit, for a packet that may pay. False: a bucket has not enough, and nothing
 /// was paid.
 [[gnu::always_inline]] inline bool pay_all(FlowState& state, const PdrEntry& pdr, unsigned length,
                                            Nanoseconds now) noexcept {
@@ -116,7 +125,7 @@ template <bool kAccess>
   const unsigned length = burst.inner_length[i];
   const unsigned offset = packet->offset + burst.inner_offset[i];
   const unsigned qfi = qfi_of(pdr, burst.qfi[i]);
-  if (pdr.ppi != 0 || qfi == 0 || offset < sizeof(Packet) + kPlainOuter6Bytes ||
+  if (qfi == 0 || offset < sizeof(Packet) + kPlainOuter6Bytes ||
       length + kPlainOuter6Bytes > port.plain_bytes) {
     return kNotPlain;
   }
@@ -128,63 +137,107 @@ template <bool kAccess>
   return DropReason::None;
 }
 
-/// None: it is on its way out. kNotPlain: nothing has happened yet.
+/// The PDR that a packet may go the plain way by, or kNoPdr. Nothing changes.
 template <bool kAccess, bool kMost>
-[[gnu::always_inline]] inline DropReason Pipeline::plain(Burst& burst, unsigned i) noexcept {
+[[gnu::always_inline]] inline unsigned Pipeline::find_plain(const Burst& burst,
+                                                            std::size_t i) const noexcept {
   using namespace stage;
-  if (!may_be_plain<kAccess, kMost>(burst, i)) return kNotPlain;
+  if (!may_be_plain<kAccess, kMost>(burst, i)) return kNoPdr;
+  const ExtraCheck accepts{burst, i};
+  if constexpr (kMost) {
+    return match_ipv4(*rule<FilterSet>(burst.flow[i]->rules.filter_set), burst.operand[i],
+                      kExtraPorts, accepts);
+  } else {
+    return match_any<kAccess>(burst, i, burst.packets[i]->data() + burst.inner_offset[i], accepts);
+  }
+}
+
+/// The way of a packet whose PDR was found, while there is room for it in every list. None: it is on
+/// its way out. kNotPlain: nothing has happened yet.
+template <bool kAccess, bool kMost>
+[[gnu::always_inline]] inline DropReason Pipeline::plain(Burst& burst, std::size_t i,
+                                                         std::size_t position) noexcept {
+  using namespace stage;
   FlowState& state = burst.flow[i]->state;
   const FlowRules& rules = burst.flow[i]->rules;
   const Operand& operand = burst.operand[i];
   Packet* const packet = burst.packets[i];
-  const unsigned length = burst.inner_length[i];
-  const unsigned offset = packet->offset + burst.inner_offset[i];
-  const std::byte* const inner = reinterpret_cast<const std::byte*>(packet) + offset;
-  const ExtraCheck accepts{inner, length, false, packet};
+  unsigned length = burst.inner_length[i];
+  unsigned offset = packet->offset + (kAccess ? burst.inner_offset[i] : 0);
+  // Each in a register of its own: from its 16 bits the compiler would make it again at every use.
+  asm("" : "+r"(length), "+r"(offset));
   const PdrEntry* pdrs = rules.pdrs;
   const FarEntry* fars = rules.fars;
-  unsigned position;
-  if constexpr (kMost) {
-    position = match_ipv4(*rule<FilterSet>(rules.filter_set), operand, kExtraPorts, accepts);
-  } else {
-    position = match_any<kAccess>(burst, i, inner, accepts);
+  // Packets before it may have had its flow begin to hold.
+  if (__builtin_expect(position == kNoPdr || (state.flags & kFlowSlow) != 0, 0)) return kNotPlain;
+  if constexpr (!kMost) {
     if (rules.extension != 0) {
       RulesExtension* const extension = sessions_.extension(rules.extension);
       pdrs = extension->pdrs();
       fars = extension->fars();
     }
   }
-  if (__builtin_expect(position == kNoPdr, 0)) return kNotPlain;
   // References, not copies: a line that is near is cheaper to read again than to spill.
   const PdrEntry& pdr = kMost ? rules.pdrs[position] : pdrs[position];
   const FarEntry& far = kMost ? rules.fars[pdr.far] : fars[pdr.far];
   if (__builtin_expect(!is_plain(pdr), 0)) return kNotPlain;
-  if (__builtin_expect(pdr.usage_set != 0 && state.usage_left < static_cast<std::int32_t>(length),
-                       0)) {
-    return kNotPlain;
-  }
+  if (__builtin_expect(!may_pay(state, pdr, length, burst.now), 0)) return kNotPlain;
   // Other actions have no port, so that it is looked at only here.
+  if (far.action != FarAction::ToTunnel && far.action != FarAction::ToCore) return kNotPlain;
+  const PipelinePort* out = &ports_[far.port];
+  asm("" : "+r"(out));
+  const PipelinePort& port = *out;
   if (far.action == FarAction::ToTunnel) {
-    const PipelinePort& port = ports_[far.port];
     const Peer& peer = peers_[far.peer];
-    const unsigned qfi = qfi_of(pdr, burst.qfi[i]);
-    if (__builtin_expect(!is_plain_tunnel(peer, pdr, qfi, offset, length, port), 0)) {
-      return peer.is_v6 ? plain_into_tunnel6(burst, i, pdr, far) : kNotPlain;
+    // A packet of the core has no container.
+    const unsigned qfi = kAccess ? qfi_of(pdr, burst.qfi[i]) : pdr.qfi;
+    if (__builtin_expect(!is_plain_tunnel(peer, qfi, offset, length, port), 0)) {
+      if constexpr (!kMost) {
+        if (peer.is_v6) return plain_into_tunnel6(burst, static_cast<unsigned>(i), pdr, far);
+      }
+      return kNotPlain;
     }
     if (!pay_all(state, pdr, length, burst.now)) return DropReason::MbrExceeded;
     write_plain_tunnel(packet, offset, length, far, peer, source_port_of(port, operand),
                        container_of(far, pdr, qfi));
   } else {
-    if (__builtin_expect(far.action != FarAction::ToCore || length > ports_[far.port].plain_bytes,
-                         0)) {
-      return kNotPlain;
-    }
+    if (__builtin_expect(length > port.plain_bytes, 0)) return kNotPlain;
     if (!pay_all(state, pdr, length, burst.now)) return DropReason::MbrExceeded;
     packet->offset = static_cast<std::uint16_t>(offset);
     packet->length = static_cast<std::uint16_t>(length);
   }
-  emit(far.port, packet);
+  port.output->add(packet);
   return DropReason::None;
+}
+
+/// Of all packets of a burst, apart from their way: what is asked and what is done want all
+/// registers each.
+/// @param positions  of the PDRs, kNoPdr for packets that are dead or another kind.
+template <bool kAccess>
+[[gnu::noinline]] void Pipeline::find_plain_all(
+    const Burst& burst, std::uint8_t* __restrict positions) const noexcept {
+  const std::size_t count = burst.count;
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool alive = burst.verdict[i] == DropReason::None;
+    positions[i] = static_cast<std::uint8_t>(alive ? find_plain<kAccess, true>(burst, i) : kNoPdr);
+  }
+}
+
+/// Packets from `first` on, until one is not plain or does not pass: its position, and its verdict
+/// where it has one. What it needs is another's, so that nothing here has to outlive a call.
+template <bool kAccess>
+[[gnu::noinline]] std::size_t Pipeline::run_plain(Burst& burst, std::size_t first,
+                                                  const std::uint8_t* positions) noexcept {
+  const std::size_t count = burst.count;
+  if (__builtin_expect(!has_room(count), 0)) return first;
+  std::size_t i = first;
+  for (; i < count; ++i) {
+    const DropReason verdict = plain<kAccess, true>(burst, i, positions[i]);
+    if (__builtin_expect(verdict == DropReason::None, 1)) continue;
+    if (verdict != kNotPlain) burst.verdict[i] = verdict;
+    break;
+  }
+  return i;
 }
 
 }  // namespace sluice

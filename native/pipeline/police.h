@@ -23,23 +23,27 @@ struct Refilled {
           refill(state.tokens[1], state.rate_kbps[1], elapsed)};
 }
 
-#if defined(__AVX2__)
-/// Of both buckets at once. Times beyond 32 bits are for the exact arithmetic.
+/// Whether the time since the buckets of the line were refilled is for the arithmetic of pay_hot().
+inline bool is_refill_short(const FlowState& state, Nanoseconds now) noexcept {
+  return (now - state.refilled_at) >> 32 == 0;
+}
+
+/// After this it is.
 [[gnu::noinline]] inline void refill_long(FlowState& state, Nanoseconds now) noexcept {
   const Refilled held = refill_hot(state, now);
   state.tokens[0] = held.t0;
   state.tokens[1] = held.t1;
 }
-#endif
 
 /// A packet pays out of those of the line's two buckets that its PDR names, or out of none: a
-/// bucket that is not asked costs nothing and always has enough.
+/// bucket that is not asked costs nothing and always has enough. Both are refilled at once, after a
+/// short time.
 [[gnu::always_inline]] inline bool pay_hot(FlowState& state, unsigned buckets, unsigned length,
                                            Nanoseconds now) noexcept {
-  const std::uint64_t cost = length * kMicrobitsPerByte;
 #if defined(__AVX2__)
-  alignas(16) static constexpr std::int64_t kAsked[4][2] = {{0, 0}, {-1, 0}, {0, -1}, {-1, -1}};
-  if (__builtin_expect((now - state.refilled_at) >> 32 != 0, 0)) refill_long(state, now);
+  constexpr auto kByte = kMicrobitsPerByte;
+  alignas(16) static constexpr std::uint64_t kCost[4][2] = {
+      {0, 0}, {kByte, 0}, {0, kByte}, {kByte, kByte}};
   const auto both = [](std::uint64_t v) { return _mm_set1_epi64x(static_cast<long long>(v)); };
   const auto greater = [](__m128i a, __m128i b) { return _mm_castsi128_pd(_mm_cmpgt_epi64(a, b)); };
   // All of these are below 2^63, so that signed comparing will do.
@@ -51,20 +55,23 @@ struct Refilled {
       _mm_cvtepu32_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(state.rate_kbps)));
   const __m128i least = both(kBucketBytesMin * kMicrobitsPerByte);
   const __m128i wide = _mm_mul_epu32(rates, both(kBucketNanoseconds));
-  const __m128i depth = choose(wide, least, greater(least, wide));
+  const __m128i depth = choose(least, wide, greater(wide, least));
   const __m128i grown =
       _mm_add_epi64(_mm_load_si128(tokens), _mm_mul_epu32(rates, both(now - state.refilled_at)));
   const __m128i held = choose(grown, depth, greater(grown, depth));
-  const __m128i costs = _mm_and_si128(
-      both(cost), _mm_load_si128(reinterpret_cast<const __m128i*>(kAsked[buckets & 3])));
+  const __m128i costs = _mm_mul_epu32(
+      both(length), _mm_load_si128(reinterpret_cast<const __m128i*>(kCost[buckets & 3])));
+  const __m128i left = _mm_sub_epi64(held, costs);
   state.refilled_at = now;
-  if (__builtin_expect(_mm_movemask_pd(greater(costs, held)) != 0, 0)) {
-    _mm_store_si128(tokens, held);
+  // Less than nothing is left: the sign says so.
+  if (__builtin_expect(_mm_movemask_pd(_mm_castsi128_pd(left)) != 0, 0)) {
+    _mm_store_si128(tokens, _mm_add_epi64(left, costs));
     return false;
   }
-  _mm_store_si128(tokens, _mm_sub_epi64(held, costs));
+  _mm_store_si128(tokens, left);
   return true;
 #else
+  const std::uint64_t cost = length * kMicrobitsPerByte;
   const Refilled held = refill_hot(state, now);
   const std::uint64_t c0 = cost & (0 - std::uint64_t{buckets & 1u});
   const std::uint64_t c1 = cost & (0 - std::uint64_t{buckets >> 1 & 1u});
@@ -94,6 +101,9 @@ struct Refilled {
     state.tokens[0] = tokens.t0;
     state.tokens[1] = tokens.t1;
     return police_more(burst, i, hit) ? DropReason::None : DropReason::MbrExceeded;
+  }
+  if (__builtin_expect(!stage::is_refill_short(state, burst.now), 0)) {
+    stage::refill_long(state, burst.now);
   }
   return stage::pay_hot(state, pdr.buckets, hit.length, burst.now) ? DropReason::None
                                                                    : DropReason::MbrExceeded;

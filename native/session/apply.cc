@@ -204,11 +204,11 @@ void Sessions::carry_error_marks(Prepared& change) noexcept {
     FlowRules& fresh = change.compiled.flows[d].rules;
     if ((old.flags & kRulesErrorReported) == 0) continue;
     for_each_own_far(arena_, old, [&](const FarEntry& was) {
-      if ((was.dscp & kFarErrorReported) == 0) return;
+      if ((was.flags & kFarErrorReported) == 0) return;
       for_each_own_far(arena_, fresh, [&](FarEntry& far) {
         if (!far.leads_into_tunnel()) return;
         if (far.teid != was.teid || far.peer != was.peer) return;
-        far.dscp |= kFarErrorReported;
+        far.flags |= kFarErrorReported;
         fresh.flags |= kRulesErrorReported;
       });
     });

@@ -55,10 +55,10 @@ inline void restore_mutable(FlowState& to, const FlowState& from) noexcept {
 struct PdrEntry {
   std::uint16_t id;
   std::uint8_t far;
+  std::uint8_t qfi;        ///< marked in the container when the FAR makes an outer header
   std::uint8_t buckets;    ///< bits 0 and 1: hot buckets; kMoreBuckets: a mask in the extension
   std::uint8_t usage_set;  ///< 0: none, 1: counted in FlowState, n: Account's set n
   std::uint8_t flags;      ///< kPdr…
-  std::uint8_t qfi;        ///< marked in the container when the FAR makes an outer header
   std::uint8_t ppi;        ///< paging policy indicator + 1, 0: none
 };
 static_assert(sizeof(PdrEntry) == 8);
@@ -88,13 +88,13 @@ struct FarEntry {
   std::uint32_t teid;  ///< remote; plain IP: the protection; Buffer, Duplicate: see below
   std::uint16_t peer;  ///< index in the PeerTable
   FarAction action;
-  std::uint8_t dscp;    ///< kDscpPresent | value; Buffer: kFarNotify; any: kFar…
+  std::uint8_t flags;   ///< kFar…
   std::uint8_t port;    ///< outgoing port, or kProtectedPort + it
   std::uint8_t id_low;  ///< low octet of the FAR ID, for traces
   /// Type of the PDU Session Container: who is on the other side decides, not where the
   /// packet came from (0: downlink, towards a gNB; 1: uplink).
   std::uint8_t container;
-  std::uint8_t reserved;
+  std::uint8_t tos;  ///< of the outer header: a DSCP, in the octet's upper six bits
 
   bool leads_into_tunnel() const noexcept {
     return action == FarAction::ToTunnel || action == FarAction::WholeToTunnel;
@@ -117,8 +117,8 @@ struct FarEntry {
   unsigned packet_limit() const noexcept { return teid >> 16; }
 };
 static_assert(sizeof(FarEntry) == 12);
-inline constexpr std::uint8_t kDscpPresent = 0x40;
 inline constexpr std::uint8_t kFarNotify = 1;  ///< Buffer only: downlink data is reported
+inline constexpr std::uint8_t kFarMarks = 2;   ///< a DSCP was asked for, though it be 0
 /// ToTunnel only: an Error Indication was reported. The worker's own mark in the rules.
 inline constexpr std::uint8_t kFarErrorReported = 0x80;
 

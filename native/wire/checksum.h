@@ -23,9 +23,9 @@ std::uint32_t checksum_partial(const std::byte* bytes, std::size_t n,
 /// Folds a partial sum into the checksum field's value (complemented, host order).
 /// Threads: any; pure. Source: RFC 1071.
 constexpr std::uint16_t fold(std::uint32_t sum) noexcept {
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(~sum);
+  // In the upper half stands what both halves add up to, with the carry of the lower one.
+  sum += sum << 16 | sum >> 16;
+  return static_cast<std::uint16_t>(~sum >> 16);
 }
 
 /// Checksum field's value over `n` bytes; 0 if the bytes hold their own right checksum.

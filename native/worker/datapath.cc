@@ -161,12 +161,10 @@ Status Datapath::open_ports() {
     row.fills_udp_checksum = config.driver == "socket";
     set_ip_rules(ports_[i]->config(), row);
     row.udp_port = config.udp_port;
-    row.source_ports[0] = config.udp_port;
     const auto sources = ports_[i]->source_ports();
-    unsigned usable = 1;
-    while (usable * 2 <= sources.size() && usable < 16) usable *= 2;
-    for (unsigned s = 0; s < usable && s < sources.size(); ++s) row.source_ports[s] = sources[s];
-    row.source_port_mask = static_cast<std::uint16_t>(usable - 1);
+    for (unsigned s = 0; s < kSourcePorts; ++s) {
+      row.source_ports[s] = sources.empty() ? config.udp_port : sources[s % sources.size()];
+    }
     for (std::size_t l = 0; l < network_.locals.size(); ++l) {
       if (network_.locals[l].port == i)
         row.local_mask = static_cast<std::uint16_t>(row.local_mask | 1u << l);

@@ -51,7 +51,7 @@ DropReason Pipeline::hold(Burst& burst, unsigned i, Hit hit) noexcept {
 /// The first packet that a notifying FAR holds says what is reported, and starts the delay.
 void Pipeline::want_notification(Hold& hold, const Burst& burst, unsigned i,
                                  const Hit& hit) noexcept {
-  if (hold.wants_notification || (hit.far->dscp & kFarNotify) == 0) return;
+  if (hold.wants_notification || (hit.far->flags & kFarNotify) == 0) return;
   hold.wants_notification = true;
   hold.pdr = hit.pdr->id;
   hold.qfi = stage::qfi_of(*hit.pdr, burst.qfi[i]);

@@ -55,7 +55,7 @@ void Pipeline::report_lost_tunnel(SessionIndex session, const RemoteAddress& pee
   bool sends_there = false, reported = false;
   visit([&](const FlowRules&, const FarEntry& far) {
     sends_there = true;
-    reported = reported || (far.dscp & kFarErrorReported) != 0;
+    reported = reported || (far.flags & kFarErrorReported) != 0;
   });
   if (!sends_there || reported) return;
   Event event{};
@@ -69,7 +69,7 @@ void Pipeline::report_lost_tunnel(SessionIndex session, const RemoteAddress& pee
   if (!events_.push(event) || traced_) return;
   visit([](FlowRules& rules, FarEntry& far) {
     rules.flags |= kRulesErrorReported;
-    far.dscp |= kFarErrorReported;
+    far.flags |= kFarErrorReported;
   });
 }
 

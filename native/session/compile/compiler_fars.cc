@@ -22,7 +22,7 @@ FarEntry empty_entry(const std::uint32_t* f) noexcept {
 }
 void fill_buffer(const RecordReader& record, const std::uint32_t* f, FarEntry& entry) noexcept {
   entry.action = FarAction::Buffer;
-  if (f[far::Action] >> 16 & far::kNotify) entry.dscp = kFarNotify;
+  if (f[far::Action] >> 16 & far::kNotify) entry.flags = kFarNotify;
   const unsigned position = f[far::UdpPort] >> 16 & 0xff;
   if (position == 0) return;
   const std::uint32_t* b = record.bar(position - 1);
@@ -50,7 +50,10 @@ PrepareError Compiler::resolve_forward(const RecordReader& record, const std::ui
   const auto behind = [protection](unsigned port) {
     return static_cast<std::uint8_t>(port + (protection != 0 ? kProtectedPort : 0));
   };
-  if (flags & far::kDscp) out.dscp = kDscpPresent | (f[far::Action] >> 24 & 0x3f);
+  if (flags & far::kDscp) {
+    out.flags |= kFarMarks;
+    out.tos = static_cast<std::uint8_t>((f[far::Action] >> 24 & 0x3f) << 2);
+  }
   if (!tunnel) {
     if (!take_protection(protection)) return {PrepareStatus::Protection, far_index};
     out.action = keeps_outer ? FarAction::WholeToCore : FarAction::ToCore;

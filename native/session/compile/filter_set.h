@@ -118,34 +118,39 @@ inline unsigned match_ipv4(const FilterSet& set, const Operand& operand, unsigne
   const __m256i x =
       _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(operand.lanes)));
 #endif
-  for (unsigned first = 0; first < set.count4; first += 2, ++pair) {
+  if (set.count4 == 0) return kNoPdr;
+  unsigned pdr = kNoPdr;
+  const auto take = [&](unsigned at) __attribute__((always_inline)) {
+    if (__builtin_expect(at < kHitsNear, 1)) {
+      pdr = set.hits[at].pdr;
+      if (__builtin_expect((set.hits[at].flags & ~granted) == 0, 1)) return true;
+    }
+    const FilterExtra& e = set.extra()[at];
+    pdr = e.pdr;
+    return e.flags == 0 || accepts(e);
+  };
+  unsigned first = 0;
+  do {
 #if defined(__AVX2__)
     const __m256i low = _mm256_load_si256(reinterpret_cast<const __m256i*>(pair->low));
     const __m256i high = _mm256_load_si256(reinterpret_cast<const __m256i*>(pair->high));
     const __m256i inside = _mm256_and_si256(_mm256_cmpeq_epi16(_mm256_max_epu16(x, low), x),
                                             _mm256_cmpeq_epi16(_mm256_min_epu16(x, high), x));
-    const auto bits = static_cast<std::uint32_t>(_mm256_movemask_epi8(inside));
-    const bool hits[2] = {(bits & 0xffff) == 0xffff, bits >> 16 == 0xffff};
+    // Two bits a lane; a filter that hits has none here, the first filter's are the lower half.
+    const auto misses = ~static_cast<std::uint32_t>(_mm256_movemask_epi8(inside));
 #else
-    bool hits[2] = {true, true};
-    for (unsigned k = 0; k < 2; ++k) {
-      for (unsigned lane = 0; lane < kLanes; ++lane) {
-        hits[k] &=
-            operand.lanes[lane] >= pair->low[k][lane] && operand.lanes[lane] <= pair->high[k][lane];
-      }
+    std::uint32_t misses = 0;
+    for (unsigned lane = 0; lane < 2 * kLanes; ++lane) {
+      const unsigned x = operand.lanes[lane % kLanes], k = lane / kLanes;
+      const bool inside = x >= pair->low[k][lane % kLanes] && x <= pair->high[k][lane % kLanes];
+      misses |= std::uint32_t{!inside} << 2 * lane;
     }
 #endif
-    for (unsigned k = 0; k < 2; ++k) {
-      if (!hits[k]) continue;
-      const unsigned at = first + k;
-      if (__builtin_expect(at < kHitsNear, 1)) {
-        const FilterHit near = set.hits[at];
-        if (__builtin_expect((near.flags & ~granted) == 0, 1)) return near.pdr;
-      }
-      const FilterExtra& e = set.extra()[at];
-      if (e.flags == 0 || accepts(e)) return e.pdr;
-    }
-  }
+    if ((misses & 0xffff) == 0 && take(first)) return pdr;
+    if (misses >> 16 == 0 && take(first + 1)) return pdr;
+    first += 2;
+    ++pair;
+  } while (first < set.count4);
   return kNoPdr;
 }
 

@@ -308,7 +308,7 @@ class Writer {
                 : address4(wire::load32(reinterpret_cast<const std::byte*>(peer.header) + 16));
         std::string text = "into tunnel " + to + " TEID " + hexadecimal(note.far.teid);
         if (note.pdr.qfi != 0) text += ", QFI " + std::to_string(note.pdr.qfi);
-        if (note.far.dscp & kDscpPresent) text += ", DSCP " + std::to_string(note.far.dscp & 63);
+        if (note.far.flags & kFarMarks) text += ", DSCP " + std::to_string(note.far.tos >> 2);
         return text + out_on(note.far.port);
       }
       case FarAction::Duplicate:
