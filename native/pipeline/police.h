@@ -11,6 +11,10 @@
 namespace sluice {
 namespace stage {
 
+/// Defined elsewhere, since the compiler would make the vector out of a constant that it knows, again
+/// for every packet.
+alignas(16) extern const std::uint64_t kLeastTokens[2];
+
 struct Refilled {
   std::uint64_t t0, t1;
 };
@@ -53,7 +57,7 @@ inline bool is_refill_short(const FlowState& state, Nanoseconds now) noexcept {
   auto* const tokens = reinterpret_cast<__m128i*>(state.tokens);
   const __m128i rates =
       _mm_cvtepu32_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(state.rate_kbps)));
-  const __m128i least = both(kBucketBytesMin * kMicrobitsPerByte);
+  const __m128i least = _mm_load_si128(reinterpret_cast<const __m128i*>(kLeastTokens));
   const __m128i wide = _mm_mul_epu32(rates, both(kBucketNanoseconds));
   const __m128i depth = choose(least, wide, greater(wide, least));
   const __m128i grown =
