@@ -20,7 +20,6 @@ void Pipeline::lookup_access(Burst& burst) noexcept {
       if (__builtin_expect(
               flow.state.key == burst.key[i] && (flow.state.local_mask >> burst.local[i] & 1), 1)) {
         burst.flow[i] = &flow;
-        burst.direction[i] = Direction::Uplink;
         burst.filter_set[i] = flow.rules.filter_set;
         continue;
       }
@@ -85,12 +84,10 @@ void Pipeline::lookup_core(Burst& burst) noexcept {
     if (__builtin_expect(burst.verdict[i] != DropReason::None, 0)) continue;
     SessionIndex session = burst.session[i];
     if (__builtin_expect((burst.flags[i] & kResolved) == 0, 1)) {
-      session = kNoSession;
-      const bool found =
-          (burst.flags[i] & kInnerV6)
-              ? sessions_.ipv6().find_at(burst.line[i], burst.prefix[i], port, session)
-              : ipv4.find_at(burst.line[i], burst.key[i], port, session);
-      if (__builtin_expect(!found, 0) && !find_route(burst, i, session)) {
+      session = (burst.flags[i] & kInnerV6)
+                    ? sessions_.ipv6().find_at(burst.line[i], burst.prefix[i], port)
+                    : ipv4.find_at(burst.line[i], burst.key[i], port);
+      if (__builtin_expect(session == kNoSession, 0) && !find_route(burst, i, session)) {
         const bool multicast =
             (burst.flags[i] & kInnerV6) ? burst.prefix[i] >> 56 == 0xff : burst.key[i] >> 28 == 14;
         burst.verdict[i] = multicast ? DropReason::Multicast : DropReason::UnknownUe;
@@ -105,7 +102,6 @@ void Pipeline::lookup_core(Burst& burst) noexcept {
     }
     Flow& flow = downlink[session];
     burst.flow[i] = &flow;
-    burst.direction[i] = Direction::Downlink;
     __builtin_prefetch(&flow.state, 1);
     __builtin_prefetch(&flow.rules);
   }

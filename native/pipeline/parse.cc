@@ -1,5 +1,6 @@
 // parse: headers checked, the key taken (TEID, or UE address), the operand for the
 // filters built, and the lines that lookup needs put on their way.
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -20,7 +21,7 @@ namespace {
 
 constexpr unsigned kPlainBytes = kPlainOuterBytes + 24;  // down to the ports inside
 
-/// The plain outer packet: IPv4 without options or fragments, UDP to our port without a
+/// The plain outer packet, but for its destination: IPv4 without options or fragments, UDP to our port without a
 /// checksum to verify, a G-PDU with nothing but a PDU Session Container.
 void set_outer(wire::ConstantOctets& c, std::uint16_t udp_port) noexcept {
   c.set(0, 0x45);
@@ -187,9 +188,14 @@ void Pipeline::parse_access(Burst& burst) noexcept {
   // Most packets come to the port's first address.
   const unsigned first = first_ipv4_[burst.port];
   const bool has_first = first < local_count_;
-  const std::uint32_t address = has_first ? local_ipv4_[first] : 0;
   const unsigned least = has_first ? kPlainBytes : ~0u;
+  if (has_first) whole.set32(16, local_ipv4_[first]);
   const unsigned count = burst.count;
+  // What nearly all packets have in common. The flags are those of all when they came in.
+  const unsigned flags = count != 0 ? burst.flags[0] | kHasContainer : 0;
+  std::fill_n(burst.inner_offset, kBurstMax, std::uint16_t{kPlainOuterBytes});
+  std::fill_n(burst.direction, kBurstMax, Direction::Uplink);
+  std::memset(burst.local, static_cast<int>(first), sizeof(burst.local));
   for (unsigned i = 0; i < count; ++i) {
     Packet* packet = burst.packets[i];
     const std::byte* p = packet->data();
@@ -201,16 +207,13 @@ void Pipeline::parse_access(Burst& burst) noexcept {
       // Every length says the same, so that it needs to be checked but once.
       if (__builtin_expect(
               is(2, n) && is(24, n - 20) && is(30, n - 36) && is(46, n - kPlainOuterBytes) &&
-                  wire::load32(p + 16) == address && wire::load8(p + 52) != 0 &&
+                  wire::load8(p + 52) != 0 &&
                   ((packet->flags & kPacketOuterChecksumGood) || wire::ipv4_plain_checksum_good(p)),
               1)) {
         const unsigned qfi = wire::load8(p + 42) & 0x3f;
         burst.key[i] = wire::load32(p + 32);
         burst.qfi[i] = static_cast<std::uint8_t>(qfi);
-        burst.local[i] = static_cast<std::uint8_t>(first);
-        burst.inner_offset[i] = kPlainOuterBytes;
-        take_plain_inner<true>(burst, i, p + kPlainOuterBytes, n - kPlainOuterBytes,
-                               burst.flags[i] | kHasContainer, qfi);
+        take_plain_inner<true>(burst, i, p + kPlainOuterBytes, n - kPlainOuterBytes, flags, qfi);
         continue;
       }
     }
@@ -313,6 +316,7 @@ void Pipeline::parse_core(Burst& burst) noexcept {
   // No copy of it: what the control thread counts in it changes at any time.
   const Ipv4Table& ipv4 = sessions_.ipv4();
   const unsigned count = burst.count;
+  std::fill_n(burst.direction, kBurstMax, Direction::Downlink);
   std::memset(burst.inner_offset, 0, sizeof(burst.inner_offset));
   std::memset(burst.qfi, kNoQfi, sizeof(burst.qfi));
   for (unsigned i = 0; i < count; ++i) {

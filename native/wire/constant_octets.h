@@ -21,6 +21,11 @@ class ConstantOctets {
     value_[place] = value;
     mask_[place] = mask;
   }
+  constexpr void set32(unsigned at, std::uint32_t value) noexcept {
+    for (unsigned k = 0; k < 4; ++k) {
+      set(at + k, static_cast<std::uint8_t>(value >> (24 - 8 * k)));
+    }
+  }
   /// @param p  as many bytes as the second window's end.
   bool match(const std::byte* p) const noexcept {
 #if defined(__AVX2__)

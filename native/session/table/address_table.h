@@ -39,7 +39,7 @@ struct CompactLine {
   static std::uint64_t word(std::uint64_t key, std::uint8_t qualifier) noexcept {
     return key << 32 | std::uint64_t{qualifier} << 24;
   }
-  bool find(std::uint64_t key, std::uint8_t qualifier, SessionIndex& session) const noexcept {
+  SessionIndex find(std::uint64_t key, std::uint8_t qualifier) const noexcept {
     const std::uint64_t want = word(key, qualifier) >> 24;
 #ifdef SLUICE_TABLE_AVX2
     const auto* line = reinterpret_cast<const __m256i*>(this);
@@ -56,20 +56,18 @@ struct CompactLine {
       const auto i = static_cast<unsigned>(std::countr_zero(mask));
       const std::uint64_t entry = entries[i].load(std::memory_order_acquire);
       if (entry >> 24 != want || (entry & kSessionIndexMax) == 0) continue;
-      session = static_cast<SessionIndex>(entry & kSessionIndexMax) - 1;
-      return true;
+      return static_cast<SessionIndex>(entry & kSessionIndexMax) - 1;
     }
-    return false;
+    return kNoSession;
 #else
     for (const auto& slot : entries) {
       // Pairs with the release in set(): the line's flows were initialised before.
       const std::uint64_t entry = slot.load(std::memory_order_acquire);
       if (entry >> 24 == want && (entry & kSessionIndexMax) != 0) {
-        session = static_cast<SessionIndex>(entry & kSessionIndexMax) - 1;
-        return true;
+        return static_cast<SessionIndex>(entry & kSessionIndexMax) - 1;
       }
     }
-    return false;
+    return kNoSession;
 #endif
   }
   int position(std::uint64_t key, std::uint8_t qualifier) const noexcept {
@@ -100,16 +98,15 @@ struct WideLine {
   };
   alignas(kCacheLine) Entry entries[kEntries];
 
-  bool find(std::uint64_t key, std::uint8_t qualifier, SessionIndex& session) const noexcept {
+  SessionIndex find(std::uint64_t key, std::uint8_t qualifier) const noexcept {
     for (const Entry& e : entries) {
       if (e.key.load(std::memory_order_relaxed) != key) continue;
       // Pairs with the release in set(): key and qualifier were written before the value.
       const std::uint32_t value = e.value.load(std::memory_order_acquire);
       if (value == 0 || (e.extra.load(std::memory_order_relaxed) & 0xff) != qualifier) continue;
-      session = value - 1;
-      return true;
+      return value - 1;
     }
-    return false;
+    return kNoSession;
   }
   int position(std::uint64_t key, std::uint8_t qualifier) const noexcept {
     for (unsigned i = 0; i < kEntries; ++i) {
@@ -183,20 +180,24 @@ class AddressTable {
     return static_cast<std::uint32_t>(at);
   }
 
-  /// Any worker.
+  /// Any worker. False: it is nobody's, and `session` stays as it is.
   bool find(std::uint64_t key, std::uint8_t qualifier, SessionIndex& session) const noexcept {
-    return find_at(home(key), key, qualifier, session);
+    const SessionIndex found = find_at(home(key), key, qualifier);
+    if (found == kNoSession) return false;
+    session = found;
+    return true;
   }
-  bool find_at(std::uint64_t at, std::uint64_t key, std::uint8_t qualifier,
-               SessionIndex& session) const noexcept {
+  /// kNoSession: it is nobody's.
+  SessionIndex find_at(std::uint64_t at, std::uint64_t key, std::uint8_t qualifier) const noexcept {
     const Line* line = &lines_[at];
     for (unsigned depth = 0; depth <= kChainMax; ++depth) {
-      if (line->find(key, qualifier, session)) return true;
+      const SessionIndex found = line->find(key, qualifier);
+      if (__builtin_expect(found != kNoSession, 1)) return found;
       const std::uint64_t link = line_link(*line);
-      if (link == 0 || link >= end_) return false;
+      if (link == 0 || link >= end_) break;
       line = &lines_[link];
     }
-    return false;
+    return kNoSession;
   }
 
   /// Control thread. False when the chain or the spare lines are used up.
