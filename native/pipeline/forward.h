@@ -31,6 +31,12 @@ inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
   return pdr.qfi == 0 || (pdr.flags & kPdrDefaultQfi) != 0 ? packets : pdr.qfi;
 }
 
+/// At once, where the tier has registers so wide: the compiler by itself takes two.
+[[gnu::always_inline]] inline void copy32(void* to, const void* from) noexcept {
+  using Wide [[gnu::vector_size(32), gnu::aligned(1), gnu::may_alias]] = char;
+  *static_cast<Wide*>(to) = *static_cast<const Wide*>(from);
+}
+
 /// Writes the common tunnel's 44 bytes in front of the UE's packet at `offset` in its chunk:
 /// the peer's line, but for lengths, marking, port, TEID and QFI.
 [[gnu::always_inline]] inline void write_plain_tunnel(Packet* packet, unsigned offset,
@@ -43,7 +49,7 @@ inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
   packet->offset = static_cast<std::uint16_t>(offset - kPlainOuterBytes);
   packet->length = static_cast<std::uint16_t>(total);
   std::byte* const p = reinterpret_cast<std::byte*>(packet) + (offset - kPlainOuterBytes);
-  std::memcpy(p, peer.header, 32);
+  copy32(p, peer.header);
   std::memcpy(p + 28, peer.header + 28, 16);
   wire::store8(p + 1, static_cast<std::uint8_t>(tos));
   wire::store16(p + 2, static_cast<std::uint16_t>(total));

@@ -87,7 +87,8 @@ void Pipeline::lookup_core(Burst& burst) noexcept {
       session = (burst.flags[i] & kInnerV6)
                     ? sessions_.ipv6().find_at(burst.line[i], burst.prefix[i], port)
                     : ipv4.find_at(burst.line[i], burst.key[i], port);
-      if (__builtin_expect(session == kNoSession, 0) && !find_route(burst, i, session)) {
+      if (__builtin_expect(session == kNoSession, 0)) session = find_route(burst, i);
+      if (__builtin_expect(session == kNoSession, 0)) {
         const bool multicast =
             (burst.flags[i] & kInnerV6) ? burst.prefix[i] >> 56 == 0xff : burst.key[i] >> 28 == 14;
         burst.verdict[i] = multicast ? DropReason::Multicast : DropReason::UnknownUe;

@@ -21,8 +21,8 @@ namespace {
 
 constexpr unsigned kPlainBytes = kPlainOuterBytes + 24;  // down to the ports inside
 
-/// The plain outer packet, but for its destination: IPv4 without options or fragments, UDP to our port without a
-/// checksum to verify, a G-PDU with nothing but a PDU Session Container.
+/// The plain outer packet, but for its destination: IPv4 without options or fragments, UDP to our
+/// port without a checksum to verify, a G-PDU with nothing but a PDU Session Container.
 void set_outer(wire::ConstantOctets& c, std::uint16_t udp_port) noexcept {
   c.set(0, 0x45);
   c.set(6, 0, 0x3f);  // not a fragment, whatever DF says

@@ -267,14 +267,14 @@ void Pipeline::count_discarded(Burst& burst, unsigned i) noexcept {
 /// IPv6, and rules that don't fit the session's lines, may still be plain. Apart, so that the
 /// registers of the most common way are its own.
 template <bool kAccess, bool kObserved>
-[[gnu::noinline]] DropReason Pipeline::not_plain(Burst& burst, unsigned i, unsigned position) noexcept {
+[[gnu::noinline]] DropReason Pipeline::not_plain(Burst& burst, unsigned i,
+                                                 unsigned position) noexcept {
   if constexpr (!kObserved) {
     if (position == kNoPdr &&
         ((burst.flags[i] & kInnerV6) != 0 || burst.flow[i]->rules.extension != 0)) {
       position = find_plain<kAccess, false>(burst, i);
     }
-    const DropReason verdict =
-        has_room(1) ? plain<kAccess, false>(burst, i, position) : kNotPlain;
+    const DropReason verdict = has_room(1) ? plain<kAccess, false>(burst, i, position) : kNotPlain;
     if (verdict != kNotPlain) return verdict;
   }
   return match_to_forward<kAccess, kObserved>(burst, i);

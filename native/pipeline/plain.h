@@ -152,8 +152,8 @@ template <bool kAccess, bool kMost>
   }
 }
 
-/// The way of a packet whose PDR was found, while there is room for it in every list. None: it is on
-/// its way out. kNotPlain: nothing has happened yet.
+/// The way of a packet whose PDR was found, while there is room for it in every list. None: it is
+/// on its way out. kNotPlain: nothing has happened yet.
 template <bool kAccess, bool kMost>
 [[gnu::always_inline]] inline DropReason Pipeline::plain(Burst& burst, std::size_t i,
                                                          std::size_t position) noexcept {
@@ -214,8 +214,8 @@ template <bool kAccess, bool kMost>
 /// registers each.
 /// @param positions  of the PDRs, kNoPdr for packets that are dead or another kind.
 template <bool kAccess>
-[[gnu::noinline]] void Pipeline::find_plain_all(
-    const Burst& burst, std::uint8_t* __restrict positions) const noexcept {
+[[gnu::noinline]] void Pipeline::find_plain_all(const Burst& burst,
+                                                std::uint8_t* __restrict positions) const noexcept {
   const std::size_t count = burst.count;
   for (std::size_t i = 0; i < count; ++i) {
     const bool alive = burst.verdict[i] == DropReason::None;

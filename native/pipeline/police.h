@@ -11,8 +11,8 @@
 namespace sluice {
 namespace stage {
 
-/// Defined elsewhere, since the compiler would make the vector out of a constant that it knows, again
-/// for every packet.
+/// Defined elsewhere, since the compiler would make the vector out of a constant that it knows,
+/// again for every packet.
 alignas(16) extern const std::uint64_t kLeastTokens[2];
 
 struct Refilled {

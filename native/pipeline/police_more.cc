@@ -8,9 +8,8 @@
 namespace sluice {
 namespace stage {
 alignas(16) const std::uint64_t kLeastTokens[2] = {kBucketBytesMin * kMicrobitsPerByte,
-                                                   kBucketBytesMin * kMicrobitsPerByte};
+                                                   kBucketBytesMin* kMicrobitsPerByte};
 }  // namespace stage
-
 
 /// All of them, in turn; those in the line are refilled already.
 bool Pipeline::police_more(Burst& burst, unsigned i, Hit hit) noexcept {

@@ -14,10 +14,12 @@ constexpr std::uint16_t kDhcpv6Server = 547;
 
 }  // namespace
 
-/// The session with the longest framed route to a packet from N6.
-bool Pipeline::find_route(const Burst& burst, unsigned i, SessionIndex& session) noexcept {
+/// The session with the longest framed route to a packet from N6, or kNoSession.
+SessionIndex Pipeline::find_route(const Burst& burst, unsigned i) noexcept {
   const UeAddress to = address_of(burst, i, false);
-  return sessions_.routes().find(to.words, to.is_v6, burst.packets[i]->port, session);
+  SessionIndex session = kNoSession;
+  sessions_.routes().find(to.words, to.is_v6, burst.packets[i]->port, session);
+  return session;
 }
 
 /// Whether the address is the UE's or in one of its framed routes.
