@@ -30,6 +30,9 @@ enum class Fate : std::uint8_t {
   Opened        ///< ESP: what is inside comes in
 };
 
+/// Of the plain way: positions in FlowRules::pdrs are places, those behind it the extension's.
+inline constexpr unsigned kNoPlace = 0xffff;
+
 inline constexpr std::uint8_t kInnerV6 = 1;
 inline constexpr std::uint8_t kInnerNoPorts = 2;
 inline constexpr std::uint8_t kResolved = 4;  ///< the session was found by the worker before

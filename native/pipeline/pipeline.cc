@@ -264,37 +264,26 @@ void Pipeline::count_discarded(Burst& burst, unsigned i) noexcept {
                       burst.now, events_);
 }
 
-/// IPv6, and rules that don't fit the session's lines, may still be plain. Apart, so that the
-/// registers of the most common way are its own.
-template <bool kAccess, bool kObserved>
-[[gnu::noinline]] DropReason Pipeline::not_plain(Burst& burst, unsigned i,
-                                                 unsigned position) noexcept {
-  if constexpr (!kObserved) {
-    if (position == kNoPdr &&
-        ((burst.flags[i] & kInnerV6) != 0 || burst.flow[i]->rules.extension != 0)) {
-      position = find_plain<kAccess, false>(burst, i);
-    }
-    const DropReason verdict = has_room(1) ? plain<kAccess, false>(burst, i, position) : kNotPlain;
-    if (verdict != kNotPlain) return verdict;
-  }
-  return match_to_forward<kAccess, kObserved>(burst, i);
-}
-
 /// Returns how many died.
 template <bool kAccess, bool kObserved>
 unsigned Pipeline::finish_packets(Burst& burst) noexcept {
   unsigned dead = 0;
   const unsigned count = burst.count;
-  std::uint8_t positions[kBurstMax];
-  if constexpr (!kObserved) find_plain_all<kAccess>(burst, positions);
-  for (unsigned i = 0; i < count; ++i) {
+  std::uint16_t places[kBurstMax];
+  if constexpr (!kObserved) find_all_plain<kAccess>(burst, places);
+  for (std::size_t next = 0; next < count; ++next) {
     if constexpr (!kObserved) {
-      i = static_cast<unsigned>(run_plain<kAccess>(burst, i, positions));
-      if (__builtin_expect(i == count, 1)) break;
+      next = run_plain<kAccess, true>(burst, next, places);
+      if (__builtin_expect(next == count, 1)) break;
+      if (places[next] != kNoPlace && burst.verdict[next] == DropReason::None) {
+        next = run_plain<kAccess, false>(burst, next, places);
+        if (next == count) break;
+      }
     }
+    const auto i = static_cast<unsigned>(next);
     DropReason verdict = burst.verdict[i];
     if (verdict == DropReason::None) {
-      verdict = not_plain<kAccess, kObserved>(burst, i, kObserved ? kNoPdr : positions[i]);
+      verdict = match_to_forward<kAccess, kObserved>(burst, i);
       if (__builtin_expect(verdict == DropReason::None, 1)) continue;
       burst.verdict[i] = verdict;
     }

@@ -210,15 +210,15 @@ class Pipeline {
   template <bool kAccess, bool kMost>
   unsigned find_plain(const Burst& burst, std::size_t i) const noexcept;
   template <bool kAccess, bool kMost>
-  DropReason plain(Burst& burst, std::size_t i, std::size_t position) noexcept;
+  DropReason plain(Burst& burst, std::size_t i, std::size_t place) noexcept;
   template <bool kAccess>
-  void find_plain_all(const Burst& burst, std::uint8_t* __restrict positions) const noexcept;
+  void find_all_plain(const Burst& burst, std::uint16_t* __restrict places) const noexcept;
   template <bool kAccess>
-  std::size_t run_plain(Burst& burst, std::size_t first, const std::uint8_t* positions) noexcept;
+  void find_other_plain(const Burst& burst, std::uint16_t* __restrict places) const noexcept;
+  template <bool kAccess, bool kMost>
+  std::size_t run_plain(Burst& burst, std::size_t first, const std::uint16_t* places) noexcept;
   DropReason plain_into_tunnel6(Burst& burst, unsigned i, const PdrEntry& pdr,
                                 const FarEntry& far) noexcept;
-  template <bool kAccess, bool kObserved>
-  DropReason not_plain(Burst& burst, unsigned i, unsigned position) noexcept;
   template <bool kAccess, bool kObserved>
   DropReason match_to_forward(Burst& burst, unsigned i) noexcept;
   template <bool kAccess, bool kObserved>

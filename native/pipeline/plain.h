@@ -137,18 +137,23 @@ template <bool kAccess>
   return DropReason::None;
 }
 
-/// The PDR that a packet may go the plain way by, or kNoPdr. Nothing changes.
+/// Where the PDR is that a packet may go the plain way by, or kNoPlace. Nothing changes.
 template <bool kAccess, bool kMost>
 [[gnu::always_inline]] inline unsigned Pipeline::find_plain(const Burst& burst,
                                                             std::size_t i) const noexcept {
   using namespace stage;
-  if (!may_be_plain<kAccess, kMost>(burst, i)) return kNoPdr;
+  if (!may_be_plain<kAccess, kMost>(burst, i)) return kNoPlace;
   const ExtraCheck accepts{burst, i};
+  const FlowRules& rules = burst.flow[i]->rules;
   if constexpr (kMost) {
-    return match_ipv4(*rule<FilterSet>(burst.flow[i]->rules.filter_set), burst.operand[i],
-                      kExtraPorts, accepts);
+    const unsigned position =
+        match_ipv4(*rule<FilterSet>(rules.filter_set), burst.operand[i], kExtraPorts, accepts);
+    return position == kNoPdr ? kNoPlace : position;
   } else {
-    return match_any<kAccess>(burst, i, burst.packets[i]->data() + burst.inner_offset[i], accepts);
+    const std::byte* const inner = burst.packets[i]->data() + burst.inner_offset[i];
+    const unsigned position = match_any<kAccess>(burst, i, inner, accepts);
+    if (position == kNoPdr) return kNoPlace;
+    return rules.extension == 0 ? position : kInlinePdrs + position;
   }
 }
 
@@ -156,8 +161,9 @@ template <bool kAccess, bool kMost>
 /// on its way out. kNotPlain: nothing has happened yet.
 template <bool kAccess, bool kMost>
 [[gnu::always_inline]] inline DropReason Pipeline::plain(Burst& burst, std::size_t i,
-                                                         std::size_t position) noexcept {
+                                                         std::size_t place) noexcept {
   using namespace stage;
+  if (__builtin_expect(place >= (kMost ? kInlinePdrs : kNoPlace), 0)) return kNotPlain;
   FlowState& state = burst.flow[i]->state;
   const FlowRules& rules = burst.flow[i]->rules;
   const Operand& operand = burst.operand[i];
@@ -166,19 +172,19 @@ template <bool kAccess, bool kMost>
   unsigned offset = packet->offset + (kAccess ? burst.inner_offset[i] : 0);
   // Each in a register of its own: from its 16 bits the compiler would make it again at every use.
   asm("" : "+r"(length), "+r"(offset));
+  // Packets before it may have had its flow begin to hold.
+  if (__builtin_expect((state.flags & kFlowSlow) != 0, 0)) return kNotPlain;
   const PdrEntry* pdrs = rules.pdrs;
   const FarEntry* fars = rules.fars;
-  // Packets before it may have had its flow begin to hold.
-  if (__builtin_expect(position == kNoPdr || (state.flags & kFlowSlow) != 0, 0)) return kNotPlain;
   if constexpr (!kMost) {
-    if (rules.extension != 0) {
+    if (place >= kInlinePdrs) {
       RulesExtension* const extension = sessions_.extension(rules.extension);
-      pdrs = extension->pdrs();
+      pdrs = extension->pdrs() - kInlinePdrs;
       fars = extension->fars();
     }
   }
   // References, not copies: a line that is near is cheaper to read again than to spill.
-  const PdrEntry& pdr = kMost ? rules.pdrs[position] : pdrs[position];
+  const PdrEntry& pdr = kMost ? rules.pdrs[place] : pdrs[place];
   const FarEntry& far = kMost ? rules.fars[pdr.far] : fars[pdr.far];
   if (__builtin_expect(!is_plain(pdr), 0)) return kNotPlain;
   if (__builtin_expect(!may_pay(state, pdr, length, burst.now), 0)) return kNotPlain;
@@ -211,28 +217,45 @@ template <bool kAccess, bool kMost>
 }
 
 /// Of all packets of a burst, apart from their way: what is asked and what is done want all
-/// registers each.
-/// @param positions  of the PDRs, kNoPdr for packets that are dead or another kind.
+/// registers each. First of the most common kind, then, where any are left, of the others.
+/// @param places  kNoPlace for packets that are dead or not plain.
 template <bool kAccess>
-[[gnu::noinline]] void Pipeline::find_plain_all(const Burst& burst,
-                                                std::uint8_t* __restrict positions) const noexcept {
+[[gnu::noinline]] void Pipeline::find_all_plain(const Burst& burst,
+                                                std::uint16_t* __restrict places) const noexcept {
   const std::size_t count = burst.count;
+  unsigned left = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const bool alive = burst.verdict[i] == DropReason::None;
-    positions[i] = static_cast<std::uint8_t>(alive ? find_plain<kAccess, true>(burst, i) : kNoPdr);
+    const unsigned place = alive ? find_plain<kAccess, true>(burst, i) : kNoPlace;
+    places[i] = static_cast<std::uint16_t>(place);
+    left |= place;
+  }
+  if (__builtin_expect(left >= kInlinePdrs, 0)) find_other_plain<kAccess>(burst, places);
+}
+
+/// IPv6, and rules that don't fit the session's lines.
+template <bool kAccess>
+[[gnu::noinline]] void Pipeline::find_other_plain(const Burst& burst,
+                                                  std::uint16_t* __restrict places) const noexcept {
+  const std::size_t count = burst.count;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (places[i] != kNoPlace || burst.verdict[i] != DropReason::None) continue;
+    if ((burst.flags[i] & kInnerV6) == 0 && burst.flow[i]->rules.extension == 0) continue;
+    places[i] = static_cast<std::uint16_t>(find_plain<kAccess, false>(burst, i));
   }
 }
 
 /// Packets from `first` on, until one is not plain or does not pass: its position, and its verdict
-/// where it has one. What it needs is another's, so that nothing here has to outlive a call.
-template <bool kAccess>
+/// where it has one. What such a packet needs is another's, so that nothing here has to outlive a
+/// call.
+template <bool kAccess, bool kMost>
 [[gnu::noinline]] std::size_t Pipeline::run_plain(Burst& burst, std::size_t first,
-                                                  const std::uint8_t* positions) noexcept {
+                                                  const std::uint16_t* places) noexcept {
   const std::size_t count = burst.count;
   if (__builtin_expect(!has_room(count), 0)) return first;
   std::size_t i = first;
   for (; i < count; ++i) {
-    const DropReason verdict = plain<kAccess, true>(burst, i, positions[i]);
+    const DropReason verdict = plain<kAccess, kMost>(burst, i, places[i]);
     if (__builtin_expect(verdict == DropReason::None, 1)) continue;
     if (verdict != kNotPlain) burst.verdict[i] = verdict;
     break;
