@@ -1,7 +1,9 @@
-// One burst on its way through the stages: what each stage found out about each packet,
-// as arrays. Owner: one worker. A packet with a verdict other than None is dead; later
-// stages pass over it. Start at pipeline.cc.
+// One burst on its way through the stages: what each stage found out about each packet, as
+// arrays; and the lists by which packets leave. Owner: one worker. A packet with a verdict other
+// than None is dead; later stages pass over it. Start at pipeline.cc.
 #pragma once
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/types.h"
@@ -81,5 +83,18 @@ struct alignas(kCacheLine) Burst {
     return kTakenAway;
   }
 };
+
+/// Packets on their way out of one port, or over to one worker.
+struct PacketList {
+  /// A burst with all its copies, and more. With it the size is a power of two, so that a list is
+  /// found by its number with a shift.
+  static constexpr unsigned kMax = 16 * kBurstMax - 1;
+  unsigned count = 0;
+  Packet* packets[kMax];
+
+  bool has_room(std::size_t more) const noexcept { return count + more <= kMax; }
+  void add(Packet* packet) noexcept { packets[count++] = packet; }
+};
+static_assert(std::has_single_bit(sizeof(PacketList)));
 
 }  // namespace sluice

@@ -3,7 +3,6 @@
 #pragma once
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <memory>
 #include <span>
 
@@ -27,8 +26,6 @@ namespace sluice {
 inline constexpr unsigned kWorkersMax = 64;
 inline constexpr unsigned kSourcePorts = 16;
 
-struct PacketList;
-
 /// What the pipeline knows of a port.
 struct alignas(kCacheLine) PipelinePort {
   bool is_access = false;
@@ -48,19 +45,6 @@ struct alignas(kCacheLine) PipelinePort {
   PacketList* output = nullptr;  ///< the pipeline's own
   std::uint8_t icmp_source4[4] = {}, icmp_source6[16] = {};
 };
-
-/// Packets on their way out of one port, or over to one worker.
-struct PacketList {
-  /// A burst with all its copies, and more. With it the size is a power of two, so that a list is
-  /// found by its number with a shift.
-  static constexpr unsigned kMax = 16 * kBurstMax - 1;
-  unsigned count = 0;
-  Packet* packets[kMax];
-
-  bool has_room(std::size_t more) const noexcept { return count + more <= kMax; }
-  void add(Packet* packet) noexcept { packets[count++] = packet; }
-};
-static_assert(std::has_single_bit(sizeof(PacketList)));
 
 /// What becomes of packets that have no business on N6, and what Sluice says about others.
 struct IpPolicy {
