@@ -7,25 +7,15 @@
 
 #include "base/clock.h"
 #include "bench/bench.h"
+#include "bench/draws.h"
 #include "bench/path/packet_path.h"
 
 namespace {
 using namespace sluice;
 
 constexpr unsigned kBurst = 32;
+using bench::draws;
 constexpr unsigned kDraws = 1u << 20;
-
-std::vector<std::uint32_t> draws(std::uint32_t below) {
-  std::vector<std::uint32_t> list(kDraws);
-  std::uint64_t seed = 88172645463325252ull;
-  for (auto& n : list) {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    n = static_cast<std::uint32_t>(seed % below);
-  }
-  return list;
-}
 
 /// Cycles a lookup; negative when a key was not found.
 template <typename Prefetch, typename Find>
@@ -86,6 +76,31 @@ double ue6(std::uint32_t sessions, const bench::Options& options) {
       options, [&](std::uint64_t i) { table.prefetch(keys[i]); },
       [&](std::uint64_t i) { return table.find(keys[i], 1, session); });
 }
+
+/// Framed routes of many lengths, the longest wanted.
+double route4(const bench::Options& options) {
+  constexpr std::uint32_t kRoutes = 100'000;
+  std::vector<std::byte> memory(RouteTable::bytes(kRoutes) + kCacheLine);
+  void* aligned = reinterpret_cast<void*>(
+      (reinterpret_cast<std::uintptr_t>(memory.data()) + kCacheLine - 1) & ~(kCacheLine - 1));
+  RouteTable table(aligned, kRoutes, {0x9e3779b97f4a7c15, 0xff51afd7ed558ccd});
+  const std::vector<bench::Prefix> prefixes = bench::prefixes(kRoutes);
+  for (std::uint32_t n = 0; n < kRoutes; ++n) {
+    const Route route{{prefixes[n].address, 0, 0, 0}, prefixes[n].length, false, 0};
+    SessionIndex there = 0;
+    if (!table.find_exact(route.fold(), 1, there)) table.insert(route, 1, n);
+  }
+  std::vector<std::uint32_t> addresses;
+  for (const std::uint32_t n : draws(kRoutes)) addresses.push_back(prefixes[n].address | 1);
+  SessionIndex session = 0;
+  return measure(
+      options, [](std::uint64_t) {},
+      [&](std::uint64_t i) {
+        const std::uint32_t address[4] = {addresses[i], 0, 0, 0};
+        return table.find(address, false, 1, session);
+      });
+}
+const bench::Register kRoute4("lookup/route4/100k", "cycles/lookup", route4);
 
 bool add_all() {
   const std::pair<const char*, std::uint32_t> sizes[] = {
