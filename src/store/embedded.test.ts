@@ -58,6 +58,30 @@ describe('embedded store', () => {
     }
   });
 
+  // A limit on the size of files is what a full disk is, without one.
+  it.each(['async', 'sync'] as const)('fails commits that have no room, %s', async (durability) => {
+    const fixture = fileURLToPath(new URL('./full-disk.fixture.ts', import.meta.url));
+    const run = 'ulimit -f 4096; exec "$0" --import tsx "$@"';
+    const child = spawn('sh', ['-c', run, process.execPath, fixture, path, durability], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let text = '';
+    for await (const data of child.stdout) text += String(data);
+    const told = text
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
+    const failed = expect.stringContaining('the store failed: ');
+    expect(told).toEqual([
+      { acknowledged: expect.any(Number), why: failed },
+      { again: failed },
+      { closed: true },
+    ]);
+    const store = EmbeddedStore.open({ path, durability });
+    expect(store.recordCount()).toBe(told[0].acknowledged);
+    await store.close();
+  });
+
   it('loses nothing acknowledged when the process is killed', async () => {
     const writer = fileURLToPath(new URL('./kill-writer.fixture.ts', import.meta.url));
     const child = spawn(process.execPath, ['--import', 'tsx', writer, path], {

@@ -30,8 +30,10 @@ type Committed = Promise<boolean> & { readonly flushed?: Promise<unknown> };
 export class EmbeddedStore implements Store {
   readonly reports: LmdbRecords;
   readonly #sessions: LmdbRecords;
-  #pending: Committed | null = null;
+  #pending: Committed[] = [];
   #last: Promise<unknown> = Promise.resolve();
+  /** Behind a commit that failed, lmdb's own waits for what is under way may never end. */
+  #lastFailed = false;
   #closed: Promise<void> | null = null;
 
   private constructor(
@@ -44,6 +46,7 @@ export class EmbeddedStore implements Store {
     readonly lost: string,
   ) {
     const gather = (promise: Promise<boolean>) => this.#gather(promise);
+    hearOut(root);
     this.#sessions = new LmdbRecords(openRecords(root, 'records'), gather);
     this.reports = new LmdbRecords(openRecords(root, 'reports'), gather);
   }
@@ -91,8 +94,8 @@ export class EmbeddedStore implements Store {
 
   commit(): Promise<void> {
     const pending = this.#pending;
-    this.#pending = null;
-    if (pending === null) return Promise.resolve();
+    if (pending.length === 0) return Promise.resolve();
+    this.#pending = [];
     const done = this.#settle(pending);
     this.#last = done.catch(() => undefined);
     return done;
@@ -116,16 +119,18 @@ export class EmbeddedStore implements Store {
     return this.#closed;
   }
 
-  /** All writes of one turn of the event loop share one promise. */
+  /** Writes of one turn of the event loop share a promise, until lmdb begins a new buffer. */
   #gather(promise: Promise<boolean>): void {
-    this.#pending = promise as Committed;
+    if (promise !== this.#pending.at(-1)) this.#pending.push(promise as Committed);
   }
 
-  async #settle(pending: Committed): Promise<void> {
+  async #settle(pending: readonly Committed[]): Promise<void> {
     try {
-      await pending;
-      if (this.sync) await pending.flushed;
+      await Promise.all(pending);
+      if (this.sync) await Promise.all(pending.map(({ flushed }) => flushed));
+      this.#lastFailed = false;
     } catch (error) {
+      this.#lastFailed = true;
       const cause = (error as { commitError?: unknown }).commitError;
       const why = await reason(cause ?? error);
       throw new SluiceError('unavailable', `the store failed: ${why}`, { cause: error });
@@ -134,11 +139,16 @@ export class EmbeddedStore implements Store {
 
   async #close(): Promise<void> {
     await this.#last;
-    await this.root.flushed;
-    await this.root.close();
-    flushDatabase(this.folder);
-    writeState(this.folder, state(true, this.recoveryTimeStamp));
-    this.lock.release();
+    if (!this.#lastFailed) {
+      await this.root.flushed;
+      await this.root.close();
+    }
+    try {
+      flushDatabase(this.folder);
+      writeState(this.folder, state(true, this.recoveryTimeStamp));
+    } finally {
+      this.lock.release();
+    }
   }
 }
 
@@ -190,6 +200,15 @@ function openRoot(folder: string, sync: boolean): RootDatabase {
   return sync
     ? open({ ...common, overlappingSync: true, separateFlushed: true })
     : open({ ...common, noSync: true, overlappingSync: false });
+}
+
+/**
+ * The end of a turn's writes is a write of lmdb's own, whose promise nobody is given: when the
+ * commit fails, it is rejected like those that commit() waits for, and has to be heard.
+ */
+function hearOut(root: RootDatabase): void {
+  const ignore = (): void => undefined;
+  root.on('beforecommit', () => queueMicrotask(() => root.committed.then(ignore, ignore)));
 }
 
 async function reason(error: unknown): Promise<string> {
