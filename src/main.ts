@@ -17,7 +17,7 @@ import { UpfNode } from './upf-node.js';
 const LINGER_MS = 100;
 
 /**
- * Runs the node until SIGTERM or SIGINT; resolves after a clean shutdown.
+ * Runs the node until SIGTERM, SIGINT or SIGHUP (its terminal is gone); resolves after a clean shutdown.
  * @throws ToolError when it can't start, with all that the person needs.
  */
 export async function serve(config: Config): Promise<void> {
@@ -52,8 +52,7 @@ function stopSignal(log: Log): Promise<string> {
       asked = true;
       resolve(signal);
     };
-    process.on('SIGTERM', receive);
-    process.on('SIGINT', receive);
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, receive);
   });
 }
 

@@ -12,6 +12,8 @@ export type Log = Logger;
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
+const WAITING_BYTES = 2 ** 20;
+
 export interface LogOptions {
   readonly level?: string;
   /** Absent: when standard error is a terminal. */
@@ -29,9 +31,14 @@ export function createLog(options: LogOptions = {}): Log {
   const settings = { level, base: { ...options.fields }, timestamp: pino.stdTimeFunctions.isoTime };
   const log = readable
     ? pino(settings, pretty({ destination: fd, sync: true, translateTime: 'HH:MM:ss.l' }))
-    : pino(settings, destination({ fd, sync: true }));
+    : pino(settings, lines(fd));
   if (level !== wanted) log.warn(`SLUICE_LOG_LEVEL is one of ${LEVELS.join(', ')}, not ${wanted}`);
   return log;
+}
+
+/** What can't be written (a full disk, a reader that is gone) waits within bounds, and ends nothing. */
+function lines(fd: number): ReturnType<typeof destination> {
+  return destination({ fd, sync: true, maxLength: WAITING_BYTES }).on('error', () => undefined);
 }
 
 /** A log that says nothing, for tests and tools. */
