@@ -46,6 +46,18 @@ describe('embedded store', () => {
     expect(left).toEqual(['lock.mdb']);
   });
 
+  it('says what is wrong with a folder that is none', () => {
+    const file = join(path, 'file');
+    writeFileSync(file, '');
+    expect(() => EmbeddedStore.open({ path: file, durability: 'async' })).toThrow(
+      expect.objectContaining({
+        code: 'failed_precondition',
+        field: 'store.path',
+        message: expect.stringContaining('ENOTDIR'),
+      }),
+    );
+  });
+
   it('recognises the lock of a process that is gone, or was of another start of its ID', async () => {
     for (const holder of [
       { pid: 2 ** 22 - 1, startTicks: '1', bootId: '' },

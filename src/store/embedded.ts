@@ -56,7 +56,7 @@ export class EmbeddedStore implements Store {
     const folder = options.path;
     const sync = options.durability === 'sync';
     makeFolder(folder);
-    const lock = FolderLock.take(folder);
+    const lock = takeLock(folder);
     try {
       const found = readState(folder);
       const lost = found === undefined ? '' : giveUp(folder, found.flushed, found.bootId);
@@ -73,12 +73,7 @@ export class EmbeddedStore implements Store {
       return new EmbeddedStore(folder, sync, lock, root, meta, stamp, lost);
     } catch (error) {
       lock.release();
-      if (error instanceof SluiceError) throw error;
-      throw new SluiceError(
-        'failed_precondition',
-        `the store in ${folder} can't be opened: ${(error as Error).message}`,
-        { field: 'store.path', cause: error },
-      );
+      throw cannotOpen(folder, error);
     }
   }
 
@@ -177,6 +172,23 @@ function makeFolder(folder: string): void {
       { field: 'store.path', cause: error },
     );
   }
+}
+
+function takeLock(folder: string): FolderLock {
+  try {
+    return FolderLock.take(folder);
+  } catch (error) {
+    throw cannotOpen(folder, error);
+  }
+}
+
+function cannotOpen(folder: string, error: unknown): SluiceError {
+  if (error instanceof SluiceError) return error;
+  return new SluiceError(
+    'failed_precondition',
+    `the store in ${folder} can't be opened: ${(error as Error).message}`,
+    { field: 'store.path', cause: error },
+  );
 }
 
 /** Puts aside a database that the machine's crash may have torn; says why, '' when it is whole. */
