@@ -35,7 +35,9 @@ export async function serve(config: Config): Promise<void> {
   process.stdout.write(`${node.readyLine()}\n`);
   const signal = await stopAsked;
   log.info({ signal }, 'shutting down; the same signal again ends at once');
-  await node.stop();
+  await node.stop().catch((error: Error) => {
+    throw new ToolError(error.message);
+  });
   log.info('stopped');
   setTimeout(() => process.exit(0), LINGER_MS).unref();
 }

@@ -361,16 +361,17 @@ export class UpfNode {
       ['store', () => this.#store?.close()],
       ['HTTP server', () => this.#http?.stop()],
     ];
-    const failures: unknown[] = [];
+    const failures: string[] = [];
     for (const [what, close] of steps) {
       try {
         await close();
       } catch (error) {
-        failures.push(error);
+        failures.push(`${what}: ${(error as Error).message}`);
         this.#log.error({ err: error }, `the ${what} did not close cleanly`);
       }
     }
-    if (failures.length > 0) throw new AggregateError(failures, 'the shutdown was not clean');
+    if (failures.length === 0) return;
+    throw new Error(`the shutdown was not clean: ${failures.join('; ')}`);
   }
 }
 

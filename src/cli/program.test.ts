@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { fromJSON, type MessageTypeDefinition } from '@grpc/proto-loader';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ApiClient } from './api/client.js';
 import type { Session } from './api/messages.js';
 import { catchOutput, listen, serviceOf } from './cli.fixture.js';
 import { run } from './program.js';
@@ -180,6 +181,30 @@ describe('session', () => {
     expect(written.out).toContain('gate open up closed down');
     expect(await sluice('session', 'update', 'ue1', '--expected-revision', '7')).toBe(1);
     expect(written.err).toContain('aborted: the revision is 1');
+  });
+
+  it.each([
+    [['session', 'update', 'ue1', '--expected-revision', 'abc'], '--expected-revision: "abc"'],
+    [['session', 'update', '-f', 'a.yaml', '--qfi', '3'], '--qfi: does not go with -f'],
+    [['session', 'create', '-f', 'a.yaml', '--ue-ip', 'auto'], '--ue-ip: does not go with -f'],
+    [['session', 'get', '--seid', '0x10000000000000000'], '--seid: "0x10000000000000000"'],
+    [['n4', 'load', '--t1', '0s'], '--t1: at least 1ms'],
+  ])('refuses %j', async (args, message) => {
+    expect(await sluice(...args)).toBe(2);
+    expect(written.err).toContain(`sluice: ${message}`);
+  });
+
+  it.each(['', 'upf', '::1', 'upf:99999', 'unix:'])('refuses the API address "%s"', (api) => {
+    expect(() => new ApiClient({ api })).toThrow(
+      `--api: must be host:port or unix:PATH, not "${api}"`,
+    );
+  });
+
+  it('says when a file of TLS holds no certificate', async () => {
+    const file = join(folder, 'none.pem');
+    writeFileSync(file, 'not a certificate');
+    expect(await sluice('node', '--tls-ca', file)).toBe(1);
+    expect(written.err).toBe(`sluice: ${file}: no certificate in PEM\n`);
   });
 
   it('lists page by page, as a table and as one JSON array', async () => {

@@ -22,6 +22,8 @@ describe('units', () => {
     expect(parseInteger('0x100', '--teid', 1, 0xffffffff)).toBe(256);
     expect(parseSeconds('500ms', '--time')).toBe(0.5);
     expect(parseSeconds('2m', '--time')).toBe(120);
+    expect(parseSeconds('1h', '--time')).toBe(3600);
+    expect(() => parseBytes('99999999999999999999', '--x')).toThrow('is more than');
     for (const text of ['-1', '1e3', '64', '']) {
       expect(() => parseInteger(text, '--qfi', 0, 63), text).toThrow('whole number from 0 to 63');
     }

@@ -3,13 +3,17 @@ import { usageError } from '../tools/tool-error.js';
 
 const FACTORS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
 
+const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600 };
+
 function scaled(text: string, flag: string, example: string): number {
   const match = /^(\d+(?:\.\d+)?)([kKmMgGtT]?)$/.exec(text.trim());
   const value = match === null ? Number.NaN : Number(match[1]);
   if (match === null || Number.isNaN(value)) {
     throw usageError(`${flag}: "${text}" is not understood; write for example ${example}`);
   }
-  return value * (FACTORS[(match[2] ?? '').toLowerCase()] ?? 1);
+  const scaledUp = value * (FACTORS[(match[2] ?? '').toLowerCase()] ?? 1);
+  if (scaledUp <= Number.MAX_SAFE_INTEGER) return scaledUp;
+  throw usageError(`${flag}: "${text}" is more than ${Number.MAX_SAFE_INTEGER}`);
 }
 
 /** kbit/s of "10M" (bits per second with k, M, G as powers of 1000). */
@@ -36,11 +40,11 @@ export function parseInteger(text: string, flag: string, min: number, max: numbe
   throw usageError(`${flag}: "${text}" is no whole number from ${min} to ${max}`);
 }
 
-/** Seconds of "10", "10s", "500ms" or "2m". */
+/** Seconds of "10", "10s", "500ms", "2m" or "1h". */
 export function parseSeconds(text: string, flag: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text.trim());
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim());
   if (match === null) throw usageError(`${flag}: "${text}" is no time, such as 10s or 500ms`);
-  return Number(match[1]) * (match[2] === 'ms' ? 0.001 : match[2] === 'm' ? 60 : 1);
+  return Number(match[1]) * (SECONDS[match[2] ?? 's'] ?? 1);
 }
 
 /** "90 s" or "500 ms" of seconds. */

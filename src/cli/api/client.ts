@@ -2,6 +2,7 @@
  * The client of the public gRPC API, made from the proto file at start (no generated
  * code): unary calls, the two streams, and errors turned into sentences for people.
  */
+import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -42,6 +43,10 @@ export class ApiClient {
 
   constructor(options: ApiOptions) {
     this.address = options.api ?? process.env.SLUICE_API ?? DEFAULT_API_ADDRESS;
+    if (!isApiAddress(this.address)) {
+      const flag = options.api === undefined ? 'SLUICE_API' : '--api';
+      throw usageError(`${flag}: must be host:port or unix:PATH, not "${this.address}"`);
+    }
     this.credentials = credentialsOf(options);
     this.definitions = loadSync('sluice/v1/sluice.proto', {
       keepCase: true,
@@ -141,11 +146,25 @@ export class ApiClient {
   }
 }
 
+function isApiAddress(text: string): boolean {
+  if (text.startsWith('unix:')) return text.length > 'unix:'.length;
+  const port = Number(/[^:]:(\d{1,5})$/.exec(text)?.[1] ?? 0);
+  return port >= 1 && port <= 65_535;
+}
+
 function unavailableCause(details: string): string {
   if (details.includes('ECONNREFUSED')) return 'connection refused';
   if (details.includes('ENOENT')) return 'no such socket';
   if (details.includes('Name resolution failed')) return 'the name does not resolve';
   return details.replace(/^No connection established\.\s*/, '').slice(0, 120);
+}
+
+function isCertificate(pem: Buffer): boolean {
+  try {
+    return new X509Certificate(pem).subject !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function credentialsOf(options: ApiOptions): grpc.ChannelCredentials {
@@ -164,5 +183,9 @@ function credentialsOf(options: ApiOptions): grpc.ChannelCredentials {
       throw new ToolError(`cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`);
     }
   };
-  return grpc.credentials.createSsl(read(tlsCa), read(tlsKey), read(tlsCert));
+  const [ca, key, cert] = [read(tlsCa), read(tlsKey), read(tlsCert)];
+  for (const [file, pem] of [[tlsCa, ca] as const, [tlsCert, cert] as const]) {
+    if (pem !== null && !isCertificate(pem)) throw new ToolError(`${file}: no certificate in PEM`);
+  }
+  return grpc.credentials.createSsl(ca, key, cert);
 }

@@ -157,10 +157,16 @@ function paceOf(flags: LoadFlags): Pace {
   return {
     rate,
     window: countOf(window, '--window', RATE_WINDOW),
-    t1Seconds: parseSeconds(flags.t1, '--t1'),
+    t1Seconds: timeOf(flags.t1, '--t1'),
     tries: flags.retransmit ? parseInteger(flags.tries, '--tries', 1, 100) : 1,
-    secondsMax: parseSeconds(flags.time, '--time'),
+    secondsMax: timeOf(flags.time, '--time'),
   };
+}
+
+function timeOf(text: string, flag: string): number {
+  const seconds = parseSeconds(text, flag);
+  if (seconds >= 0.001) return seconds;
+  throw usageError(`${flag}: at least 1ms`);
 }
 
 function countOf(text: string, flag: string, most: number): number {

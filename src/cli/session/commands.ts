@@ -13,7 +13,13 @@ import type {
 import { withClient } from '../api/with-client.js';
 import { printJson, printLine, table } from '../print.js';
 import { parseInteger } from '../units.js';
-import { applyRuleFlags, type SessionFlags, sessionFromFlags, withoutOutputs } from './flags.js';
+import {
+  applyRuleFlags,
+  refuseRuleFlags,
+  type SessionFlags,
+  sessionFromFlags,
+  withoutOutputs,
+} from './flags.js';
 import { LIST_HEAD, listRow, sessionText, usageTable } from './view.js';
 import { addWatch } from './watch-command.js';
 
@@ -28,8 +34,9 @@ interface Selection {
 function selector(name: string | undefined, seid: string | undefined): object {
   if ((name === undefined) === (seid === undefined)) throw usageError('give a NAME or --seid');
   if (name !== undefined) return { name };
-  if (!/^(0x[0-9a-fA-F]+|\d+)$/.test(seid ?? '')) throw usageError(`--seid: "${seid}" is no SEID`);
-  return { seid: BigInt(seid ?? 0).toString() };
+  const number = /^(0x[0-9a-fA-F]+|\d+)$/.test(seid ?? '') ? BigInt(seid ?? 0) : 0n;
+  if (number < 1n || number >= 2n ** 64n) throw usageError(`--seid: "${seid}" is no SEID`);
+  return { seid: number.toString() };
 }
 
 function addRuleFlags(command: Command): Command {
@@ -102,6 +109,7 @@ async function createSessions(
   client: ApiClient,
   options: SessionFlags & Output & { file?: string },
 ): Promise<void> {
+  if (options.file !== undefined) refuseRuleFlags(options);
   const sessions =
     options.file === undefined
       ? [sessionFromFlags(options)]
@@ -220,6 +228,11 @@ Examples:
     });
 }
 
+function revisionOf(text: string | undefined): string {
+  if (text === undefined) return '0';
+  return String(parseInteger(text, '--expected-revision', 1, Number.MAX_SAFE_INTEGER));
+}
+
 interface UpdateOptions extends SessionFlags, Output {
   file?: string;
   expectedRevision?: string;
@@ -235,8 +248,9 @@ async function updateSessions(
 ): Promise<void> {
   if ((name === undefined) === (options.file === undefined)) throw usageError('give a NAME or -f');
   let sessions: Session[];
-  let revision = options.expectedRevision ?? '0';
+  let revision = revisionOf(options.expectedRevision);
   if (options.file !== undefined) {
+    refuseRuleFlags(options);
     sessions = readMessageFile('Session', options.file, client.json).map(withoutOutputs);
   } else {
     const current = await client.call<Session>('SessionService', 'GetSession', { name });

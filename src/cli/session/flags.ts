@@ -41,6 +41,35 @@ export interface SessionFlags extends RuleFlags {
   teid?: string;
 }
 
+/** Flags that say what a file says; beside one they would count for nothing. */
+const RULE_FLAGS: readonly (keyof SessionFlags)[] = [
+  'name',
+  'ueIp',
+  'ueIp6',
+  'dnn',
+  'teid',
+  'gnb',
+  'gnbTeid',
+  'qfi',
+  'mbrUl',
+  'mbrDl',
+  'gateUl',
+  'gateDl',
+  'volumeThreshold',
+  'volumeQuota',
+  'period',
+  'timeThreshold',
+  'timeQuota',
+  'inactivity',
+];
+
+export function refuseRuleFlags(flags: SessionFlags): void {
+  const given = RULE_FLAGS.find((flag) => flags[flag] !== undefined);
+  if (given === undefined) return;
+  const flag = given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  throw usageError(`--${flag}: does not go with -f, where the file says it`);
+}
+
 export const DEFAULT_GNB_ADDRESS = '127.0.0.2';
 export const DEFAULT_DNN = 'internet';
 const DEFAULT_QFI = '9';

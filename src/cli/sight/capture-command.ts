@@ -89,7 +89,7 @@ export function checkCaptureFile(file: string | undefined): void {
 /** --time as google.protobuf.Duration. */
 export function durationOf(time: string): { seconds: number; nanos: number } {
   const seconds = parseSeconds(time, '--time');
-  if (seconds < 0.001 || seconds > TIME_MAX_S) throw usageError('--time: from 1ms to 1440m');
+  if (seconds < 0.001 || seconds > TIME_MAX_S) throw usageError('--time: from 1ms to 24h');
   const whole = Math.floor(seconds);
   return { seconds: whole, nanos: Math.round((seconds - whole) * 1e9) };
 }

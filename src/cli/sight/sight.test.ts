@@ -204,7 +204,7 @@ describe('capture', () => {
       [['--port', 'n3', '-w', file, '--snap', '63'], '--snap: "63" is no whole number from 64'],
       [['--port', 'n3', '-w', file, '--count', '0'], '--count: at least 1'],
       [['--port', 'n3', '-w', file, '--time', 'soon'], '--time: "soon" is no time'],
-      [['--port', 'n3', '-w', file, '--time', '2000m'], '--time: from 1ms to 1440m'],
+      [['--port', 'n3', '-w', file, '--time', '2000m'], '--time: from 1ms to 24h'],
     ] as const) {
       written.err = '';
       expect(await sluice('capture', ...args), args.join(' ')).toBe(2);
