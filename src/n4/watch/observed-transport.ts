@@ -1,5 +1,6 @@
 /** A transport that can be looked on at. Owner: the control thread. */
 
+import { SluiceError } from '../../base/errors.js';
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
 import { MessageWriter } from '../codec/message-writer.js';
@@ -19,6 +20,9 @@ import {
 } from '../transport/transport.js';
 import { DatagramWatch, type WatchedDatagram } from './datagram-watch.js';
 
+/** Each costs the control thread what every message does; sessions have to get on beside them. */
+const WATCHES_MAX = 8;
+
 export class ObservedTransport implements DatagramTransport {
   readonly #watches = new Set<DatagramWatch>();
   readonly #writer = new MessageWriter();
@@ -33,8 +37,14 @@ export class ObservedTransport implements DatagramTransport {
     return this.inner.bytes;
   }
 
-  /** Datagrams from now on, until the watch is closed. */
+  /** Datagrams from now on, until the watch is closed; refused when too many look on. */
   watch(wanted: (datagram: WatchedDatagram) => boolean): DatagramWatch {
+    if (this.#watches.size >= WATCHES_MAX) {
+      throw new SluiceError(
+        'resource_exhausted',
+        `${WATCHES_MAX} traces and captures of PFCP run, which is the limit; end one first`,
+      );
+    }
     const watch = new DatagramWatch(wanted, () => {
       this.#watches.delete(watch);
       this.inner.setObserved(this.#watches.size > 0);

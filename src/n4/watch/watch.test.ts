@@ -46,6 +46,16 @@ const bytesOf = (watched: readonly WatchedDatagram[]) =>
   watched.map(({ sent, bytes }) => [sent, Buffer.from(bytes).toString('hex')]);
 
 describe('a transport that is looked on at', () => {
+  it('has eight who look at once at most', () => {
+    const { transport } = open();
+    const watches = Array.from({ length: 8 }, () => transport.watch(() => true));
+    expect(() => transport.watch(() => true)).toThrow(
+      expect.objectContaining({ code: 'resource_exhausted' }),
+    );
+    watches[3]!.close();
+    transport.watch(() => true).close();
+  });
+
   it('shows what comes and goes to each one who looks, from then on', () => {
     const { transport, arrive, send } = open();
     arrive(heartbeat);
