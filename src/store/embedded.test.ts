@@ -94,6 +94,23 @@ describe('embedded store', () => {
     await store.close();
   });
 
+  it('recognises the lock of a process that ended and was not waited for', async () => {
+    const parent = spawn('sh', ['-c', 'sh -c : & echo $!; exec sleep 60'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+      const pid = Number(String(line));
+      const state = () => readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')[2];
+      await expect.poll(state).toBe('Z');
+      const startTicks = readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')[21];
+      writeFileSync(join(path, 'lock'), JSON.stringify({ pid, startTicks, bootId: '' }));
+      await EmbeddedStore.open({ path, durability: 'async' }).close();
+    } finally {
+      parent.kill();
+    }
+  });
+
   it('loses nothing acknowledged when the process is killed', async () => {
     const writer = fileURLToPath(new URL('./kill-writer.fixture.ts', import.meta.url));
     const child = spawn(process.execPath, ['--import', 'tsx', writer, path], {

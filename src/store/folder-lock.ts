@@ -40,7 +40,7 @@ export class FolderLock {
     const file = join(folder, NAME);
     const own: Holder = {
       pid: process.pid,
-      startTicks: startTicks(process.pid),
+      startTicks: statOf(process.pid)[1],
       bootId: bootId(),
     };
     const content = `${JSON.stringify(own)}\n`;
@@ -99,14 +99,17 @@ function isAlive(holder: Holder): boolean {
     // Not ours to signal means that it is there.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
-  const ticks = startTicks(holder.pid);
+  const [state, ticks] = statOf(holder.pid);
+  // Ended, and only its parent has not asked how.
+  if (state === 'Z' || state === 'X') return false;
   return holder.startTicks === '' || ticks === '' || ticks === holder.startTicks;
 }
 
-/** Field 22 of /proc/PID/stat; '' when there is none. The name in field 2 may hold anything. */
-function startTicks(pid: number): string {
+/** State and start time, fields 3 and 22 of /proc/PID/stat. The name in field 2 may hold anything. */
+function statOf(pid: number): readonly [state: string, startTicks: string] {
   const stat = read(`/proc/${pid}/stat`) ?? '';
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return [fields[0] ?? '', fields[19] ?? ''];
 }
 
 function parse(content: string): Holder | undefined {
