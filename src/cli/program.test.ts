@@ -64,8 +64,11 @@ const updateSession: Unary = (call, callback) => {
   }
   return callback(null, { session: request.session });
 };
-const deleteSession: Unary = (_, callback) =>
-  callback(null, { usage: [{ urr_id: 1, triggers: [7], uplink_bytes: '12345' }] });
+const deleteSession: Unary = (call, callback) => {
+  const { name } = call.request as unknown as { name: string };
+  if (!sessions.delete(name)) return callback({ code: grpc.status.NOT_FOUND, details: name });
+  return callback(null, { usage: [{ urr_id: 1, triggers: [7], uplink_bytes: '12345' }] });
+};
 const listSessions: Unary = (call, callback) => {
   const { page_token: token } = call.request as unknown as { page_token: string };
   const all = [...sessions.values()];
@@ -221,7 +224,17 @@ describe('session', () => {
     expect(written.out).toContain('2 of 3 sessions');
   });
 
+  it('deletes what is there of several, as one JSON document, and names the rest', async () => {
+    for (const name of ['a', 'b']) await sluice('session', 'create', '--name', name);
+    written.out = '';
+    expect(await sluice('session', 'delete', '--json', 'a', 'nobody', 'b')).toBe(1);
+    expect(JSON.parse(written.out)).toHaveLength(2);
+    expect(written.err).toBe('sluice: there is no session "nobody"\n');
+    expect(await sluice('session', 'get', 'b')).toBe(1);
+  });
+
   it('deletes and shows the final usage', async () => {
+    await sluice('session', 'create', '--name', 'ue1');
     expect(await sluice('session', 'delete', 'ue1')).toBe(0);
     expect(written.out).toMatch(/termination +12,345/);
   });

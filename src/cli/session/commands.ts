@@ -1,8 +1,8 @@
 /** `sluice session …`: sessions of the UPF over gRPC. */
 
 import { type Command, Option } from 'commander';
-import { usageError } from '../../tools/tool-error.js';
-import type { ApiClient, ApiOptions } from '../api/client.js';
+import { ToolError, usageError } from '../../tools/tool-error.js';
+import { type ApiClient, type ApiOptions, NodeUnavailable } from '../api/client.js';
 import { readMessageFile } from '../api/message-file.js';
 import type {
   DeleteSessionResponse,
@@ -121,7 +121,7 @@ async function createSessions(
     if (options.json !== true) printLine(`${created.length > 0 ? '\n' : ''}${sessionText(reply)}`);
     created.push(client.json.toJson('Session', reply));
   }
-  if (options.json === true) printJson(created.length === 1 ? created[0] : created);
+  if (options.json === true) printOneOrAll(created, created.length);
 }
 
 function addGet(parent: Command): void {
@@ -259,6 +259,7 @@ async function updateSessions(
     applyRuleFlags(changed, options);
     sessions = [changed];
   }
+  const updated: object[] = [];
   for (const session of sessions) {
     const reply = await client.call<UpdateSessionResponse>('SessionService', 'UpdateSession', {
       session,
@@ -267,13 +268,12 @@ async function updateSessions(
       drop_buffered: options.dropBuffered === true,
       query_urr_ids: urrIds(options.query),
     });
-    if (options.json === true) {
-      printJson(client.json.toJson('UpdateSessionResponse', reply));
-      continue;
-    }
+    updated.push(client.json.toJson('UpdateSessionResponse', reply));
+    if (options.json === true) continue;
     printLine(sessionText(reply.session ?? {}));
     if ((reply.usage ?? []).length > 0) printLine(usageTable(reply.usage ?? []));
   }
+  if (options.json === true) printOneOrAll(updated, updated.length);
 }
 
 function urrIds(text = ''): number[] {
@@ -296,22 +296,44 @@ function addDelete(parent: Command): void {
         names.length > 1 && options.seid === undefined
           ? names.map((name) => ({ name }))
           : [selector(names[0], options.seid)];
-      await withClient(options, async (client) => {
-        for (const request of requests) await deleteSession(client, request, options.json === true);
-      });
+      await withClient(options, (client) =>
+        deleteSessions(client, requests, options.json === true),
+      );
     });
 }
 
-async function deleteSession(client: ApiClient, request: object, json: boolean): Promise<void> {
-  const reply = await client.call<DeleteSessionResponse>(
-    'SessionService',
-    'DeleteSession',
-    request,
-  );
-  if (json) {
-    printJson(client.json.toJson('DeleteSessionResponse', reply));
-    return;
+/** All that can be deleted, whatever the others are. */
+async function deleteSessions(
+  client: ApiClient,
+  requests: readonly object[],
+  json: boolean,
+): Promise<void> {
+  const replies: object[] = [];
+  const refusals: string[] = [];
+  for (const request of requests) {
+    try {
+      const reply = await client.call<DeleteSessionResponse>(
+        'SessionService',
+        'DeleteSession',
+        request,
+      );
+      replies.push(client.json.toJson('DeleteSessionResponse', reply));
+      if (!json) printDeleted(request, reply);
+    } catch (error) {
+      if (!(error instanceof ToolError) || error instanceof NodeUnavailable) throw error;
+      refusals.push(error.message);
+    }
   }
+  if (json && replies.length > 0) printOneOrAll(replies, requests.length);
+  if (refusals.length > 0) throw new ToolError(refusals.join('\n'));
+}
+
+function printDeleted(request: object, reply: DeleteSessionResponse): void {
   printLine(`deleted ${Object.values(request).join('')}`);
   if ((reply.usage ?? []).length > 0) printLine(usageTable(reply.usage ?? []));
+}
+
+/** One JSON document, whatever was asked for: an array when it was more than one thing. */
+function printOneOrAll(results: readonly object[], asked: number): void {
+  printJson(asked === 1 ? results[0] : results);
 }
