@@ -7,6 +7,8 @@ import type { RecordAt } from './allocators/ue-addresses.js';
 /** Details of PrepareStatus.Instance from here on are FAR indices, of Protection PDR indices. */
 const FAR_DETAIL = 256;
 
+const NO_PORT = 'no port carries this network instance';
+
 /** @param holder  SEID of the session that has what was asked for, 0n: none or not known. */
 export function prepareError(
   record: RecordAt,
@@ -26,12 +28,15 @@ export function prepareError(
     case PrepareStatus.Resources:
       return new SluiceError('resource_exhausted', 'the packet path has no memory left for it');
     case PrepareStatus.Instance:
-      return new SluiceError('failed_precondition', 'no port carries this network instance', {
-        field:
-          detail < FAR_DETAIL
-            ? `${pdi}.network_instance`
-            : `session.fars[${detail - FAR_DETAIL}].forward.network_instance`,
-      });
+      return detail < FAR_DETAIL
+        ? new SluiceError('failed_precondition', NO_PORT, { field: `${pdi}.network_instance` })
+        : new SluiceError(
+            'failed_precondition',
+            `${NO_PORT}, or none with an address of the tunnel's family`,
+            {
+              field: `session.fars[${detail - FAR_DETAIL}].forward.network_instance`,
+            },
+          );
     case PrepareStatus.LocalAddress:
       return new SluiceError('failed_precondition', 'no access port has this local address', {
         field: `${pdi}.local_f_teid`,
