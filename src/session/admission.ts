@@ -25,6 +25,7 @@ import type { Operations } from './operation-batch.js';
 import { copyRecord, writeIdentity, writeRevision } from './record-writer.js';
 import type { Rounds } from './rounds.js';
 import type { TextWords } from './state/name-index.js';
+import { detachedError, fullError, nameTakenError, noMemoryError } from './state/session-errors.js';
 import { SessionState, type SessionTable } from './state/session-table.js';
 import type { Slab } from './state/slab.js';
 
@@ -86,7 +87,7 @@ export class Admission {
       );
       return;
     }
-    const there = this.table.findByName(batch.owner, words, start, ref);
+    const there = this.table.findHolder(batch.owner, words, start, ref);
     if (there < 0) this.#createNew(batch, position, words, start, own);
     else if (this.#isBusy(there)) {
       this.#wait(there, OperationKind.Create, batch, position, words, start, own, NO_OPTIONS);
@@ -101,7 +102,7 @@ export class Admission {
     own: number,
     options: UpdateOptions,
   ): void {
-    const index = this.#findUpdated(batch, words, start);
+    const index = this.#findUpdated(batch, words, start, options.renames === true);
     if (index < 0) {
       const low = words[start + HEADER_SEID_LOW]!;
       const high = words[start + HEADER_SEID_HIGH]!;
@@ -229,9 +230,7 @@ export class Admission {
     }
     const handle = this.table.handle[index]!;
     if (!sameContent(this.slab.words(handle), this.slab.start(handle), words, start)) {
-      const message = 'a session of this name exists with other content';
-      const error = new SluiceError('already_exists', message, { field: 'session.name' });
-      this.#refuse(batch, position, own, error);
+      this.#refuse(batch, position, own, nameTakenError());
       return;
     }
     if (own !== 0) this.slab.free(own);
@@ -278,8 +277,13 @@ export class Admission {
     const record = this.#at(this.#record, handle);
     writeRevision(record, old);
     if (options.afresh === true) writeIdentity(record, index, this.now());
+    if (options.renames === true && !this.table.reserveName(index, record)) {
+      this.#refuse(batch, position, handle, nameTakenError());
+      return;
+    }
     this.refusal.clear();
     if (!this.choices.choose(record, old)) {
+      this.table.releaseName(index, record);
       this.#refuse(batch, position, handle, this.#choiceError(index, handle));
       return;
     }
@@ -307,7 +311,7 @@ export class Admission {
   }
 
   /** By name; by SEID when there is no name; a session of both when both are given. */
-  #findUpdated(batch: Operations, words: Uint32Array, start: number): number {
+  #findUpdated(batch: Operations, words: Uint32Array, start: number, renames: boolean): number {
     const ref = words[start + HEADER_NAME]!;
     const low = words[start + HEADER_SEID_LOW]!;
     const high = words[start + HEADER_SEID_HIGH]!;
@@ -315,7 +319,7 @@ export class Admission {
       return ref === 0 ? -1 : this.table.findByName(batch.owner, words, start, ref);
     }
     const index = this.#ownBySeid(batch, low, high);
-    if (index < 0 || ref === 0) return index;
+    if (index < 0 || ref === 0 || renames) return index;
     const own = this.table.wordsOf(index);
     const at = this.table.startOf(index);
     return sameText(own, at, own[at + HEADER_NAME]!, words, start, ref) ? index : -1;
@@ -383,17 +387,4 @@ function nameOf(record: RecordAt): TextWords {
   const from = record.start + (ref >>> 16);
   const words = record.words.slice(from, from + (((ref & 0xffff) + 3) >>> 2));
   return { words, ref: ref & 0xffff };
-}
-
-function fullError(sessionsMax: number): SluiceError {
-  return new SluiceError('resource_exhausted', `limits.sessions of ${sessionsMax} is reached`);
-}
-function noMemoryError(): SluiceError {
-  return new SluiceError('resource_exhausted', 'there is no memory for the session');
-}
-function detachedError(): SluiceError {
-  return new SluiceError(
-    'failed_precondition',
-    'the session is no longer in the packet path, and the store failed to remove it: delete it again',
-  );
 }

@@ -266,7 +266,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     if (round.kind[at] === OperationKind.Update) {
       const old = table.handle[index]!;
       this.choices.release(this.#at(this.#record, old), this.#at(this.#keeper, handle));
-      table.handle[index] = handle;
+      table.replace(index, handle);
       this.#versions.retire(old);
     }
     table.storeKey[index] = round.storeKey[at]!;
@@ -286,7 +286,9 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     } else {
       if (round.kind[at] === OperationKind.Update) {
         const old = this.#at(this.#keeper, table.handle[index]!);
-        this.choices.release(this.#at(this.#record, handle), old);
+        const record = this.#at(this.#record, handle);
+        this.choices.release(record, old);
+        table.releaseName(index, record);
         this.slab.free(handle);
       }
       table.setState(index, SessionState.Live);

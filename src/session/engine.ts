@@ -58,6 +58,8 @@ export interface UpdateOptions {
    * old one's.
    */
   readonly afresh?: boolean;
+  /** The session, found by its SEID, gets the record's name, unless another one has it. */
+  readonly renames?: boolean;
   /** URRs to be reported (IMMEDIATE) with the result. */
   readonly queryUrrIds?: readonly number[];
 }

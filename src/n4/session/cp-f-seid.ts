@@ -14,7 +14,6 @@ const SEID_DIGITS = 16;
 const DASH = 0x2d;
 /** "cp-", 16 digits, a dash, 39 characters of an IPv6 address. */
 export const NAME_BYTES_MAX = 64;
-const OTHER = Buffer.from('.2', 'latin1');
 const DIGITS = Buffer.from('0123456789abcdef', 'latin1');
 
 export class CpFSeid {
@@ -27,17 +26,6 @@ export class CpFSeid {
 
   get nameLength(): number {
     return NAME_BYTES_MAX - this.nameStart;
-  }
-
-  /**
-   * Another name, for when a session has this one that was made for this F-SEID and has
-   * been given another since.
-   */
-  takeOtherName(): void {
-    const { name, nameStart } = this;
-    name.copyWithin(nameStart - OTHER.length, nameStart);
-    name.set(OTHER, NAME_BYTES_MAX - OTHER.length);
-    this.nameStart = nameStart - OTHER.length;
   }
 
   /** The first F-SEID at the top level; false: there is none with an address. */

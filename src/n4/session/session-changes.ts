@@ -32,7 +32,7 @@ const SNDEM = 2;
 const QAURR = 4;
 const PLAIN: UpdateOptions = {};
 /** An establishment in the place of a session: all or nothing. */
-export const AFRESH: UpdateOptions = { afresh: true };
+export const AFRESH: UpdateOptions = { afresh: true, renames: true };
 
 export class SessionChanges {
   /** Of the request at hand, or of the session that it changes. */
@@ -72,8 +72,8 @@ export class SessionChanges {
       return compiler.refusal.set(Cause.MandatoryIeIncorrect, Ie.FSeid, 'the CP F-SEID is bad');
     }
     const { profile, applications } = peer;
-    this.replaced = this.findReplaced(peer);
-    const { name, nameStart } = cp;
+    const { name, nameStart, nameLength } = cp;
+    this.replaced = this.engine.lookByName(peer.owner, name, nameStart, nameLength);
     if (!compiler.compile(reader, profile, applications, null, name, nameStart, NAME_BYTES_MAX)) {
       return false;
     }
@@ -81,25 +81,13 @@ export class SessionChanges {
     return true;
   }
 
-  private findReplaced(peer: Peer): RecordPlace | null {
-    const named = this.lookByName(peer);
-    if (named === null || !this.isOther(named)) return named;
-    this.cp.takeOtherName();
-    return this.lookByName(peer);
-  }
-
-  private lookByName(peer: Peer): RecordPlace | null {
-    const { name, nameStart, nameLength } = this.cp;
-    return this.engine.lookByName(peer.owner, name, nameStart, nameLength);
-  }
-
-  /** The session has another CP F-SEID by now than the one of its name. */
-  private isOther({ words, start }: RecordPlace): boolean {
-    const { seidLow, seidHigh } = this.cp;
-    return (
-      words[start + layout.HEADER_CP_SEID_LOW] !== seidLow ||
-      words[start + layout.HEADER_CP_SEID_HIGH] !== seidHigh
-    );
+  /** In the place of the session with that SEID; false: see `refusal`, or another is replaced. */
+  establishOver(peer: Peer, reader: IeTree, low: number, high: number): boolean {
+    if (!this.establish(peer, reader) || this.replaced !== null) return false;
+    const { words } = this.compiler.record;
+    words[layout.HEADER_SEID_LOW] = low;
+    words[layout.HEADER_SEID_HIGH] = high;
+    return true;
   }
 
   /** The session at `place` as the request makes it; false: see `refusal`. */
@@ -121,8 +109,11 @@ export class SessionChanges {
     const { renewed, renewedCount } = merger;
     const old = { words, start, renewed, renewedCount };
     const { profile, applications } = peer;
-    // The name stays: the engine takes it from the version before.
-    if (!compiler.compile(merged, profile, applications, old, cp.name, 0, 0)) return false;
+    // The name follows the CP F-SEID; without one, the engine takes that of the version before.
+    const end = this.options.renames === true ? NAME_BYTES_MAX : cp.nameStart;
+    if (!compiler.compile(merged, profile, applications, old, cp.name, cp.nameStart, end)) {
+      return false;
+    }
     const record = compiler.record.words;
     record[layout.HEADER_SEID_LOW] = words[start + layout.HEADER_SEID_LOW]!;
     record[layout.HEADER_SEID_HIGH] = words[start + layout.HEADER_SEID_HIGH]!;
@@ -150,8 +141,10 @@ export class SessionChanges {
     if (queries === null) return false;
     const sendEndMarkers = (flags & SNDEM) !== 0 || marksEnd(request);
     const dropBuffered = ((flags | drops) & DROBU) !== 0;
-    const plain = !sendEndMarkers && !dropBuffered && queries.length === 0;
-    this.options = plain ? PLAIN : { sendEndMarkers, dropBuffered, queryUrrIds: queries };
+    const renames = findIe(request, -1, Ie.FSeid) >= 0;
+    const plain = !sendEndMarkers && !dropBuffered && !renames && queries.length === 0;
+    const queryUrrIds = queries;
+    this.options = plain ? PLAIN : { sendEndMarkers, dropBuffered, renames, queryUrrIds };
     return true;
   }
 

@@ -21,6 +21,7 @@ import { RefusalLog } from '../refusal-log.js';
 import type { ProtectedInstances } from '../rules/protected-instances.js';
 import type { SessionHandlers } from '../session-handlers.js';
 import type { Transaction } from '../transaction.js';
+import { BusySessions } from './busy-sessions.js';
 import { type NodeIdentity, SessionAnswers } from './session-answers.js';
 import { AFRESH, SessionChanges } from './session-changes.js';
 import { SessionReports } from './session-reports.js';
@@ -59,8 +60,7 @@ export class SessionRequests implements SessionHandlers {
   readonly #open = new Map<Peer, Turn>();
   readonly #idle: Turn[] = [];
   #submitScheduled = false;
-  /** Sessions with a request under way, by index, and the requests that wait for it. */
-  readonly #busy = new Map<number, StoredRequest[] | null>();
+  readonly #busy = new BusySessions();
   readonly #reader = new MessageReader();
   readonly #underWay: UnderWay;
 
@@ -95,15 +95,8 @@ export class SessionRequests implements SessionHandlers {
       return;
     }
     const key = reader.seidLow & INDEX_MASK;
-    if (this.#busy.has(key)) this.#wait(key, storedOf(peer, transaction, reader));
-    else if (this.#start(peer, transaction, reader)) this.#busy.set(key, null);
-  }
-
-  /** Behind the request that is under way on its session. */
-  #wait(key: number, one: StoredRequest): void {
-    const waiting = this.#busy.get(key) ?? null;
-    if (waiting === null) this.#busy.set(key, [one]);
-    else waiting.push(one);
+    if (this.#busy.has(key)) this.#busy.wait(key, storedOf(peer, transaction, reader));
+    else if (this.#start(peer, transaction, reader)) this.#busy.begin(key);
   }
 
   async deleteAll(peer: Peer): Promise<number> {
@@ -162,8 +155,8 @@ export class SessionRequests implements SessionHandlers {
   ): void {
     const one = { peer, transaction: null, messageType, seidLow, seidHigh, body };
     const key = seidLow & INDEX_MASK;
-    if (this.#busy.has(key)) this.#wait(key, one);
-    else if (this.#start(peer, null, this.#read(one))) this.#busy.set(key, null);
+    if (this.#busy.has(key)) this.#busy.wait(key, one);
+    else if (this.#start(peer, null, this.#read(one))) this.#busy.begin(key);
   }
 
   #establish(
@@ -180,9 +173,9 @@ export class SessionRequests implements SessionHandlers {
     }
     if (changes.replaced !== null) {
       const key = indexOf(changes.replaced);
-      if (this.#busy.has(key)) this.#wait(key, storedOf(peer, transaction, reader));
+      if (this.#busy.has(key)) this.#busy.wait(key, storedOf(peer, transaction, reader));
       else {
-        this.#busy.set(key, null);
+        this.#busy.begin(key);
         this.#replace(peer, transaction, reader, tries, key);
       }
       return;
@@ -221,7 +214,7 @@ export class SessionRequests implements SessionHandlers {
       this.#replace(peer, transaction, reader, 0, key);
       return true;
     }
-    this.#establish(peer, transaction, this.#read(one), 0);
+    this.#establishAgain(one, 0);
     return false;
   }
 
@@ -320,13 +313,12 @@ export class SessionRequests implements SessionHandlers {
 
   /** The request that waits for the session longest has its turn. */
   #goOn(key: number): void {
-    const waiting = this.#busy.get(key) ?? null;
-    for (let one = waiting?.shift(); one !== undefined; one = waiting?.shift()) {
+    for (let one = this.#busy.next(key); one !== undefined; one = this.#busy.next(key)) {
       const establishes = one.messageType === Message.SessionEstablishmentRequest;
       if (establishes && this.#establishInPlace(one, key)) return;
       if (!establishes && this.#start(one.peer, one.transaction, this.#read(one))) return;
     }
-    this.#busy.delete(key);
+    this.#busy.end(key);
   }
 
   #read(one: StoredRequest): MessageReader {
@@ -343,7 +335,7 @@ export class SessionRequests implements SessionHandlers {
     const one = turn.stored(position);
     const tries = turn.tries[position]! + 1;
     const establishes = step === Step.Establish || step === Step.Replace;
-    if (establishes && tries < TRIES_MAX && this.#makeRoom(one, tries, error)) return;
+    if (establishes && tries < TRIES_MAX && this.#makeRoom(one, tries, step, error)) return;
     changes.explain(one, this.#read(one), step, error);
     const { cp } = changes;
     const known = error.code !== 'not_found';
@@ -351,25 +343,46 @@ export class SessionRequests implements SessionHandlers {
   }
 
   /**
-   * Another session of the same peer has the UE's address: the newer one has it now, since the
-   * peer that gave it twice has given up the older one. True: tried again.
+   * Another session of the same peer has the UE's address: the newer one takes its place, since
+   * the peer that gave it twice has given up the older one. True: tried again.
    */
-  #makeRoom(one: StoredRequest, tries: number, error: SluiceError): boolean {
+  #makeRoom(one: StoredRequest, tries: number, step: Step, error: SluiceError): boolean {
     if (error.code !== 'already_exists' || error.field.includes('.local_f_teid')) return false;
     const low = Number(error.holder & 0xffff_ffffn);
     const high = Number(error.holder >> 32n);
     if (this.#engine.look('', low, high) === null) {
       // It is on its way in, or out: whichever it is, it is done by one of the next rounds.
-      this.#establish(one.peer, one.transaction, this.#read(one), tries);
+      this.#establishAgain(one, tries);
       return true;
     }
     if (this.#engine.look(one.peer.owner, low, high) === null) return false;
-    const batch = this.#underWay.openBatch(one.peer, () => {
-      this.#establish(one.peer, one.transaction, this.#read(one), tries);
-    });
+    if (step === Step.Establish) {
+      this.#takeOver(one, tries, low, high);
+      return true;
+    }
+    // It has a place already, that of one session: the place of a second one is given up.
+    const batch = this.#underWay.openBatch(one.peer, () => this.#establishAgain(one, tries));
     batch.deleteBySeid(low, high);
     batch.submit();
     return true;
+  }
+
+  #establishAgain(one: StoredRequest, tries: number): void {
+    this.#establish(one.peer, one.transaction, this.#read(one), tries);
+  }
+
+  /** Establishes in the place of the session with that SEID. */
+  #takeOver(one: StoredRequest, tries: number, low: number, high: number): void {
+    const { peer, transaction } = one;
+    const key = low & INDEX_MASK;
+    const reader = this.#read(one);
+    if (this.#busy.has(key)) this.#busy.wait(key, one);
+    else if (!this.#changes.establishOver(peer, reader, low, high))
+      this.#establishAgain(one, tries);
+    else {
+      this.#busy.begin(key);
+      this.#replace(peer, transaction, reader, tries, key);
+    }
   }
 
   #refuse(transaction: Transaction | null, cpLow: number, cpHigh: number): void {

@@ -42,6 +42,8 @@ export class SessionTable implements NamedSessions {
   readonly storeKey: Float64Array;
   /** The operation under way: round << 10 | position, plus 1; 0: none. */
   readonly operation: Uint32Array;
+  /** Names that sessions get by what is under way on them, by hash: taken from the start. */
+  readonly #coming = new Map<number, number>();
   #live = 0;
 
   constructor(
@@ -89,6 +91,28 @@ export class SessionTable implements NamedSessions {
 
   findByName(owner: number, words: Uint32Array, base: number, ref: number): number {
     return this.names.find(owner, hashText(words, base, ref, owner), words, base, ref);
+  }
+
+  /** The session that has the name, or gets it by what is under way on it; -1: it is free. */
+  findHolder(owner: number, words: Uint32Array, base: number, ref: number): number {
+    const hash = hashText(words, base, ref, owner);
+    const found = this.names.find(owner, hash, words, base, ref);
+    return found >= 0 ? found : (this.#coming.get(hash) ?? -1);
+  }
+
+  /** Keeps the name of a session's next version for it; false: another session has it. */
+  reserveName(index: number, { words, start }: RecordAt): boolean {
+    const ref = words[start + HEADER_NAME]!;
+    const owner = this.owner[index]!;
+    const holder = this.findHolder(owner, words, start, ref);
+    if (holder < 0) this.#coming.set(hashText(words, start, ref, owner), index);
+    return holder < 0 || holder === index;
+  }
+  /** The version that the name was kept for is not to be. */
+  releaseName(index: number, { words, start }: RecordAt): void {
+    if (this.#coming.size === 0) return;
+    const hash = hashText(words, start, words[start + HEADER_NAME]!, this.owner[index]!);
+    if (this.#coming.get(hash) === index) this.#coming.delete(hash);
   }
 
   /** Whoever owns it; -1 also when several owners have a session of that name. */
@@ -142,6 +166,18 @@ export class SessionTable implements NamedSessions {
     this.owners.holdAgain(owner);
     this.names.add(this.#nameHash(index), index);
     this.setState(index, state);
+  }
+
+  /** The session's next version, which may have another name, is the present one now. */
+  replace(index: number, handle: number): void {
+    const before = this.#coming.size === 0 ? 0 : this.#nameHash(index);
+    this.handle[index] = handle;
+    if (this.#coming.size === 0) return;
+    const after = this.#nameHash(index);
+    if (this.#coming.get(after) !== index) return;
+    this.#coming.delete(after);
+    this.names.remove(before, index);
+    this.names.add(after, index);
   }
 
   /** Takes a session out and gives its slot back; the record stays the caller's. */
