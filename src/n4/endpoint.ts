@@ -103,10 +103,12 @@ export class Endpoint {
     const reader = new MessageReader();
     const wheel = new WheelAlarm(scheduler, (id) => this.#expired(id));
     this.#wheel = wheel;
-    this.#load = new LoadControl({
+    const load = {
       load: () => options.sessionCount() / options.sessionsMax,
       requests: () => this.#requestsSeen(),
-    });
+    };
+    const { wallMs = Date.now } = options;
+    this.#load = new LoadControl(load, Math.floor(wallMs() / 1000));
     const { slowMs, replyCacheBytes } = config;
     this.#replies = new Replies({
       ...{ transport, scheduler, counters, log, slowMs, replyCacheBytes },

@@ -29,14 +29,24 @@ export class LoadControl {
   load = 0;
   /** Percent of requests that peers are asked to leave out. */
   reduction = 0;
-  #loadSequence = 1;
+  #loadSequence: number;
+  /** 0: there has been no overload. */
   #overloadSequence = 0;
   #received = 0;
   #shed = 0;
   #toldAtMs = 0;
   #shedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(private readonly source: LoadSource) {}
+  /**
+   * @param firstSequence  seconds of the wall clock: sequence numbers grow once a second at most, and a
+   *   peer passes over one that is below what the last process has sent it
+   */
+  constructor(
+    private readonly source: LoadSource,
+    private readonly firstSequence: number,
+  ) {
+    this.#loadSequence = firstSequence;
+  }
 
   /** Once a second. */
   tick(nowMs: number): void {
@@ -82,7 +92,7 @@ export class LoadControl {
   /** What was added did not go out. */
   withdraw(peer: PeerState): void {
     peer.loadSequence = 0;
-    peer.overloadSequence = -1;
+    peer.overloadSequence = 0;
   }
 
   #reduce(percent: number, nowMs: number): void {
@@ -92,6 +102,6 @@ export class LoadControl {
     if (same && (percent === 0 || nowMs - this.#toldAtMs < VALIDITY_MS / 2)) return;
     this.reduction = percent;
     this.#toldAtMs = nowMs;
-    this.#overloadSequence++;
+    this.#overloadSequence = Math.max(this.#overloadSequence + 1, this.firstSequence);
   }
 }

@@ -3,7 +3,7 @@ import { MemoryStore } from '../../store/memory.js';
 import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
-import { Bed, type FakeSmf } from '../endpoint.fixture.js';
+import { Bed, type FakeSmf, UPF_STAMP } from '../endpoint.fixture.js';
 import { PfdTable } from './pfd-table.js';
 
 const text = (value: string): Uint8Array => Buffer.from(value, 'latin1');
@@ -168,7 +168,9 @@ describe('load information', () => {
     smf.establish();
     other.establish();
     await bed.run(20);
-    const load = /0033000d003400040000000100350001..$/;
+    // Numbered from the second of the start.
+    const sequence = UPF_STAMP.toString(16);
+    const load = new RegExp(`0033000d00340004${sequence}00350001..$`);
     const [first, second] = smf.take(Message.SessionEstablishmentResponse);
     expect(first!.hex).toMatch(load);
     expect(second!.hex).not.toMatch(load);
