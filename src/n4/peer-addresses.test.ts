@@ -1,0 +1,61 @@
+import { expect, it } from 'vitest';
+import * as Message from './codec/message-type.js';
+import { Bed } from './endpoint.fixture.js';
+
+const OWNER = 'n4:10.0.0.2';
+
+/** An SMF with two addresses, both in the configuration, that has associated from the first. */
+async function twoAddresses() {
+  const bed = new Bed({
+    peers: [{ nodeId: '10.0.0.2', addresses: ['10.0.0.2', '10.0.0.3'], profile: 'auto' }],
+  });
+  const first = bed.smf('10.0.0.2:8805');
+  const second = bed.smf('10.0.0.3:8805', '10.0.0.2');
+  first.setUp();
+  await bed.run(20);
+  expect(first.take(Message.AssociationSetupResponse)).toMatchObject([{ cause: 1 }]);
+  return { bed, first, second };
+}
+
+it('an address of a peer that it has not associated from is nobody', async () => {
+  const { bed, second } = await twoAddresses();
+  second.establish();
+  await bed.run(20);
+  expect(second.take(Message.SessionEstablishmentResponse)).toMatchObject([{ cause: 72 }]);
+  expect(bed.sessions.of(OWNER).size).toBe(0);
+});
+
+it('sessions are those of the peer, whichever of its addresses asks, which is also answered', async () => {
+  const { bed, first, second } = await twoAddresses();
+  first.establish(7);
+  await bed.run(20);
+  expect(first.take(Message.SessionEstablishmentResponse)).toMatchObject([{ cause: 1 }]);
+  // The same recovery time stamp: the sessions stay.
+  second.setUp();
+  await bed.run(20);
+  expect(second.take(Message.AssociationSetupResponse)).toMatchObject([{ cause: 1 }]);
+  expect(bed.endpoint.peers()).toMatchObject([
+    { nodeId: '10.0.0.2', addresses: ['10.0.0.3', '10.0.0.2'], sessions: 1 },
+  ]);
+  const [up] = bed.sessions.of(OWNER).values();
+  for (const smf of [first, second]) {
+    smf.modify(up!);
+    await bed.run(20);
+    expect(smf.take(Message.SessionModificationResponse)).toMatchObject([{ cause: 1 }]);
+  }
+  first.delete(up!);
+  await bed.run(20);
+  expect(first.take(Message.SessionDeletionResponse)).toMatchObject([{ cause: 1 }]);
+  expect(bed.sessions.of(OWNER).size).toBe(0);
+});
+
+it('requests of ours go to the address that associated last, and are answered from either', async () => {
+  const { bed, first, second } = await twoAddresses();
+  second.setUp();
+  await bed.run(20);
+  first.answersHeartbeats = false;
+  await bed.run(21_000, 100);
+  expect(second.take(Message.HeartbeatRequest).length).toBeGreaterThan(0);
+  expect(first.take(Message.HeartbeatRequest)).toEqual([]);
+  expect(bed.endpoint.peers()).toMatchObject([{ reachable: true }]);
+});
