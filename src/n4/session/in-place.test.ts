@@ -44,6 +44,22 @@ describe('a session whose UE another session of its peer has', () => {
     expect(bench.engine.count).toBe(1);
   });
 
+  it('stays when the new one is refused for another reason', async () => {
+    const bench = await startSessions();
+    const peer = new FakePeer();
+    const withTeid = (teid: number) => (wanted: Loose) => {
+      wanted['Create PDR'][0].PDI['F-TEID'] = { flags: ['V4'], teid, ipv4: '192.0.2.1' };
+    };
+    await accepted(bench, peer, establishment(1, withUe('10.60.0.10', withTeid(0x77))));
+    const older = await accepted(bench, peer, establishment(2, sameUe));
+    const before = shown(bench, peer, older.seid);
+    const both = establishment(3, withUe('10.60.0.9', withTeid(0x77)));
+    const answer = elementsOf(await ask(bench, peer, both));
+    expect(answer.Cause).toBe('Invalid F-TEID allocation option');
+    expect(shown(bench, peer, older.seid)).toEqual(before);
+    expect(bench.engine.count).toBe(2);
+  });
+
   it('has its own name, also after a restart; the old one names nothing', async () => {
     const bench = await startSessions();
     const peer = new FakePeer();
@@ -110,7 +126,10 @@ describe('a session that is given another CP F-SEID', () => {
     const other = await accepted(bench, peer, establishment(2, withUe('10.60.0.10')));
     const before = [shown(bench, peer, first.seid), shown(bench, peer, other.seid)];
     const taken = modification(first.seid, cpFSeid('0x0000000000000002'));
-    expect(elementsOf(await ask(bench, peer, taken)).Cause).not.toBe('Request accepted');
+    expect(elementsOf(await ask(bench, peer, taken))).toMatchObject({
+      Cause: 'Mandatory IE incorrect',
+      'Offending IE': 57,
+    });
     expect([shown(bench, peer, first.seid), shown(bench, peer, other.seid)]).toEqual(before);
   });
 });

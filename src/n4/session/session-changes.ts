@@ -215,7 +215,10 @@ export class SessionChanges {
     if (establishes) made = this.establish(one.peer, reader);
     else if (place !== null && step === Step.Modify) made = this.modify(one.peer, place, reader);
     refusal.clear();
-    if (made && rules) {
+    // The name is made of the CP F-SEID.
+    if (error.field === 'session.name') {
+      refusal.set(Cause.MandatoryIeIncorrect, Ie.FSeid, 'another session has this CP F-SEID');
+    } else if (made && rules) {
       refusal.take(error.code, error.field, error.message, error.pfcpCause, (table, index) =>
         ruleIdAt(record, table, index),
       );
