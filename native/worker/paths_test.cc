@@ -105,7 +105,10 @@ TEST_F(PathsTest, ChangesAreToldOnce) {
 
 TEST_F(PathsTest, PeersThatNoRuleUsesAreForgotten) {
   ASSERT_EQ(create(kSession, plain_session(kTeid)), PrepareStatus::Ok);
-  EXPECT_EQ(wait(2 * kSecond).size(), 1u);
+  auto out = wait(2 * kSecond);
+  ASSERT_EQ(out.size(), 1u);
+  answer(out[0]);
+  EXPECT_EQ(row().transitions, 1u);
   ASSERT_EQ(remove(kSession), PrepareStatus::Ok);
   std::size_t all = 1;
   EXPECT_TRUE(path_->paths(10, all).empty());
@@ -113,6 +116,7 @@ TEST_F(PathsTest, PeersThatNoRuleUsesAreForgotten) {
   EXPECT_TRUE(wait(200 * kSecond).empty());
   ASSERT_EQ(create(kSession, plain_session(kTeid)), PrepareStatus::Ok);
   EXPECT_EQ(row().state, PathState::Unknown);
+  EXPECT_EQ(row().transitions, 0u) << "its line was another's before";
   EXPECT_EQ(wait(2 * kSecond).size(), 1u);
 }
 

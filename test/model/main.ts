@@ -24,13 +24,13 @@ process.stdout.write(`seed ${seed}\n`);
 try {
   const counts = await ModelRun.play({ seed, steps });
   const seconds = (performance.now() - began) / 1_000;
-  const { dropped, triggers, ...numbers } = counts;
+  const { dropped, triggers, paths, ...numbers } = counts;
   const cpu = process.cpuUsage(cpuBefore);
   const cpuSeconds = (cpu.user + cpu.system) / 1e6;
   const rate = `${Math.round(counts.steps / seconds)} steps/s`;
   const cpuRate = `${Math.round(counts.steps / cpuSeconds)} for each second of CPU`;
   process.stdout.write(
-    `${JSON.stringify({ ...numbers, dropped: sorted(dropped), triggers: sorted(triggers) })}\n`,
+    `${JSON.stringify({ ...numbers, dropped: sorted(dropped), triggers: sorted(triggers), paths: sorted(paths) })}\n`,
   );
   process.stdout.write(`as the model says: ${seconds.toFixed(1)} s, ${rate}, ${cpuRate}\n`);
 } catch (error) {

@@ -54,6 +54,9 @@ describe('the packet path does what the model says', () => {
       for (const trigger of TRIGGERS) {
         expect(counts.triggers.get(trigger), trigger).toBeGreaterThan(0);
       }
+      for (const state of ['up', 'down']) {
+        expect(counts.paths.get(state), state).toBeGreaterThan(0);
+      }
       expect(counts.sent).toBeGreaterThan(STEPS / 5);
       expect(counts.held).toBeGreaterThan(0);
       expect(counts.walks).toBeGreaterThan(0);

@@ -21,7 +21,8 @@ export interface ModelPort {
 /** A GTP-U message for the UPF itself. */
 export type Signal = { readonly local: Address; readonly peer: Address } & (
   | { readonly kind: 'echo request'; readonly sequence: number; readonly udpPort: number }
-  | { readonly kind: 'echo response' | 'extensions' }
+  | { readonly kind: 'echo response'; readonly sequence: number }
+  | { readonly kind: 'extensions' }
   | { readonly kind: 'error indication'; readonly teid: number; readonly about: Address }
 );
 

@@ -10,6 +10,7 @@ import {
 } from '../wire/gtpu.js';
 import type { IpPacket } from '../wire/ip.js';
 import { addressOf, type Signal } from './packet.js';
+import type { Asked } from './paths.js';
 import type { Random } from './random.js';
 import type { TestPacket } from './random-packet.js';
 import { tunnelsOf } from './rules.js';
@@ -32,7 +33,8 @@ export function randomSignal(random: Random, live: LiveSession): TestPacket {
     case 0:
       return packetOf({ kind: 'echo request', ...between, sequence, udpPort }, ECHO_REQUEST);
     case 1:
-      return packetOf({ kind: 'echo response', ...between }, ECHO_RESPONSE, Uint8Array.of(14, 0));
+      // The first request that is made has number 1.
+      return echoResponse({ kind: 'echo response', ...between, sequence: 0 });
     case 2: {
       const body = Uint8Array.of(141, 1, 0x85);
       return packetOf({ kind: 'extensions', ...between }, EXTENSIONS_NOTIFICATION, body);
@@ -45,6 +47,21 @@ export function randomSignal(random: Random, live: LiveSession): TestPacket {
       return packetOf(signal, ERROR_INDICATION, elements(teid, about));
     }
   }
+}
+
+/** To a request of the UPF's, mostly the right one. */
+export function randomAnswer(random: Random, { address, local, sequence }: Asked): TestPacket {
+  const stranger = address.length === 4 ? STRANGER.v4 : STRANGER.v6;
+  return echoResponse({
+    kind: 'echo response',
+    local,
+    peer: random.once(8) ? stranger : address,
+    sequence: random.once(8) ? (sequence + 0x8000) & 0xffff : sequence,
+  });
+}
+
+function echoResponse(signal: Signal): TestPacket {
+  return packetOf(signal, ECHO_RESPONSE, Uint8Array.of(14, 0));
 }
 
 function elements(teid: number, about: Address): Uint8Array {
@@ -67,7 +84,7 @@ function packetOf(signal: Signal, type: number, body: Uint8Array = NOTHING): Tes
     },
     type,
     teid: 0,
-    sequence: echo?.sequence ?? 0,
+    sequence: 'sequence' in signal ? signal.sequence : 0,
     body,
   });
   const packet = { port: ACCESS_PORT, signal, inner: NO_INNER, bytes: NOTHING, whole: bytes };

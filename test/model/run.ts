@@ -3,16 +3,20 @@
  * packet by packet. A step is one packet or one operation. All of it follows from the seed, but
  * for the TEIDs that the UPF draws, which no decision depends on.
  */
+import type { Turn as PlayedTurn } from '../../src/datapath/packet-exchange.js';
 import { usageFields } from '../report-fields.js';
 import { type Changed as Answer, eventsOf, SteppedUpf } from '../stepped-upf.js';
 import { chosenIn } from './chosen.js';
 import { difference, effectText } from './compare.js';
+import { count1, newCounts, type RunCounts } from './counts.js';
 import { History, packetText } from './history.js';
 import type { Effect } from './packet.js';
+import { echoRequestIn, Paths } from './paths.js';
 import { Random } from './random.js';
 import { inFragments } from './random-fragments.js';
 import { randomPacket, type TestPacket } from './random-packet.js';
 import { changedSession, randomSession, SESSIONS, sessionName } from './random-session.js';
+import { randomAnswer } from './random-signal.js';
 import { INACTIVITY_NS } from './random-urr.js';
 import {
   type Reported,
@@ -36,6 +40,7 @@ const CLEARLY_NS = 9_000_001;
 const WALK_NS = INACTIVITY_NS * 1.25;
 /** What is about no session is not shown with one. */
 const NOBODY = 'nobody';
+const ACCESS = 0;
 const NOTHING: Reported = { usage: [], others: [] };
 
 export interface RunOptions {
@@ -45,40 +50,18 @@ export interface RunOptions {
   /** Called after every batch. */
   readonly progress?: (steps: number) => void;
 }
-export interface RunCounts {
-  steps: number;
-  packets: number;
-  sent: number;
-  held: number;
-  operations: number;
-  reports: number;
-  restarts: number;
-  walks: number;
-  readonly dropped: Map<string, number>;
-  readonly triggers: Map<string, number>;
-}
-
 interface Turn {
+  readonly nowNs: number;
   readonly step: number;
   readonly packets: readonly TestPacket[];
   readonly effects: readonly Effect[];
 }
 
 export class ModelRun {
-  readonly counts: RunCounts = {
-    steps: 0,
-    packets: 0,
-    sent: 0,
-    held: 0,
-    operations: 0,
-    reports: 0,
-    restarts: 0,
-    walks: 0,
-    dropped: new Map(),
-    triggers: new Map(),
-  };
+  readonly counts: RunCounts;
   readonly #random: Random;
   readonly #model: UpfModel;
+  readonly #paths: Paths;
   readonly #history: History;
   #law = new UsageLaw();
   /** Reports that came with answers since the last restart. */
@@ -97,6 +80,8 @@ export class ModelRun {
     this.#random = new Random(seed);
     this.#history = new History(seed);
     this.#model = new UpfModel(world.model);
+    this.#paths = new Paths(world.gtpu, world.model.ports[ACCESS]!, START_NS);
+    this.counts = newCounts(this.#paths.changes);
   }
 
   /** Throws a Mismatch at the first difference. */
@@ -118,6 +103,7 @@ export class ModelRun {
       while (run.counts.steps < options.steps) {
         for (let i = run.#random.between(1, 4); i > 0; i--) await run.#operation();
         run.#batch();
+        run.#answerEchos();
         await run.#compareReports();
         if (run.#isTimeForWalk()) await run.#walk();
         run.#checkCounters();
@@ -144,6 +130,8 @@ export class ModelRun {
       const words = { queried, sendEndMarkers: random.once(2), dropBuffered: random.once(8) };
       await this.#update(changedSession(random, live.session, number, this.upf.nowNs), words);
     }
+    const sessions = [...this.#model.sessions.values()].map(({ session }) => session);
+    this.#paths.use(sessions, this.upf.nowNs);
     await this.#compareReports();
   }
 
@@ -183,6 +171,7 @@ export class ModelRun {
       this.#compare(found, takeFrom(this.#model));
     }
     this.#model.restart(nowNs);
+    this.#paths.restart(nowNs);
     // Nobody can know whether a client has read an answer: it may come again as a report.
     const again = reported(await this.upf.reports());
     const unknown = again.usage.find((report) => !this.#answered.has(reportText(report)));
@@ -213,7 +202,7 @@ export class ModelRun {
       turns.push(turn);
       sent += turn.packets.length;
     }
-    const found = this.upf.packets.play();
+    const found = this.#play(turns.map(({ nowNs }) => nowNs));
     turns.forEach(({ step, packets, effects }, i) => {
       const what = difference(found[i]!, effects);
       if (what === undefined) return;
@@ -261,7 +250,7 @@ export class ModelRun {
       if ('dropped' in effect) count1(this.counts.dropped, effect.dropped);
       else this.counts.sent++;
     }
-    return { step: this.counts.steps, packets, effects: all };
+    return { nowNs, step: this.counts.steps, packets, effects: all };
   }
 
   #packet(names: readonly string[]): TestPacket {
@@ -276,10 +265,36 @@ export class ModelRun {
     return this.#pieces.shift() ?? packet;
   }
 
+  /**
+   * Plays what was added, turns at these times. Echo Requests, which the UPF makes by itself, are
+   * the business of the paths alone.
+   */
+  #play(times: readonly number[]): readonly PlayedTurn[] {
+    return this.upf.packets.play().map(({ sent, dropped }, i) => {
+      const echos = sent.map((one) => (one.port === ACCESS ? echoRequestIn(one) : undefined));
+      const requests = echos.filter((one) => one !== undefined);
+      const wrong = this.#paths.turn(requests, times[i]!);
+      if (wrong !== undefined) this.#fail(wrong);
+      return { sent: sent.filter((_, at) => echos[at] === undefined), dropped };
+    });
+  }
+
+  /** Some peers answer, some to another request, and some strangers do. */
+  #answerEchos(): void {
+    const { nowNs } = this.upf;
+    for (const asked of this.#random.some(this.#paths.asked(nowNs))) {
+      const { packet, bytes } = randomAnswer(this.#random, asked);
+      this.upf.packets.add(ACCESS, nowNs, bytes);
+      const what = difference(this.#play([nowNs])[0]!, this.#model.turn([packet], nowNs).flat());
+      if (what !== undefined) this.#fail(`an Echo Response\n${what}`);
+      this.#paths.answer(packet.signal!, nowNs);
+    }
+  }
+
   /** Nothing comes in, and time stands still, or goes on to where it is. */
   #compareQuiet(effects: readonly Effect[]): void {
     this.upf.packets.add(0, this.upf.nowNs, new Uint8Array(0));
-    const what = difference(this.upf.packets.play()[0]!, effects);
+    const what = difference(this.#play([this.upf.nowNs])[0]!, effects);
     if (what !== undefined) this.#fail(`what left by itself differs\n${what}`);
   }
 
@@ -299,7 +314,7 @@ export class ModelRun {
     this.#pass(WALK_NS);
     this.#walkedNs = this.upf.nowNs;
     this.upf.packets.add(0, this.upf.nowNs, new Uint8Array(0));
-    const turn = this.upf.packets.play()[0]!;
+    const turn = this.#play([this.upf.nowNs])[0]!;
     const found = reported(await this.upf.reports());
     const late = restFrom(this.#model, found.usage);
     if (late !== undefined) this.#fail(late);
@@ -338,6 +353,9 @@ export class ModelRun {
   #checkCounters(): void {
     const lost = this.upf.unaccounted();
     if (lost !== 0) this.#fail(`rx + created is ${lost} more than tx + held + dropped`);
+    const { peers } = this.upf.datapath.status();
+    const path = this.#paths.difference(peers, this.upf.nowNs);
+    if (path !== undefined) this.#fail(path);
     const { held } = this.upf.datapath.statistics();
     if (held !== this.#model.held) this.#fail(`${held} packets are held, not ${this.#model.held}`);
   }
@@ -358,10 +376,6 @@ export class ModelRun {
 /** Of one URR in the order of its reports. */
 function bySequence(a: UsageReport, b: UsageReport): number {
   return a.sequence - b.sequence;
-}
-
-function count1(counts: Map<string, number>, name: string): void {
-  counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 
 function randomPause(random: Random): number {

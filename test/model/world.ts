@@ -14,10 +14,10 @@ const HELD_MS = 32_768;
 /** Few, so that there is sometimes no place left. */
 const HELD_PACKETS_MAX = 400;
 const ERRORS_PER_SECOND = 20;
-/** Of Error Indications and the like; Echo Requests are not sent by itself. */
+/** Peers are asked so often that a batch of packets brings some requests. */
 const GTPU = {
-  echoIntervalMs: 0,
-  echoTimeoutMs: 1_000,
+  echoIntervalMs: 10_000,
+  echoTimeoutMs: 5_000,
   echoTries: 3,
   answersPerSecond: 5,
   answersQuietMs: 11_000,

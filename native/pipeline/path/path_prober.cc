@@ -74,6 +74,7 @@ void PathProber::look_around(Nanoseconds now, EventSink& sink) noexcept {
       path.tries = 0;
       path.state = PathState::Unknown;
       path.round_trip_us = 0;
+      path.transitions = 0;
       // Release: pairs with the acquire in PeerTable, which may rewrite the line from now on.
       path.use.store(Path::kFree, std::memory_order_release);
     }
