@@ -140,6 +140,8 @@ export class UpfModel {
     const usage: UsageReport[] = [];
     for (const live of this.sessions.values()) {
       reportAll(live, [...live.usage.values()], 'immediate', nowNs, usage);
+      // As with an update that asks: what is due at this very moment is found, too.
+      this.#due(live, nowNs);
     }
     return usage;
   }
