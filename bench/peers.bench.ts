@@ -4,10 +4,15 @@
  *
  * peer/rte_ring/{spsc|mpmc}/1core/burst{8|32}   beside ring/…: DPDK's own ring test
  * peer/testpmd/afxdp/loop/{64|1400}B            beside port/afxdp/loop/…: io mode over the ends of a veth pair
+ * peer/rte_{mempool|pktmbuf|hash|lpm|acl}/…     beside pool/…, lookup/…: see native/bench/peers
  *
- * Needs dpdk-dev and librte-net-af-xdp23, and root; without them it says so and measures nothing.
+ * The first two need dpdk-dev and librte-net-af-xdp23, and root; the last libdpdk-dev when the
+ * bench is built. What is missing is said, and not measured.
  */
 import { spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { runNativeBench } from './native-program.js';
 import { type BenchOptions, type Report, summarize } from './report/report.js';
 
 export const families = ['peer/'];
@@ -16,7 +21,20 @@ const packages = ['dpdk-dev', 'librte-net-af-xdp23'];
 const common = ['--no-pci', '--no-huge', '--no-telemetry', '-l', '0,1', '-m', '512'];
 const frameBytes = { '64B': 64 + 14, '1400B': 1400 + 14 };
 
+/** Only where DPDK's headers were there when it was built. */
+const tables = fileURLToPath(new URL('../../build-bench/sluice_peers', import.meta.url));
+
 export default async function peersBench(report: Report, options: BenchOptions): Promise<void> {
+  if (existsSync(tables)) {
+    await runNativeBench(
+      tables,
+      ['--json', ...(options.quick ? ['--quick'] : [])],
+      undefined,
+      report,
+    );
+  } else {
+    options.say('no tables of peers here: they need apt-get install libdpdk-dev, and a new build');
+  }
   const missing = ['dpdk-test', 'dpdk-testpmd'].filter((name) => spawnSync(name, ['-v']).error);
   if (missing.length > 0 || process.getuid?.() !== 0) {
     options.say(`no peers here: they need root and apt-get install ${packages.join(' ')}`);

@@ -58,6 +58,8 @@ inline constexpr std::uint8_t kPacketCopy = 16;
 inline constexpr std::uint8_t kPacketProtected = 32;
 /// On its way to the worker that has its security association.
 inline constexpr std::uint8_t kPacketSealed = 64;
+/// Its GTP-U header has a PDCP number, which goes on into another tunnel.
+inline constexpr std::uint8_t kPacketPdcpNumber = 128;
 
 /// A packet made of another is in the captures of that one.
 inline void mark_like(Packet& packet, const Packet& origin) noexcept {

@@ -2,13 +2,42 @@
 // little room before the packet. The common header is in forward.h.
 #include "pipeline/forward.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "pipeline/outer.h"
 #include "wire/gtpu.h"
 #include "wire/ipv6.h"
+#include "wire/udp.h"
 
 namespace sluice {
+namespace {
+
+/// The PDCP number in the outer header of a packet that goes from tunnel into tunnel. What is cut
+/// up, or goes on with its outer header, takes none along.
+wire::PdcpNumber pdcp_number_of(const Burst& burst, unsigned i) noexcept {
+  wire::PdcpNumber number;
+  const Packet& packet = *burst.packets[i];
+  if ((packet.flags & kPacketPdcpNumber) == 0 || burst.inner_offset[i] == 0 ||
+      (burst.flags[i] & kFits) != 0) {
+    return number;
+  }
+  const std::byte* const p = packet.data();
+  std::size_t upper = (wire::load8(p) & 15u) * 4;
+  wire::Ipv6Upper walk{};
+  if (wire::load8(p) >> 4 == 6 &&
+      wire::walk_ipv6(p, burst.inner_offset[i], walk) == DropReason::None) {
+    upper = walk.offset;
+  }
+  const std::size_t gtpu = upper + wire::kUdpBytes;
+  wire::GtpuHeader header{};
+  if (wire::parse_gtpu(p + gtpu, packet.length - gtpu, header) == DropReason::None) {
+    wire::take_pdcp_number(p + gtpu, header, number);
+  }
+  return number;
+}
+
+}  // namespace
 
 DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
   Packet* packet = burst.packets[i];
@@ -23,7 +52,8 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
   psc.has_ppi = pdr.ppi != 0;
   psc.ppi = static_cast<std::uint8_t>(pdr.ppi - 1);
   const wire::PscFields* container = psc.qfi != 0 ? &psc : nullptr;
-  const unsigned gtpu = static_cast<unsigned>(wire::gpdu_bytes(container));
+  const wire::PdcpNumber number = pdcp_number_of(burst, i);
+  const unsigned gtpu = static_cast<unsigned>(wire::gpdu_bytes(container, number));
   const unsigned ip = peer.is_v6 ? 40 : 20;
   const unsigned header = ip + 8 + gtpu + protection_bytes(far);
   if (burst.inner_length[i] + header > port.plain_bytes && (burst.flags[i] & kFits) == 0) {
@@ -35,10 +65,11 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
   unsigned offset = packet->offset + burst.inner_offset[i];
   if (__builtin_expect(ip + 8 + gtpu + sizeof(Packet) > offset, 0)) {
     // From one tunnel into another with a longer header: the inner packet makes room.
-    if (inner > kPacketBytesMax) return DropReason::MtuExceeded;
+    const unsigned room = std::max<unsigned>(kCoreDataOffset, ip + 8 + gtpu + sizeof(Packet));
+    if (inner > kChunkBytes - room) return DropReason::MtuExceeded;
     auto* const chunk = reinterpret_cast<std::byte*>(packet);
-    std::memmove(chunk + kCoreDataOffset, chunk + offset, inner);
-    offset = kCoreDataOffset;
+    std::memmove(chunk + room, chunk + offset, inner);
+    offset = room;
   }
   name_protection(*packet, far);
   packet->offset = static_cast<std::uint16_t>(offset - gtpu - 8 - ip);
@@ -47,7 +78,8 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
   const auto source_port =
       static_cast<std::uint16_t>(stage::source_port_of(port, burst.operand[i]));
   write_outer(p, peer, udp, far.tos, source_port);
-  wire::write_gpdu(p + ip + 8, Teid{far.teid}, static_cast<std::uint16_t>(inner), container);
+  wire::write_gpdu(p + ip + 8, Teid{far.teid}, static_cast<std::uint16_t>(inner), container,
+                   number);
   if (!port.fills_udp_checksum) fill_outer_checksum(p, peer, udp);
   return DropReason::None;
 }

@@ -125,7 +125,8 @@ inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
   const PipelinePort& port = ports_[far.port];
   const unsigned qfi = stage::qfi_of(pdr, burst.qfi[i]);
   const unsigned offset = hit.packet->offset + burst.inner_offset[i];
-  if (pdr.ppi != 0 || !stage::is_plain_tunnel(peer, qfi, offset, hit.length, port)) {
+  if (pdr.ppi != 0 || (hit.packet->flags & kPacketPdcpNumber) != 0 ||
+      !stage::is_plain_tunnel(peer, qfi, offset, hit.length, port)) {
     return to_tunnel(burst, i, hit);
   }
   stage::write_plain_tunnel(hit.packet, offset, hit.length, far, peer,

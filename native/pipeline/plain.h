@@ -195,6 +195,7 @@ template <bool kAccess, bool kMost>
   const PipelinePort& port = *out;
   if (far.action == FarAction::ToTunnel) {
     const Peer& peer = peers_[far.peer];
+    if (kAccess && __builtin_expect((packet->flags & kPacketPdcpNumber) != 0, 0)) return kNotPlain;
     // A packet of the core has no container.
     const unsigned qfi = kAccess ? qfi_of(pdr, burst.qfi[i]) : pdr.qfi;
     if (__builtin_expect(!is_plain_tunnel(peer, qfi, offset, length, port), 0)) {

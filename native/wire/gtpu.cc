@@ -1,13 +1,19 @@
 #include "wire/gtpu.h"
 
+#include <cstring>
+
 namespace sluice::wire {
 
 namespace {
+constexpr bool is_pdcp_number(std::uint8_t type) noexcept {
+  return type == kExtensionPdcpNumber || type == kExtensionLongPdcpNumber;
+}
+
 constexpr bool is_known_extension(std::uint8_t type) noexcept {
   // PDCP numbers and the RAN container concern the RAN nodes at the ends of a forwarding
-  // tunnel: known, so that they do not count as unknown, and not looked into.
-  return type == kExtensionPduSession || type == kExtensionPdcpNumber ||
-         type == kExtensionLongPdcpNumber || type == kExtensionNrRanContainer;
+  // tunnel: known, so that they do not count as unknown, and not looked into. PDCP numbers go on
+  // into the next tunnel; RAN containers are between RAN nodes alone.
+  return type == kExtensionPduSession || is_pdcp_number(type) || type == kExtensionNrRanContainer;
 }
 
 /// Follows the chain from `offset`, whose header is of `type`; `offset` ends at the payload.
@@ -26,6 +32,9 @@ DropReason walk_extensions(const std::byte* bytes, std::size_t end, std::uint8_t
       const std::uint8_t flags = load8(bytes + offset + 2);
       header.qfi = flags & 63;
       header.rqi = header.psc_type == kPscDownlink && (flags & 0x40) != 0;
+    } else if (is_pdcp_number(type) && header.pdcp_type == 0) {
+      header.pdcp_type = type;
+      header.pdcp_offset = static_cast<std::uint16_t>(offset);
     } else if ((type & 0x80) != 0 && !is_known_extension(type) && header.unknown_required == 0) {
       header.unknown_required = type;
     }
@@ -118,6 +127,31 @@ DropReason parse_gtpu_options(const std::byte* bytes, std::size_t end, GtpuHeade
   header.payload_length = static_cast<std::uint16_t>(end - offset);
   out = header;
   return DropReason::None;
+}
+
+void take_pdcp_number(const std::byte* bytes, const GtpuHeader& header, PdcpNumber& out) noexcept {
+  if (header.pdcp_type == 0) return;
+  const unsigned size = load8(bytes + header.pdcp_offset) * 4u;
+  if (size > sizeof(out.extension)) return;  // longer than any that there is
+  out.type = header.pdcp_type;
+  out.bytes = static_cast<std::uint8_t>(size);
+  std::memcpy(out.extension, bytes + header.pdcp_offset, size);
+  out.extension[size - 1] = std::byte{0};
+}
+
+std::size_t write_gpdu(std::byte* bytes, Teid teid, std::uint16_t payload_length,
+                       const PscFields* psc, const PdcpNumber& number) noexcept {
+  if (number.bytes == 0) return write_gpdu(bytes, teid, payload_length, psc);
+  const std::size_t before = gpdu_bytes(psc, number) - number.bytes;
+  write_gpdu(bytes, teid, static_cast<std::uint16_t>(payload_length + number.bytes), psc);
+  if (psc == nullptr) {
+    store8(bytes, 0x34);
+    store16(bytes + 2, static_cast<std::uint16_t>(4 + number.bytes + payload_length));
+    store32(bytes + 8, 0);
+  }
+  store8(bytes + before - 1, number.type);
+  std::memcpy(bytes + before, number.extension, number.bytes);
+  return before + number.bytes;
 }
 
 DropReason parse_psc(const std::byte* bytes, std::size_t n, PduSessionContainer& out) noexcept {

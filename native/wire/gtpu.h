@@ -40,8 +40,10 @@ struct GtpuHeader {
   bool rqi;                       ///< downlink container only
   std::uint8_t unknown_required;  ///< type of the first extension that must be understood and
                                   ///< is not, or 0; the caller drops and answers
-  std::uint16_t psc_offset;  ///< bytes from the start of the header to the container's contents
-  std::uint16_t psc_length;  ///< bytes of contents, padding included
+  std::uint16_t psc_offset;   ///< bytes from the start of the header to the container's contents
+  std::uint16_t psc_length;   ///< bytes of contents, padding included
+  std::uint8_t pdcp_type;     ///< of the first extension with a PDCP number, or 0
+  std::uint16_t pdcp_offset;  ///< bytes from the start of the header to that extension's length
 };
 
 /// The part of parse_gtpu() that runs when the E, S or PN flag is set.
@@ -118,6 +120,22 @@ constexpr std::size_t gpdu_bytes(const PscFields* psc) noexcept {
   return psc->type == kPscDownlink && psc->has_ppi ? 20 : 16;
 }
 
+/// A PDCP number as the last extension of a header: it is the RAN nodes' at both ends of an
+/// indirect tunnel, so what lies between passes it on unread (TS 29.281 clause 5.2.2.2).
+struct PdcpNumber {
+  std::uint8_t type = 0;
+  std::uint8_t bytes = 0;    ///< of the extension; 0: there is none
+  std::byte extension[8]{};  ///< length, number, and 0 for the type of the next one
+};
+/// @param bytes  the header that was parsed.
+void take_pdcp_number(const std::byte* bytes, const GtpuHeader& header, PdcpNumber& out) noexcept;
+
+/// Bytes of a G-PDU header that may have a PDCP number, too.
+constexpr std::size_t gpdu_bytes(const PscFields* psc, const PdcpNumber& number) noexcept {
+  const std::size_t options = psc == nullptr && number.bytes != 0 ? 4 : 0;
+  return gpdu_bytes(psc) + options + number.bytes;
+}
+
 /// Writes a G-PDU header with an optional PDU Session Container.
 /// @param bytes           room for gpdu_bytes(psc), right before the payload.
 /// @param payload_length  bytes; together with the extension at most 65,535.
@@ -142,6 +160,10 @@ inline std::size_t write_gpdu(std::byte* bytes, Teid teid, std::uint16_t payload
   store32(bytes + 16, 0);
   return size;
 }
+
+/// The same with a PDCP number behind the container, in gpdu_bytes(psc, number).
+std::size_t write_gpdu(std::byte* bytes, Teid teid, std::uint16_t payload_length,
+                       const PscFields* psc, const PdcpNumber& number) noexcept;
 
 inline constexpr std::size_t kEchoResponseBytes = 14;
 inline constexpr std::size_t kEchoRequestBytes = 12;

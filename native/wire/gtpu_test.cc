@@ -155,6 +155,20 @@ TEST(Gtpu, ComprehensionBits) {
   EXPECT_EQ(unknown(kExtensionNrRanContainer), 0);
 }
 
+TEST(Gtpu, PdcpNumbersAreTakenAlong) {
+  const Bytes in = from_hex("34ff0010 00000002 000000c0 01123485 01100700 11223344");
+  PdcpNumber number;
+  take_pdcp_number(in.data(), parsed(in), number);
+  EXPECT_EQ(number.bytes, 4);
+  const PscFields psc{.type = kPscDownlink, .qfi = 7};
+  Bytes out(gpdu_bytes(&psc, number));
+  EXPECT_EQ(write_gpdu(out.data(), Teid{2}, 4, &psc, number), out.size());
+  EXPECT_EQ(out, from_hex("34ff0010 00000002 00000085 010007c0 01123400"));
+  out.resize(gpdu_bytes(nullptr, number));
+  EXPECT_EQ(write_gpdu(out.data(), Teid{2}, 4, nullptr, number), out.size());
+  EXPECT_EQ(out, from_hex("34ff000c 00000002 000000c0 01123400"));
+}
+
 TEST(Gtpu, ContainerBehindOtherExtensions) {
   const GtpuHeader header =
       parsed(from_hex("36ff0014 00000002 00010040 010868c0 01abcd20 01001185 01100700"));

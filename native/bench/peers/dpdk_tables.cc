@@ -1,13 +1,12 @@
-// What DPDK's own pool and tables take for what ours are measured at, in TSC cycles, on the same
-// core in the same run: bursts of 32, keys drawn uniformly at random.
+// Peers beside our own: what DPDK's pool and tables take for what ours are measured at, in TSC
+// cycles, on the same core in the same run, in one thread: bursts of 32, keys drawn uniformly at
+// random.
 //
-// peer/rte_mempool/bulk{1|32}           beside pool/bulk{1|32}: from a core's cache of 512, and
-// back peer/rte_pktmbuf/bulk32               beside pool/bulk32: a packet buffer, its header reset
-// peer/rte_hash/lookup/{1k|100k|1M}     beside lookup/ue4/…: 32-bit keys
-// peer/rte_lpm/lookup/100k              beside lookup/route4/100k: prefixes of /16 to /28
-// peer/rte_acl/match/{8|32|64|512|4096} beside pipeline/…/pdrs{8|16|32}: 5-tuple rules, the last of
-// which
-//                                       matches
+// peer/rte_mempool/bulk{1|32}        beside pool/bulk{1|32}: from a core's cache of 512, and back
+// peer/rte_pktmbuf/bulk32            beside pool/bulk32: a packet buffer, its header reset
+// peer/rte_hash/lookup/{1k|100k|1M}  beside lookup/ue4/…: 32-bit keys
+// peer/rte_lpm/lookup/100k           beside lookup/route4/100k: prefixes of /16 to /28
+// peer/rte_acl/match/{8|…|4096}      beside pipeline/…/pdrs{8|16|32}: rules of five fields
 #include <rte_acl.h>
 #include <rte_eal.h>
 #include <rte_hash.h>
@@ -128,7 +127,7 @@ double lpm(const bench::Options& options) {
   const std::vector<bench::Prefix> prefixes = bench::prefixes(100'000);
   rte_lpm_config config{};
   config.max_rules = 200'000;
-  config.number_tbl8s = 4096 * 16;
+  config.number_tbl8s = 1u << 17;  // one for each prefix beyond /24
   rte_lpm* const table = rte_lpm_create("peer_lpm", SOCKET_ID_ANY, &config);
   if (table == nullptr) return -1;
   std::uint32_t next = 0;

@@ -85,6 +85,7 @@ DropReason Pipeline::gtpu_message(Burst& burst, unsigned i, unsigned gtpu, unsig
   burst.key[i] = static_cast<std::uint32_t>(header.teid);
   burst.qfi[i] = header.has_psc ? header.qfi : static_cast<std::uint8_t>(kNoQfi);
   if (header.has_psc) burst.flags[i] |= kHasContainer;
+  if (header.pdcp_type != 0) packet->flags |= kPacketPdcpNumber;
   burst.inner_offset[i] = static_cast<std::uint16_t>(gtpu + header.payload_offset);
   burst.inner_length[i] = header.payload_length;
   switch (header.type) {
