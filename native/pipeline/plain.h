@@ -174,18 +174,18 @@ template <bool kAccess, bool kMost>
   asm("" : "+r"(length), "+r"(offset));
   // Packets before it may have had its flow begin to hold.
   if (__builtin_expect((state.flags & kFlowSlow) != 0, 0)) return kNotPlain;
-  const PdrEntry* pdrs = rules.pdrs;
+  const PdrEntry* found = nullptr;
   const FarEntry* fars = rules.fars;
-  if constexpr (!kMost) {
-    if (place >= kInlinePdrs) {
-      RulesExtension* const extension = sessions_.extension(rules.extension);
-      pdrs = extension->pdrs() - kInlinePdrs;
-      fars = extension->fars();
-    }
+  if (kMost || place < kInlinePdrs) {
+    found = &rules.pdrs[place];
+  } else {
+    RulesExtension& extension = *sessions_.extension(rules.extension);
+    found = &extension.pdrs()[place - kInlinePdrs];
+    fars = extension.fars();
   }
   // References, not copies: a line that is near is cheaper to read again than to spill.
-  const PdrEntry& pdr = kMost ? rules.pdrs[place] : pdrs[place];
-  const FarEntry& far = kMost ? rules.fars[pdr.far] : fars[pdr.far];
+  const PdrEntry& pdr = *found;
+  const FarEntry& far = fars[pdr.far];
   if (__builtin_expect(!is_plain(pdr), 0)) return kNotPlain;
   if (__builtin_expect(!may_pay(state, pdr, length, burst.now), 0)) return kNotPlain;
   // Other actions have no port, so that it is looked at only here.
