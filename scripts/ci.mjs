@@ -5,24 +5,27 @@ import { guardInstructions, guardKernels, guardSecrets } from './guards.mjs';
 import { runNativeTests } from './lib/native-tests.mjs';
 import { findProgram, root, run } from './lib/process.mjs';
 import { begin, formatDuration, main, StepError, say } from './lib/progress.mjs';
-import { Results } from './lib/results.mjs';
+import { failureOf, Results } from './lib/results.mjs';
 import { setUp } from './lib/setup.mjs';
 
 const fuzzSeconds = 60;
 
-/** Runs a command, shows its output, and takes the counts from its closing line. */
+/** Runs a command, shows its output, and takes counts and failures from its closing lines. */
 async function countsOf(command, args) {
   let last = '';
+  const failures = [];
   const { code } = await run(command, args, {
     onLine: (line) => {
       last = line;
       say(line);
+      const failure = failureOf(line);
+      if (failure !== undefined) failures.push(failure);
     },
   });
   const counts = /^(\d+) passed, (\d+) failed$/.exec(last);
   if (counts === null) return { passed: 0, failed: 1 };
   const [passed, failed] = [Number(counts[1]), Number(counts[2])];
-  return { passed, failed: failed === 0 && code !== 0 ? 1 : failed };
+  return { passed, failed: failed === 0 && code !== 0 ? 1 : failed, failures };
 }
 
 /** Exit code 0 is one passed check. */

@@ -101,13 +101,14 @@ PrepareError Sessions::prepare(OperationKind kind, SessionIndex session, const s
   Pending& pending = pending_[ticket];
   const RecordReader before =
       installed.record ? RecordReader(installed.record, installed.bytes) : RecordReader{};
+  RecordReader record;
   if (kind == OperationKind::Delete) {
     change.compiled = Compiled{};
     pending.inserted.clear();
     pending.obsolete.clear();
     compiler_.keys(before, direct_teid(before, session), pending.obsolete);
   } else {
-    const RecordReader record(words, bytes);
+    record = RecordReader(words, bytes);
     if (!record.valid()) return {PrepareStatus::Malformed, 0};
     if (const auto error = reserve_keys(record, session, pending);
         error.status != PrepareStatus::Ok) {
@@ -127,7 +128,7 @@ PrepareError Sessions::prepare(OperationKind kind, SessionIndex session, const s
   for (unsigned d = 0; d < kDirections; ++d) pending.old_rules[d] = flows_[d][session].rules;
   change.flags = flags;
   change.session = session;
-  if (!prepare_tunnels(change, pending)) {
+  if (!prepare_tunnels(before, record, change, pending)) {
     compiler_.release(change.compiled.flows);
     compiler_.release_account(change.compiled.account);
     for (const TableKey& key : pending.inserted) erase_key(key);
@@ -138,39 +139,65 @@ PrepareError Sessions::prepare(OperationKind kind, SessionIndex session, const s
   pending.record_bytes = bytes;
   free_prepared_ = change.next_free;
   change.kind = kind;
-  change.session = session;
   change.query = query;
   // Terminations and the URRs linked to them; and again for what is asked for at once.
   // Each in two parts when a monitoring time lies in between.
-  const unsigned before_urrs = before.valid() ? before.urrs() : 0;
-  change.events_max = 2 * (before_urrs + (query == 0 ? 0 : kUrrsMax));
+  change.events_max =
+      2 * ((before.valid() ? before.urrs() : 0u) + (query == 0 ? 0u : unsigned{kUrrsMax}));
   installed.busy = true;
   return {};
 }
 
-/// What tunnels end with the change, for End Markers.
-bool Sessions::prepare_tunnels(Prepared& change, Pending& pending) {
+/// What tunnels end with the change, for Error Indications and End Markers.
+/// @param record  of the new rules; invalid: the session goes.
+bool Sessions::prepare_tunnels(const RecordReader& before, const RecordReader& record,
+                               Prepared& change, Pending& pending) {
   FlowRules fresh[kDirections];
   for (unsigned d = 0; d < kDirections; ++d) fresh[d] = change.compiled.flows[d].rules;
   list_remote_tunnels(arena_, pending.old_rules, old_tunnels_);
   list_remote_tunnels(arena_, fresh, tunnels_);
   subtract_tunnels(old_tunnels_, tunnels_, pending.remotes_obsolete);
   subtract_tunnels(tunnels_, old_tunnels_, pending.remotes_inserted);
-  const std::vector<RemoteTunnel> ended = pending.remotes_obsolete;
   keep_other_places(pending.remotes_obsolete, tunnels_);
   keep_other_places(pending.remotes_inserted, old_tunnels_);
   if (!list_remotes(change.session, pending)) return false;
   change.end_markers = 0;
-  if ((change.flags & kOperationEndMarkers) == 0 || ended.empty()) return true;
-  change.end_markers = arena_.allocate(RemoteTunnelList::size(ended.size()));
+  if ((change.flags & kOperationEndMarkers) == 0) return true;
+  if (prepare_end_markers(before, record, change, pending)) return true;
+  erase_remotes(change.session, pending.remotes_inserted);
+  return false;
+}
+
+/// A path ends once: when packets have another, not when they wait for one.
+bool Sessions::prepare_end_markers(const RecordReader& before, const RecordReader& record,
+                                   Prepared& change, Pending& pending) {
+  if (before.valid()) add_idle_tunnels(before, pending, old_tunnels_);
+  if (record.valid()) add_idle_tunnels(record, pending, tunnels_);
+  subtract_tunnels(old_tunnels_, tunnels_, ended_);
+  if (ended_.empty()) {
+    compiler_.release_fars(pending.idle_fars);
+    return true;
+  }
+  change.end_markers = arena_.allocate(RemoteTunnelList::size(ended_.size()));
   if (change.end_markers == 0) {
-    erase_remotes(change.session, pending.remotes_inserted);
+    compiler_.release_fars(pending.idle_fars);
     return false;
   }
   auto* list = arena_.at<RemoteTunnelList>(change.end_markers);
-  *list = {static_cast<std::uint32_t>(ended.size()), 0};
-  std::copy(ended.begin(), ended.end(), list->tunnels());
+  *list = {static_cast<std::uint32_t>(ended_.size()), 0};
+  std::copy(ended_.begin(), ended_.end(), list->tunnels());
   return true;
+}
+
+void Sessions::add_idle_tunnels(const RecordReader& record, Pending& pending,
+                                std::vector<RemoteTunnel>& tunnels) {
+  const std::size_t first = pending.idle_fars.size();
+  compiler_.idle_tunnels(record, pending.idle_fars);
+  for (std::size_t i = first; i < pending.idle_fars.size(); ++i) {
+    const RemoteTunnel tunnel{pending.idle_fars[i].teid, pending.idle_fars[i].peer};
+    if (std::find(tunnels.begin(), tunnels.end(), tunnel) == tunnels.end())
+      tunnels.push_back(tunnel);
+  }
 }
 
 /// Error Indications name an address and a TEID: tunnels to two UDP ports of a peer are in one
@@ -203,7 +230,8 @@ void Sessions::erase_remotes(SessionIndex session, const std::vector<RemoteTunne
   }
 }
 
-void Sessions::free_end_markers(Prepared& change) {
+void Sessions::free_end_markers(Prepared& change, Pending& pending) {
+  compiler_.release_fars(pending.idle_fars);
   if (change.end_markers == 0) return;
   const auto* list = arena_.at<RemoteTunnelList>(change.end_markers);
   arena_.free(change.end_markers, RemoteTunnelList::size(list->count));
@@ -213,7 +241,7 @@ void Sessions::free_end_markers(Prepared& change) {
 void Sessions::abort(std::uint32_t ticket) {
   Prepared& change = prepared_[ticket];
   Pending& pending = pending_[ticket];
-  free_end_markers(change);
+  free_end_markers(change, pending);
   erase_remotes(change.session, pending.remotes_inserted);
   if (change.kind != OperationKind::Delete) {
     compiler_.release(change.compiled.flows);
@@ -227,8 +255,8 @@ void Sessions::abort(std::uint32_t ticket) {
 
 void Sessions::retire(std::uint32_t ticket) {
   Prepared& change = prepared_[ticket];
-  free_end_markers(change);
   Pending& pending = pending_[ticket];
+  free_end_markers(change, pending);
   Installed& installed = installed_[change.session];
   if (change.kind != OperationKind::Create) {
     erase_remotes(change.session, pending.remotes_obsolete);

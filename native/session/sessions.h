@@ -125,6 +125,7 @@ class Sessions {
     std::vector<TableKey> inserted;                                ///< to erase when aborted
     std::vector<TableKey> obsolete;                                ///< to erase when retired
     std::vector<RemoteTunnel> remotes_inserted, remotes_obsolete;  ///< likewise
+    std::vector<FarEntry> idle_fars;  ///< their peers are kept for End Markers
   };
   struct Installed {
     const std::uint32_t* record = nullptr;
@@ -144,13 +145,18 @@ class Sessions {
   void apply_new(Prepared& change, Nanoseconds now, std::uint64_t realtime_offset) noexcept;
   void carry_over(Prepared& change, SessionView& old, Nanoseconds now, EventSink& sink) noexcept;
   void start_buckets(Prepared& change, const SessionView* old, Nanoseconds now) noexcept;
-  bool prepare_tunnels(Prepared& change, Pending& pending);
+  bool prepare_tunnels(const RecordReader& before, const RecordReader& record, Prepared& change,
+                       Pending& pending);
+  bool prepare_end_markers(const RecordReader& before, const RecordReader& record, Prepared& change,
+                           Pending& pending);
+  void add_idle_tunnels(const RecordReader& record, Pending& pending,
+                        std::vector<RemoteTunnel>& tunnels);
   void keep_other_places(std::vector<RemoteTunnel>& tunnels,
                          const std::vector<RemoteTunnel>& others) const;
   bool list_remotes(SessionIndex session, Pending& pending);
   void erase_remotes(SessionIndex session, const std::vector<RemoteTunnel>& tunnels);
   void carry_error_marks(Prepared& change) noexcept;
-  void free_end_markers(Prepared& change);
+  void free_end_markers(Prepared& change, Pending& pending);
   void fill_port_mask(const std::vector<TableKey>& keys, Compiled& compiled);
 
   TeidScheme scheme_;
@@ -173,7 +179,7 @@ class Sessions {
   std::vector<Pending> pending_;
   std::vector<Installed> installed_;
   std::vector<TableKey> keys_, old_keys_;
-  std::vector<RemoteTunnel> tunnels_, old_tunnels_;
+  std::vector<RemoteTunnel> tunnels_, old_tunnels_, ended_;
   std::uint64_t live_ = 0;
 };
 

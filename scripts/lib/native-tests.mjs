@@ -11,7 +11,7 @@ const sanitizerEnvironment = {
   TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1',
 };
 
-/** @returns {Promise<{passed: number, failed: number}>} a run that dies counts as one failure */
+/** @returns {Promise<{passed: number, failed: number, failures?: string[]}>} a run that dies counts as one failure */
 export async function runNativeTests(kind) {
   const folder = await buildNative(kind);
   const resultsPath = join(folder, 'results.json');
@@ -44,11 +44,13 @@ function readCounts(resultsPath, code) {
   if (!existsSync(resultsPath)) return { passed: 0, failed: 1 };
   const report = JSON.parse(readFileSync(resultsPath, 'utf8'));
   const failed = report.failures + (report.errors ?? 0);
-  const skipped = report.testsuites
-    .flatMap((suite) => suite.testsuite)
-    .filter((test) => test.result === 'SKIPPED').length;
+  const tests = report.testsuites.flatMap((suite) => suite.testsuite);
+  const skipped = tests.filter((test) => test.result === 'SKIPPED').length;
+  const failures = tests
+    .filter((test) => test.failures !== undefined)
+    .map((test) => `${test.classname}.${test.name}`);
   const passed = report.tests - failed - (report.disabled ?? 0) - skipped;
   // A leak or a race found at exit fails the run although each test passed; so does an empty run.
   const unexplained = failed === 0 && (code !== 0 || passed === 0) ? 1 : 0;
-  return { passed, failed: failed + unexplained };
+  return { passed, failed: failed + unexplained, failures };
 }

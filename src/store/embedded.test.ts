@@ -95,12 +95,16 @@ describe('embedded store', () => {
   });
 
   it('recognises the lock of a process that ended and was not waited for', async () => {
-    const parent = spawn('sh', ['-c', 'sh -c : & echo $!; exec sleep 60'], {
+    const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     try {
       const [line] = (await once(parent.stdout, 'data')) as [Buffer];
       const pid = Number(String(line));
+      // A shell would wait for it, what the shell becomes does not.
+      const command = () => readFileSync(`/proc/${parent.pid}/comm`, 'utf8').trim();
+      await expect.poll(command).toBe('sleep');
+      process.kill(pid);
       const state = () => readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')[2];
       await expect.poll(state).toBe('Z');
       const startTicks = readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')[21];

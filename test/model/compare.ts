@@ -1,7 +1,14 @@
 /** What left and what ended in a turn of the packet path, against what the model says. */
 import type { SentPacket, Turn } from '../../src/datapath/packet-exchange.js';
 import { formatAddress, sameAddress } from '../wire/address.js';
-import { type Container, ECHO_RESPONSE, END_MARKER, G_PDU, parseGtpu } from '../wire/gtpu.js';
+import {
+  type Container,
+  ECHO_RESPONSE,
+  END_MARKER,
+  type Extension,
+  G_PDU,
+  parseGtpu,
+} from '../wire/gtpu.js';
 import { textOf } from '../wire/text.js';
 import type { Effect } from './packet.js';
 
@@ -56,6 +63,7 @@ function isSent(found: SentPacket, { port, bytes, tunnel }: Sent): boolean {
     gtpu.sequence === tunnel.sequence &&
     sameBytes(gtpu.body, bytes) &&
     sameContainer(gtpu.container, tunnel.container) &&
+    sameExtensions(gtpu.extensions, tunnel.pdcpNumber) &&
     sameAddress(outer.source, tunnel.source) &&
     sameAddress(outer.destination, tunnel.destination) &&
     outer.destinationPort === tunnel.udpPort &&
@@ -73,6 +81,14 @@ function sameContainer(a: Container | undefined, b: Container | undefined): bool
   return a.uplink === b.uplink && a.qfi === b.qfi && a.rqi === b.rqi && a.ppi === b.ppi;
 }
 
+/** No other extension leaves than a PDCP number. */
+function sameExtensions(found: readonly Extension[] = [], expected?: Extension): boolean {
+  if (expected === undefined) return found.length === 0;
+  const [one] = found;
+  if (one?.type !== expected.type || found.length !== 1) return false;
+  return sameBytes(one.content, expected.content);
+}
+
 function sentText({ port, bytes }: SentPacket): string {
   const inTunnel = textOf(bytes, true);
   return `port ${port}: ${inTunnel.startsWith('gtpu') ? inTunnel : textOf(bytes, false)}`;
@@ -85,7 +101,8 @@ export function effectText(effect: Effect): string {
   const inner = isPacket ? textOf(bytes, false) : Buffer.from(bytes).toString('hex');
   if (tunnel === undefined) return `port ${port}: ${inner}`;
   const container = JSON.stringify(tunnel.container ?? 'no container');
+  const number = tunnel.pdcpNumber === undefined ? '' : ' with a PDCP number';
   const ends = `${formatAddress(tunnel.source)} > ${formatAddress(tunnel.destination)}`;
-  const marks = `port ${tunnel.udpPort} tos ${tunnel.tos} ${container} type ${tunnel.type}`;
+  const marks = `port ${tunnel.udpPort} tos ${tunnel.tos} ${container} type ${tunnel.type}${number}`;
   return `port ${port}: gtpu ${ends} teid ${tunnel.teid} ${marks} | ${inner}`;
 }

@@ -96,15 +96,19 @@ export class Forwarder {
       ...this.tunnelOf(outer, to, (rule.dscp ?? 0) << 2, G_PDU),
       ...(container === undefined ? {} : { container }),
     };
-    const room = mtu - (tunnel === undefined ? 0 : outerBytes(tunnel));
+    const roomIn = (header?: SentTunnel) => mtu - (header === undefined ? 0 : outerBytes(header));
     if (pdr.outer_header_removal === 'none' && packet.tunnel !== undefined) {
       // A tunnel packet is not cut up, nor does its UE hear of it.
-      const fits = packet.whole.length <= room;
+      const fits = packet.whole.length <= roomIn(tunnel);
       effects.push(fits ? sent(to, packet.whole, tunnel) : { dropped: 'mtu_exceeded' });
       return;
     }
-    const pieces = this.#fit(leaving, to, room, isCopy ? undefined : effects);
+    const pdcpNumber = isCopy ? undefined : packet.tunnel?.pdcpNumber;
+    const numbered = tunnel && pdcpNumber ? { ...tunnel, pdcpNumber } : tunnel;
+    const pieces = this.#fit(leaving, to, roomIn(numbered), isCopy ? undefined : effects);
     if (typeof pieces === 'string') effects.push({ dropped: pieces });
+    // A PDCP number is that of the whole packet.
+    else if (pieces.length === 1) effects.push(sent(to, pieces[0]!, numbered));
     else for (const piece of pieces) effects.push(sent(to, piece, tunnel));
   }
 
@@ -179,11 +183,12 @@ function sent(port: number, bytes: Uint8Array, tunnel: SentTunnel | undefined): 
   return tunnel === undefined ? { port, bytes } : { port, bytes, tunnel };
 }
 
-/** IP, UDP, GTP-U and its container: 4 bytes, 8 with a paging policy. */
-function outerBytes({ destination, container }: SentTunnel): number {
+/** IP, UDP, GTP-U, its container (4 bytes, 8 with a paging policy) and a PDCP number. */
+function outerBytes({ destination, container, pdcpNumber }: SentTunnel): number {
   const ip = destination.length === 4 ? 20 : 40;
-  if (container === undefined) return ip + 16;
-  return ip + (container.ppi === undefined ? 24 : 28);
+  const marks = container === undefined ? 0 : container.ppi === undefined ? 4 : 8;
+  const extensions = marks + (pdcpNumber === undefined ? 0 : pdcpNumber.content.length + 2);
+  return ip + 16 + (extensions === 0 ? 0 : 4 + extensions);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Words of the model for ports, packets, and what becomes of a packet. */
 import { type Address, parseAddress } from '../wire/address.js';
-import type { Container } from '../wire/gtpu.js';
+import type { Container, Extension } from '../wire/gtpu.js';
 import { type IpPacket, parseIp } from '../wire/ip.js';
 import type { Fragment } from './reassembly.js';
 
@@ -39,6 +39,8 @@ export interface ModelPacket {
     readonly unknown?: boolean;
     /** An End Marker, which has no inner packet that means anything. */
     readonly ends?: boolean;
+    /** It goes on into another tunnel. */
+    readonly pdcpNumber?: Extension;
   };
   readonly signal?: Signal;
   /** What is wrong with it, as the reason for which it ends. */
@@ -62,6 +64,7 @@ export interface SentTunnel {
   readonly teid: number;
   readonly tos: number;
   readonly container?: Container;
+  readonly pdcpNumber?: Extension;
   /** Of GTP-U: a G-PDU or another message, which may be numbered. */
   readonly type: number;
   readonly sequence?: number;

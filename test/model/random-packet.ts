@@ -57,6 +57,8 @@ const LARGE = [1_400, 1_408, 1_428, 1_432, 1_436, 1_437, 1_440, 1_441, 1_456, 1_
 const UNKNOWN_TEID = 0xdead;
 /** An End Marker has no packet of a UE. */
 const NO_INNER: IpPacket = { source: N3.v4, destination: N3.v4, protocol: 0, bytes: 0 };
+/** Of twelve and of eighteen bits. */
+const PDCP_NUMBERS = [0xc0, 0x82];
 const NOTHING = new Uint8Array(0);
 
 export function randomPacket(
@@ -91,6 +93,8 @@ function tunnelPacket(
   const qfi = random.once(8) ? undefined : random.of(QFIS);
   const ends = random.once(48);
   const unknown = !ends && random.once(64);
+  const extensions = ends ? [] : randomExtensions(random, unknown);
+  const pdcpNumber = extensions.find(({ type }) => PDCP_NUMBERS.includes(type));
   const local = isV6 ? N3.v6 : N3.v4;
   const whole = buildGtpu({
     outer: {
@@ -105,18 +109,19 @@ function tunnelPacket(
     teid,
     ...(qfi === undefined || ends ? {} : { container: { uplink: upwards, qfi } }),
     ...(random.once(16) ? { sequence: 7 } : {}),
-    ...(ends ? {} : { extensions: randomExtensions(random, unknown) }),
+    extensions,
     body: ends ? NOTHING : bytes,
   });
   const peer = isV6 ? GNB.v6 : GNB.v4;
-  const tunnel = { local, peer, unknown, teid, ...(qfi === undefined ? {} : { qfi }), ends };
+  const marks = { ...(qfi === undefined ? {} : { qfi }), ...(pdcpNumber && { pdcpNumber }) };
+  const tunnel = { local, peer, unknown, teid, ...marks, ends };
   const parts = ends ? { inner: NO_INNER, bytes: NOTHING } : { inner, bytes };
   return { packet: { port: ACCESS_PORT, tunnel, ...parts, whole }, bytes: whole };
 }
 
 /** Known ones, ones that nobody need know, and one that somebody should. */
 function randomExtensions(random: Random, unknown: boolean) {
-  const types = random.once(16) ? random.some([0x3f, 0x40, 0xc0, 0x84]) : [];
+  const types = random.once(16) ? random.some([0x3f, 0x40, ...PDCP_NUMBERS, 0x84]) : [];
   if (unknown) types.push(random.of([0x81, 0xc8]));
   return types.map((type) => ({ type, content: Uint8Array.of(1, 2) }));
 }

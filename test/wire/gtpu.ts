@@ -18,6 +18,12 @@ export interface Container {
   readonly ppi?: number;
 }
 
+/** Another extension header than the container: its content is between length and next type. */
+export interface Extension {
+  readonly type: number;
+  readonly content: Uint8Array;
+}
+
 export interface GtpuPacket {
   /** Addresses, ports and marking of the outer packet; its length follows from the rest. */
   readonly outer: Omit<IpPacket, 'protocol' | 'bytes'>;
@@ -25,8 +31,8 @@ export interface GtpuPacket {
   readonly teid: number;
   readonly sequence?: number;
   readonly container?: Container;
-  /** Other extension headers, before the container: type, and content between length and next. */
-  readonly extensions?: readonly { readonly type: number; readonly content: Uint8Array }[];
+  /** Written before the container. */
+  readonly extensions?: readonly Extension[];
   /** The UE's packet of a G-PDU, the information elements of another message. */
   readonly body: Uint8Array;
 }
@@ -88,7 +94,7 @@ export function parseGtpu(bytes: Uint8Array): GtpuPacket {
   if (get16(message, 2) !== message.length - 8) throw new Error('a wrong GTP-U length');
   let at = 8;
   let container: Container | undefined;
-  const extensions: { type: number; content: Uint8Array }[] = [];
+  const extensions: Extension[] = [];
   if ((flags & 7) !== 0) {
     at = 12;
     let next = (flags & 4) !== 0 ? message[11]! : 0;

@@ -85,6 +85,10 @@ class Compiler {
   /// Gives back what the images of a compiled session hold (not its account).
   void release(const Flow (&flows)[kDirections]);
   void release_account(ArenaRef account);
+  /// The tunnels of FARs that hold or drop at present and keep where they led, for End Markers.
+  /// What cannot be reached any more is left out. Give them back by release_fars().
+  void idle_tunnels(const RecordReader& record, std::vector<FarEntry>& out);
+  void release_fars(std::vector<FarEntry>& fars);
 
   /// Addresses of a session, all but its direct TEID. Valid until the next call.
   PrepareError keys(const RecordReader& record, std::uint32_t direct_teid,

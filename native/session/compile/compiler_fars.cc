@@ -142,6 +142,23 @@ PrepareError Compiler::compile_copies(const RecordReader& record, unsigned far_i
   return {};
 }
 
+void Compiler::idle_tunnels(const RecordReader& record, std::vector<FarEntry>& out) {
+  for (unsigned i = 0; i < record.pdrs(); ++i) {
+    const unsigned index = record.pdr(i)[pdr::FTeid] >> 16 & 0xff;
+    const std::uint32_t* f = record.far(index);
+    const bool is_tunnel = (f[far::Action] >> 16 & far::kOuterHeader) != 0 && f[far::Teid] != 0;
+    if (!is_tunnel || (f[far::Action] & 0xff) == far::kForward) continue;
+    FarEntry entry = empty_entry(f);
+    const auto error = resolve_forward(record, f, index, false, entry);
+    if (error.status == PrepareStatus::Ok) out.push_back(entry);
+  }
+}
+
+void Compiler::release_fars(std::vector<FarEntry>& fars) {
+  for (const FarEntry& far : fars) release_far(far);
+  fars.clear();
+}
+
 void Compiler::release_far(const FarEntry& far) {
   if (is_protected(far.port)) {
     protections_.release(far.leads_into_tunnel() ? peers_[far.peer].protection

@@ -1,5 +1,6 @@
 /** FARs of a shadow into the FAR table of a record. Source: TS 29.244 clause 7.5.2.3. Pure. */
 import * as layout from '../../model/record-layout.js';
+import { isUnicastIpv4, isUnicastIpv6 } from '../../model/rules/check-context.js';
 import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
 import { flagsAt } from './ie-tree.js';
@@ -93,13 +94,51 @@ function applyAction(
     }
     return;
   }
+  const tunnel = forwarding < 0 ? 0 : keepTunnel(context, at, forwarding);
   if ((action & DROP) !== 0) {
-    words[at + layout.FAR_ACTION] = layout.ACTION_DROP;
+    words[at + layout.FAR_ACTION] = layout.ACTION_DROP | tunnel;
     return;
   }
   const notify = (action & NOCP) !== 0 ? layout.FAR_NOTIFY << 16 : 0;
-  words[at + layout.FAR_ACTION] = layout.ACTION_BUFFER | notify;
+  words[at + layout.FAR_ACTION] = layout.ACTION_BUFFER | notify | tunnel;
   references.barIds[index] = bar;
+}
+
+/**
+ * What a FAR that holds or drops for now keeps of its tunnel, into the FAR at `at`: an End Marker
+ * is sent into it once packets have another. The part of FAR_ACTION; parameters that cannot be
+ * used say nothing here.
+ */
+function keepTunnel(context: RuleContext, at: number, ie: number): number {
+  const { tree, record } = context;
+  let header = -1;
+  let instance = -1;
+  for (let i = ie + 1, end = tree.ieEnd[ie]!; i < end; i = tree.ieEnd[i]!) {
+    if (tree.ieType[i] === Ie.OuterHeaderCreation && header < 0) header = i;
+    else if (tree.ieType[i] === Ie.NetworkInstance) instance = i;
+  }
+  if (header < 0 || tree.valueLength[header]! < 2) return 0;
+  const description = flagsAt(tree, header, 2) & 0xff;
+  if (!isTunnel(description) || tree.valueLength[header]! < tunnelOctets(description)) return 0;
+  if (instance >= 0) record.words[at + layout.FAR_INSTANCE] = keepName(context, instance);
+  const flags = createHeader(context, at, header);
+  const { words } = record;
+  const ipv6 = (flags & layout.FAR_OUTER_IPV6) !== 0;
+  const reachable = ipv6
+    ? isUnicastIpv6(words, at + layout.FAR_IPV6)
+    : isUnicastIpv4(words[at + layout.FAR_IPV4]!);
+  return reachable && words[at + layout.FAR_TEID] !== 0 ? flags << 16 : 0;
+}
+
+function isTunnel(description: number): boolean {
+  const known = GTPU_IPV4 | GTPU_IPV6;
+  return (description & known) !== 0 && (description & ~known) === 0;
+}
+
+/** Of an Outer Header Creation: description, TEID, addresses. */
+function tunnelOctets(description: number): number {
+  const ipv4 = (description & GTPU_IPV4) !== 0 ? 4 : 0;
+  return 6 + ipv4 + ((description & GTPU_IPV6) !== 0 ? 16 : 0);
 }
 
 /** Forwarding or duplicating parameters into the FAR, or its copy, at `at`. */
@@ -159,18 +198,17 @@ function createHeader(context: RuleContext, at: number, ie: number): number {
   const { words } = record;
   const description = flagsAt(tree, ie, 2) & 0xff;
   const ipv4 = (description & GTPU_IPV4) !== 0;
-  const ipv6 = (description & GTPU_IPV6) !== 0;
-  if (!ipv4 && !ipv6) {
+  if ((description & (GTPU_IPV4 | GTPU_IPV6)) === 0) {
     const message = 'no other outer header than GTP-U can be created';
     context.refuse(Cause.ServiceNotSupported, Ie.OuterHeaderCreation, message);
     return 0;
   }
-  if ((description & ~(GTPU_IPV4 | GTPU_IPV6)) !== 0) {
+  if (!isTunnel(description)) {
     context.fail(Ie.OuterHeaderCreation, 'GTP-U can be combined with no other outer header');
     return 0;
   }
+  if (!context.hasOctets(ie, tree.valueAt[ie]!, tunnelOctets(description))) return 0;
   const start = tree.valueAt[ie]! + 2;
-  if (!context.hasOctets(ie, start, 4 + (ipv4 ? 4 : 0) + (ipv6 ? 16 : 0))) return 0;
   words[at + layout.FAR_TEID] = context.numberAt(start, 4);
   if (ipv4) {
     // A tunnel has one end: of two addresses the first is taken.

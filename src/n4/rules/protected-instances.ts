@@ -19,7 +19,9 @@ export function protectInstances(record: RecordBuffer, instances: ProtectedInsta
     words[at + layout.PDR_FRAMED_ROUTES]! |= number << 16;
   }
   const protect = (at: number): void => {
-    if ((words[at + layout.FAR_ACTION]! & 255) !== layout.ACTION_FORWARD) return;
+    const action = words[at + layout.FAR_ACTION]!;
+    const leads = (action & 255) === layout.ACTION_FORWARD;
+    if (!leads && ((action >>> 16) & layout.FAR_OUTER_HEADER) === 0) return;
     words[at + layout.FAR_PROTECTION] = numberOf(words[at + layout.FAR_INSTANCE]!);
   };
   for (let index = 0; index < record.fars; index++) {

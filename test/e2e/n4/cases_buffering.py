@@ -7,6 +7,7 @@ from scapy.contrib import pfcp as p
 import ies
 from cases_life import goes_down, opened
 from smf import find
+from traffic import END_MARKER
 
 HOLD = ies.BUFF | ies.NOCP
 
@@ -68,6 +69,30 @@ def case_a_report_for_each_episode(lab):
         gnb.wait(teid, 5 * episode)
     time.sleep(0.2)
     assert len(smf.reports) == 3
+
+
+def case_path_switch_while_packets_wait(lab):
+    """The End Marker goes to the gNB that the UE left, once, as the held packets go to the new one."""
+    _, old, host, ue, old_teid, session = opened(lab)
+    assert goes_down(old, host, ue, old_teid)
+    marks = p.IE_PFCPSMReqFlags(SNDEM=1)
+    session.modify([idle(), marks])
+    host.send_numbers(ue, 0, 10)
+    wait_held(lab, 10)
+    session.modify([awake(old_teid, old), marks])
+    assert [one.number for one in old.wait(old_teid, 11)[1:]] == list(range(10))
+    assert old.of(old_teid, END_MARKER) == [], "the path did not end"
+    session.modify([idle()])
+    host.send_numbers(ue, 10, 10)
+    wait_held(lab, 10)
+    new, new_teid = lab.gnb(), lab.teid()
+    session.modify([awake(new_teid, new), marks])
+    assert [one.number for one in new.wait(new_teid, 10)] == list(range(10, 20))
+    kinds = [one.type for one in old.received if one.teid == old_teid]
+    assert kinds.count(END_MARKER) == 1 and kinds[-1] == END_MARKER, kinds[-3:]
+    session.modify([awake(new_teid, new), marks])
+    assert goes_down(new, host, ue, new_teid)
+    assert old.of(old_teid, END_MARKER)[1:] == [] == new.of(new_teid, END_MARKER)
 
 
 def case_buff_without_nocp_is_silent(lab):
