@@ -54,7 +54,7 @@ const charts: readonly Chart[] = [
     title: 'Cycles more than with two PDRs a direction, the last one matching',
     axis: 'PDRs a direction',
     unit: 'TSC cycles',
-    labels: ['8', '16', '32'],
+    labels: ['8', '16', '32', '64'],
     kind: 'bar',
     lines: both((way) => (label) => `pipeline/${way}/64B/1k/full/pdrs${label}/added`),
   },

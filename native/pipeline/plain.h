@@ -60,7 +60,7 @@ template <bool kAccess>
 
 /// Whether a packet and its flow may be common: what it is at all, whose it is, nothing held or
 /// captured, no address that wants a closer look.
-/// @param kMost  IPv4, of a session whose rules fit its two lines; else any.
+/// @param kMost  IPv4, of a session whose rules fit its two lines, with few filters; else any.
 template <bool kAccess, bool kMost>
 [[gnu::always_inline]] inline bool Pipeline::may_be_plain(const Burst& burst,
                                                           unsigned i) const noexcept {
@@ -147,7 +147,7 @@ template <bool kAccess, bool kMost>
   const FlowRules& rules = burst.flow[i]->rules;
   if constexpr (kMost) {
     const unsigned position =
-        match_ipv4(*rule<FilterSet>(rules.filter_set), burst.operand[i], kExtraPorts, accepts);
+        compare_ipv4(*rule<FilterSet>(rules.filter_set), burst.operand[i], kExtraPorts, accepts);
     return position == kNoPdr ? kNoPlace : position;
   } else {
     const std::byte* const inner = burst.packets[i]->data() + burst.inner_offset[i];
@@ -234,14 +234,16 @@ template <bool kAccess>
   if (__builtin_expect(left >= kInlinePdrs, 0)) find_other_plain<kAccess>(burst, places);
 }
 
-/// IPv6, and rules that don't fit the session's lines.
+/// IPv6, rules that don't fit the session's lines, and filters that have an index.
 template <bool kAccess>
 [[gnu::noinline]] void Pipeline::find_other_plain(const Burst& burst,
                                                   std::uint16_t* __restrict places) const noexcept {
   const std::size_t count = burst.count;
   for (std::size_t i = 0; i < count; ++i) {
     if (places[i] != kNoPlace || burst.verdict[i] != DropReason::None) continue;
-    if ((burst.flags[i] & kInnerV6) == 0 && burst.flow[i]->rules.extension == 0) continue;
+    const ArenaRef filters = stage::filters_of<kAccess>(burst, i);
+    const bool was_most = (burst.flags[i] & kInnerV6) == 0 && burst.flow[i]->rules.extension == 0;
+    if (was_most && (filters == 0 || rule<FilterSet>(filters)->index4 == 0)) continue;
     places[i] = static_cast<std::uint16_t>(find_plain<kAccess, false>(burst, i));
   }
 }

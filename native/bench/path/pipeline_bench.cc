@@ -95,7 +95,7 @@ void add_variants(bool uplink) {
   added("outer-v6", {.outer_v6 = true});
   added("inner-v6", {.inner_v6 = true});
   added("both-v6", {.outer_v6 = true, .inner_v6 = true});
-  for (const unsigned pdrs : {8u, 16u, 32u}) {
+  for (const unsigned pdrs : {8u, 16u, 32u, 64u}) {
     added(("pdrs" + std::to_string(pdrs)).c_str(), {.pdrs = pdrs});
   }
   added("metered-half", {.metered_half = true});

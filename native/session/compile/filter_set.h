@@ -3,7 +3,8 @@
 // the first-level cache. Immutable once made; read by workers, made by the control thread.
 //
 // An IPv4 filter is a box in eight 16-bit dimensions (a prefix is a product of two ranges
-// of halves), two of them a cache line, so that one compare answers for two.
+// of halves), two of them a cache line, so that one compare answers for two. Where there are many,
+// of either family, an index of their ranges answers for all (filter_index.h).
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "session/compile/filter_index.h"
 #include "session/rules_arena.h"
 
 #if defined(__AVX2__)
@@ -83,12 +85,18 @@ struct FilterHit {
   std::uint8_t pdr;
   std::uint8_t flags;
 };
-inline constexpr unsigned kHitsNear = 24;
+inline constexpr unsigned kHitsNear = 19;
+/// Filters of a family that are compared one by one: an index of more costs less.
+inline constexpr unsigned kComparedMost = 16;
 
 struct alignas(kCacheLine) FilterSet {
   std::uint32_t bytes;
   std::uint16_t count4, count6;
   std::uint64_t hash;
+  // Cache lines from here to the index of either family, 0: it has none.
+  std::uint32_t index4, index6;
+  std::uint16_t
+      compared4;  ///< IPv4 filters that are compared one by one: all, or with an index none
   FilterHit hits[kHitsNear];  ///< of the first IPv4 filters
   // Then FilterPair pairs[(count4 + 1) / 2]; Filter6 filters6[count6]; FilterExtra extra[count4 +
   // count6].
@@ -99,6 +107,11 @@ struct alignas(kCacheLine) FilterSet {
   const FilterExtra* extra() const noexcept {
     return reinterpret_cast<const FilterExtra*>(filters6() + count6);
   }
+  const FilterIndex& index(std::uint32_t lines) const noexcept {
+    return *reinterpret_cast<const FilterIndex*>(reinterpret_cast<const std::byte*>(this) +
+                                                 std::size_t{lines} * kCacheLine);
+  }
+  /// Without indexes.
   static std::size_t size(unsigned count4, unsigned count6) noexcept {
     const std::size_t raw = sizeof(FilterSet) + (count4 + 1) / 2 * sizeof(FilterPair) +
                             count6 * sizeof(Filter6) + (count4 + count6) * sizeof(FilterExtra);
@@ -107,18 +120,30 @@ struct alignas(kCacheLine) FilterSet {
 };
 static_assert(sizeof(FilterSet) == kCacheLine);
 
-/// First PDR whose filter matches an IPv4 packet, or kNoPdr.
+/// First PDR of an index whose filter matches, or kNoPdr.
+/// @param value_of  16 bits of the packet's addresses: remote, then local.
+template <typename ValueOf, typename Accepts>
+[[gnu::noinline]] unsigned match_index(const FilterIndex& index, const FilterExtra* extra,
+                                       const Operand& operand, unsigned granted, ValueOf value_of,
+                                       Accepts& accepts) noexcept {
+  const unsigned at = index.first(operand.lanes, value_of, [&](unsigned i) {
+    return (extra[i].flags & ~granted) == 0 || accepts(extra[i]);
+  });
+  return at == FilterIndex::kNone ? kNoPdr : extra[at].pdr;
+}
+
+/// First PDR whose filter matches an IPv4 packet, of those that are compared one by one; or kNoPdr.
 /// @param accepts  asked of a matching filter whose extra conditions are not empty.
 /// @param granted  conditions (kExtra…) that this packet is known to meet.
 template <typename Accepts>
-inline unsigned match_ipv4(const FilterSet& set, const Operand& operand, unsigned granted,
-                           Accepts&& accepts) noexcept {
+inline unsigned compare_ipv4(const FilterSet& set, const Operand& operand, unsigned granted,
+                             Accepts&& accepts) noexcept {
   const FilterPair* pair = set.pairs();
 #if defined(__AVX2__)
   const __m256i x =
       _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(operand.lanes)));
 #endif
-  if (set.count4 == 0) return kNoPdr;
+  if (set.compared4 == 0) return kNoPdr;
   unsigned pdr = kNoPdr;
   const auto take = [&](unsigned at) __attribute__((always_inline)) {
     if (__builtin_expect(at < kHitsNear, 1)) {
@@ -150,8 +175,17 @@ inline unsigned match_ipv4(const FilterSet& set, const Operand& operand, unsigne
     if (misses >> 16 == 0 && take(first + 1)) return pdr;
     first += 2;
     ++pair;
-  } while (first < set.count4);
+  } while (first < set.compared4);
   return kNoPdr;
+}
+
+/// The same of all filters.
+template <typename Accepts>
+inline unsigned match_ipv4(const FilterSet& set, const Operand& operand, unsigned granted,
+                           Accepts&& accepts) noexcept {
+  if (set.index4 == 0) return compare_ipv4(set, operand, granted, accepts);
+  const auto no_address = [](unsigned) { return std::uint16_t{0}; };
+  return match_index(set.index(set.index4), set.extra(), operand, granted, no_address, accepts);
 }
 
 /// The same for IPv6; addresses as they lie in the packet.
@@ -160,6 +194,14 @@ inline unsigned match_ipv6(const FilterSet& set, const Operand& operand, const s
                            const std::byte* local, unsigned granted, Accepts&& accepts) noexcept {
   const Filter6* filters = set.filters6();
   const FilterExtra* extra = set.extra() + set.count4;
+  if (__builtin_expect(set.index6 != 0, 0)) {
+    const auto word = [remote, local](unsigned number) {
+      std::uint16_t octets;
+      std::memcpy(&octets, (number < 8 ? remote : local) + number % 8 * 2, sizeof(octets));
+      return __builtin_bswap16(octets);
+    };
+    return match_index(set.index(set.index6), extra, operand, granted, word, accepts);
+  }
 #if defined(__AVX2__)
   const auto octets = [](const void* from) {
     return _mm_loadu_si128(static_cast<const __m128i*>(from));
@@ -211,8 +253,10 @@ class FilterSets {
 
  private:
   void lay_out(std::span<const Filter> filters, unsigned count4);
+  void make_index(std::span<const Filter> filters, bool is_v6, std::vector<std::byte>& out);
   RulesArena& arena_;
-  std::vector<std::byte> scratch_;
+  std::vector<std::byte> scratch_, index4_, index6_;
+  std::vector<FilterRange> ranges_;
   std::unordered_multimap<std::uint64_t, ArenaRef> by_hash_;
   std::unordered_map<ArenaRef, std::uint32_t> references_;
 };

@@ -70,13 +70,22 @@ class FilterSetTest : public ::testing::Test {
       f.low[lane] = any ? 0 : a;  // sometimes empty: low above high
       f.high[lane] = any ? 0xffff : (random_() % 8 == 0 ? b : std::max(a, b));
     }
+    const unsigned remote_bits = prefix(), local_bits = prefix();
     for (unsigned i = 0; i < 16; ++i) {
-      f.remote_mask[i] = random_() % 8 == 0 ? 0xc0 : 0;
-      f.local_mask[i] = random_() % 16 == 0 ? 0x01 : 0;
+      f.remote_mask[i] = has_prefixes_ ? octet_of(remote_bits, i) : random_() % 8 == 0 ? 0xc0 : 0;
+      f.local_mask[i] = has_prefixes_ ? octet_of(local_bits, i) : random_() % 16 == 0 ? 0x01 : 0;
       f.remote[i] = static_cast<std::uint8_t>(random_()) & f.remote_mask[i];
       f.local[i] = static_cast<std::uint8_t>(random_()) & f.local_mask[i];
     }
     return f;
+  }
+  unsigned prefix() {
+    constexpr unsigned kLengths[] = {0, 0, 0, 1, 2, 3, 17, 128};
+    return kLengths[random_() % 8];
+  }
+  static std::uint8_t octet_of(unsigned bits, unsigned i) {
+    const unsigned set = bits <= i * 8 ? 0 : std::min(bits - i * 8, 8u);
+    return static_cast<std::uint8_t>(0xff00 >> set);
   }
   Sample sample() {
     Sample s;
@@ -85,19 +94,22 @@ class FilterSetTest : public ::testing::Test {
     for (auto& b : s.local) b = std::byte(random_());
     return s;
   }
+  bool has_prefixes_ = false;  ///< else masks that no address has, as a filter's may be
   std::mt19937 random_{11};
   Bed bed_;
 };
 
 TEST_F(FilterSetTest, MatchesAsTheModelDoes) {
-  unsigned hits = 0, misses = 0;
+  unsigned hits = 0, misses = 0, indexed = 0;
   for (unsigned round = 0; round < 2000; ++round) {
     std::vector<Filter> filters;
-    const unsigned n = 1 + random_() % 12;
+    has_prefixes_ = round % 2 == 0;
+    const unsigned n = 1 + random_() % (round % 4 == 0 ? 200 : 12);
     for (unsigned i = 0; i < n; ++i) filters.push_back(filter(static_cast<std::uint8_t>(i * 3)));
     const ArenaRef ref = bed_.sets.acquire(filters);
     ASSERT_NE(ref, 0u);
     const auto& set = *bed_.arena.at<FilterSet>(ref);
+    indexed += (set.index4 != 0) + (set.index6 != 0);
     for (unsigned k = 0; k < 100; ++k) {
       const Sample s = sample();
       const Accepts accepts{std::uint64_t{random_()} << 32 | random_()};
@@ -112,6 +124,7 @@ TEST_F(FilterSetTest, MatchesAsTheModelDoes) {
   }
   EXPECT_GT(hits, 10'000u);
   EXPECT_GT(misses, 10'000u);
+  EXPECT_GT(indexed, 200u);
   EXPECT_EQ(bed_.arena.live(), 0u);
 }
 
