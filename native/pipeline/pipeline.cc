@@ -264,6 +264,21 @@ void Pipeline::count_discarded(Burst& burst, unsigned i) noexcept {
                       burst.now, events_);
 }
 
+/// As far as packets are plain. The lost ones have nobody to be told of.
+template <bool kAccess, bool kMost>
+[[gnu::always_inline]] inline std::size_t Pipeline::go_plain(Burst& burst, std::size_t first,
+                                                             const std::uint16_t* places,
+                                                             unsigned& dead) noexcept {
+  const auto [next, lost] = run_plain<kAccess, kMost>(burst, first, places);
+  if (__builtin_expect(lost == 0, 1)) return next;
+  counters_.dropped[static_cast<unsigned>(DropReason::MbrExceeded)] += lost;
+  for (std::size_t i = first; i < next; ++i) {
+    dead_.packets[dead] = burst.packets[i];
+    dead += burst.verdict[i] != DropReason::None;
+  }
+  return next;
+}
+
 /// Returns how many died.
 template <bool kAccess, bool kObserved>
 unsigned Pipeline::finish_packets(Burst& burst) noexcept {
@@ -273,10 +288,10 @@ unsigned Pipeline::finish_packets(Burst& burst) noexcept {
   if constexpr (!kObserved) find_all_plain<kAccess>(burst, places);
   for (std::size_t next = 0; next < count; ++next) {
     if constexpr (!kObserved) {
-      next = run_plain<kAccess, true>(burst, next, places);
+      next = go_plain<kAccess, true>(burst, next, places, dead);
       if (__builtin_expect(next == count, 1)) break;
       if (places[next] != kNoPlace && burst.verdict[next] == DropReason::None) {
-        next = run_plain<kAccess, false>(burst, next, places);
+        next = go_plain<kAccess, false>(burst, next, places, dead);
         if (next == count) break;
       }
     }

@@ -199,8 +199,15 @@ class Pipeline {
   void find_all_plain(const Burst& burst, std::uint16_t* __restrict places) const noexcept;
   template <bool kAccess>
   void find_other_plain(const Burst& burst, std::uint16_t* __restrict places) const noexcept;
+  struct PlainRun {
+    std::size_t next;  ///< the first packet that is not plain
+    std::size_t lost;  ///< of those before, that a bucket had nothing for
+  };
   template <bool kAccess, bool kMost>
-  std::size_t run_plain(Burst& burst, std::size_t first, const std::uint16_t* places) noexcept;
+  PlainRun run_plain(Burst& burst, std::size_t first, const std::uint16_t* places) noexcept;
+  template <bool kAccess, bool kMost>
+  std::size_t go_plain(Burst& burst, std::size_t first, const std::uint16_t* places,
+                       unsigned& dead) noexcept;
   DropReason plain_into_tunnel6(Burst& burst, unsigned i, const PdrEntry& pdr,
                                 const FarEntry& far) noexcept;
   template <bool kAccess, bool kObserved>

@@ -248,22 +248,25 @@ template <bool kAccess>
   }
 }
 
-/// Packets from `first` on, until one is not plain or does not pass: its position, and its verdict
-/// where it has one. What such a packet needs is another's, so that nothing here has to outlive a
-/// call.
+/// Packets from `first` on, until one is not plain. What such a packet needs is another's, so that
+/// nothing here has to outlive a call. Those that a bucket has nothing for are verdicts for later,
+/// unless their session counts them: a drop among others then is not the end of the loop.
 template <bool kAccess, bool kMost>
-[[gnu::noinline]] std::size_t Pipeline::run_plain(Burst& burst, std::size_t first,
-                                                  const std::uint16_t* places) noexcept {
+[[gnu::noinline]] Pipeline::PlainRun Pipeline::run_plain(Burst& burst, std::size_t first,
+                                                         const std::uint16_t* places) noexcept {
   const std::size_t count = burst.count;
-  if (__builtin_expect(!has_room(count), 0)) return first;
-  std::size_t i = first;
-  for (; i < count; ++i) {
+  PlainRun run{.next = first, .lost = 0};
+  if (__builtin_expect(!has_room(count), 0)) return run;
+  for (; run.next < count; ++run.next) {
+    const std::size_t i = run.next;
     const DropReason verdict = plain<kAccess, kMost>(burst, i, places[i]);
     if (__builtin_expect(verdict == DropReason::None, 1)) continue;
-    if (verdict != kNotPlain) burst.verdict[i] = verdict;
-    break;
+    if (verdict == kNotPlain) break;
+    burst.verdict[i] = verdict;
+    if (burst.flow[i]->rules.flags & kRulesCountDropped) break;
+    ++run.lost;
   }
-  return i;
+  return run;
 }
 
 }  // namespace sluice
