@@ -137,6 +137,8 @@ class Pipeline {
   /// are empty. @return packets that left their list; 0: nothing is to be done.
   unsigned drain_held(Nanoseconds now) noexcept;
   bool has_held_work() const noexcept { return !holds_.idle(); }
+  /// After another worker has taken or given held packets.
+  void settle_holds() noexcept { holds_.settle(pool_); }
   bool owns_timer(const TimerNode& node) const noexcept {
     return holds_.owns(node) || (prober_ != nullptr && prober_->owns(node));
   }

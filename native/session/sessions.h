@@ -73,6 +73,10 @@ class Sessions {
   SessionIndex holder(SessionIndex session, const RecordReader& record, bool teids) const;
   /// A change of the session is prepared or under way.
   bool changing(SessionIndex session) const noexcept { return installed_[session].busy; }
+  /// Or about to be.
+  bool is_there(SessionIndex session) const noexcept {
+    return installed_[session].busy || installed_[session].record != nullptr;
+  }
   const Compiler& compiler() const noexcept { return compiler_; }
   std::uint64_t live() const noexcept { return live_; }
   PeerTable& peer_table() noexcept { return peers_; }

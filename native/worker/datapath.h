@@ -76,6 +76,11 @@ struct Placement {
   std::map<unsigned, unsigned> packet_pages;  ///< pages of packets by NUMA node, of a sample
 };
 
+class Standstill;
+
+/// NoRoom: as many packets are held as may be. Busy: at another moment it may be done.
+enum class BucketMove : std::uint8_t { Done, Busy, NoRoom, NoWorker };
+
 struct DatapathStatistics {
   struct PortRow {
     std::string name;
@@ -153,6 +158,13 @@ class Datapath {
   /// Without threads: turns of the loop at a given time until there is nothing left to do.
   void run_at(Nanoseconds now);
 
+  /// Has a worker own these buckets from here on: what is on its way is finished before, nothing is
+  /// lost or overtaken. Also has ports bring their packets to it, where they can and once they may
+  /// (is_steered()). Waits for the workers, microseconds. Control thread.
+  BucketMove move_buckets(std::span<const std::uint8_t> buckets, unsigned to);
+  const std::array<std::uint8_t, kBuckets>& bucket_owners() const noexcept { return bucket_owner_; }
+  /// False: some packets cross over from the worker that had their bucket.
+  bool is_steered() const noexcept { return steered_ == bucket_owner_; }
   /// Has workers note one packet of each burst, or no more (traffic_sampler.h).
   void set_sampling(bool on);
   /// Moves up to `max` notes out; fewer than `max` means that there were no more.
@@ -197,6 +209,8 @@ class Datapath {
   void keep_usage();
   Status open_ports();
   void share_buckets() noexcept;
+  BucketMove move_from(unsigned from, unsigned to, const std::array<bool, kBuckets>& leaving);
+  void steer(Standstill& standstill, unsigned to);
   Status make_workers();
   Status make_lanes();
   void end_lanes();
@@ -263,6 +277,7 @@ class Datapath {
   std::vector<unsigned> control_cores_;
   std::vector<unsigned> lane_cores_;
   std::array<std::uint8_t, kBuckets> bucket_owner_{};
+  std::array<std::uint8_t, kBuckets> steered_{};  ///< as the ports know it
   std::unique_ptr<Region> region_;
   std::size_t sessions_start_ = 0;  ///< offset in the region, behind the pool
   std::size_t pool_resident_ = 0;   ///< bytes that were there before sessions took any

@@ -26,6 +26,7 @@ void Datapath::share_buckets() noexcept {
   for (unsigned b = 0; b < kBuckets; ++b) {
     bucket_owner_[b] = static_cast<std::uint8_t>(b % places_.size());
   }
+  steered_ = bucket_owner_;
 }
 
 }  // namespace sluice

@@ -3,6 +3,7 @@
 // control thread reaches it only through the rings and atomics below.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <functional>
 #include <vector>
@@ -111,6 +112,13 @@ class Worker final : public EventSink {
   unsigned drain_commands(Nanoseconds now) noexcept;
   /// Runs the errand that waits, if one does; the same.
   bool run_errand(Nanoseconds now) noexcept;
+  // At a standstill (balance/standstill.h), receiving nothing:
+  /// Applies what commands wait and takes packets to the end of their way, or to hand_over().
+  /// @return commands and packets.
+  unsigned settle(Nanoseconds now) noexcept;
+  void hand_over() noexcept;
+  /// Receives what the queues hold. False: more than fits between two settle()s.
+  bool drain_queues(Nanoseconds now) noexcept;
 
   bool push(const Event& event) noexcept override {
     if (events_->enqueue_burst(&event, 1) == 0) {
@@ -173,6 +181,14 @@ class Worker final : public EventSink {
   /// thread, after run().
   void discard() noexcept;
 
+  // While both stand still:
+  bool has_room_to_hold(unsigned packets) const noexcept;
+  unsigned held_by(SessionIndex session) noexcept;
+  /// Another worker has this session's timer from here on, and the packets that it holds.
+  void give(SessionIndex session, Worker& to) noexcept;
+  /// Likewise reports of sessions of some buckets that found no room yet.
+  void give_reports(const std::array<bool, kBuckets>& buckets, Worker& to) noexcept;
+
   const WorkerCounters& counters() const noexcept { return counters_; }
   const Pipeline& pipeline() const noexcept { return pipeline_; }
   Pipeline& pipeline() noexcept { return pipeline_; }
@@ -187,7 +203,6 @@ class Worker final : public EventSink {
   void transmit() noexcept;
   void transmit_lists() noexcept;
   unsigned drain_held(Nanoseconds now) noexcept;
-  void hand_over() noexcept;
   void retry_reports(Nanoseconds now) noexcept;
   void measure(std::uint64_t now) noexcept;
   void expire_timers(Nanoseconds now) noexcept;

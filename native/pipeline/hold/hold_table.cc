@@ -89,6 +89,17 @@ void HoldTable::close(Hold& hold) noexcept {
   free_ = index;
 }
 
+Hold& HoldTable::give(Hold& hold, HoldTable& to) noexcept {
+  Hold& there = *to.open(hold.session, hold.direction, hold.started_at);
+  const std::uint32_t next = there.next;
+  there = hold;
+  there.next = next;
+  count_ -= hold.count;
+  to.count_ += hold.count;
+  close(hold);
+  return there;
+}
+
 void HoldTable::enter_row(Hold& hold) noexcept {
   const std::uint32_t index = index_of(hold);
   hold.next_draining = 0;

@@ -61,6 +61,10 @@ class HoldTable {
   /// Ends an episode; the Hold must be empty and its timer off.
   void close(Hold& hold) noexcept;
   bool is_full() const noexcept { return count_ >= config_.packets_max; }
+  bool has_room(unsigned packets) const noexcept { return count_ + packets <= config_.packets_max; }
+  /// Moves an episode to another worker's table, which must have room; its timer must be off, and
+  /// it must not drain. Of the threads that own them, or while these stand still.
+  Hold& give(Hold& hold, HoldTable& to) noexcept;
 
   /// Puts a packet that came at `now` behind the others.
   void append(Hold& hold, Packet* packet, Nanoseconds now) noexcept;
