@@ -11,12 +11,13 @@ import { HttpServer } from './api/http/http-server.js';
 import { packageFolder } from './api/proto-files.js';
 import { ApiServer } from './api/server.js';
 import type { Config, PortConfig } from './base/config/config.js';
-import { isLoopback, type ListenAddress, listenText, parseListen } from './base/config/listen.js';
+import { isLoopback, type ListenAddress, listenOf, listenText } from './base/config/listen.js';
 import { ownAddresses } from './base/config/own-addresses.js';
 import { PACKETS_PER_WORKER } from './base/limits.js';
 import type { Log } from './base/log.js';
 import { Metrics } from './base/metrics.js';
 import { passedTier, type SelfTestReport } from './crypto/self-test.js';
+import { Balancer } from './datapath/balance/balancer.js';
 import type { Datapath, DatapathConfig, GtpuConfig } from './datapath/datapath.js';
 import type { LaneBounds } from './datapath/lanes/lane-load.js';
 import { laneBounds } from './datapath/lanes/lane-mode.js';
@@ -78,6 +79,7 @@ export class UpfNode {
   #http: HttpServer | undefined;
   #api: ApiServer | undefined;
   #pathWatch: PathWatch | undefined;
+  #balancer: Balancer | undefined;
   #n4: N4 | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -160,6 +162,7 @@ export class UpfNode {
     if (plan !== '') this.#log.info(plan);
     for (const warning of warnings) this.#log.warn(warning);
     this.#pathWatch = new PathWatch(datapath, this.#log);
+    this.#startBalancer(opened);
     this.#n4 = await this.#openN4(opened, this.#pathWatch);
     this.#api = await this.#openApi(opened);
     this.#phase = 'ready';
@@ -228,6 +231,12 @@ export class UpfNode {
     this.#lanes = LanePool.start({ path: path_, statistics, bounds, log: this.#log });
   }
 
+  #startBalancer({ engine, datapath: path_ }: Opened): void {
+    const { count, balance } = this.config.workers;
+    const parts = { path: path_, traffic: engine, log: this.#log };
+    if (count > 1 && balance === 'on') this.#balancer = Balancer.start(parts);
+  }
+
   async #restore(engine: SessionEngine): Promise<void> {
     this.#phase = 'restoring';
     this.#progress = `0 of ${this.#store?.recordCount() ?? 0}`;
@@ -274,7 +283,7 @@ export class UpfNode {
       listen,
       tls: config.api.tls,
       // As the packet path fills its table of buckets at start.
-      workerOf: (index) => Math.floor(index / identity.slotsPerBucket) % config.workers.count,
+      workerOf: (index) => datapath.bucketOwners[Math.floor(index / identity.slotsPerBucket)]!,
       ports: config.ports,
       rulesPerSession: config.limits.rulesPerSession,
       engine,
@@ -349,7 +358,7 @@ export class UpfNode {
 
   async #stop(): Promise<void> {
     this.#phase = 'draining';
-    this.#pathWatch?.stop();
+    for (const watch of [this.#pathWatch, this.#balancer]) watch?.stop();
     const steps: [string, () => Promise<void> | void | undefined][] = [
       ['gRPC server', () => this.#api?.stop(DRAIN_MS)],
       ['N4 requests', () => this.#n4?.drain()],
@@ -383,12 +392,6 @@ function gtpuOf({ gtpu }: Config): GtpuConfig {
     answersPerSecond: gtpu.errorIndicationsPerSecond,
     answersQuietMs: gtpu.errorIndicationsQuietSeconds * 1000,
   };
-}
-
-function listenOf(text: string): ListenAddress {
-  const address = parseListen(text);
-  if (address === undefined) throw new Error(`${text} passed the checks but is no address`);
-  return address;
 }
 
 function productVersion(): string {

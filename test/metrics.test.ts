@@ -2,6 +2,7 @@
  * docs/METRICS.md and the Grafana dashboard against a scrape of a node that has everything:
  * ports, workers, drops, sessions, calls of the API.
  */
+
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +12,7 @@ import { parseConfig } from '../src/base/config/config.js';
 import { listenText } from '../src/base/config/listen.js';
 import { silentLog } from '../src/base/log.js';
 import type { DatapathStatus, Statistics } from '../src/datapath/datapath.js';
+import { IDLE_WORKER } from '../src/datapath/idle-statistics.js';
 import { MemoryDatapath } from '../src/datapath/memory-datapath.js';
 import { sampleSession } from '../src/model/sample.fixture.js';
 import { FakeSmf } from '../src/n4/endpoint.fixture.js';
@@ -41,7 +43,7 @@ class BusyDatapath extends MemoryDatapath {
     return {
       ...super.statistics(),
       ports: [{ name: 'n3', rxPackets: 7, rxBytes: 7, txPackets: 7, txBytes: 7, txFull: 1 }],
-      workers: [{ id: 0, cyclesPerPacket: 70, burstFill: 2, longestStallNs: 2, busy: 0.5 }],
+      workers: [{ ...IDLE_WORKER, cyclesPerPacket: 70, longestStallNs: 2, busy: 0.5 }],
       dropped: { no_pdr: 3 },
       created: 2,
       held: 4,

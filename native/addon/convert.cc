@@ -347,6 +347,8 @@ Napi::Object statistics_to(Napi::Env env, const DatapathStatistics& s) {
     row.Set("burstFill", number_to(env, worker.counters.burst_fill));
     row.Set("longestStallNs", count_to(env, worker.counters.longest_stall_ns));
     row.Set("busy", number_to(env, worker.counters.busy));
+    row.Set("buckets", number_to(env, worker.buckets));
+    row.Set("bucketsTaken", count_to(env, worker.buckets_taken));
     workers.Set(workers.Length(), row);
   }
   out.Set("workers", workers);

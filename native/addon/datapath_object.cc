@@ -49,6 +49,9 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
                         InstanceMethod<&O::start_trace>("startTrace"),
                         InstanceMethod<&O::take_trace>("takeTrace"),
                         InstanceMethod<&O::take_samples>("takeSamples"),
+                        InstanceAccessor<&O::bucket_owners>("bucketOwners"),
+                        InstanceMethod<&O::move_buckets>("moveBuckets"),
+                        InstanceMethod<&O::buckets_steered>("bucketsSteered"),
                         InstanceMethod<&O::set_protection>("setProtection"),
                         InstanceMethod<&O::remove_protection>("removeProtection"),
                         InstanceMethod<&O::extend_protection>("extendProtection"),
@@ -85,6 +88,8 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
     queries_ = Napi::Persistent(Napi::Uint32Array::New(env, kQueriesMax));
     samples_ =
         Napi::Persistent(Napi::Uint32Array::New(env, kSamplesMax * sizeof(TrafficSample) / 4));
+    owners_ = Napi::Persistent(Napi::Uint8Array::New(env, kBuckets));
+    tell_owners();
     sample_words_ = samples_.Value().Data();
     operation_words_ = operations_.Value().Data();
     event_words_ = events_.Value().Data();
@@ -232,6 +237,29 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
         datapath_->take_samples(reinterpret_cast<TrafficSample*>(sample_words_), kSamplesMax);
     return Napi::Number::New(info.Env(), n);
   }
+  Napi::Value bucket_owners(const Napi::CallbackInfo&) { return owners_.Value(); }
+  void tell_owners() {
+    const auto& owners = datapath_->bucket_owners();
+    std::copy(owners.begin(), owners.end(), owners_.Value().Data());
+  }
+  Napi::Value move_buckets(const Napi::CallbackInfo& info) {
+    const auto buckets = info[0].As<Napi::Uint8Array>();
+    const unsigned worker = info[1].As<Napi::Number>().Uint32Value();
+    const BucketMove moved =
+        datapath_->move_buckets({buckets.Data(), buckets.ElementLength()}, worker);
+    tell_owners();
+    switch (moved) {
+      case BucketMove::Done:
+        return Napi::String::New(info.Env(), "done");
+      case BucketMove::NoRoom:
+        return Napi::String::New(info.Env(), "no room");
+      default:
+        return Napi::String::New(info.Env(), "busy");
+    }
+  }
+  Napi::Value buckets_steered(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), datapath_->is_steered());
+  }
   Napi::Value start_capture(const Napi::CallbackInfo& info) {
     return addon::start_capture(info, *datapath_);
   }
@@ -281,6 +309,7 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
   Napi::Value queries(const Napi::CallbackInfo&) { return queries_.Value(); }
 
   Napi::Reference<Napi::Uint32Array> operations_, events_, queries_, samples_;
+  Napi::Reference<Napi::Uint8Array> owners_;
   std::uint32_t* operation_words_ = nullptr;
   std::uint32_t* event_words_ = nullptr;
   std::uint32_t* query_words_ = nullptr;

@@ -375,7 +375,9 @@ DatapathStatistics Datapath::collect_statistics() const {
     s.ports.push_back(row);
   }
   for (const auto& worker : workers_) {
-    s.workers.push_back({worker->config().id, worker->counters()});
+    const unsigned id = worker->config().id;
+    const auto owned = std::count(bucket_owner_.begin(), bucket_owner_.end(), id);
+    s.workers.push_back({id, worker->counters(), static_cast<unsigned>(owned), buckets_taken_[id]});
     const PipelineCounters& c = worker->pipeline().counters();
     for (std::size_t r = 0; r < kDropReasons; ++r) s.dropped[r] += c.dropped[r];
     s.created += c.created;

@@ -89,6 +89,8 @@ struct DatapathStatistics {
   struct WorkerRow {
     unsigned id;
     WorkerCounters counters;
+    unsigned buckets;             ///< that it owns
+    std::uint64_t buckets_taken;  ///< from other workers, ever
   };
   std::vector<PortRow> ports;
   std::vector<WorkerRow> workers;
@@ -278,6 +280,7 @@ class Datapath {
   std::vector<unsigned> lane_cores_;
   std::array<std::uint8_t, kBuckets> bucket_owner_{};
   std::array<std::uint8_t, kBuckets> steered_{};  ///< as the ports know it
+  std::array<std::uint64_t, kWorkersMax> buckets_taken_{};
   std::unique_ptr<Region> region_;
   std::size_t sessions_start_ = 0;  ///< offset in the region, behind the pool
   std::size_t pool_resident_ = 0;   ///< bytes that were there before sessions took any

@@ -7,7 +7,7 @@ import { protoPath as healthProto } from 'grpc-health-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parseListen } from '../base/config/listen.js';
 import { SampleFlag } from '../datapath/datapath.js';
-import { IDLE_STATISTICS, IDLE_STATUS } from '../datapath/idle-statistics.js';
+import { IDLE_STATISTICS, IDLE_STATUS, IDLE_WORKER } from '../datapath/idle-statistics.js';
 import { MemorySight } from '../datapath/memory/sight.js';
 import { HEADER_INCARNATION } from '../model/record-layout.js';
 import { sampleSession } from '../model/sample.fixture.js';
@@ -44,6 +44,9 @@ function connect(address: string, credentials?: grpc.ChannelCredentials): Generi
 }
 
 const loopback = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
+
+/** Of a worker's statistics, what is named alike inside and in the API. */
+const ROW = { id: 1, busy: 0.5, buckets: 256 };
 
 describe('the address', () => {
   it('may be a TCP port that the system chose, and is refused in words when in use', async () => {
@@ -99,7 +102,7 @@ describe('the node service', () => {
           ports: [
             { name: 'n3', rxPackets: 2 ** 50, rxBytes: 1, txPackets: 0, txBytes: 0, txFull: 2 },
           ],
-          workers: [{ id: 1, cyclesPerPacket: 70.5, burstFill: 9, longestStallNs: 8, busy: 0.5 }],
+          workers: [{ ...IDLE_WORKER, ...ROW, cyclesPerPacket: 70.5, longestStallNs: 8 }],
           dropped: { no_session: 3 },
           created: 6,
           held: 7,
@@ -114,9 +117,7 @@ describe('the node service', () => {
       time: { seconds: expect.any(String) },
       sessions: '4000000000',
       ports: [{ name: 'n3', rx_packets: String(2 ** 50), rx_bytes: '1', tx_full: '2' }],
-      workers: [
-        { id: 1, cycles_per_packet: 70.5, burst_fill: 9, longest_stall_ns: '8', busy: 0.5 },
-      ],
+      workers: [{ ...ROW, cycles_per_packet: 70.5, longest_stall_ns: '8' }],
       dropped: { no_session: '3' },
       created: '6',
       held: '7',

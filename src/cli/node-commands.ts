@@ -218,13 +218,14 @@ export function statsText(stats: Stats): string {
     ]),
   );
   const workers = table(
-    ['worker', 'cycles/packet', 'burst', 'longest stall', 'busy'],
+    ['worker', 'cycles/packet', 'burst', 'longest stall', 'busy', 'buckets'],
     (stats.workers ?? []).map((worker) => [
       String(worker.id ?? 0),
       (worker.cycles_per_packet ?? 0).toFixed(0),
       (worker.burst_fill ?? 0).toFixed(1),
       `${(Number(worker.longest_stall_ns ?? 0) / 1e6).toFixed(3)} ms`,
       `${((worker.busy ?? 0) * 100).toFixed(1)}%`,
+      String(worker.buckets ?? 0),
     ]),
   );
   const sessions = `sessions  ${grouped(stats.sessions)}`;

@@ -6,6 +6,7 @@
  * Owner: the control thread. Nothing here blocks.
  */
 
+import type { BucketPath } from './balance/bucket-path.js';
 import type { CryptoLaneStatistics, LanePath } from './lanes/lane-path.js';
 import type { CaptureStatistics, PacketSight } from './packet-sight.js';
 import type { ProtectionPath } from './protection-path.js';
@@ -302,6 +303,8 @@ export interface WorkerStatistics {
   readonly burstFill: number;
   readonly longestStallNs: number;
   readonly busy: number;
+  readonly buckets: number;
+  readonly bucketsTaken: number;
 }
 /** GTP-U messages beside G-PDUs and Echo. */
 export interface GtpuStatistics {
@@ -323,7 +326,7 @@ export interface Statistics {
   readonly cryptoLanes: CryptoLaneStatistics;
 }
 
-export interface Datapath extends PacketSight, ProtectionPath, LanePath {
+export interface Datapath extends PacketSight, ProtectionPath, LanePath, BucketPath {
   /** Shared with native code: OPERATIONS_MAX entries of OPERATION_WORDS. */
   readonly operations: Uint32Array;
   /** Shared with native code: EVENTS_MAX entries of EVENT_WORDS, filled by poll(). */

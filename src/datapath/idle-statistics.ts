@@ -1,5 +1,5 @@
 /** What a packet path without traffic says of itself. Constant; any thread. */
-import type { DatapathStatus, Statistics } from './datapath.js';
+import type { DatapathStatus, Statistics, WorkerStatistics } from './datapath.js';
 
 export const IDLE_STATUS: DatapathStatus = {
   ports: [],
@@ -26,4 +26,14 @@ export const IDLE_STATISTICS: Statistics = {
   },
   captures: { running: 0, packets: 0, lost: 0 },
   cryptoLanes: { serving: 0, cores: [], capacity: 0, lanes: [], threads: [] },
+};
+
+export const IDLE_WORKER: WorkerStatistics = {
+  id: 0,
+  cyclesPerPacket: 0,
+  burstFill: 0,
+  longestStallNs: 0,
+  busy: 0,
+  buckets: 256,
+  bucketsTaken: 0,
 };

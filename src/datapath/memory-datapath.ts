@@ -3,6 +3,7 @@
  * (unique TEIDs and UE addresses, reservations, numbered completions, usage by URR) for tests
  * of what stands above it, and fails where it is told to. Start at {@link MemoryDatapath}.
  */
+import { BUCKETS } from '../base/limits.js';
 import { pdrCount, urrCount, urrsAt } from '../model/record.js';
 import {
   HEADER_INCARNATION,
@@ -12,6 +13,7 @@ import {
   URR_ID,
   URR_WORDS,
 } from '../model/record-layout.js';
+import type { BucketMove } from './balance/bucket-path.js';
 import {
   type Datapath,
   type DatapathStatus,
@@ -214,6 +216,10 @@ export class MemoryDatapath extends MemorySight implements Datapath {
     return IDLE_STATISTICS;
   }
   readonly pathChanges = (): readonly PathChange[] => [];
+
+  readonly bucketOwners = new Uint8Array(BUCKETS);
+  readonly moveBuckets = (): BucketMove => 'busy';
+  readonly bucketsSteered = (): boolean => true;
 
   setSampling(on: boolean): void {
     this.sampling = on;

@@ -5,6 +5,7 @@
 import { Refusal, SluiceError } from '../base/errors.js';
 import { REPORTS_MAX } from '../base/limits.js';
 import { highWord, lowWord } from '../base/units.js';
+import type { BucketReader } from '../datapath/balance/balancer.js';
 import { type Datapath, OperationKind, type PrepareStatus } from '../datapath/datapath.js';
 import type { Store } from '../store/store.js';
 import { Admission } from './admission.js';
@@ -183,6 +184,9 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
 
   watchTraffic(): TrafficReader {
     return this.#traffic.open();
+  }
+  watchBuckets(): BucketReader {
+    return this.#traffic.openBuckets();
   }
 
   statistics(): EngineStatistics {

@@ -10,6 +10,7 @@
  */
 import type { SluiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import type { BucketReader } from '../datapath/balance/balancer.js';
 import type { Datapath, DatapathPortConfig } from '../datapath/datapath.js';
 import type { Store } from '../store/store.js';
 import { EngineCore } from './engine-core.js';
@@ -224,6 +225,8 @@ export interface SessionEngine {
    * @throws SluiceError resource_exhausted when too many look already.
    */
   watchTraffic(): TrafficReader;
+  /** Samples how many packets the sessions of each bucket have, until the reader is closed. */
+  watchBuckets(): BucketReader;
 
   statistics(): EngineStatistics;
   /**

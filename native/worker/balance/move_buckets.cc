@@ -50,6 +50,7 @@ BucketMove Datapath::move_from(unsigned from, unsigned to,
   for (unsigned b = 0; b < kBuckets; ++b) {
     if (!leaving[b]) continue;
     bucket_owner_[b] = static_cast<std::uint8_t>(to);
+    ++buckets_taken_[to];
   }
   return BucketMove::Done;
 }

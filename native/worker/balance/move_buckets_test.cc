@@ -136,9 +136,8 @@ TEST_F(MoveBucketsTest, TimersFireOnceWhereverTheyWait) {
     std::this_thread::sleep_for(std::chrono::milliseconds(3));
   }
   collect_events();
-  const auto reports = std::count_if(events_.begin(), events_.end(), [](const Event& e) {
-    return e.kind == EventKind::Usage;
-  });
+  const auto reports = std::count_if(events_.begin(), events_.end(),
+                                     [](const Event& e) { return e.kind == EventKind::Usage; });
   EXPECT_GE(reports, 5);
   EXPECT_LE(reports, age_ms() / 200 + 1);
 }

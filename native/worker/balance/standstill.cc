@@ -66,7 +66,7 @@ class Standstill::Rest final : public Errand {
 
 Standstill::Standstill(std::span<const std::unique_ptr<Worker>> workers, bool threads,
                        Nanoseconds now)
-    : workers_(workers), threads_(threads), now_(now) {
+    : workers_(workers), threads_(threads) {
   for (std::size_t w = 0; w < workers.size(); ++w)
     rests_.push_back(std::make_unique<Rest>(threads ? 0 : now));
 }

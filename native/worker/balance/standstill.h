@@ -40,7 +40,6 @@ class Standstill {
 
   std::span<const std::unique_ptr<Worker>> workers_;
   const bool threads_;
-  const Nanoseconds now_;
   std::uint32_t number_ = 0;
   std::vector<std::unique_ptr<Rest>> rests_;
 };

@@ -190,13 +190,22 @@ function collectWorkers(metrics: Metrics, read: CollectorSources['statistics']):
     'Longest time between two turns of the loop since the start',
   );
   const busy = gauge('busy_ratio', 'Share of time spent on packets, of the last second');
+  const buckets = gauge('buckets', 'Buckets of sessions, of 256, that the worker owns');
+  const taken = metrics.counter(
+    'sluice_worker_buckets_taken_total',
+    'Buckets of sessions that came to the worker from another, which was hot',
+    ['worker'],
+  );
   metrics.onScrape(() => {
+    taken.reset();
     for (const one of read()?.workers ?? []) {
       const worker = String(one.id);
       cycles.set({ worker }, one.cyclesPerPacket);
       fill.set({ worker }, one.burstFill);
       stall.set({ worker }, one.longestStallNs * SECONDS_PER_NANOSECOND);
       busy.set({ worker }, one.busy);
+      buckets.set({ worker }, one.buckets);
+      taken.inc({ worker }, one.bucketsTaken);
     }
   });
 }

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { silentLog } from '../../base/log.js';
 import { Metrics } from '../../base/metrics.js';
 import type { DatapathStatus, Statistics } from '../../datapath/datapath.js';
+import { IDLE_WORKER } from '../../datapath/idle-statistics.js';
 import { addCollectors } from './collectors.js';
 import { HttpServer } from './http-server.js';
 
@@ -38,7 +39,16 @@ const status: DatapathStatus = {
 };
 const counted: Statistics = {
   ports: [{ name: 'n3', rxPackets: 7, rxBytes: 700, txPackets: 5, txBytes: 500, txFull: 1 }],
-  workers: [{ id: 0, cyclesPerPacket: 71.5, burstFill: 12, longestStallNs: 2_000_000, busy: 0.25 }],
+  workers: [
+    {
+      ...IDLE_WORKER,
+      id: 0,
+      cyclesPerPacket: 71.5,
+      burstFill: 12,
+      longestStallNs: 2_000_000,
+      busy: 0.25,
+    },
+  ],
   dropped: { no_session: 3, 'odd"reason\n': 1 },
   created: 2,
   held: 4,

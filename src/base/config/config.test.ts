@@ -276,7 +276,7 @@ describe('a good configuration', () => {
       api: { listen: '127.0.0.1:50051' },
       http: { listen: '127.0.0.1:9090' },
       store: { kind: 'embedded', path: path.join(folder, 'data'), durability: 'async' },
-      workers: { count: 1, cores: 'auto', hugepages: 'auto', poll: 'auto' },
+      workers: { count: 1, cores: 'auto', hugepages: 'auto', poll: 'auto', balance: 'on' },
       limits: {
         sessions: 1_000_000,
         rulesPerSession: 64,

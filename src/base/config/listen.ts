@@ -27,6 +27,13 @@ export function parseListen(text: string): ListenAddress | undefined {
   return good && port <= 65_535 ? { kind: 'tcp', host, port } : undefined;
 }
 
+/** Of an address that passed the checks. */
+export function listenOf(text: string): ListenAddress {
+  const address = parseListen(text);
+  if (address === undefined) throw new Error(`${text} passed the checks but is no address`);
+  return address;
+}
+
 /** As {@link parseListen}, but only an address and a port. */
 export function isSocketAddress(text: string): boolean {
   const address = parseListen(text);

@@ -144,6 +144,7 @@ export const schema = section({
     cores: coreList.default('auto'),
     hugepages: oneOf(['auto', '1G', '2M', 'off']).default('auto'),
     poll: oneOf(['auto', 'busy', 'adaptive']).default('auto'),
+    balance: oneOf(['on', 'off']).default('on'),
   }).prefault({}),
   limits: section({
     sessions: whole(1, SESSIONS_MAX).default(1_000_000),

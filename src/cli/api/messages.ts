@@ -214,6 +214,8 @@ export interface WorkerStats {
   burst_fill?: number;
   longest_stall_ns?: Uint64;
   busy?: number;
+  buckets?: number;
+  buckets_taken?: Uint64;
 }
 export interface SessionTraffic {
   name?: string;

@@ -5,11 +5,13 @@
  * Owner: the control thread.
  */
 import { SluiceError } from '../../base/errors.js';
-import { type Datapath, SAMPLE_WORDS } from '../../datapath/datapath.js';
+import { BUCKETS } from '../../base/limits.js';
+import type { BucketReader } from '../../datapath/balance/balancer.js';
+import { type Datapath, SAMPLE_WORDS, SampleWord } from '../../datapath/datapath.js';
 import type { TrafficReader } from '../engine.js';
 import type { SessionTable } from '../state/session-table.js';
 import { subjectOf } from '../state/subject.js';
-import { type SessionSums, TrafficWindow } from './traffic-window.js';
+import { INDEX_MASK, type SessionSums, TrafficWindow } from './traffic-window.js';
 
 /** A ring of samples holds what a worker notes in this time at 5 million packets a second in bursts of 32. */
 const TAKE_EVERY_MS = 50;
@@ -18,6 +20,7 @@ const WATCHERS_MAX = 16;
 
 export class TrafficSampling {
   readonly #windows = new Set<TrafficWindow>();
+  readonly #buckets = new Set<Float64Array>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -36,7 +39,7 @@ export class TrafficSampling {
     }
     const window = new TrafficWindow();
     this.#windows.add(window);
-    if (this.#timer === undefined) this.#begin();
+    this.#begin();
     return {
       take: (count) => {
         this.#take();
@@ -49,7 +52,25 @@ export class TrafficSampling {
       },
       close: () => {
         this.#windows.delete(window);
-        if (this.#windows.size === 0) this.#end();
+        this.#end();
+      },
+    };
+  }
+
+  openBuckets(): BucketReader {
+    const packets = new Float64Array(BUCKETS);
+    this.#buckets.add(packets);
+    this.#begin();
+    return {
+      take: () => {
+        this.#take();
+        const taken = packets.slice();
+        packets.fill(0);
+        return taken;
+      },
+      close: () => {
+        this.#buckets.delete(packets);
+        this.#end();
       },
     };
   }
@@ -60,12 +81,14 @@ export class TrafficSampling {
   }
 
   #begin(): void {
+    if (this.#timer !== undefined) return;
     this.datapath.setSampling(true);
     this.#timer = setInterval(() => this.#take(), TAKE_EVERY_MS);
     this.#timer.unref();
   }
 
   #end(): void {
+    if (this.#windows.size + this.#buckets.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.datapath.setSampling(false);
@@ -76,6 +99,13 @@ export class TrafficSampling {
     const words = this.datapath.takeSamples() * SAMPLE_WORDS;
     for (const window of this.#windows) {
       for (let at = 0; at < words; at += SAMPLE_WORDS) window.add(samples, at);
+    }
+    for (const packets of this.#buckets) {
+      for (let at = 0; at < words; at += SAMPLE_WORDS) {
+        const index = samples[at + SampleWord.Session]! & INDEX_MASK;
+        const bucket = Math.trunc(index / this.table.slots.slotsPerBucket);
+        packets[bucket]! += samples[at + SampleWord.Packets]!;
+      }
     }
   }
 }

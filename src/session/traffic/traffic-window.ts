@@ -11,7 +11,8 @@ import { SampleFlag, SampleWord } from '../../datapath/datapath.js';
 /** Sessions that one window tells apart. */
 const SESSIONS_MAX = 16_384;
 const SLOTS = SESSIONS_MAX * 2;
-const INDEX_MASK = 0xff_ffff;
+/** What of SampleWord.Session is the index. */
+export const INDEX_MASK = 0xff_ffff;
 /** Knuth's multiplier: neighbours in the table of sessions are spread. */
 const SPREAD = 0x9e37_79b1;
 
