@@ -51,7 +51,6 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
                         InstanceMethod<&O::take_samples>("takeSamples"),
                         InstanceAccessor<&O::bucket_owners>("bucketOwners"),
                         InstanceMethod<&O::move_buckets>("moveBuckets"),
-                        InstanceMethod<&O::buckets_steered>("bucketsSteered"),
                         InstanceMethod<&O::set_protection>("setProtection"),
                         InstanceMethod<&O::remove_protection>("removeProtection"),
                         InstanceMethod<&O::extend_protection>("extendProtection"),
@@ -256,9 +255,6 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
       default:
         return Napi::String::New(info.Env(), "busy");
     }
-  }
-  Napi::Value buckets_steered(const Napi::CallbackInfo& info) {
-    return Napi::Boolean::New(info.Env(), datapath_->is_steered());
   }
   Napi::Value start_capture(const Napi::CallbackInfo& info) {
     return addon::start_capture(info, *datapath_);

@@ -111,8 +111,10 @@ class Port {
   virtual std::map<std::string, std::string> capabilities() const { return {}; }
   /// Says which worker owns a bucket, so that the driver can steer (kernel BPF programs).
   /// Called before open() and again whenever the table changes.
-  virtual void steer(std::span<const std::uint8_t, 256> bucket_owner) noexcept {
+  /// @return whether packets come to their owners' queues; until open() that says nothing.
+  virtual bool steer(std::span<const std::uint8_t, 256> bucket_owner) noexcept {
     (void)bucket_owner;
+    return false;
   }
   /// What open() found out included.
   const PortConfig& config() const noexcept { return config_; }

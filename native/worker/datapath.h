@@ -161,12 +161,10 @@ class Datapath {
   void run_at(Nanoseconds now);
 
   /// Has a worker own these buckets from here on: what is on its way is finished before, nothing is
-  /// lost or overtaken. Also has ports bring their packets to it, where they can and once they may
-  /// (is_steered()). Waits for the workers, microseconds. Control thread.
+  /// lost or overtaken. Also has ports bring their packets to it, where they can. Waits for the
+  /// workers, microseconds. Control thread.
   BucketMove move_buckets(std::span<const std::uint8_t> buckets, unsigned to);
   const std::array<std::uint8_t, kBuckets>& bucket_owners() const noexcept { return bucket_owner_; }
-  /// False: some packets cross over from the worker that had their bucket.
-  bool is_steered() const noexcept { return steered_ == bucket_owner_; }
   /// Has workers note one packet of each burst, or no more (traffic_sampler.h).
   void set_sampling(bool on);
   /// Moves up to `max` notes out; fewer than `max` means that there were no more.
@@ -212,7 +210,7 @@ class Datapath {
   Status open_ports();
   void share_buckets() noexcept;
   BucketMove move_from(unsigned from, unsigned to, const std::array<bool, kBuckets>& leaving);
-  void steer(Standstill& standstill, unsigned to);
+  void steer(unsigned to);
   Status make_workers();
   Status make_lanes();
   void end_lanes();

@@ -117,8 +117,6 @@ class Worker final : public EventSink {
   /// @return commands and packets.
   unsigned settle(Nanoseconds now) noexcept;
   void hand_over() noexcept;
-  /// Receives what the queues hold. False: more than fits between two settle()s.
-  bool drain_queues(Nanoseconds now) noexcept;
 
   bool push(const Event& event) noexcept override {
     if (events_->enqueue_burst(&event, 1) == 0) {
@@ -182,6 +180,10 @@ class Worker final : public EventSink {
   void discard() noexcept;
 
   // While both stand still:
+  /// Receives nothing until the other has taken what is in its queues now.
+  void wait_for(Worker& other) noexcept;
+  /// Somebody waits for it, or it for somebody.
+  bool is_in_line() const noexcept { return waits_ || !followers_.empty(); }
   bool has_room_to_hold(unsigned packets) const noexcept;
   unsigned held_by(SessionIndex session) noexcept;
   /// Another worker has this session's timer from here on, and the packets that it holds.
@@ -200,6 +202,9 @@ class Worker final : public EventSink {
   Worker(const Config& config, void* sample_ring);
   unsigned receive(Nanoseconds now) noexcept;
   unsigned take_over(Nanoseconds now) noexcept;
+  bool has_waited(Nanoseconds now) noexcept;
+  void note_backlog(std::size_t queue, unsigned received) noexcept;
+  void let_followers_go() noexcept;
   void transmit() noexcept;
   void transmit_lists() noexcept;
   unsigned drain_held(Nanoseconds now) noexcept;
@@ -239,6 +244,10 @@ class Worker final : public EventSink {
   std::uint64_t longest_stall_cycles_ = 0;
   unsigned loop_packets_ = 0;
   Nanoseconds next_expiry_ = 0;
+  bool waits_ = false;              ///< for others, before it receives again
+  std::vector<Worker*> followers_;  ///< that wait for it
+  unsigned backlog_ = 0;            ///< the most that it has to receive before they go on
+  std::uint64_t emptied_ = 0;       ///< queues that were found empty since they wait
   WorkerCounters counters_;
   int wake_fd_ = -1;
   int epoll_fd_ = -1;
@@ -246,6 +255,7 @@ class Worker final : public EventSink {
   alignas(kCacheLine) std::uint64_t events_taken_ = 0;  ///< the control thread's
   alignas(kCacheLine) std::atomic<std::uint64_t> completed_{0};
   alignas(kCacheLine) std::atomic<unsigned> sleeping_{0};
+  std::atomic<unsigned> awaited_{0};  ///< workers that it waits for
   std::atomic<bool> stop_{false};
   std::atomic<Errand*> errand_{nullptr};
 };

@@ -219,7 +219,6 @@ export class MemoryDatapath extends MemorySight implements Datapath {
 
   readonly bucketOwners = new Uint8Array(BUCKETS);
   readonly moveBuckets = (): BucketMove => 'busy';
-  readonly bucketsSteered = (): boolean => true;
 
   setSampling(on: boolean): void {
     this.sampling = on;

@@ -275,9 +275,10 @@ std::map<std::string, std::string> SocketPort::capabilities() const {
   };
 }
 
-void SocketPort::steer(std::span<const std::uint8_t, 256> bucket_owner) noexcept {
+bool SocketPort::steer(std::span<const std::uint8_t, 256> bucket_owner) noexcept {
   std::copy(bucket_owner.begin(), bucket_owner.end(), owners_.begin());
   attach_steering();
+  return steering_ == "bpf";
 }
 
 }  // namespace sluice

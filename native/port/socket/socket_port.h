@@ -25,7 +25,7 @@ class SocketPort final : public Port {
   void close() noexcept override;
   std::span<const std::uint16_t> source_ports() const noexcept override { return source_ports_; }
   std::map<std::string, std::string> capabilities() const override;
-  void steer(std::span<const std::uint8_t, 256> bucket_owner) noexcept override;
+  bool steer(std::span<const std::uint8_t, 256> bucket_owner) noexcept override;
 
  private:
   /// Sockets of each worker while they are being opened.

@@ -206,9 +206,10 @@ std::map<std::string, std::string> TunPort::capabilities() const {
   };
 }
 
-void TunPort::steer(std::span<const std::uint8_t, 256> bucket_owner) noexcept {
+bool TunPort::steer(std::span<const std::uint8_t, 256> bucket_owner) noexcept {
   std::copy(bucket_owner.begin(), bucket_owner.end(), owners_.begin());
   attach_steering();
+  return steering_ == "ebpf";
 }
 
 }  // namespace sluice

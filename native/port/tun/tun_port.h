@@ -23,7 +23,7 @@ class TunPort final : public Port {
   PortQueue& queue(unsigned worker) noexcept override { return *queues_[worker]; }
   void close() noexcept override;
   std::map<std::string, std::string> capabilities() const override;
-  void steer(std::span<const std::uint8_t, 256> bucket_owner) noexcept override;
+  bool steer(std::span<const std::uint8_t, 256> bucket_owner) noexcept override;
 
  private:
   Status check_config() const;

@@ -12,6 +12,9 @@ BucketMove Datapath::move_buckets(std::span<const std::uint8_t> buckets, unsigne
   }
   const auto standstill = Standstill::begin(workers_, !threads_.empty(), now());
   if (standstill == nullptr || !standstill->settle()) return BucketMove::Busy;
+  // Nobody waits for one who waits for another: a circle would never end.
+  for (const auto& worker : workers_)
+    if (worker->is_in_line()) return BucketMove::Busy;
   for (unsigned w = 0; w < workers_.size(); ++w) {
     std::array<bool, kBuckets> leaving{};
     bool any = false;
@@ -19,7 +22,7 @@ BucketMove Datapath::move_buckets(std::span<const std::uint8_t> buckets, unsigne
     if (!any) continue;
     if (const BucketMove moved = move_from(w, to, leaving); moved != BucketMove::Done) return moved;
   }
-  steer(*standstill, to);
+  steer(to);
   return BucketMove::Done;
 }
 
@@ -55,9 +58,9 @@ BucketMove Datapath::move_from(unsigned from, unsigned to,
   return BucketMove::Done;
 }
 
-/// Has the kernel bring a worker's packets to it, once nothing waits elsewhere that a later packet
-/// could overtake; else they cross over from where they arrive, as others do, until next time.
-void Datapath::steer(Standstill& standstill, unsigned to) {
+/// Has the kernel bring a worker's packets to it. It receives none until those that had the buckets
+/// have handed over what the kernel brought them, so that nothing is overtaken.
+void Datapath::steer(unsigned to) {
   auto owners = steered_;
   std::array<bool, kWorkersMax> loses{};
   for (unsigned b = 0; b < kBuckets; ++b) {
@@ -66,15 +69,12 @@ void Datapath::steer(Standstill& standstill, unsigned to) {
     owners[b] = static_cast<std::uint8_t>(to);
   }
   if (owners == steered_) return;
-  const auto drain_losers = [&] {
-    for (unsigned w = 0; w < workers_.size(); ++w)
-      if (loses[w] && !standstill.drain(w)) return false;
-    return true;
-  };
-  if (!drain_losers()) return;
-  for (const auto& port : ports_) port->steer(owners);
+  bool is_steered = false;
+  for (const auto& port : ports_) is_steered |= port->steer(owners);
   steered_ = owners;
-  drain_losers();  // of what came between the two
+  if (!is_steered) return;
+  for (unsigned w = 0; w < workers_.size(); ++w)
+    if (loses[w]) workers_[to]->wait_for(*workers_[w]);
 }
 
 }  // namespace sluice

@@ -1,5 +1,9 @@
 // Buckets change their worker while packets pass: nothing is lost, overtaken or counted twice, and
 // what sessions hold and wait for goes along.
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "worker/workers_fixture_test.h"
@@ -33,6 +37,7 @@ class MoveBucketsTest : public WorkersTest {
       ASSERT_LT(n, kSessions);
       ASSERT_EQ(wire::load32(b.data() + kTagOffset), next_[0][n]++) << "uplink of " << n;
     }
+    if (path_->ports()[0]->config().driver != "memory") return;
     for (const Bytes& b : collect(0, queue)) {
       const std::byte* inner = b.data() + b.size() - 64;
       const unsigned n = wire::load32(inner + 16) - kUe;
@@ -140,6 +145,83 @@ TEST_F(MoveBucketsTest, TimersFireOnceWhereverTheyWait) {
                                      [](const Event& e) { return e.kind == EventKind::Usage; });
   EXPECT_GE(reports, 5);
   EXPECT_LE(reports, age_ms() / 200 + 1);
+}
+
+/// N3 by sockets of the kernel, which brings packets to queues by their bucket.
+class SteeredBucketsTest : public MoveBucketsTest {
+ protected:
+  static constexpr std::uint32_t kLoopback = 0x7f000001;
+  static constexpr std::uint16_t kPort = 22152;
+
+  void configure(DatapathConfig& config) const override {
+    config.ports[0].driver = "socket";
+    config.ports[0].addresses = {v4(kLoopback)};
+    config.ports[0].udp_port = kPort;
+  }
+  void SetUp() override {
+    MoveBucketsTest::SetUp();
+    socket_ = ::socket(AF_INET, SOCK_DGRAM, 0);
+    ASSERT_GE(socket_, 0);
+  }
+  void TearDown() override {
+    if (socket_ >= 0) ::close(socket_);
+    MoveBucketsTest::TearDown();
+  }
+  void send_uplink(unsigned n, std::uint32_t tag) const {
+    const Bytes packet = uplink(n, tag);
+    constexpr std::size_t kOuter = 28;  // the kernel writes these headers
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(kPort);
+    to.sin_addr.s_addr = htonl(kLoopback);
+    ASSERT_GT(::sendto(socket_, packet.data() + kOuter, packet.size() - kOuter, 0,
+                       reinterpret_cast<const sockaddr*>(&to), sizeof(to)),
+              0);
+  }
+  std::uint64_t crossed() const {
+    std::uint64_t packets = 0;
+    for (const auto& worker : path_->workers()) packets += worker->pipeline().counters().taken_over;
+    return packets;
+  }
+  void round(std::uint32_t first, std::uint32_t count) {
+    for (std::uint32_t tag = first; tag < first + count; ++tag)
+      for (unsigned n = 0; n < kSessions; ++n) send_uplink(n, tag);
+  }
+  void wait_until(std::uint32_t tag) {
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (std::any_of(next_[0], next_[0] + kSessions, [&](auto next) { return next < tag; })) {
+      ASSERT_LT(std::chrono::steady_clock::now(), patience) << "packets are missing";
+      take_all();
+      std::this_thread::yield();
+    }
+  }
+  int socket_ = -1;
+};
+
+TEST_F(SteeredBucketsTest, TheKernelBringsPacketsToTheNewOwnerAndNoneIsOvertaken) {
+  for (unsigned n = 0; n < kSessions; ++n) {
+    SessionSpec spec = plain_session(teid(n), ue(n));
+    spec.pdrs[0].local_ipv4 = kLoopback;
+    ASSERT_EQ(create(session(n), spec), PrepareStatus::Ok);
+  }
+  constexpr std::uint32_t kBurst = 40;
+  std::uint32_t tag = 0;
+  for (unsigned moves = 0; moves < 60; ++moves, tag += kBurst) {
+    // Some lie in the old owner's queue when the bucket moves.
+    round(tag, kBurst / 2);
+    const auto bucket = static_cast<std::uint8_t>(moves % kSessions);
+    const unsigned from = owner(bucket);
+    move({bucket}, 1 - from);
+    take(from);
+    round(tag + kBurst / 2, kBurst / 2);
+    wait_until(tag + kBurst);
+  }
+  const std::uint64_t before = crossed();
+  round(tag, kBurst);
+  wait_until(tag + kBurst);
+  if (path_->ports()[0]->capabilities()["steering"] == "bpf") {
+    EXPECT_EQ(crossed(), before);
+  }
 }
 
 TEST_F(MoveBucketsTest, OnlyToAWorkerThatThereIs) {

@@ -48,7 +48,6 @@ class Standstill::Rest final : public Errand {
     said_ = 0;
     if (order == Order::Take) said_ = worker.settle(now);
     if (order == Order::Hand) worker.hand_over();
-    if (order == Order::Drain) said_ = worker.drain_queues(now) ? 0 : 1;
     // Release: pairs with has_answered(); what the worker did is seen by the control thread.
     answered_.store(wanted, std::memory_order_release);
   }
@@ -80,7 +79,7 @@ std::unique_ptr<Standstill> Standstill::begin(std::span<const std::unique_ptr<Wo
     standstill->rests_.resize(w);  // those that were asked go on
     return nullptr;
   }
-  standstill->ask(0, static_cast<unsigned>(workers.size()), Order::Arrive);
+  standstill->ask(Order::Arrive);
   return standstill;
 }
 
@@ -92,37 +91,31 @@ Standstill::~Standstill() {
   }
 }
 
-/// Gives workers an order and waits until they have done it. @return the sum of what they say.
-unsigned Standstill::ask(unsigned first, unsigned end, Order order) noexcept {
+/// Gives all an order and waits until they have done it. @return the sum of what they say.
+unsigned Standstill::ask(Order order) noexcept {
   const std::uint32_t wanted = ++number_ << kOrderBits | static_cast<std::uint32_t>(order);
-  for (unsigned w = first; w < end; ++w) {
+  for (std::size_t w = 0; w < rests_.size(); ++w) {
     if (threads_)
       rests_[w]->tell(wanted);
     else
       rests_[w]->obey(*workers_[w], order, wanted);
   }
   unsigned said = 0;
-  for (unsigned w = first; w < end; ++w) {
-    for (Wait wait; !rests_[w]->has_answered(wanted);) wait.turn();
-    said += rests_[w]->said();
+  for (const auto& rest : rests_) {
+    for (Wait wait; !rest->has_answered(wanted);) wait.turn();
+    said += rest->said();
   }
   return said;
 }
 
 bool Standstill::settle() {
-  const auto count = static_cast<unsigned>(rests_.size());
   for (unsigned round = 0; round < kRoundsMax; ++round) {
     // First all take, then all hand: a ring that is empty has room for what one has.
-    const unsigned moved = ask(0, count, Order::Take);
-    ask(0, count, Order::Hand);
+    const unsigned moved = ask(Order::Take);
+    ask(Order::Hand);
     if (moved == 0) return true;
   }
   return false;
-}
-
-bool Standstill::drain(unsigned worker) {
-  const bool has_more = ask(worker, worker + 1, Order::Drain) != 0;
-  return settle() && !has_more;
 }
 
 }  // namespace sluice

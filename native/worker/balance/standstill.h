@@ -28,15 +28,12 @@ class Standstill {
   /// Applies what changes of sessions wait, and takes packets to the end of their way.
   /// False: they have not come to an end.
   bool settle();
-  /// Has a worker take what its queues hold at this moment, and no more arrives with the rest at
-  /// rest. False: there was more than it takes at once.
-  bool drain(unsigned worker);
 
  private:
-  enum class Order : std::uint32_t { Arrive, Take, Hand, Drain, Go };
+  enum class Order : std::uint32_t { Arrive, Take, Hand, Go };
   class Rest;
   Standstill(std::span<const std::unique_ptr<Worker>> workers, bool threads, Nanoseconds now);
-  unsigned ask(unsigned first, unsigned end, Order order) noexcept;
+  unsigned ask(Order order) noexcept;
 
   std::span<const std::unique_ptr<Worker>> workers_;
   const bool threads_;

@@ -1,11 +1,14 @@
 // What a worker does at a standstill, and how it gives a session to another one there.
+#include <algorithm>
+#include <bit>
+
 #include "worker/worker.h"
 
 namespace sluice {
 namespace {
 
-/// Together less than a ring to another worker has room for.
-constexpr unsigned kDrainedMax = kHandoffRing - 2 * kRxBurst;
+/// More than the buffer of a socket holds: who waits for so many goes on, though more have come.
+constexpr unsigned kBacklogMax = 1u << 15;
 
 }  // namespace
 
@@ -23,17 +26,40 @@ unsigned Worker::settle(Nanoseconds now) noexcept {
   return moved;
 }
 
-bool Worker::drain_queues(Nanoseconds now) noexcept {
-  const auto queues = static_cast<unsigned>(config_.queues.size());
-  for (unsigned taken = 0; taken + queues * kRxBurst <= kDrainedMax;) {
-    const unsigned n = receive(now);
-    if (n == 0) return true;
-    taken += n;
+void Worker::wait_for(Worker& other) noexcept {
+  waits_ = true;
+  awaited_.fetch_add(1, std::memory_order_relaxed);
+  other.followers_.push_back(this);
+  other.backlog_ = kBacklogMax;
+  other.emptied_ = 0;
+}
+
+/// Whether it may receive again. What the others handed over comes before anything in the queues.
+bool Worker::has_waited(Nanoseconds now) noexcept {
+  // Acquire: pairs with let_followers_go(); all that was handed over until then is in the rings.
+  if (awaited_.load(std::memory_order_acquire) != 0) return false;
+  while (take_over(now) != 0) {
     pipeline_.flush();
     transmit();
-    hand_over();
   }
-  return false;
+  waits_ = false;
+  return true;
+}
+
+void Worker::note_backlog(std::size_t queue, unsigned received) noexcept {
+  if (received == 0) emptied_ |= std::uint64_t{1} << queue;
+  backlog_ -= std::min(backlog_, received);
+}
+
+/// Behind hand_over(): once each queue was found empty, all that was in it has been handed over.
+void Worker::let_followers_go() noexcept {
+  const bool is_empty = std::popcount(emptied_) == std::ssize(config_.queues);
+  if (!is_empty && backlog_ != 0) return;
+  for (Worker* follower : followers_) {
+    follower->awaited_.fetch_sub(1, std::memory_order_release);
+    follower->wake();
+  }
+  followers_.clear();
 }
 
 bool Worker::has_room_to_hold(unsigned packets) const noexcept {

@@ -7,13 +7,11 @@ import type { BucketMove } from './bucket-path.js';
 class FakePath {
   busy = [0.95, 0.1];
   answer: BucketMove = 'done';
-  steered = true;
   watchers = 0;
   readonly moves: { buckets: number[]; worker: number }[] = [];
   readonly bucketOwners = Uint8Array.from({ length: 256 }, (_, bucket) => bucket % 2);
 
   statistics = () => ({ workers: this.busy.map((busy) => ({ busy })) });
-  bucketsSteered = () => this.steered;
   moveBuckets = (buckets: Uint8Array, worker: number): BucketMove => {
     this.moves.push({ buckets: [...buckets], worker });
     if (this.answer === 'done') for (const bucket of buckets) this.bucketOwners[bucket] = worker;
@@ -39,7 +37,7 @@ const look = (times: number) => {
 
 afterEach(() => {
   balancer.stop();
-  Object.assign(path, { busy: [0.1, 0.1], answer: 'done', steered: true });
+  Object.assign(path, { busy: [0.1, 0.1], answer: 'done' });
   look(5);
   path.moves.length = 0;
   path.busy = [0.95, 0.1];
@@ -85,15 +83,5 @@ describe('the balancer', () => {
     path.busy = [0.3, 0.1];
     look(1);
     expect(path.watchers).toBe(0);
-  });
-
-  it('has packets steered that cross over yet', () => {
-    path.busy = [0.3, 0.1];
-    path.steered = false;
-    look(1);
-    expect(path.moves).toEqual([
-      { buckets: [], worker: 0 },
-      { buckets: [], worker: 1 },
-    ]);
   });
 });

@@ -14,7 +14,6 @@ const HOT = 0.8;
 const HOT_LOOKS = 3;
 /** Looks after a move, until the figures are those of the new owners. */
 const QUIET_LOOKS = 3;
-const NO_BUCKETS = new Uint8Array(0);
 
 /** Counts the packets of buckets while it is open. */
 export interface BucketReader {
@@ -51,9 +50,6 @@ export class Balancer {
   look(): void {
     const { path, traffic } = this.parts;
     const busy = path.statistics().workers.map((worker) => worker.busy);
-    if (!path.bucketsSteered()) {
-      for (const worker of busy.keys()) path.moveBuckets(NO_BUCKETS, worker);
-    }
     if (this.#quietLooks > 0) {
       this.#quietLooks--;
       return;

@@ -7,11 +7,8 @@ export interface BucketPath {
   /** Number of the worker that owns each bucket; always as it is. */
   readonly bucketOwners: Uint8Array;
   /**
-   * Has a worker own these buckets from here on: nothing is lost, overtaken or counted twice. Also
-   * has its ports steered, where packets that wait would not be overtaken; with no buckets only
-   * that. Waits for all workers, microseconds.
+   * Has a worker own these buckets from here on, and ports bring their packets to it: nothing is
+   * lost, overtaken or counted twice. Waits for all workers, microseconds.
    */
   moveBuckets(buckets: Uint8Array, worker: number): BucketMove;
-  /** false: packets of some buckets cross over from the worker that had them. */
-  bucketsSteered(): boolean;
 }
