@@ -353,9 +353,13 @@ void Pipeline::drop(Packet* const* packets, unsigned count, DropReason reason) n
 
 DropReason Pipeline::hand_over(Burst& burst, unsigned i, SessionIndex session) noexcept {
   const unsigned owner = bucket_owner_[sessions_.scheme().bucket(session)];
-  if (owner == worker_) return DropReason::None;
+  return owner == worker_ ? DropReason::None : hand_to(burst, i, owner, session);
+}
+
+DropReason Pipeline::hand_to(Burst& burst, unsigned i, unsigned worker,
+                             SessionIndex session) noexcept {
   Packet* packet = burst.packets[i];
-  PacketList& list = handoffs_[owner];
+  PacketList& list = handoffs_[worker];
   if (list.count == PacketList::kMax) return DropReason::HandoffFull;
   packet->session = session;
   list.packets[list.count++] = packet;

@@ -24,6 +24,7 @@
 namespace sluice {
 
 inline constexpr unsigned kWorkersMax = 64;
+inline constexpr unsigned kProbingWorker = 0;  ///< asks peers whether they are there
 inline constexpr unsigned kSourcePorts = 16;
 
 /// What the pipeline knows of a port.
@@ -229,6 +230,7 @@ class Pipeline {
   DropReason set_inner(Burst& burst, unsigned i, bool uplink) noexcept;
   /// None: the session is this worker's. Else the packet's verdict.
   DropReason hand_over(Burst& burst, unsigned i, SessionIndex session) noexcept;
+  DropReason hand_to(Burst& burst, unsigned i, unsigned worker, SessionIndex session) noexcept;
   DropReason locate_tunnel(Burst& burst, unsigned i) noexcept;
   DropReason find_tunnel(Burst& burst, unsigned i) noexcept;
   DropReason spend(Burst& burst, unsigned i, unsigned set, Hit& hit) noexcept;

@@ -212,7 +212,7 @@ Status Datapath::make_workers() {
     config.pipeline.holds = holds.get();
     config.pipeline.protections = &protections_->table(w);
     if (crypto_lanes_ != nullptr) config.pipeline.lanes = crypto_lanes_->lanes();
-    if (w == bucket_owner_[0]) config.pipeline.prober = prober_.get();
+    if (w == kProbingWorker) config.pipeline.prober = prober_.get();
     const auto workers = static_cast<unsigned>(places_.size());
     config.pipeline.answers_per_second = (config_.answers_per_second + workers - 1) / workers;
     config.pipeline.answers_from = now() + config_.answers_quiet;

@@ -100,7 +100,11 @@ unsigned Worker::loop() noexcept {
 unsigned Worker::turn(Nanoseconds now) noexcept {
   unsigned commands = drain_commands(now);
   // Relaxed: run_errand() reads it again, as the pair of post().
-  if (errand_.load(std::memory_order_relaxed) != nullptr) commands += run_errand(now);
+  if (__builtin_expect(errand_.load(std::memory_order_relaxed) != nullptr, 0)) {
+    commands += run_errand(now);
+    // It may have stood still, while another worker took sessions further that are its own now.
+    if (config_.given_time == 0) now = Clock::machine().now();
+  }
   saturated_ = false;
   unsigned packets = receive(now);
   if (!incoming_.empty()) packets += take_over(now);

@@ -24,9 +24,7 @@ void Pipeline::expire_path_timer(TimerNode& node, Nanoseconds now) noexcept {
 /// the business of one worker.
 DropReason Pipeline::take_echo_response(Burst& burst, unsigned i) noexcept {
   if (prober_ == nullptr) {
-    // Session 0 is in bucket 0, whose worker asks.
-    const DropReason verdict = workers_ > 1 ? hand_over(burst, i, 0) : DropReason::None;
-    return verdict == DropReason::None ? DropReason::GtpuEcho : verdict;
+    return worker_ == kProbingWorker ? DropReason::GtpuEcho : hand_to(burst, i, kProbingWorker, 0);
   }
   const auto sequence = static_cast<std::uint16_t>(burst.key[i]);
   const std::uint16_t index = prober_->asked(sequence);

@@ -1,6 +1,6 @@
 // Path management (TS 29.281 clause 7.2): which Echo Requests are due, and what the answers or
-// their lack say. It makes no packets: the pipeline sends. Thread: the worker that bucket 0
-// belongs to, because Echo messages have TEID 0 and are steered by it.
+// their lack say. It makes no packets: the pipeline sends. Thread: worker 0,
+// which bucket 0 belongs to at first: Echo messages have TEID 0 and are steered by it.
 #pragma once
 #include <array>
 #include <memory>
