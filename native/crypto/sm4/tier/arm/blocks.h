@@ -1,5 +1,5 @@
 // What tiers of Armv8 do on 128 bits, which is one block. Their operations take it as bases;
-// included by their sources alone.
+// included by their sources alone. Pure; any thread.
 #pragma once
 #include <arm_neon.h>
 

@@ -1,5 +1,5 @@
 // What tiers of x86 do on 128 bits. Their operations take it as bases; included by their sources
-// alone.
+// alone. Pure; any thread.
 #pragma once
 #include <immintrin.h>
 
