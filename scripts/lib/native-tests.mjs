@@ -1,6 +1,7 @@
 // The native unit tests, plain, under a sanitizer or on an emulated processor: build, run, count.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { emulator } from './emulator.mjs';
 import { buildNative } from './native.mjs';
 import { findProgram, run } from './process.mjs';
 import { begin, say } from './progress.mjs';
@@ -31,8 +32,7 @@ const emulated = {
 export async function runEmulatedTests() {
   const folder = await buildNative('arm64');
   const runs = Object.entries(emulated).map(async ([processor, tiers]) => {
-    const emulator = ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu', '-cpu', processor];
-    const { counts, names } = await runTests(folder, `arm64, ${processor}`, emulator);
+    const { counts, names } = await runTests(folder, `arm64, ${processor}`, emulator(processor));
     const tried = new Set(names.flatMap((name) => /\/(\w+)$/.exec(name)?.[1] ?? []));
     const holds = tried.size === tiers.length && tiers.every((tier) => tried.has(tier));
     say(`${holds ? '✓' : '✗'} ${processor} has the tiers ${[...tried].join(', ')}`);
