@@ -35,13 +35,13 @@ async function exitOf(command, args) {
 }
 
 /**
- * Begins the builds that the sanitizers' stages will ask for, with what the processors have left (the
+ * Begins the builds that later stages will ask for, with what the processors have left (the
  * end-to-end tests wait most of their time). What fails here fails there again, and is told there.
  */
 async function buildAhead() {
   const idle = findProgram('chrt') ? ['chrt', '--idle', '0'] : ['nice', '-n', '19'];
   const [command, ...args] = [...idle, process.execPath, join(root, 'scripts', 'build.mjs')];
-  await run(command, [...args, '--sanitizers'], { onLine: () => {} });
+  await run(command, [...args, '--sanitizers', '--arm64'], { onLine: () => {} });
 }
 
 const stages = (ahead) => [
@@ -52,12 +52,13 @@ const stages = (ahead) => [
   ['instructions a packet', guardInstructions],
   ['kernels', guardKernels],
   ['secrets', guardSecrets],
+  ['Arm64 tiers under emulation', () => countsOf('npm', ['run', '--silent', 'test:arm64'])],
   ['fuzz smoke', () => exitOf(join(root, 'scripts', 'fuzz-smoke.sh'), [String(fuzzSeconds)])],
 ];
 
 await main(async () => {
   const startedMs = performance.now();
-  await setUp(['build', 'test', 'lint', 'fuzz', 'guard']);
+  await setUp(['build', 'test', 'lint', 'fuzz', 'guard', 'arm64']);
   const results = new Results();
   for (const [title, work] of stages(buildAhead())) {
     say(`\n== ${title}`);

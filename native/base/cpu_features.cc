@@ -1,5 +1,10 @@
 #include "base/cpu_features.h"
 
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 namespace sluice {
 namespace {
 CpuFeatures detect() noexcept {
@@ -13,6 +18,11 @@ CpuFeatures detect() noexcept {
   features.aes = __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
   features.gfni = __builtin_cpu_supports("gfni");
   features.vpclmulqdq = __builtin_cpu_supports("vpclmulqdq");
+#elif defined(__aarch64__)
+  const unsigned long told = getauxval(AT_HWCAP);
+  features.pmull = (told & HWCAP_AES) != 0 && (told & HWCAP_PMULL) != 0;
+  features.sm3 = (told & HWCAP_SM3) != 0;
+  features.sm4 = (told & HWCAP_SM4) != 0;
 #endif
   return features;
 }

@@ -26,6 +26,10 @@ const char* tier_name(Tier tier) noexcept {
       return "avx2-gfni";
     case Tier::Avx512:
       return "avx512";
+    case Tier::Armv8Aes:
+      return "armv8-aes";
+    case Tier::Armv8Sm4:
+      return "armv8-sm4";
   }
   return "";
 }
@@ -41,6 +45,10 @@ bool tier_runs_on(Tier tier, const CpuFeatures& features) noexcept {
     case Tier::Avx512:
       return features.avx2 && features.aes && features.gfni && features.avx512bw &&
              features.vpclmulqdq;
+    case Tier::Armv8Aes:
+      return features.pmull;
+    case Tier::Armv8Sm4:
+      return features.pmull && features.sm3 && features.sm4;
   }
   return false;
 }

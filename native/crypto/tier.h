@@ -11,12 +11,14 @@
 
 namespace sluice::crypto {
 
-/// From the least to the most that is asked of the processor: AVX2 comes with AES-NI and PCLMULQDQ,
-/// AVX-512 with GFNI and VPCLMULQDQ.
-enum class Tier : std::uint8_t { Portable, Avx2, Avx2Gfni, Avx512 };
-inline constexpr Tier kTiers[] = {Tier::Portable, Tier::Avx2, Tier::Avx2Gfni, Tier::Avx512};
+/// For each architecture from the least to the most that is asked of the processor: AVX2 comes with
+/// AES-NI and PCLMULQDQ, AVX-512 with GFNI and VPCLMULQDQ, the instructions of Armv8 for AES with
+/// PMULL, and those for SM4 with both and those for SM3.
+enum class Tier : std::uint8_t { Portable, Avx2, Avx2Gfni, Avx512, Armv8Aes, Armv8Sm4 };
+inline constexpr Tier kTiers[] = {Tier::Portable, Tier::Avx2,     Tier::Avx2Gfni,
+                                  Tier::Avx512,   Tier::Armv8Aes, Tier::Armv8Sm4};
 
-/// "portable", "avx2", "avx2-gfni" or "avx512"; static storage.
+/// "portable", "avx2", "avx2-gfni", "avx512", "armv8-aes" or "armv8-sm4"; static storage.
 const char* tier_name(Tier tier) noexcept;
 /// Whether a processor with these features can run a tier's kernels. Pure.
 bool tier_runs_on(Tier tier, const CpuFeatures& features) noexcept;

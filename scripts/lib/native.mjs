@@ -45,6 +45,17 @@ export const nativeBuilds = {
       ...instrumented,
     ],
   },
+  /** The cryptography for Armv8, and its tests, from any machine. */
+  arm64: {
+    folder: 'build-arm64',
+    options: [
+      `-DCMAKE_TOOLCHAIN_FILE=${join(root, 'native', 'aarch64.cmake')}`,
+      '-DSLUICE_TIERS=portable',
+      '-DSLUICE_CRYPTO_ALONE=ON',
+      '-DSLUICE_ADDON=OFF',
+      '-DSLUICE_TESTS=ON',
+    ],
+  },
 };
 
 /** Builds one of {@link nativeBuilds}; silent when nothing changed. Returns its folder. */

@@ -45,6 +45,11 @@ const packagesByPurpose = {
     ['valgrind', header('valgrind/memcheck.h')],
   ],
   guard: [['valgrind', header('valgrind/memcheck.h')]],
+  arm64: [
+    ['g++-aarch64-linux-gnu', program('aarch64-linux-gnu-g++')],
+    ['qemu-user', program('qemu-aarch64')],
+    ['googletest', file('/usr/src/googletest/CMakeLists.txt')],
+  ],
   fuzz: [
     ['clang-19', program('clang++-19')],
     ['libclang-rt-19-dev', clangRuntime],

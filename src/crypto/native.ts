@@ -5,8 +5,8 @@
 import { loadAddon } from '../base/addon.js';
 import { SluiceError } from '../base/errors.js';
 
-/** Kinds of kernels, from the least to the most that is asked of the processor. */
-export type Tier = 'portable' | 'avx2' | 'avx2-gfni' | 'avx512';
+/** Kinds of kernels, for each architecture from the least to the most that is asked of the processor. */
+export type Tier = 'portable' | 'avx2' | 'avx2-gfni' | 'avx512' | 'armv8-aes' | 'armv8-sm4';
 
 /** A known answer worked out by one tier. */
 export interface KnownAnswer {

@@ -2,13 +2,22 @@
 // sluice_secrets [--leak]: everything that handles keys and plain text, run with memcheck told that
 // those are undefined. It complains where a branch or an address depends on them, which is where
 // time would. Valgrind has neither GFNI nor AVX-512, so the tiers are the portable one and AVX2.
+// sluice_secrets --of N [--leak]: the same with less plain text, for qemu-user, which tells what it
+// executes: that has to be the same whatever N, from which the secrets are drawn.
 // Opening is not among it: whether a tag holds decides a branch, and is no secret. With --leak, a
 // look-up and a branch by a key byte are planted, which must be found. scripts/guards.mjs
 // runs it.
+#if __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>
+#else
+// Memcheck is not for this processor.
+#define VALGRIND_MAKE_MEM_UNDEFINED(at, bytes) static_cast<void>(at)
+#endif
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <random>
 #include <vector>
 
 #include "crypto/sm3/batch.h"
@@ -18,8 +27,11 @@ namespace {
 using namespace sluice::crypto;
 using Bytes = std::vector<std::byte>;
 
+std::mt19937_64 draws;
+
 Bytes secret(std::size_t bytes) {
-  Bytes made(bytes, std::byte{0x5a});
+  Bytes made(bytes);
+  for (std::byte& byte : made) byte = static_cast<std::byte>(draws());
   VALGRIND_MAKE_MEM_UNDEFINED(made.data(), made.size());
   return made;
 }
@@ -76,7 +88,12 @@ int leak() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc > 1 && std::strcmp(argv[1], "--leak") == 0) {
+  std::vector<std::size_t> sizes = {64, 1400, 4000};
+  if (argc > 2 && std::strcmp(argv[1], "--of") == 0) {
+    draws.seed(std::strtoull(argv[2], nullptr, 10));
+    sizes = {64, 800};
+  }
+  if (argc > 1 && std::strcmp(argv[argc - 1], "--leak") == 0) {
     // Its value must not be left out.
     volatile int result = leak();
     static_cast<void>(result);
@@ -84,7 +101,7 @@ int main(int argc, char** argv) {
   }
   for (const Tier tier : kTiers) {
     if (!tier_runs_on(tier, sluice::cpu_features())) continue;
-    for (const std::size_t bytes : {64u, 1400u, 4000u}) {
+    for (const std::size_t bytes : sizes) {
       run_sm4(tier, bytes);
       run_sm3(tier, bytes);
     }

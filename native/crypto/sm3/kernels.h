@@ -33,6 +33,8 @@ void compress_lanes_avx2(std::uint32_t* states, const std::byte* const* blocks,
                          std::size_t count) noexcept;
 void compress_lanes_avx512(std::uint32_t* states, const std::byte* const* blocks,
                            std::size_t count) noexcept;
+#elif defined(__aarch64__)
+void compress_armv8(std::uint32_t* state, const std::byte* blocks, std::size_t count) noexcept;
 #endif
 
 }  // namespace sluice::crypto::sm3

@@ -65,7 +65,7 @@ class GcmStreams {
         const Sm4GcmJob* job = streams_[i].job;
         keys[i] = job != nullptr ? &job->key->schedule() : any;
       }
-      keys_.set_sixteen(0, keys, kernels_);
+      keys_.set_sixteen(0, keys);
     } else {
       for (unsigned i = 0; i < new_count_; ++i) {
         keys_.set(new_[i], streams_[new_[i]].job->key->schedule());
@@ -83,8 +83,7 @@ class GcmStreams {
     set_keys();
     std::byte* at[sm4::kStreams];
     for (unsigned i = 0; i < sm4::kStreams; ++i) at[i] = place_of(i);
-    kernels_.ctr_streams(*static_cast<const sm4::KeyRows<sm4::kStreams>*>(keys_.rows()), counters_,
-                         at);
+    kernels_.ctr_streams(keys_.get(), counters_, at);
     for (unsigned i = 0; i < sm4::kStreams; ++i) {
       if (streams_[i].job != nullptr) take(i, at[i] == parts_[i]);
     }
@@ -166,7 +165,7 @@ class GcmStreams {
   unsigned new_[sm4::kStreams];  ///< streams whose keys are not in their columns yet
   unsigned new_count_ = 0;
   Stream streams_[sm4::kStreams];
-  sm4::KeyColumns keys_{sm4::kStreams};
+  sm4::KeyColumns keys_{sm4::kStreams, kernels_};
   std::byte counters_[sm4::kStreams][kSm4BlockBytes] = {};
   std::byte hashes_[sm4::kStreams][kSm4BlockBytes];
   std::byte masks_[sm4::kStreams][kSm4BlockBytes];
@@ -177,14 +176,12 @@ class GcmStreams {
 class CbcChains {
  public:
   CbcChains(std::span<const Sm4CbcJob> jobs, const sm4::Kernels& kernels) noexcept
-      : jobs_(jobs), kernels_(kernels), keys_(kernels.chains) {}
+      : jobs_(jobs), kernels_(kernels), keys_(kernels.chains, kernels) {}
 
   void run() noexcept {
     while (active_ < kernels_.chains && admit(active_, active_)) ++active_;
     if (active_ != 0) set_all_keys();
-    // The portable kernel takes as long for one chain as for all.
-    const unsigned alone = kernels_.chains == sm4::kStreams ? 0 : kAloneMax;
-    while (active_ > alone || (active_ != 0 && next_ < jobs_.size())) {
+    while (active_ > kernels_.chains_alone || (active_ != 0 && next_ < jobs_.size())) {
       steps(blocks_left());
       replace_ended();
     }
@@ -225,7 +222,7 @@ class CbcChains {
     std::fill_n(keys, kernels_.chains, &chains_[0].job->key->encrypts());
     for (const Chain& chain : chains()) keys[chain.column] = &chain.job->key->encrypts();
     for (unsigned first = 0; first < kernels_.chains; first += sm4::kStreams) {
-      keys_.set_sixteen(first, keys + first, kernels_);
+      keys_.set_sixteen(first, keys + first);
     }
   }
 
@@ -237,7 +234,7 @@ class CbcChains {
   void steps(std::size_t count) noexcept {
     for (; count != 0; --count) {
       for (const Chain& chain : chains()) add(chain.block, chain.at);
-      kernels_.encrypt_chains(keys_.rows(), blocks_[0]);
+      kernels_.encrypt_chains(keys_.get(), blocks_[0]);
       for (Chain& chain : chains()) {
         std::memcpy(chain.at, chain.block, kSm4BlockBytes);
         chain.at += kSm4BlockBytes;

@@ -5,7 +5,8 @@ import { addedText, allNodes, treeOf } from './command-tree.js';
 export const EXIT_CODES = 'Exit codes: 0 done, 1 failed, 2 wrong usage.';
 export const CLIENT_ENVIRONMENT = `Environment:
   SLUICE_API          address of the API where --api is not given: host:port or unix:PATH`;
-const TIER = `  SLUICE_CRYPTO_TIER  kernels to use: portable, avx2, avx2-gfni or avx512 (for tests and benches)
+const TIER = `  SLUICE_CRYPTO_TIER  kernels to use: portable, avx2, avx2-gfni or avx512; armv8-aes or armv8-sm4
+                      (for tests and benches)
   SLUICE_PATH_TIER    packet path to use: portable or avx2 (for tests and benches)`;
 const CRYPTO = `Environment:
 ${TIER}`;

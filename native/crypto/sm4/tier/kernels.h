@@ -14,20 +14,15 @@ inline constexpr unsigned kStreamBytesMax = 64;
 inline constexpr unsigned kChainsMax = 64;  ///< of encrypt_chains()
 inline constexpr unsigned kPowers = 16;
 
-/// The keys of several streams, a column each: the bytes of a word are rows.
-template <unsigned kWidth>
-struct alignas(64) KeyRows {
-  std::byte rows[kWords * 4][kWidth];
-};
-
 /// A GHASH key: its powers, the 16th first, as POLYVAL's numbers (RFC 8452 appendix A).
 struct alignas(64) HashPowers {
   std::byte of[kPowers][kSm4BlockBytes];
 };
 
 struct Kernels {
-  /// The kernels' a (basis.h) of four bytes in the basis, for the schedule.
-  std::uint32_t (*substitute)(std::uint32_t word) noexcept;
+  /// Prepares a key of kSm4KeyBytes bytes. What comes of it is of this tier, as columns of keys
+  /// are.
+  void (*expand)(const std::byte* key, Schedule& encrypts, Schedule& decrypts) noexcept;
 
   void (*encrypt)(const Schedule& key, const std::byte* in, std::byte* out,
                   std::size_t blocks) noexcept;
@@ -54,22 +49,28 @@ struct Kernels {
   /// @param h  the encrypted block of zeros.
   void (*hash_powers)(const std::byte* h, HashPowers& powers) noexcept;
 
-  /// Puts the keys of 16 streams into columns that lie side by side.
-  /// @param first  the first of them in the first row; rows are `width` bytes.
-  void (*set_columns)(const Schedule* const* schedules, std::byte* first,
-                      std::size_t width) noexcept;
+  /// Puts the key of one stream into a column of `width` ones; all together they have the size of
+  /// as many schedules.
+  void (*set_column)(const Schedule& key, std::byte* columns, unsigned width,
+                     unsigned column) noexcept;
+  /// The keys of kStreams streams, from column `first` on.
+  void (*set_columns)(const Schedule* const* keys, std::byte* columns, unsigned width,
+                      unsigned first) noexcept;
   /// Bytes of each stream that one call of the next function takes.
   unsigned stream_bytes;
   /// For each of kStreams streams: adds key stream to stream_bytes bytes in place, from its counter
   /// on, which is left at the next block.
-  void (*ctr_streams)(const KeyRows<kStreams>& keys, std::byte (*counters)[kSm4BlockBytes],
+  /// @param keys  kStreams columns.
+  void (*ctr_streams)(const std::byte* keys, std::byte (*counters)[kSm4BlockBytes],
                       std::byte* const* data) noexcept;
-  /// Chains that the next function takes at once.
+  /// Chains that the next function takes at once; with no more than chains_alone of them left,
+  /// encrypt_chain() for each takes no longer.
   unsigned chains;
+  unsigned chains_alone;
   /// Encrypts one block of each chain in place.
-  /// @param keys    KeyRows<chains>, a chain's key in its column.
+  /// @param keys    `chains` columns.
   /// @param blocks  of chain c at c / 16 + c % 16 * (chains / 16).
-  void (*encrypt_chains)(const void* keys, std::byte* blocks) noexcept;
+  void (*encrypt_chains)(const std::byte* keys, std::byte* blocks) noexcept;
 };
 
 /// Of a tier that this processor can run. Threads: any.
@@ -80,6 +81,9 @@ extern const Kernels kPortableKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx2GfniKernels;
 extern const Kernels kAvx512Kernels;
+#elif defined(__aarch64__)
+extern const Kernels kArmv8AesKernels;
+extern const Kernels kArmv8Sm4Kernels;
 #endif
 
 }  // namespace sluice::crypto::sm4

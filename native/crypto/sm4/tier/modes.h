@@ -1,11 +1,15 @@
-// The modes over byte slices, written once for all tiers; each tier's source makes its Kernels of
-// them. Beside what slices.h and ghash.h ask of a tier's operations `E`:
-//   spread(word, rows)                   each byte of a word, in memory's order, 16 times
-//   transpose_bytes(row_of, to, width)   16 rows of 16 bytes to columns in rows of that width
+// The modes over rows of blocks, written once for all tiers; each tier's source makes its Kernels
+// of them. Beside what ghash.h asks of a tier's operations `E`:
+//   V, kBlocks                           a row, and how many blocks it has
+//   load, store, add                     a row from and to memory; exclusive or
 //   counter(block), counted(c, n)        a row of counters, from the n-th block on
-//   kFewBlocks, encrypt_few(key, blocks, count)  that many blocks in place, where slices cost more
+//   kFewBlocks, encrypt_few(key, blocks, count)  that many blocks in place, where rows cost more
 //   chain(key, state, in, out, blocks)   encrypt_chain() of Kernels
-//   substitute_word(word)                substitute() of Kernels
+// A `Cipher`, by default that of slices.h, encrypts rows:
+//   expand, set_column, set_columns      those of Kernels
+//   Keys, set_all(key, keys)             one key for all blocks
+//   encrypt(keys, rows)                  some sets of 16 rows
+//   encrypt_each<kWidth>(columns, rows)  one set, whose blocks have their keys in columns
 #pragma once
 #include <cstring>
 
@@ -14,19 +18,14 @@
 
 namespace sluice::crypto::sm4 {
 
-template <class E>
+template <class E, class Cipher = Slices<E>>
 struct Modes {
   using V = typename E::V;
   static constexpr std::size_t kRowBytes = E::kBlocks * kSm4BlockBytes;
   static constexpr std::size_t kRowsBytes = 16 * kRowBytes;
   static constexpr unsigned kRowsBlocks = 16 * E::kBlocks;
   static constexpr std::size_t kFewBytes = E::kFewBlocks * kSm4BlockBytes + 1;
-  using Keys = KeyRows<kStreams>;
-
-  /// The same key in every column.
-  [[gnu::always_inline]] static inline void set_all(const Schedule& key, Keys& keys) noexcept {
-    for (unsigned word = 0; word < kWords; ++word) E::spread(key.words[word], &keys.rows[4 * word]);
-  }
+  using Keys = typename Cipher::Keys;
 
   [[gnu::always_inline]] static inline void load(const std::byte* from, V (&rows)[16]) noexcept {
     for (unsigned i = 0; i < 16; ++i) rows[i] = E::load(from + i * kRowBytes);
@@ -45,7 +44,7 @@ struct Modes {
       return forget(part);
     }
     Keys keys;
-    set_all(key, keys);
+    Cipher::set_all(key, keys);
     std::byte part[kRowsBytes];
     V rows[1][16];
     for (; blocks != 0;) {
@@ -53,7 +52,7 @@ struct Modes {
       const bool whole = taken == kRowsBlocks;
       if (!whole) std::memcpy(part, in, taken * kSm4BlockBytes);
       load(whole ? in : part, rows[0]);
-      Slices<E>::encrypt(keys, rows);
+      Cipher::encrypt(keys, rows);
       store(whole ? out : part, rows[0]);
       if (!whole) std::memcpy(out, part, taken * kSm4BlockBytes);
       in += taken * kSm4BlockBytes;
@@ -91,7 +90,7 @@ struct Modes {
       rows[i / 16][i % 16] = E::load(in + i * kRowBytes);
       E::store(before + kSm4BlockBytes + i * kRowBytes, rows[i / 16][i % 16]);
     }
-    Slices<E>::encrypt(keys, rows);
+    Cipher::encrypt(keys, rows);
     for (unsigned i = 0; i < kSets * 16; ++i) {
       E::store(out + i * kRowBytes, E::add(rows[i / 16][i % 16], E::load(before + i * kRowBytes)));
     }
@@ -102,7 +101,7 @@ struct Modes {
                             std::byte* out, std::size_t blocks) noexcept {
     if (blocks <= E::kFewBlocks) return decrypt_few(key, chain, in, out, blocks);
     Keys keys;
-    set_all(key, keys);
+    Cipher::set_all(key, keys);
     std::size_t bytes = blocks * kSm4BlockBytes;
     const auto go_on = [&](std::size_t by) {
       in += by;
@@ -153,14 +152,14 @@ struct Modes {
       return add_few<kHashes>(key, counter, powers, hash, in, out, bytes);
     }
     Keys keys;
-    set_all(key, keys);
+    Cipher::set_all(key, keys);
     const auto first = E::counter(counter);
     std::uint32_t blocks = 0;
     const auto step = [&]<unsigned kSets>(V(&rows)[kSets][16]) __attribute__((always_inline)) {
       for (unsigned i = 0; i < kSets * 16; ++i) {
         rows[i / 16][i % 16] = E::counted(first, blocks + i * E::kBlocks);
       }
-      Slices<E>::encrypt(keys, rows);
+      Cipher::encrypt(keys, rows);
       if (kHashes == Hashes::In) Ghash<E>::hash(*powers, hash, in, kSets * kRowsBytes);
       for (unsigned i = 0; i < kSets * 16; ++i) {
         E::store(out + i * kRowBytes, E::add(rows[i / 16][i % 16], E::load(in + i * kRowBytes)));
@@ -178,7 +177,7 @@ struct Modes {
     if (bytes != 0) {
       std::byte part[kRowsBytes];
       for (unsigned i = 0; i < 16; ++i) rows[0][i] = E::counted(first, blocks + i * E::kBlocks);
-      Slices<E>::encrypt(keys, rows);
+      Cipher::encrypt(keys, rows);
       store(part, rows[0]);
       if (kHashes == Hashes::In) Ghash<E>::hash(*powers, hash, in, bytes);
       add_bytes(out, in, part, bytes);
@@ -204,33 +203,21 @@ struct Modes {
     }
   }
 
-  /// Sixteen bytes of each key at a time.
-  static void set_columns(const Schedule* const* schedules, std::byte* first,
-                          std::size_t width) noexcept {
-    for (unsigned byte = 0; byte < kWords * 4; byte += 16) {
-      E::transpose_bytes(
-          [&](unsigned i) {
-            return reinterpret_cast<const std::byte*>(schedules[i]->words) + byte;
-          },
-          first + byte * width, width);
-    }
-  }
-
-  static void ctr_streams(const Keys& keys, std::byte (*counters)[kSm4BlockBytes],
+  static void ctr_streams(const std::byte* keys, std::byte (*counters)[kSm4BlockBytes],
                           std::byte* const* data) noexcept {
     V rows[1][16];
     for (unsigned i = 0; i < 16; ++i) {
       rows[0][i] = E::counted(E::counter(counters[i]), 0);
       advance(counters[i], E::kBlocks);
     }
-    Slices<E>::encrypt(keys, rows);
+    Cipher::template encrypt_each<kStreams>(keys, rows);
     for (unsigned i = 0; i < 16; ++i) E::store(data[i], E::add(rows[0][i], E::load(data[i])));
   }
 
-  static void encrypt_chains(const void* keys, std::byte* blocks) noexcept {
+  static void encrypt_chains(const std::byte* keys, std::byte* blocks) noexcept {
     V rows[1][16];
     load(blocks, rows[0]);
-    Slices<E>::encrypt(*static_cast<const KeyRows<kRowsBlocks>*>(keys), rows);
+    Cipher::template encrypt_each<kRowsBlocks>(keys, rows);
     store(blocks, rows[0]);
   }
 
@@ -240,7 +227,7 @@ struct Modes {
   }
 
   static constexpr Kernels kernels() noexcept {
-    return {.substitute = E::substitute_word,
+    return {.expand = Cipher::expand,
             .encrypt = encrypt,
             .decrypt_chain = decrypt_chain,
             .encrypt_chain = E::chain,
@@ -248,10 +235,13 @@ struct Modes {
             .ctr_hash = ctr_hash,
             .hash = hash,
             .hash_powers = Ghash<E>::powers,
-            .set_columns = set_columns,
+            .set_column = Cipher::set_column,
+            .set_columns = Cipher::set_columns,
             .stream_bytes = kRowBytes,
             .ctr_streams = ctr_streams,
             .chains = kRowsBlocks,
+            // Without a way for few blocks, a lone one takes as long as all rows.
+            .chains_alone = E::kFewBlocks == 0 ? 0 : 3,
             .encrypt_chains = encrypt_chains};
   }
 

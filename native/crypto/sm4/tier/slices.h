@@ -6,15 +6,49 @@
 //   to_basis, from_basis             basis.h's matrices
 //   substitute(t, a, b)              the S-box with a and b of basis.h, of four vectors at once
 //   key<kWidth>(row)                 a row of KeyRows: 16 bytes for every block alike, or a vector
+//   spread(word, rows)               each byte of a word, in memory's order, 16 times
+//   transpose_bytes(row_of, to, width)  16 rows of 16 bytes to columns in rows of that width
+//   substitute_word(word)            a of four bytes
 #pragma once
 #include "crypto/sm4/tier/basis.h"
+#include "crypto/sm4/tier/expand.h"
 #include "crypto/sm4/tier/kernels.h"
 
 namespace sluice::crypto::sm4 {
 
+/// The keys of several streams, a column each: the bytes of a word are rows.
+template <unsigned kWidth>
+struct alignas(64) KeyRows {
+  std::byte rows[kWords * 4][kWidth];
+};
+
 template <class E>
 struct Slices {
   using V = typename E::V;
+  using Keys = KeyRows<kStreams>;
+
+  static void expand(const std::byte* key, Schedule& encrypts, Schedule& decrypts) noexcept {
+    expand_in_basis(key, E::substitute_word, encrypts, decrypts);
+  }
+  /// The same key in every column.
+  [[gnu::always_inline]] static inline void set_all(const Schedule& key, Keys& keys) noexcept {
+    for (unsigned word = 0; word < kWords; ++word) E::spread(key.words[word], &keys.rows[4 * word]);
+  }
+  static void set_column(const Schedule& key, std::byte* columns, unsigned width,
+                         unsigned column) noexcept {
+    for (unsigned row = 0; row < kWords * 4; ++row) {
+      columns[row * width + column] = static_cast<std::byte>(key.words[row / 4] >> 8 * (row % 4));
+    }
+  }
+  /// Sixteen bytes of each key at a time.
+  static void set_columns(const Schedule* const* keys, std::byte* columns, unsigned width,
+                          unsigned first) noexcept {
+    for (unsigned byte = 0; byte < kWords * 4; byte += 16) {
+      E::transpose_bytes(
+          [&](unsigned i) { return reinterpret_cast<const std::byte*>(keys[i]->words) + byte; },
+          columns + byte * width + first, width);
+    }
+  }
 
   /// Rows of blocks to slices, and back: four times, each row is interleaved with the one 8 behind.
   [[gnu::always_inline]] static inline void transpose(V (&rows)[16]) noexcept {
@@ -88,6 +122,12 @@ struct Slices {
       for (unsigned i = 0; i < 16; ++i) rows[set][i] = E::from_basis(x[set][3 - i / 4][i % 4]);
       transpose(rows[set]);
     }
+  }
+
+  template <unsigned kWidth>
+  [[gnu::always_inline]] static inline void encrypt_each(const std::byte* columns,
+                                                         V (&rows)[1][16]) noexcept {
+    encrypt(*reinterpret_cast<const KeyRows<kWidth>*>(columns), rows);
   }
 };
 

@@ -1,5 +1,5 @@
 // What tiers of x86 do on 128 bits. Their operations take it as bases; included by their sources
-// alone.
+// alone. Pure; any thread.
 #pragma once
 #include <immintrin.h>
 
@@ -10,20 +10,67 @@
 
 namespace sluice::crypto::sm4 {
 
+/// Four words, as words.h asks for them.
+struct Words128 {
+  using W = __m128i;
+
+  [[gnu::always_inline]] static inline W load_words(const std::byte* at) noexcept {
+    return _mm_loadu_si128(reinterpret_cast<const W*>(at));
+  }
+  [[gnu::always_inline]] static inline void store_words(std::byte* at, W x) noexcept {
+    _mm_storeu_si128(reinterpret_cast<W*>(at), x);
+  }
+  [[gnu::always_inline]] static inline W word(std::uint32_t number) noexcept {
+    return _mm_cvtsi32_si128(static_cast<int>(number));
+  }
+  [[gnu::always_inline]] static inline W each(std::uint32_t number) noexcept {
+    return _mm_set1_epi32(static_cast<int>(number));
+  }
+  [[gnu::always_inline]] static inline std::uint32_t first_word(W x) noexcept {
+    return static_cast<std::uint32_t>(_mm_cvtsi128_si32(x));
+  }
+  [[gnu::always_inline]] static inline W add_words(W x, W y) noexcept {
+    return _mm_xor_si128(x, y);
+  }
+  template <int kBy>
+  [[gnu::always_inline]] static inline W rotate(W x) noexcept {
+    constexpr int kWord = (kBy + 3) % 4 << 24 | (kBy + 2) % 4 << 16 | (kBy + 1) % 4 << 8 | kBy % 4;
+    constexpr int kNext = 0x04040404;
+    return _mm_shuffle_epi8(
+        x, _mm_set_epi32(kWord + 3 * kNext, kWord + 2 * kNext, kWord + kNext, kWord));
+  }
+  template <int kCount>
+  [[gnu::always_inline]] static inline W behind(W x) noexcept {
+    return _mm_srli_si128(x, 4 * kCount);
+  }
+  [[gnu::always_inline]] static inline W interleave_words_low(W x, W y) noexcept {
+    return _mm_unpacklo_epi32(x, y);
+  }
+  [[gnu::always_inline]] static inline W interleave_words_high(W x, W y) noexcept {
+    return _mm_unpackhi_epi32(x, y);
+  }
+  [[gnu::always_inline]] static inline W pairs_low(W x, W y) noexcept {
+    return _mm_unpacklo_epi64(x, y);
+  }
+  [[gnu::always_inline]] static inline W pairs_high(W x, W y) noexcept {
+    return _mm_unpackhi_epi64(x, y);
+  }
+};
+
 /// The S-box and the basis with GFNI.
 struct Gfni128 {
   [[gnu::always_inline]] static inline __m128i matrix(Matrix m) noexcept {
     return _mm_set1_epi64x(static_cast<long long>(m));
   }
-  [[gnu::always_inline]] static inline void substitute128(__m128i t, __m128i& a,
-                                                          __m128i& b) noexcept {
+  [[gnu::always_inline]] static inline void substitute_words(__m128i t, __m128i& a,
+                                                             __m128i& b) noexcept {
     a = _mm_gf2p8affineinv_epi64_epi8(t, matrix(kA), kAConstant);
     b = _mm_gf2p8affineinv_epi64_epi8(t, matrix(kB), 0);
   }
-  [[gnu::always_inline]] static inline __m128i to_basis128(__m128i x) noexcept {
+  [[gnu::always_inline]] static inline __m128i words_to_basis(__m128i x) noexcept {
     return _mm_gf2p8affine_epi64_epi8(x, matrix(kToBasis), 0);
   }
-  [[gnu::always_inline]] static inline __m128i from_basis128(__m128i x) noexcept {
+  [[gnu::always_inline]] static inline __m128i words_from_basis(__m128i x) noexcept {
     return _mm_gf2p8affine_epi64_epi8(x, matrix(kFromBasis), 0);
   }
 };

@@ -1,40 +1,15 @@
 // SM4 with AVX2, AES-NI and PCLMULQDQ: the inversion is that of AESENCLAST, whose affine map is
 // taken back by the tables of half bytes that follow it.
 #if defined(__x86_64__)
-#include "crypto/sm4/tier/blocks_x86.h"
+#include "crypto/sm4/tier/halves.h"
 #include "crypto/sm4/tier/modes.h"
-#include "crypto/sm4/tier/rows_avx2.h"
-#include "crypto/sm4/tier/words_x86.h"
+#include "crypto/sm4/tier/words.h"
+#include "crypto/sm4/tier/x86/blocks.h"
+#include "crypto/sm4/tier/x86/rows_avx2.h"
 
 namespace sluice::crypto::sm4 {
 namespace {
-/// The inverse of the matrix that AES's S-box ends with; it adds 0x63 behind it.
-constexpr Matrix kFromAes = 0xa44992254a942952;
-constexpr std::uint8_t kAesConstant = 0x63;
-
-/// A linear map, with a constant, of a byte's lower and upper half.
-struct Halves {
-  alignas(16) std::uint8_t low[16], high[16];
-
-  /// first·x ^ constant, or second·(first·(x ^ added)) ^ constant.
-  constexpr Halves(Matrix second, Matrix first, std::uint8_t added, std::uint8_t constant) noexcept
-      : low{}, high{} {
-    for (unsigned i = 0; i < 16; ++i) {
-      const auto lower = static_cast<std::uint8_t>(i);
-      const auto upper = static_cast<std::uint8_t>(i << 4);
-      low[i] = static_cast<std::uint8_t>(
-          multiply(second, multiply(first, static_cast<std::uint8_t>(lower ^ added))) ^ constant);
-      high[i] = multiply(second, multiply(first, upper));
-    }
-  }
-};
-constexpr Matrix kIdentity = 0x0102040810204080;
-constexpr Halves kAOfAes(kA, kFromAes, kAesConstant, kAConstant);
-constexpr Halves kBOfAes(kB, kFromAes, kAesConstant, 0);
-constexpr Halves kIntoBasis(kToBasis, kIdentity, 0, 0);
-constexpr Halves kOutOfBasis(kFromBasis, kIdentity, 0, 0);
-
-struct Avx2 : Avx2Rows, PclmulHash, Bytes128 {
+struct Avx2 : Avx2Rows, PclmulHash, Bytes128, Words128 {
   [[gnu::always_inline]] static inline __m128i half(const std::uint8_t* table) noexcept {
     return _mm_load_si128(reinterpret_cast<const __m128i*>(table));
   }
@@ -53,12 +28,8 @@ struct Avx2 : Avx2Rows, PclmulHash, Bytes128 {
   [[gnu::always_inline]] static inline V to_basis(V v) noexcept { return map(kIntoBasis, v); }
   [[gnu::always_inline]] static inline V from_basis(V v) noexcept { return map(kOutOfBasis, v); }
 
-  /// Where AES's ShiftRows takes each byte from, taken back.
-  [[gnu::always_inline]] static inline __m128i unshifted() noexcept {
-    return _mm_set_epi8(3, 6, 9, 12, 15, 2, 5, 8, 11, 14, 1, 4, 7, 10, 13, 0);
-  }
   [[gnu::always_inline]] static inline V aes_of(V t) noexcept {
-    t = _mm256_shuffle_epi8(t, _mm256_broadcastsi128_si256(unshifted()));
+    t = _mm256_shuffle_epi8(t, _mm256_broadcastsi128_si256(half(kUnshifted)));
     const __m128i none = _mm_setzero_si128();
     return _mm256_set_m128i(_mm_aesenclast_si128(_mm256_extracti128_si256(t, 1), none),
                             _mm_aesenclast_si128(_mm256_castsi256_si128(t), none));
@@ -77,16 +48,17 @@ struct Avx2 : Avx2Rows, PclmulHash, Bytes128 {
         _mm_shuffle_epi8(half(by.low), _mm_and_si128(x, mask)),
         _mm_shuffle_epi8(half(by.high), _mm_and_si128(_mm_srli_epi16(x, 4), mask)));
   }
-  [[gnu::always_inline]] static inline void substitute128(__m128i t, __m128i& a,
-                                                          __m128i& b) noexcept {
-    const __m128i s = _mm_aesenclast_si128(_mm_shuffle_epi8(t, unshifted()), _mm_setzero_si128());
+  [[gnu::always_inline]] static inline void substitute_words(__m128i t, __m128i& a,
+                                                             __m128i& b) noexcept {
+    const __m128i s =
+        _mm_aesenclast_si128(_mm_shuffle_epi8(t, half(kUnshifted)), _mm_setzero_si128());
     a = map128(kAOfAes, s);
     b = map128(kBOfAes, s);
   }
-  [[gnu::always_inline]] static inline __m128i to_basis128(__m128i x) noexcept {
+  [[gnu::always_inline]] static inline __m128i words_to_basis(__m128i x) noexcept {
     return map128(kIntoBasis, x);
   }
-  [[gnu::always_inline]] static inline __m128i from_basis128(__m128i x) noexcept {
+  [[gnu::always_inline]] static inline __m128i words_from_basis(__m128i x) noexcept {
     return map128(kOutOfBasis, x);
   }
   static constexpr unsigned kFewBlocks = Words<Avx2>::kFewBlocks;

@@ -1,13 +1,13 @@
 // SM4 with AVX2, GFNI and PCLMULQDQ: two blocks a vector.
 #if defined(__x86_64__)
-#include "crypto/sm4/tier/blocks_x86.h"
 #include "crypto/sm4/tier/modes.h"
-#include "crypto/sm4/tier/rows_avx2.h"
-#include "crypto/sm4/tier/words_x86.h"
+#include "crypto/sm4/tier/words.h"
+#include "crypto/sm4/tier/x86/blocks.h"
+#include "crypto/sm4/tier/x86/rows_avx2.h"
 
 namespace sluice::crypto::sm4 {
 namespace {
-struct Avx2Gfni : Avx2Rows, Gfni128, PclmulHash, Bytes128 {
+struct Avx2Gfni : Avx2Rows, Gfni128, PclmulHash, Bytes128, Words128 {
   [[gnu::always_inline]] static inline V matrices(Matrix m) noexcept {
     return _mm256_set1_epi64x(static_cast<long long>(m));
   }

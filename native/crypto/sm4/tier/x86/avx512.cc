@@ -2,14 +2,14 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#include "crypto/sm4/tier/blocks_x86.h"
 #include "crypto/sm4/tier/modes.h"
-#include "crypto/sm4/tier/words_x86.h"
+#include "crypto/sm4/tier/words.h"
+#include "crypto/sm4/tier/x86/blocks.h"
 
 namespace sluice::crypto::sm4 {
 namespace {
 /// Of these bases, it has the operations on one block.
-struct Avx512 : Gfni128, PclmulHash, Bytes128 {
+struct Avx512 : Gfni128, PclmulHash, Bytes128, Words128 {
   using V = __m512i;
   static constexpr unsigned kBlocks = 4;
 
