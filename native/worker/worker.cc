@@ -114,7 +114,7 @@ unsigned Worker::turn(Nanoseconds now) noexcept {
   transmit();
   if (pipeline_.has_held_work()) packets += drain_held(now);
   if (config_.workers > 1) hand_over();
-  if (__builtin_expect(!followers_.empty(), 0)) let_followers_go();
+  if (__builtin_expect(leads_, 0)) let_followers_go();
   if (now >= next_expiry_) {
     expire_timers(now);
     transmit();
@@ -133,7 +133,7 @@ unsigned Worker::receive(Nanoseconds now) noexcept {
   if (__builtin_expect(waits_, 0) && !has_waited(now)) return 0;
   for (std::size_t i = 0; i < config_.queues.size(); ++i) {
     const unsigned n = config_.queues[i]->rx(rx_, kRxBurst);
-    if (__builtin_expect(!followers_.empty(), 0)) note_backlog(i, n);
+    if (__builtin_expect(leads_, 0)) note_backlog(i, n);
     if (n == 0) continue;
     saturated_ |= n == kRxBurst;
     ++window_bursts_;

@@ -183,7 +183,7 @@ class Worker final : public EventSink {
   /// Receives nothing until the other has taken what is in its queues now.
   void wait_for(Worker& other) noexcept;
   /// Somebody waits for it, or it for somebody.
-  bool is_in_line() const noexcept { return waits_ || !followers_.empty(); }
+  bool is_in_line() const noexcept { return waits_ || leads_; }
   bool has_room_to_hold(unsigned packets) const noexcept;
   unsigned held_by(SessionIndex session) noexcept;
   /// Another worker has this session's timer from here on, and the packets that it holds.
@@ -236,6 +236,8 @@ class Worker final : public EventSink {
   std::uint32_t pending_head_ = 0;  ///< session + 1, 0: none
   std::uint64_t realtime_offset_;
   bool saturated_ = false;
+  bool waits_ = false;             ///< for others, before it receives again
+  bool leads_ = false;             ///< others wait for it
   bool news_ = false;              ///< something for the control thread since the last bell
   unsigned empty_loops_ = 0;       ///< since the last packet or sleep
   Nanoseconds look_interval_ = 0;  ///< of the next sleep, when must_poll_
@@ -244,10 +246,6 @@ class Worker final : public EventSink {
   std::uint64_t longest_stall_cycles_ = 0;
   unsigned loop_packets_ = 0;
   Nanoseconds next_expiry_ = 0;
-  bool waits_ = false;              ///< for others, before it receives again
-  std::vector<Worker*> followers_;  ///< that wait for it
-  unsigned backlog_ = 0;            ///< the most that it has to receive before they go on
-  std::uint64_t emptied_ = 0;       ///< queues that were found empty since they wait
   WorkerCounters counters_;
   int wake_fd_ = -1;
   int epoll_fd_ = -1;
@@ -256,6 +254,9 @@ class Worker final : public EventSink {
   alignas(kCacheLine) std::atomic<std::uint64_t> completed_{0};
   alignas(kCacheLine) std::atomic<unsigned> sleeping_{0};
   std::atomic<unsigned> awaited_{0};  ///< workers that it waits for
+  std::vector<Worker*> followers_;    ///< that wait for it
+  unsigned backlog_ = 0;              ///< the most that it has to receive before they go on
+  std::uint64_t emptied_ = 0;         ///< queues that were found empty since they wait
   std::atomic<bool> stop_{false};
   std::atomic<Errand*> errand_{nullptr};
 };

@@ -30,6 +30,7 @@ void Worker::wait_for(Worker& other) noexcept {
   waits_ = true;
   awaited_.fetch_add(1, std::memory_order_relaxed);
   other.followers_.push_back(this);
+  other.leads_ = true;
   other.backlog_ = kBacklogMax;
   other.emptied_ = 0;
 }
@@ -60,6 +61,7 @@ void Worker::let_followers_go() noexcept {
     follower->wake();
   }
   followers_.clear();
+  leads_ = false;
 }
 
 bool Worker::has_room_to_hold(unsigned packets) const noexcept {
