@@ -2,7 +2,7 @@
 // the main path, and that no branch or address of the cryptography depends on a secret.
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { emulatedPath } from './lib/emulator.mjs';
+import { emulatedPath } from './arm64/emulator.mjs';
 import { buildNative } from './lib/native.mjs';
 import { root, run } from './lib/process.mjs';
 import { say } from './lib/progress.mjs';

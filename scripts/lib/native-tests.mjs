@@ -1,7 +1,7 @@
 // The native unit tests, plain, under a sanitizer or on an emulated processor: build, run, count.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { emulator } from './emulator.mjs';
+import { emulator } from '../arm64/emulator.mjs';
 import { buildNative } from './native.mjs';
 import { findProgram, run } from './process.mjs';
 import { begin, say } from './progress.mjs';

@@ -1,10 +1,10 @@
 // npm run test:arm64: the cryptography's tiers for Armv8, built here and run under qemu-user.
 // The last line is "N passed, N failed".
-import { guardEmulatedSecrets, guardKernels } from './guards.mjs';
-import { runEmulatedTests } from './lib/native-tests.mjs';
-import { main } from './lib/progress.mjs';
-import { Results } from './lib/results.mjs';
-import { setUp } from './lib/setup.mjs';
+import { guardEmulatedSecrets, guardKernels } from '../guards.mjs';
+import { runEmulatedTests } from '../lib/native-tests.mjs';
+import { main } from '../lib/progress.mjs';
+import { Results } from '../lib/results.mjs';
+import { setUp } from '../lib/setup.mjs';
 
 await main(async () => {
   await setUp(['build', 'arm64']);
