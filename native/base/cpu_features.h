@@ -4,8 +4,8 @@
 
 namespace sluice {
 
-/// Each is true only where the operating system knows of it too: of x86, keeps the registers (XCR0);
-/// of Arm, tells it in HWCAP.
+/// Each is true only where the operating system knows of it too: of x86, keeps the registers
+/// (XCR0); of Arm, tells it in HWCAP.
 struct CpuFeatures {
   bool avx2 = false;        ///< with BMI1 and BMI2, as in x86-64-v3
   bool avx512bw = false;    ///< AVX-512 F, BW and VL

@@ -31,10 +31,13 @@ BucketMove Datapath::move_from(unsigned from, unsigned to,
                                const std::array<bool, kBuckets>& leaving) {
   Worker& old_owner = *workers_[from];
   Worker& owner = *workers_[to];
-  // Changes that found no room for their reports would be applied by the old owner, and events that
-  // nobody has taken yet would come behind those of the new one.
-  if (old_owner.completed() != lanes_[from].issued || old_owner.has_events())
+  // Changes that found no room for their reports would be applied by the old owner, events that
+  // nobody has taken yet would come behind those of the new one, and what is on its way out of a
+  // held list stays in line.
+  if (old_owner.completed() != lanes_[from].issued || old_owner.has_events() ||
+      old_owner.pipeline().has_held_work()) {
     return BucketMove::Busy;
+  }
   const std::uint32_t slots = sessions_->scheme().sessions() / kBuckets;
   const auto each = [&](auto&& f) {
     for (unsigned b = 0; b < kBuckets; ++b) {

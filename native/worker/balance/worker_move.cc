@@ -21,7 +21,7 @@ unsigned Worker::settle(Nanoseconds now) noexcept {
     pipeline_.flush();
     transmit();
   }
-  while (pipeline_.has_held_work()) moved += drain_held(now);
+  for (unsigned n = 1; n != 0 && pipeline_.has_held_work(); moved += n) n = drain_held(now);
   for (unsigned w = 0; w < config_.workers; ++w) moved += pipeline_.handoff(w).count;
   return moved;
 }

@@ -55,7 +55,10 @@ export class Balancer {
       return;
     }
     const { hot, isUneven } = spreadOf(busy);
-    if (!isUneven || busy[hot]! < HOT) return this.#forget();
+    if (!isUneven || busy[hot]! < HOT) {
+      this.#forget();
+      return;
+    }
     this.#reader ??= traffic.watchBuckets();
     if (++this.#hotLooks < HOT_LOOKS) return;
     this.#move(busy);
