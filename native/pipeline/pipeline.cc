@@ -239,6 +239,8 @@ DropReason Pipeline::forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept 
       return forward_whole(burst, i, hit);
     case FarAction::Duplicate:
       return forward_copies(burst, i, hit);
+    case FarAction::ToSelf:
+      return to_self(burst, i, hit);
     case FarAction::ToUe:
       return turn_round(burst, i, hit);
     case FarAction::Buffer:

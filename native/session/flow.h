@@ -81,7 +81,8 @@ enum class FarAction : std::uint8_t {
   WholeToCore = 5,
   WholeToTunnel = 6,
   Duplicate = 7,  ///< the entry behind it is the packet's own, those behind that are its copies'
-  ToUe = 8        ///< never compiled: the pipeline's own, for a packet that turns round
+  ToUe = 8,       ///< never compiled: the pipeline's own, for a packet that turns round
+  ToSelf = 9      ///< ToTunnel, to an address of the UPF itself: another session's, if all is well
 };
 
 struct FarEntry {
@@ -97,7 +98,8 @@ struct FarEntry {
   std::uint8_t tos;  ///< of the outer header: a DSCP, in the octet's upper six bits
 
   bool leads_into_tunnel() const noexcept {
-    return action == FarAction::ToTunnel || action == FarAction::WholeToTunnel;
+    return action == FarAction::ToTunnel || action == FarAction::WholeToTunnel ||
+           action == FarAction::ToSelf;
   }
   /// Duplicate: how many. The FAR's own action is in the entry behind, then come the copies'.
   unsigned copies() const noexcept { return teid; }
@@ -119,7 +121,8 @@ struct FarEntry {
 static_assert(sizeof(FarEntry) == 12);
 inline constexpr std::uint8_t kFarNotify = 1;  ///< Buffer only: downlink data is reported
 inline constexpr std::uint8_t kFarMarks = 2;   ///< a DSCP was asked for, though it be 0
-/// ToTunnel only: an Error Indication was reported. The worker's own mark in the rules.
+inline constexpr std::uint8_t kFarToSelf = 4;  ///< the tunnel ends at an address of the UPF itself
+/// Tunnels only: an Error Indication was reported. The worker's own mark in the rules.
 inline constexpr std::uint8_t kFarErrorReported = 0x80;
 
 inline constexpr unsigned kInlinePdrs = 3;

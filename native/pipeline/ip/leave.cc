@@ -87,7 +87,7 @@ DropReason Pipeline::leave_in_pieces(Burst& burst, unsigned i, const Hit& hit,
       burst.inner_length[i] = pieces[k]->length;
     }
     const DropReason reason =
-        hit.far->action == FarAction::ToTunnel ? to_tunnel(burst, i, hit) : to_core(burst, i, hit);
+        hit.far->leads_into_tunnel() ? to_tunnel(burst, i, hit) : to_core(burst, i, hit);
     if (reason == DropReason::None) {
       emit(hit.far->port, pieces[k]);
     } else {

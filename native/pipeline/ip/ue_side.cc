@@ -64,7 +64,8 @@ DropReason Pipeline::match_other_source(Burst& burst, unsigned i, Hit& hit) noex
   // What is buffered is asked again when it leaves.
   if (hit.far->action == FarAction::Buffer) return DropReason::None;
   const FarEntry& far = hit.far->own();
-  return far.action == FarAction::ToTunnel && far.container == wire::kPscDownlink
+  return (far.action == FarAction::ToTunnel || far.action == FarAction::ToSelf) &&
+                 far.container == wire::kPscDownlink
              ? DropReason::None
              : DropReason::SpoofedSource;
 }

@@ -82,12 +82,14 @@ DropReason Pipeline::take_end_marker(Burst& burst, unsigned i) noexcept {
   }
   RemoteTunnel done[kTunnelsMax];
   unsigned count = 0;
+  const bool is_from_here = is_from_self(*packet);
   const auto& set = *sessions_.rule<FilterSet>(burst.filter_set[i]);
   if ((flow.rules.flags & kRulesTellEndMarker) && !traced_) tell_end_marker(burst, i, set);
   for (unsigned f = 0; f < set.count4 + set.count6; ++f) {
     const FarEntry far = own_far(flow.rules, set.extra()[f].pdr);
     const RemoteTunnel tunnel{far.teid, far.peer};
     if (!far.leads_into_tunnel() || count == kTunnelsMax) continue;
+    if (is_from_here && (far.flags & kFarToSelf) != 0) continue;
     if (std::find(done, done + count, tunnel) != done + count) continue;
     done[count++] = tunnel;
     Packet* marker = trailers_.count < PacketList::kMax ? create(packet->port) : nullptr;

@@ -67,12 +67,16 @@ PrepareError Compiler::resolve_forward(const RecordReader& record, const std::ui
     source = network_.source(static_cast<std::uint8_t>(std::countr_zero(m)), is_v6);
   }
   if (source == nullptr) return {PrepareStatus::Instance, 256 + far_index};
-  out.action = keeps_outer ? FarAction::WholeToTunnel : FarAction::ToTunnel;
   // The gNB gets the downlink container also from another gNB (indirect forwarding).
   out.container = destination == kInterfaceAccess ? 0 : 1;
   out.teid = f[far::Teid];
   std::uint32_t address[4] = {f[far::Ipv4], 0, 0, 0};
   if (is_v6) std::copy_n(f + far::Ipv6, 4, address);
+  const bool to_self = network_.is_local(address, is_v6);
+  if (to_self) out.flags |= kFarToSelf;
+  out.action = keeps_outer ? FarAction::WholeToTunnel
+               : to_self   ? FarAction::ToSelf
+                           : FarAction::ToTunnel;
   const std::uint32_t udp_port = f[far::UdpPort] & 0xffff;
   if (!take_protection(protection)) return {PrepareStatus::Protection, far_index};
   out.peer = peers_.acquire(*source, address,

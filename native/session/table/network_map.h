@@ -1,6 +1,7 @@
 // Names of the outside world that rules refer to, as numbers: network instances and local
 // addresses to ports. Made once from the configuration; immutable.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -50,6 +51,15 @@ struct NetworkMap {
       }
     }
     return mask;
+  }
+  /// Whether it is one of the local GTP-U addresses.
+  bool is_local(const std::uint32_t (&words)[4], bool is_v6) const {
+    for (const auto& local : locals) {
+      if (local.is_v6 == is_v6 && std::equal(words, words + (is_v6 ? 4 : 1), local.words)) {
+        return true;
+      }
+    }
+    return false;
   }
   /// The address that packets out of a port get, or null when it has none of the family.
   const LocalAddress* source(std::uint8_t port, bool is_v6) const {

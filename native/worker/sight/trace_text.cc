@@ -300,6 +300,7 @@ class Writer {
       case FarAction::WholeToCore:
         return "with its outer headers" + out_on(note.far.port);
       case FarAction::WholeToTunnel:
+      case FarAction::ToSelf:
       case FarAction::ToTunnel: {
         const Peer& peer = world_.sessions.peers()[note.far.peer];
         const std::string to =
