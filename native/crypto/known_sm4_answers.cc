@@ -13,7 +13,7 @@ namespace {
 // Steps of every kernel: several sets of rows, some rows, and a part of a block where the mode has
 // one.
 constexpr std::size_t kBlocksBytes = 1504;
-constexpr std::size_t kMessageBytes = 1500;
+constexpr std::size_t kPartBytes = 1500;
 constexpr std::size_t kAadBytes = 20;
 
 using Digest = std::array<std::uint8_t, kSm3DigestBytes>;
@@ -47,14 +47,14 @@ constexpr std::array<std::uint8_t, kSm4KeyBytes> kKey{
 constexpr std::array<std::uint8_t, kSm4BlockBytes> kBlock{
     0x68, 0x1e, 0xdf, 0x34, 0xd2, 0x06, 0x96, 0x5e, 0x86, 0xb3, 0xe9, 0x4f, 0x53, 0x6e, 0x42, 0x46};
 
-struct Inputs {
-  Inputs() noexcept {
+struct Sm4Inputs {
+  Sm4Inputs() noexcept {
     for (std::size_t i = 0; i < message.size(); ++i) message[i] = static_cast<std::byte>(i % 251);
     for (std::size_t i = 0; i < iv.size(); ++i) iv[i] = static_cast<std::byte>(i);
     std::memcpy(key.data(), kKey.data(), key.size());
   }
   std::span<const std::byte> blocks() const noexcept { return message; }
-  std::span<const std::byte> part() const noexcept { return blocks().first(kMessageBytes); }
+  std::span<const std::byte> part() const noexcept { return blocks().first(kPartBytes); }
   std::span<const std::byte> aad() const noexcept { return blocks().first(kAadBytes); }
   std::span<const std::byte> nonce() const noexcept { return std::span(iv).first(kSm4GcmIvBytes); }
 
@@ -82,7 +82,7 @@ std::span<const std::byte> bytes(const std::array<std::uint8_t, Size>& values) n
   return std::as_bytes(std::span(values));
 }
 
-bool ecb_holds(const Inputs& in, Tier tier) noexcept {
+bool ecb_holds(const Sm4Inputs& in, Tier tier) noexcept {
   const Sm4Key key(in.key, tier);
   Buffer out, back;
   std::array<std::byte, kSm4BlockBytes> block;
@@ -92,7 +92,7 @@ bool ecb_holds(const Inputs& in, Tier tier) noexcept {
   return same(block, bytes(kBlock)) && same_digest(out, kEcb, tier) && same(back, in.blocks());
 }
 
-bool cbc_holds(const Inputs& in, Tier tier) noexcept {
+bool cbc_holds(const Sm4Inputs& in, Tier tier) noexcept {
   const Sm4Key key(in.key, tier);
   Buffer out, back;
   auto chain = in.iv;
@@ -102,20 +102,20 @@ bool cbc_holds(const Inputs& in, Tier tier) noexcept {
   return same_digest(out, kCbc, tier) && same(back, in.blocks());
 }
 
-bool ctr_holds(const Inputs& in, Tier tier) noexcept {
+bool ctr_holds(const Sm4Inputs& in, Tier tier) noexcept {
   const Sm4Key key(in.key, tier);
   Buffer out;
   auto counter = in.iv;
   sm4_ctr(key, counter.data(), in.part(), out.data(), tier);
-  return same_digest(std::span(out).first(kMessageBytes), kCtr, tier);
+  return same_digest(std::span(out).first(kPartBytes), kCtr, tier);
 }
 
-bool gcm_holds(const Inputs& in, Tier tier) noexcept {
+bool gcm_holds(const Sm4Inputs& in, Tier tier) noexcept {
   const Sm4GcmKey key(in.key, tier);
   Buffer out, back;
   std::array<std::byte, kSm4TagBytes> tag;
   sm4_gcm_seal(key, in.nonce(), in.aad(), in.part(), out.data(), tag.data(), tier);
-  const auto sealed = std::span<const std::byte>(out).first(kMessageBytes);
+  const auto sealed = std::span<const std::byte>(out).first(kPartBytes);
   const bool is_right = same_digest(sealed, kGcm, tier) && same(tag, bytes(kGcmTag));
   const bool opens = sm4_gcm_open(key, in.nonce(), in.aad(), sealed, back.data(), tag, tier);
   const bool is_back = same(back, in.part());
@@ -124,12 +124,12 @@ bool gcm_holds(const Inputs& in, Tier tier) noexcept {
          !sm4_gcm_open(key, in.nonce(), in.aad(), sealed, back.data(), tag, tier);
 }
 
-bool ccm_holds(const Inputs& in, Tier tier) noexcept {
+bool ccm_holds(const Sm4Inputs& in, Tier tier) noexcept {
   const Sm4Key key(in.key, tier);
   Buffer out, back;
   std::array<std::byte, kSm4TagBytes> tag;
   bool holds = sm4_ccm_seal(key, in.nonce(), in.aad(), in.part(), out.data(), tag, tier);
-  const auto sealed = std::span<const std::byte>(out).first(kMessageBytes);
+  const auto sealed = std::span<const std::byte>(out).first(kPartBytes);
   holds = holds && same_digest(sealed, kCcm, tier) && same(tag, bytes(kCcmTag));
   holds = holds && sm4_ccm_open(key, in.nonce(), in.aad(), sealed, back.data(), tag, tier) &&
           same(back, in.part());
@@ -140,15 +140,14 @@ bool ccm_holds(const Inputs& in, Tier tier) noexcept {
 // More messages than lanes, so that lanes are filled again.
 constexpr std::size_t kJobs = 19;
 
-bool gcm_batch_holds(const Inputs& in, Tier tier) noexcept {
+bool gcm_batch_holds(const Sm4Inputs& in, Tier tier) noexcept {
   const Sm4GcmKey key(in.key, tier);
   std::array<Buffer, kJobs> data;
   std::array<std::array<std::byte, kSm4TagBytes>, kJobs> tags;
   std::array<Sm4GcmJob, kJobs> jobs;
   for (std::size_t i = 0; i < kJobs; ++i) {
     data[i] = in.message;
-    jobs[i] = {&key, in.iv.data(), in.aad(), std::span(data[i]).first(kMessageBytes),
-               tags[i].data()};
+    jobs[i] = {&key, in.iv.data(), in.aad(), std::span(data[i]).first(kPartBytes), tags[i].data()};
   }
   if (sm4_gcm_batch(jobs, tier) != kJobs) return false;
   bool hold = true;
@@ -162,7 +161,7 @@ bool gcm_batch_holds(const Inputs& in, Tier tier) noexcept {
   return hold && !jobs[kJobs - 1].holds;
 }
 
-bool cbc_batch_holds(const Inputs& in, Tier tier) noexcept {
+bool cbc_batch_holds(const Sm4Inputs& in, Tier tier) noexcept {
   const Sm4Key key(in.key, tier);
   std::array<Buffer, kJobs> data;
   std::array<std::array<std::byte, kSm4BlockBytes>, kJobs> chains;
@@ -181,7 +180,7 @@ bool cbc_batch_holds(const Inputs& in, Tier tier) noexcept {
 }  // namespace
 
 void add_sm4_answers(Tier tier, std::vector<KnownAnswer>& answers) {
-  const Inputs in;
+  const Sm4Inputs in;
   answers.push_back({"SM4", "ECB", tier, ecb_holds(in, tier)});
   answers.push_back({"SM4", "CBC", tier, cbc_holds(in, tier)});
   answers.push_back({"SM4", "CTR", tier, ctr_holds(in, tier)});

@@ -44,15 +44,6 @@ std::size_t round_up(std::size_t value, std::size_t unit) {
 
 std::size_t system_page_bytes() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 
-std::string read_line(const char* path) {
-  char line[256] = {};
-  if (std::FILE* file = std::fopen(path, "re")) {
-    if (!std::fgets(line, sizeof line, file)) line[0] = 0;
-    std::fclose(file);
-  }
-  return line;
-}
-
 std::string system_error(const std::string& what) { return what + ": " + std::strerror(errno); }
 
 // Prefers a node for [address, address + bytes): unlike a strict binding it never ends in a

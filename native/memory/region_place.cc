@@ -16,13 +16,6 @@ bool is_1g(const Mount& mount) {
          ("," + mount.options + ",").find(",pagesize=1G,") != std::string::npos;
 }
 
-std::string read_line(const char* path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
 /// The kernel puts the choice in force in brackets: "always [madvise] never".
 bool has_choice(const std::string& line, const char* choice) {
   return line.find(choice) != std::string::npos;
@@ -55,6 +48,13 @@ std::vector<std::string> memory_folders(const std::vector<Mount>& mounts) {
 }
 
 }  // namespace
+
+std::string read_line(const char* path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
 
 std::vector<Mount> parse_mounts(const std::string& text) {
   std::vector<Mount> mounts;

@@ -27,6 +27,8 @@ std::vector<std::string> region_leftovers(const std::vector<Mount>& mounts,
 bool kernel_gives_transparent_pages();
 /// True when files of a tmpfs, such as `path`, get 2 MB pages at first touch.
 bool tmpfs_gives_huge_pages(const std::vector<Mount>& mounts, const std::string& path);
+/// The first line of a file, empty when there is none.
+std::string read_line(const char* path);
 /// The machine's mounts.
 std::vector<Mount> machine_mounts();
 /// Free huge pages of 2 MB, whether a hugetlbfs is mounted or not.

@@ -4,7 +4,6 @@
 
 namespace sluice::wire {
 namespace {
-constexpr unsigned kTcpBytes = 20, kSyn = 2;
 constexpr unsigned kOptionEnd = 0, kOptionNone = 1, kOptionMss = 2, kMssBytes = 4;
 }  // namespace
 
@@ -15,7 +14,7 @@ bool clamp_mss(std::byte* packet, const InnerPacket& parsed, std::uint16_t mss) 
   }
   std::byte* tcp = packet + parsed.header_length;
   const unsigned end = (load8(tcp + 12) >> 4) * 4u;
-  if ((load8(tcp + 13) & kSyn) == 0 || end > there) return false;
+  if ((load8(tcp + 13) & kTcpSyn) == 0 || end > there) return false;
   for (unsigned at = kTcpBytes; at + 1 < end;) {
     const unsigned kind = load8(tcp + at);
     if (kind == kOptionEnd) return false;

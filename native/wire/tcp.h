@@ -4,6 +4,10 @@
 
 namespace sluice::wire {
 
+inline constexpr std::size_t kTcpBytes = 20;  ///< without options
+inline constexpr std::uint8_t kTcpFin = 0x01, kTcpSyn = 0x02, kTcpPush = 0x08, kTcpAck = 0x10,
+                              kTcpCwr = 0x80;
+
 /// Lowers the MSS option of a SYN or SYN/ACK to what fits, with its checksum. Anything else is
 /// left as it is, also a SYN without the option.
 /// @param packet  an IP packet; at least `parsed.total_length` bytes are there.

@@ -10,7 +10,6 @@
 namespace sluice {
 namespace {
 
-constexpr Nanoseconds kSecond = 1'000'000'000;
 constexpr unsigned kCommandsPerLoop = 64;
 
 }  // namespace

@@ -198,6 +198,7 @@ class Worker final : public EventSink {
   const Config& config() const noexcept { return config_; }
 
  private:
+  static constexpr Nanoseconds kSecond = 1'000'000'000;
   using PacketRing = SpscRing<Packet*>;
   Worker(const Config& config, void* sample_ring);
   unsigned receive(Nanoseconds now) noexcept;

@@ -9,7 +9,6 @@
 namespace sluice {
 namespace {
 
-constexpr Nanoseconds kSecond = 1'000'000'000;
 constexpr unsigned kSpinLoops = 512;         // then the loop pauses between looks …
 constexpr unsigned kPauseLoops = 1024;       // … and then it sleeps
 constexpr unsigned kWokenLoops = 32;         // looks between two sleeps that brought no packet

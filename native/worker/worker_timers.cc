@@ -4,7 +4,6 @@
 
 namespace sluice {
 namespace {
-constexpr Nanoseconds kSecond = 1'000'000'000;
 constexpr unsigned kReportsPerLoop = 16;
 constexpr unsigned kTimersPerLoop = 64;
 }  // namespace

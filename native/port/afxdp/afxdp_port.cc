@@ -19,8 +19,6 @@
 namespace sluice {
 namespace {
 
-constexpr std::uint32_t kLinkBytes = 14;
-constexpr std::uint32_t kVlanBytes = 4;
 constexpr std::uint32_t kMtuMax = XdpSocket::kFrameBytesMax - kLinkBytes;
 /// Each socket keeps up to two rings full of packets: with more of them the pool would run dry.
 constexpr unsigned kQueuesAWorker = 2;

@@ -16,8 +16,6 @@
 namespace sluice {
 namespace {
 
-constexpr unsigned kLinkBytes = ETH_HLEN;
-constexpr unsigned kVlanBytes = 4;
 static_assert(kLinkBytes + kVlanBytes <= kAccessDataOffset, "no room before a packet");
 /// Asking for the kernel's own counts is a system call: once in so many turns.
 constexpr unsigned kTurnsACount = 4096;

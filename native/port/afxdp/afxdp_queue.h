@@ -12,6 +12,9 @@
 
 namespace sluice {
 
+inline constexpr std::uint32_t kLinkBytes = 14;  ///< of an Ethernet header
+inline constexpr std::uint32_t kVlanBytes = 4;   ///< more, with a tag
+
 class AfxdpQueue final : public PortQueue {
  public:
   /// Takes over a worker's sockets, at least one, and its box of the watch, which outlives it.

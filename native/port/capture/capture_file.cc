@@ -22,7 +22,7 @@ constexpr std::size_t kPcapRecordBytes = 16;
 constexpr std::uint32_t kSectionHeader = 0x0a0d0d0a;  // reads the same in both byte orders
 constexpr std::uint32_t kByteOrderMagic = 0x1a2b3c4d;
 constexpr std::uint32_t kInterfaceDescription = 1;
-constexpr std::uint32_t kPacket = 2;  // obsolete, yet found in old files
+constexpr std::uint32_t kObsoletePacket = 2;  // yet found in old files
 constexpr std::uint32_t kSimplePacket = 3;
 constexpr std::uint32_t kEnhancedPacket = 6;
 constexpr std::uint16_t kOptionEnd = 0;
@@ -216,7 +216,7 @@ CaptureReader::Step CaptureReader::next_block(CaptureFrame& out) noexcept {
   at_ = at + length;
   if (is_section) return section(at, length);
   if (type == kInterfaceDescription) return interface(at, length);
-  if (type == kEnhancedPacket || type == kSimplePacket || type == kPacket) {
+  if (type == kEnhancedPacket || type == kSimplePacket || type == kObsoletePacket) {
     return packet_block(type, at, length, out);
   }
   return Step::Other;
@@ -278,7 +278,7 @@ CaptureReader::Step CaptureReader::packet_block(std::uint32_t type, std::size_t 
   const std::size_t room = length - header - 4;
   std::uint32_t index = 0;
   if (type == kEnhancedPacket) index = read32(at + 8);
-  if (type == kPacket) index = read16(at + 8);
+  if (type == kObsoletePacket) index = read16(at + 8);
   if (index >= interfaces_.size()) {
     return fail(FaultKind::NoInterface, at, index, interfaces_.size());
   }

@@ -5,14 +5,12 @@
 #include "wire/checksum.h"
 #include "wire/ipv4.h"
 #include "wire/ipv6.h"
+#include "wire/tcp.h"
 #include "wire/udp.h"
 
 namespace sluice {
 namespace {
 
-constexpr std::uint16_t kTcpBytes = 20;
-constexpr std::uint8_t kTcpPush = 0x08;
-constexpr std::uint8_t kTcpAck = 0x10;
 constexpr std::uint16_t kDontFragment = 0x4000;
 constexpr std::uint16_t kTcpChecksum = 16;
 constexpr std::uint16_t kUdpChecksum = 6;
@@ -42,9 +40,9 @@ void JoinPlan::classify_tcp(const std::byte* ip, Flow& flow) noexcept {
   const std::uint8_t flags = wire::load8(tcp + 13);
   flow.headers = static_cast<std::uint16_t>(flow.upper + header_bytes);
   flow.payload = static_cast<std::uint16_t>(available - header_bytes);
-  flow.closes = (flags & kTcpPush) != 0;
-  flow.joinable = flow.joinable && header_bytes >= kTcpBytes && header_bytes < available &&
-                  (flags & ~kTcpPush) == kTcpAck && (wire::load8(tcp + 12) & 15) == 0 &&
+  flow.closes = (flags & wire::kTcpPush) != 0;
+  flow.joinable = flow.joinable && header_bytes >= wire::kTcpBytes && header_bytes < available &&
+                  (flags & ~wire::kTcpPush) == wire::kTcpAck && (wire::load8(tcp + 12) & 15) == 0 &&
                   wire::load16(tcp + 18) == 0;
 }
 
@@ -70,7 +68,7 @@ JoinPlan::Flow JoinPlan::classify(const Packet& packet, JoinOffloads offloads) n
   }
   const bool is_tcp = flow.protocol == wire::kProtocolTcp;
   if (!is_tcp && flow.protocol != wire::kProtocolUdp) return flow;
-  const std::size_t upper_bytes = is_tcp ? kTcpBytes : wire::kUdpBytes;
+  const std::size_t upper_bytes = is_tcp ? wire::kTcpBytes : wire::kUdpBytes;
   if (flow.upper < wire::kIpv4Bytes || flow.upper + upper_bytes > length) return flow;
   flow.headers = static_cast<std::uint16_t>(flow.upper + upper_bytes);
   flow.payload = static_cast<std::uint16_t>(length - flow.headers);
@@ -128,7 +126,7 @@ bool JoinPlan::continues(const Frame& frame, const Flow& flow,
   const std::uint32_t sequence = wire::load32(a + upper + 4) + frame.bytes - head.headers;
   return wire::load32(b + upper + 4) == sequence && same(a, b, upper + 8, 5) &&
          same(a, b, upper + 14, 2) &&
-         same(a, b, upper + kTcpBytes, flow.headers - upper - kTcpBytes);
+         same(a, b, upper + wire::kTcpBytes, flow.headers - upper - wire::kTcpBytes);
 }
 
 bool JoinPlan::append(Frame& frame, const Flow& flow, unsigned position) noexcept {

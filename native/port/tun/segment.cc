@@ -6,18 +6,10 @@
 #include "wire/checksum.h"
 #include "wire/ipv4.h"
 #include "wire/ipv6.h"
+#include "wire/tcp.h"
 #include "wire/udp.h"
 
 namespace sluice {
-namespace {
-
-constexpr std::size_t kTcpBytes = 20;
-constexpr std::uint8_t kTcpFin = 0x01;
-constexpr std::uint8_t kTcpPush = 0x08;
-constexpr std::uint8_t kTcpCwr = 0x80;
-
-}  // namespace
-
 bool complete_checksum(const FrameHeader& header, std::span<std::byte> frame) noexcept {
   const std::size_t start = header.checksum_start;
   const std::size_t field = start + header.checksum_offset;
@@ -44,11 +36,11 @@ bool Segmenter::start(const FrameHeader& header, std::span<const std::byte> fram
   if ((header.flags & kFrameNeedsChecksum) == 0 || fixed < wire::kIpv4Bytes) return false;
   upper_ = header.checksum_start;
   if (is_v6_ ? upper_ < fixed : upper_ != fixed) return false;
-  if (upper_ + (is_tcp ? kTcpBytes : wire::kUdpBytes) > frame.size()) return false;
+  if (upper_ + (is_tcp ? wire::kTcpBytes : wire::kUdpBytes) > frame.size()) return false;
   const std::size_t upper_bytes =
       is_tcp ? (wire::load8(frame.data() + upper_ + 12) >> 4) * 4u : wire::kUdpBytes;
   headers_ = upper_ + upper_bytes;
-  if (is_tcp && upper_bytes < kTcpBytes) return false;
+  if (is_tcp && upper_bytes < wire::kTcpBytes) return false;
   if (headers_ >= frame.size() || headers_ + header.segment_bytes > kPacketBytesMax) return false;
   protocol_ = is_tcp ? wire::kProtocolTcp : wire::kProtocolUdp;
   segment_ = header.segment_bytes;
@@ -71,8 +63,8 @@ void Segmenter::finish_tcp(std::byte* packet, std::size_t length, bool first,
   const std::uint32_t sequence = wire::load32(tcp + 4) + index_ * std::uint32_t{segment_};
   wire::store32(tcp + 4, sequence);
   std::uint8_t flags = wire::load8(tcp + 13);
-  if (!last) flags &= static_cast<std::uint8_t>(~(kTcpFin | kTcpPush));
-  if (!first) flags &= static_cast<std::uint8_t>(~kTcpCwr);
+  if (!last) flags &= static_cast<std::uint8_t>(~(wire::kTcpFin | wire::kTcpPush));
+  if (!first) flags &= static_cast<std::uint8_t>(~wire::kTcpCwr);
   wire::store8(tcp + 13, flags);
   wire::store16(tcp + 16, 0);
   wire::store16(tcp + 16, wire::fold(wire::checksum_partial(tcp, length - upper_,

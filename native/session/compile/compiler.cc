@@ -6,7 +6,6 @@
 namespace sluice {
 using namespace record;
 namespace {
-constexpr unsigned kInterfaceAccess = 1, kInterfaceCpFunction = 4;
 constexpr unsigned kRemovalNone = 2;
 
 std::uint64_t word64(const std::uint32_t* low) noexcept {

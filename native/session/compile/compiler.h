@@ -46,6 +46,8 @@ struct TableKey {
   }
 };
 
+/// Interfaces that a record names.
+inline constexpr unsigned kInterfaceAccess = 1, kInterfaceCpFunction = 4;
 inline constexpr unsigned kBucketsMax = 64;    ///< a direction of a session
 inline constexpr unsigned kFiltersMax = 4096;  ///< boxes of one kind of arrival
 

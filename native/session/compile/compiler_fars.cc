@@ -7,7 +7,6 @@
 namespace sluice {
 using namespace record;
 namespace {
-constexpr unsigned kInterfaceAccess = 1;
 constexpr std::uint16_t kKeepsOuter = 256;  ///< beside a FAR's index: its entry for such PDRs
 constexpr std::uint16_t kCopyEntry = 0xffff;
 constexpr std::size_t kFarsMax = 255;  // of a direction: positions are octets
