@@ -12,6 +12,8 @@ const INTERVAL_DEFAULT_MS = 1000;
 const INTERVAL_MIN_MS = 100;
 const INTERVAL_MAX_MS = 3_600_000;
 const BUSIEST_MAX = 100;
+/** At the shortest interval so many take some percent of the event loop. */
+const WATCHERS_MAX = 64;
 
 /** What the node says of itself; read anew for each call. */
 export interface NodeSource {
@@ -63,6 +65,7 @@ function watchStats(
   closing: AbortSignal,
   log: Log,
 ): handleServerStreamingCall<Request<WatchStatsRequest>, unknown> {
+  let watchers = 0;
   return (call) => {
     const fail = (error: unknown): void => {
       call.emit('error', caughtToServiceError(error, log));
@@ -72,11 +75,19 @@ function watchStats(
     try {
       if (call.request === MALFORMED) throw malformed();
       intervalMs = intervalOf(call.request);
+      if (watchers >= WATCHERS_MAX) {
+        throw new SluiceError(
+          'resource_exhausted',
+          `${WATCHERS_MAX} streams watch statistics, which is the limit; end one first`,
+        );
+      }
       busiest = busiestOf(source, call.request);
     } catch (error) {
       fail(error);
       return;
     }
+    watchers++;
+    let watching = true;
     let writable = true;
     const send = (): void => {
       // A slow reader misses samples; it doesn't make the node keep them.
@@ -94,6 +105,9 @@ function watchStats(
       fail(new SluiceError('unavailable', 'the node is shutting down'));
     };
     const stop = (): void => {
+      if (!watching) return;
+      watching = false;
+      watchers--;
       clearInterval(timer);
       busiest?.close();
       closing.removeEventListener('abort', close);

@@ -187,6 +187,27 @@ describe('the node service', () => {
     }
   });
 
+  it('serves so many watchers of statistics at a time, and the next when one has gone', async () => {
+    const { address } = await start();
+    const client = connect(address);
+    const watchers = Array.from({ length: 64 }, () => client.watch('NodeService/WatchStats', {}));
+    for (const stream of watchers) stream.on('error', () => undefined);
+    await Promise.all(watchers.map((stream) => take(stream, 1)));
+    expect(await ending(client.watch('NodeService/WatchStats', {}))).toMatchObject({
+      code: grpc.status.RESOURCE_EXHAUSTED,
+      details: '64 streams watch statistics, which is the limit; end one first',
+    });
+    watchers[0]!.cancel();
+    let next: Message[] = [];
+    await until(async () => {
+      const stream = client.watch('NodeService/WatchStats', {});
+      watchers.push(stream);
+      next = await take(stream, 1).catch(() => []);
+      return next.length === 1;
+    });
+    for (const stream of watchers.slice(1)) stream.cancel();
+  });
+
   it('refuses an interval that makes no sense', async () => {
     const { address } = await start();
     for (const interval of [{}, { nanos: 99_000_000 }, { seconds: '-1' }, { seconds: '3601' }]) {

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader';
+import { unusable } from '../../tools/files.js';
 import { ToolError, usageError } from '../../tools/tool-error.js';
 import { fieldViolations } from './field-violations.js';
 import { ProtoJson } from './proto-json.js';
@@ -180,7 +181,7 @@ function credentialsOf(options: ApiOptions): grpc.ChannelCredentials {
     try {
       return readFileSync(file);
     } catch (error) {
-      throw new ToolError(`cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`);
+      throw unusable(file, error);
     }
   };
   const [ca, key, cert] = [read(tlsCa), read(tlsKey), read(tlsCert)];

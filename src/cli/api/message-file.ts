@@ -1,6 +1,7 @@
 /** Sessions or protections from a file: JSON or YAML, one or many (a list, or several YAML documents). */
 import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
+import { unusable } from '../../tools/files.js';
 import { ToolError } from '../../tools/tool-error.js';
 import type { Protection, Session } from './messages.js';
 import type { ProtoJson } from './proto-json.js';
@@ -20,7 +21,7 @@ export function readMessageFile<K extends keyof Kinds>(
   try {
     text = readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (error) {
-    throw new ToolError(`cannot read ${file}: ${reason(error as NodeJS.ErrnoException)}`);
+    throw unusable(file, error);
   }
   const documents = parseAllDocuments(text);
   const messages: Kinds[K][] = [];
@@ -54,10 +55,4 @@ function parseOne<K extends keyof Kinds>(
     if (!(error instanceof ToolError)) throw error;
     throw new ToolError(`${file}: ${kind.toLowerCase()} ${position + 1}: ${error.message}`);
   }
-}
-
-function reason(error: NodeJS.ErrnoException): string {
-  if (error.code === 'ENOENT') return 'no such file';
-  if (error.code === 'EISDIR') return 'it is a folder';
-  return error.code ?? error.message;
 }

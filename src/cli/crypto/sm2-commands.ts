@@ -1,7 +1,7 @@
 import { Argument, type Command } from 'commander';
-import { writeNewFile } from '../../tools/crypto/files.js';
 import { generateSm4File } from '../../tools/crypto/sealed-files.js';
 import { generateSm2Files, signFile, verifyFile } from '../../tools/crypto/sm2-files.js';
+import { writeNewFile } from '../../tools/files.js';
 import { ToolError, usageError } from '../../tools/tool-error.js';
 import { printJson, printLine } from '../print.js';
 

@@ -67,7 +67,7 @@ Examples:
       const options = own.optsWithGlobals<Flags>();
       checkCaptureFile(options.write);
       const request = requestOf(peer, options);
-      const file = new CaptureFile(options.write ?? '');
+      const file = new CaptureFile(options.write ?? '', options.json === true);
       try {
         await withClient(options, (client) => receiveCapture(client, 'N4Service', request, file));
       } finally {

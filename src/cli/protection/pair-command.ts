@@ -1,10 +1,10 @@
 /** `sluice protection pair`: fresh keys for both ends of a tunnel, in two files. */
 import { randomBytes, randomInt } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { type Command, Option } from 'commander';
 import { stringify } from 'yaml';
-import { ToolError, usageError } from '../../tools/tool-error.js';
+import { writeSecretFile } from '../../tools/files.js';
+import { usageError } from '../../tools/tool-error.js';
 import { printLine } from '../print.js';
 import { parseInteger } from '../units.js';
 
@@ -82,7 +82,10 @@ function writePair(options: PairOptions): void {
   ];
   for (const [position, end] of ends.entries()) {
     const file = `${options.output}-${position + 1}.yaml`;
-    writeNew(file, stringify(end, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' }));
+    writeSecretFile(
+      file,
+      stringify(end, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' }),
+    );
     printLine(`${file}: protection ${id} of ${end.local_address}`);
   }
 }
@@ -92,13 +95,4 @@ function association(suite: string): Association {
   const key = randomBytes(16).toString('hex');
   if (suite === 'sm4-gcm-16') return { spi, key, salt: randomBytes(4).toString('hex') };
   return { spi, key, authentication_key: randomBytes(32).toString('hex') };
-}
-
-function writeNew(file: string, text: string): void {
-  try {
-    writeFileSync(file, text, { flag: 'wx', mode: 0o600 });
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new ToolError(code === 'EEXIST' ? `${file} is there already; name another` : message);
-  }
 }

@@ -2,11 +2,12 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import type * as grpc from '@grpc/grpc-js';
 import type { Command } from 'commander';
-import { ToolError, usageError } from '../../tools/tool-error.js';
+import { unwritable } from '../../tools/files.js';
+import { usageError } from '../../tools/tool-error.js';
 import type { ApiClient, ApiOptions } from '../api/client.js';
 import type { CaptureChunk } from '../api/messages.js';
 import { withClient } from '../api/with-client.js';
-import { grouped } from '../print.js';
+import { grouped, printJson } from '../print.js';
 import { parseCount, parseInteger, parseSeconds } from '../units.js';
 
 interface CaptureFlags extends ApiOptions {
@@ -17,6 +18,7 @@ interface CaptureFlags extends ApiOptions {
   count?: string;
   time?: string;
   drops?: boolean;
+  json?: boolean;
 }
 
 const PROGRESS_MS = 1000;
@@ -39,6 +41,7 @@ export function addCaptureCommand(program: Command): void {
 Each packet has a comment: the session, the rule that matched, and what became of it. The
 file has an interface for every port. Ctrl-C ends it; the file is complete then. Packets that
 were not written because the reader or the disk is slow are counted as lost; none is held up.
+With --json the counts go to stdout as JSON, unless the packets do.
 
 Examples:
   sluice capture --session ue1 -w ue1.pcapng
@@ -49,7 +52,7 @@ Examples:
     .action(async (_: unknown, own: Command) => {
       const options = own.optsWithGlobals<CaptureFlags>();
       const request = requestOf(options);
-      const output = new CaptureFile(options.write ?? '');
+      const output = new CaptureFile(options.write ?? '', options.json === true);
       try {
         await withClient(options, (client) =>
           receiveCapture(client, 'NodeService', request, output),
@@ -98,7 +101,22 @@ export function durationOf(time: string): { seconds: number; nanos: number } {
 export class CaptureFile {
   #fd = -1;
 
-  constructor(private readonly file: string) {}
+  /** @param json  what was written is said as JSON on stdout, where that is free. */
+  constructor(
+    private readonly file: string,
+    private readonly json: boolean,
+  ) {}
+
+  /** What there is so far, or at the end. */
+  tell({ packets, lost }: CaptureChunk, atEnd: boolean): void {
+    if (this.json && this.file !== '-') {
+      if (atEnd)
+        printJson({ out: this.file, packets: Number(packets ?? 0), lost: Number(lost ?? 0) });
+      return;
+    }
+    const missing = Number(lost ?? 0) === 0 ? '' : `, ${grouped(lost)} lost`;
+    process.stderr.write(`${grouped(packets)} packets${missing}${atEnd ? '\n' : '\r'}`);
+  }
 
   /** False: the reader of a pipe has gone. */
   write(bytes: Uint8Array): boolean {
@@ -107,9 +125,8 @@ export class CaptureFile {
       for (let at = 0; at < bytes.length; ) at += this.#some(bytes.subarray(at));
       return true;
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code === 'EPIPE') return false;
-      throw new ToolError(`${this.file}: cannot be written: ${message}`);
+      if ((error as NodeJS.ErrnoException).code === 'EPIPE') return false;
+      throw unwritable(this.file, error);
     }
   }
   #some(bytes: Uint8Array): number {
@@ -138,12 +155,8 @@ export async function receiveCapture(
   const stream = client.serverStream(service, 'Capture', request);
   let last: CaptureChunk = {};
   let open = true;
-  const say = (end: string): void => {
-    const lost = Number(last.lost ?? 0) === 0 ? '' : `, ${grouped(last.lost)} lost`;
-    process.stderr.write(`${grouped(last.packets)} packets${lost}${end}`);
-  };
   const live = process.stderr.isTTY === true;
-  const progress = setInterval(() => live && say('\r'), PROGRESS_MS);
+  const progress = setInterval(() => live && output.tell(last, false), PROGRESS_MS);
   const stop = (): void => {
     open = false;
     stream.cancel();
@@ -170,7 +183,7 @@ export async function receiveCapture(
     });
     // Ended by us: the file ends with what its last chunk says of it.
     if (last.trailer !== undefined && last.trailer.length > 0) output.write(last.trailer);
-    say('\n');
+    output.tell(last, true);
   } finally {
     clearInterval(progress);
     process.off('SIGINT', stop);

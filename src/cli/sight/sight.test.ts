@@ -188,6 +188,13 @@ describe('capture', () => {
     expect(written.err).toContain('2 packets, 4 lost');
   });
 
+  it('tells programs on stdout what there was', async () => {
+    const file = join(folder, 'json.pcapng');
+    expect(await sluice('--json', 'capture', '--session', 'ue1', '-w', file)).toBe(0);
+    expect(JSON.parse(written.out)).toEqual({ out: file, packets: 2, lost: 4 });
+    expect(written.err).toBe('');
+  });
+
   it('completes the file when it is interrupted', async () => {
     const file = join(folder, 'b.pcapng');
     expect(await sluice('capture', '--port', 'n3', '-w', file)).toBe(0);
@@ -216,6 +223,6 @@ describe('capture', () => {
     expect(() => readFileSync(file)).toThrow('ENOENT');
     const nowhere = join(folder, 'no', 'such.pcapng');
     expect(await sluice('capture', '--port', 'n3', '--count', '2', '-w', nowhere)).toBe(1);
-    expect(written.err).toContain(`${nowhere}: cannot be written`);
+    expect(written.err).toContain(`${nowhere} cannot be written: its folder is not there`);
   });
 });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { sm4Gcm } from '../../crypto/crypto.js';
+import { aboutFile, readAll, readSecretFile, withFiles, writeSecretFile } from '../files.js';
 import { ToolError } from '../tool-error.js';
-import { aboutFile, readAll, readSecretFile, withFiles, writeSecretFile } from './files.js';
 import { writeWhole } from './whole-file.js';
 
 const KEY_BYTES = 16;

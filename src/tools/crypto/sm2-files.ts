@@ -1,5 +1,4 @@
 import { type Sm2KeyOptions, sm2 } from '../../crypto/crypto.js';
-import { ToolError } from '../tool-error.js';
 import {
   parsed,
   readAll,
@@ -8,7 +7,8 @@ import {
   withFiles,
   writeNewFile,
   writeSecretFile,
-} from './files.js';
+} from '../files.js';
+import { ToolError } from '../tool-error.js';
 
 export interface KeyFiles {
   /** Where the private key goes. */

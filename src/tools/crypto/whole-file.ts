@@ -1,7 +1,7 @@
 import { createWriteStream, existsSync, linkSync, rmSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
+import { occupied, unwritable } from '../files.js';
 import { ToolError } from '../tool-error.js';
-import { occupied, unwritable } from './files.js';
 
 /**
  * Writes parts to a new file for its owner alone, which appears under its name when it is whole; or

@@ -1,6 +1,6 @@
 import { closeSync, createReadStream, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { SluiceError } from '../../base/errors.js';
-import { ToolError, usageError } from '../tool-error.js';
+import { SluiceError } from '../base/errors.js';
+import { ToolError, usageError } from './tool-error.js';
 
 /** A file that others may not read, in octal. */
 const SECRET_MODE = 0o600;
