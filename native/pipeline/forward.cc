@@ -42,6 +42,11 @@ wire::PdcpNumber pdcp_number_of(const Burst& burst, unsigned i) noexcept {
 DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
   Packet* packet = burst.packets[i];
   const FarEntry& far = *hit.far;
+  // What came by such a tunnel could come again for ever, and of copies there would be ever more.
+  if (__builtin_expect((far.flags & kFarToSelf) != 0, 0) &&
+      ((packet->flags & kPacketCopy) != 0 || is_from_self(network_, *packet))) {
+    return DropReason::TunnelLoop;
+  }
   const PdrEntry& pdr = *hit.pdr;
   const Peer& peer = sessions_.peers()[far.peer];
   const PipelinePort& port = ports_[far.port];
@@ -84,37 +89,8 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
   return DropReason::None;
 }
 
-/// Whether a packet may go into a tunnel to the UPF itself: one that came by such a tunnel may not,
-/// since it could come again for ever, nor may copies, of which there would be ever more.
-bool Pipeline::may_go_to_self(const Burst& burst, unsigned i) const noexcept {
-  const Packet& packet = *burst.packets[i];
-  if ((packet.flags & kPacketCopy) != 0) return false;
-  return burst.inner_offset[i] == 0 || !is_from_self(packet);
-}
-
-/// @param packet  with its outer header.
-bool Pipeline::is_from_self(const Packet& packet) const noexcept {
-  const std::byte* const p = packet.data();
-  const bool is_v6 = wire::load8(p) >> 4 == 6;
-  std::uint32_t source[4] = {};
-  for (unsigned k = 0; k < (is_v6 ? 4u : 1u); ++k) {
-    source[k] = wire::load32(p + (is_v6 ? 8 : 12) + 4 * k);
-  }
-  return network_.is_local(source, is_v6);
-}
-
-DropReason Pipeline::to_self(Burst& burst, unsigned i, Hit hit) noexcept {
-  if (!may_go_to_self(burst, i)) return DropReason::TunnelLoop;
-  const DropReason reason = to_tunnel(burst, i, hit);
-  if (reason == DropReason::None) emit(hit.far->port, hit.packet);
-  return reason;
-}
-
 /// What goes on is the packet with its outer headers, but for padding behind them.
 DropReason Pipeline::forward_whole(Burst& burst, unsigned i, Hit hit) noexcept {
-  if ((hit.far->flags & kFarToSelf) != 0 && !may_go_to_self(burst, i)) {
-    return DropReason::TunnelLoop;
-  }
   Packet* packet = burst.packets[i];
   const std::byte* p = packet->data();
   const bool is_v6 = wire::load8(p) >> 4 == 6;

@@ -3,6 +3,8 @@
 #pragma once
 #include <cstring>
 
+#include "memory/packet.h"
+#include "session/table/network_map.h"
 #include "session/table/peer_table.h"
 #include "wire/checksum.h"
 
@@ -32,6 +34,17 @@ inline void write_outer(std::byte* p, const Peer& peer, unsigned udp_bytes, unsi
   }
   wire::store16(p + ip, source_port);
   wire::store16(p + ip + 4, static_cast<std::uint16_t>(udp_bytes));
+}
+
+/// Whether the outer header of a packet has one of the UPF's own GTP-U addresses as its source.
+inline bool is_from_self(const NetworkMap& network, const Packet& packet) noexcept {
+  const std::byte* const p = packet.data();
+  const bool is_v6 = wire::load8(p) >> 4 == 6;
+  std::uint32_t source[4] = {};
+  for (unsigned k = 0; k < (is_v6 ? 4u : 1u); ++k) {
+    source[k] = wire::load32(p + (is_v6 ? 8 : 12) + 4 * k);
+  }
+  return network.is_local(source, is_v6);
 }
 
 /// Fills the UDP checksum that IPv6 wants, once the message is complete; nothing for IPv4.

@@ -240,7 +240,11 @@ DropReason Pipeline::forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept 
     case FarAction::Duplicate:
       return forward_copies(burst, i, hit);
     case FarAction::ToSelf:
-      return to_self(burst, i, hit);
+      if (const DropReason reason = to_tunnel(burst, i, hit); reason != DropReason::None) {
+        return reason;
+      }
+      emit(hit.far->port, hit.packet);
+      return DropReason::None;
     case FarAction::ToUe:
       return turn_round(burst, i, hit);
     case FarAction::Buffer:

@@ -246,9 +246,6 @@ class Pipeline {
   DropReason forward_rarely(Burst& burst, unsigned i, Hit hit) noexcept;
   void count_discarded(Burst& burst, unsigned i) noexcept;
   std::uint64_t urrs_of(const Flow& flow, Direction direction, unsigned position) noexcept;
-  DropReason to_self(Burst& burst, unsigned i, Hit hit) noexcept;
-  bool may_go_to_self(const Burst& burst, unsigned i) const noexcept;
-  bool is_from_self(const Packet& packet) const noexcept;
   DropReason forward_whole(Burst& burst, unsigned i, Hit hit) noexcept;
   // ip/unusual.cc
   DropReason look_closer(Burst& burst, unsigned i, Hit& hit) noexcept;

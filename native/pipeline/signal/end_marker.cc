@@ -82,7 +82,7 @@ DropReason Pipeline::take_end_marker(Burst& burst, unsigned i) noexcept {
   }
   RemoteTunnel done[kTunnelsMax];
   unsigned count = 0;
-  const bool is_from_here = is_from_self(*packet);
+  const bool is_from_here = is_from_self(network_, *packet);
   const auto& set = *sessions_.rule<FilterSet>(burst.filter_set[i]);
   if ((flow.rules.flags & kRulesTellEndMarker) && !traced_) tell_end_marker(burst, i, set);
   for (unsigned f = 0; f < set.count4 + set.count6; ++f) {
