@@ -1,7 +1,7 @@
 /**
  * Keeps docs/RULES.md honest: every row names a test that is there. A test is a case of a file
- * in test/packets ("`match.yaml`: its title, or the start of it"), a native one by its name,
- * with or without its suite, or a whole test file.
+ * in test/packets or of a test in TypeScript ("`match.yaml`: its title, or the start of it"), a
+ * native one by its name, with or without its suite, or a whole test file.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 interface Tests {
   readonly native: readonly string[];
   readonly files: readonly string[];
-  /** By file of test/packets. */
+  /** By file of test/packets, and of tests in TypeScript. */
   readonly cases: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -38,6 +38,12 @@ function testsOf(folder: string): Tests {
         readPacketFile(path).cases.map((one) => one.title),
       ]),
   );
+  for (const path of files.filter((one) => one.endsWith('.test.ts'))) {
+    // A title is the first text of a test, or of the row that a test is made of.
+    const titles = readFileSync(path, 'utf8').matchAll(/[([]\s*(['"`])((?:(?!\1).)+)\1\s*,/g);
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    cases.set(name, [...(cases.get(name) ?? []), ...[...titles].map(([, , title]) => title!)]);
+  }
   const names = files.map((path) => path.slice(path.lastIndexOf('/') + 1));
   return { native, cases, files: names.filter((name) => /[._]test(_\w+)?\.(ts|cc|h)$/.test(name)) };
 }
@@ -50,13 +56,16 @@ function unknownIn(cell: string, tests: Tests): string[] | undefined {
     named++;
     if (!found) unknown.push(name);
   };
-  let rest = cell.replace(/`([\w-]+\.yaml)`: ([^;|]*)/g, (_, file: string, titles: string) => {
-    for (const title of titles.split(' / ').map((one) => one.replace(/…?\s*$/, '').trim())) {
-      const there = tests.cases.get(file)?.some((one) => one.startsWith(title)) === true;
-      check(`${file}: ${title}`, there && title !== '');
-    }
-    return '';
-  });
+  let rest = cell.replace(
+    /`([\w.-]+(?:\.yaml|\.test\.ts))`: ([^;|]*)/g,
+    (_, file: string, titles: string) => {
+      for (const title of titles.split(' / ').map((one) => one.replace(/…?\s*$/, '').trim())) {
+        const there = tests.cases.get(file)?.some((one) => one.startsWith(title)) === true;
+        check(`${file}: ${title}`, there && title !== '');
+      }
+      return '';
+    },
+  );
   rest = rest.replace(/`?([\w.-]+[._]test(?:_\w+)?\.(?:cc|ts))`?/g, (_, file: string) => {
     check(file, tests.files.includes(file.slice(file.lastIndexOf('/') + 1)));
     return '';
@@ -100,6 +109,8 @@ describe('docs/RULES.md', () => {
 
   it('would tell of a test that is not there', () => {
     expect(unknownIn('`match.yaml`: no such case', tests)).toHaveLength(1);
+    expect(unknownIn('`refusals.test.ts`: no such test', tests)).toHaveLength(1);
+    expect(unknownIn('`refusals.test.ts`: a FAR ID twice', tests)).toHaveLength(0);
     expect(unknownIn('`DatapathTest.NoSuchTest`', tests)).toHaveLength(1);
     expect(unknownIn('NoSuchTestAnywhere', tests)).toHaveLength(1);
     expect(unknownIn('`no_such_test.cc`', tests)).toHaveLength(1);
@@ -120,6 +131,7 @@ describe('docs/RULES.md', () => {
   });
   it('names every case of test/packets that is not in a row as a family', () => {
     const text = readFileSync(join(root, 'docs', 'RULES.md'), 'utf8');
-    expect([...tests.cases.keys()].filter((file) => !text.includes(file))).toEqual([]);
+    const families = [...tests.cases.keys()].filter((file) => file.endsWith('.yaml'));
+    expect(families.filter((file) => !text.includes(file))).toEqual([]);
   });
 });

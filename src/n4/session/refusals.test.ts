@@ -55,6 +55,26 @@ const CASES: Case[] = [
     'Outer Header Creation',
     { type: 'FAR', farId: 2 },
   ],
+  [
+    'an outer header of UDP alone',
+    (e) => {
+      parameters(e, 1)['Outer Header Creation'] = { flags: ['UDP4'], ipv4: '10.0.0.2', port: 9 };
+    },
+    UNSUPPORTED,
+    'Outer Header Creation',
+  ],
+  [
+    'a VLAN tag to remove',
+    (e) => (e['Create PDR'][0]['Outer Header Removal'] = { description: 'VLAN S-TAG' }),
+    UNSUPPORTED,
+    'Outer Header Removal',
+  ],
+  [
+    'packets of a 5G VN group',
+    (e) => (e['Create PDR'][0].PDI['Source Interface'] = 5),
+    UNSUPPORTED,
+    'Source Interface',
+  ],
   ['Ethernet', (e) => (e['PDN Type'] = 'Ethernet'), UNSUPPORTED, 'PDN Type'],
   ['no IP', (e) => (e['PDN Type'] = 'Non-IP'), UNSUPPORTED, 'PDN Type'],
   [
