@@ -5,9 +5,11 @@
  *
  * session/native-bytes   region used at that many sessions ÷ sessions, tables included
  * session/control-bytes  resident anonymous memory added ÷ sessions
+ * session/scrape         processor time of the control thread for one scrape of 16 ports, in ms
  * restore/…              from the start of the process to its ready line, in seconds
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { PORTS_MAX } from '../src/base/limits.js';
 import { coreSplit, runNativeBench } from './native-program.js';
 import { type BenchOptions, type BenchResult, type Report, summarize } from './report/report.js';
 import { grpcLoadProgram, SluiceFolder, SluiceProcess } from './sluice-process.js';
@@ -36,7 +38,7 @@ async function measure(
   report: Report,
   options: BenchOptions,
 ): Promise<void> {
-  const folder = new SluiceFolder(sessions);
+  const folder = new SluiceFolder(sessions, { ports: PORTS_MAX });
   let node = await SluiceProcess.start(folder);
   try {
     const before = node.anonymousBytes();
@@ -48,6 +50,10 @@ async function measure(
       report(summarize('session/control-bytes', 'bytes', [added]));
       const native = (await node.metric('sluice_region_used_bytes')) / sessions;
       report(summarize('session/native-bytes', 'bytes', [native]));
+      const scrapes: number[] = [];
+      for (let run = 0; run < (options.quick ? 3 : 10); run += 1)
+        scrapes.push(await node.scrapeMs());
+      report(summarize('session/scrape', 'ms', scrapes));
     }
     if (!options.wanted(`restore/${label}`)) return;
     const seconds: number[] = [];

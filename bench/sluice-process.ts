@@ -23,8 +23,11 @@ export class SluiceFolder {
   readonly target = `unix:${join(this.path, 'api.sock')}`;
   readonly httpSocket = join(this.path, 'http.sock');
 
-  /** `n4`: the section as YAML; by default nothing listens. */
-  constructor(sessionsMax: number, { n4 = '{ listen: [] }', durability = 'async' } = {}) {
+  /** `n4`: the section as YAML; by default nothing listens. `ports`: at least N3 and N6. */
+  constructor(
+    sessionsMax: number,
+    { n4 = '{ listen: [] }', durability = 'async', ports = 2 } = {},
+  ) {
     writeFileSync(
       join(this.path, 'sluice.yaml'),
       `node: { id: bench }
@@ -37,13 +40,17 @@ limits: { sessions: ${sessionsMax} }
 ports:
   - { name: n3, driver: memory, role: access, addresses: [127.0.0.1] }
   - { name: n6, driver: memory, role: core, networkInstances: [internet], uePools: [10.0.0.0/8] }
-`,
+${Array.from({ length: ports - 2 }, (_, i) => furtherPort(i)).join('')}`,
     );
   }
 
   remove(): void {
     rmSync(this.path, { recursive: true, force: true });
   }
+}
+
+function furtherPort(i: number): string {
+  return `  - { name: more${i}, driver: memory, role: core, networkInstances: [more${i}] }\n`;
 }
 
 /** "… ms: Scavenge 8.1 (9.9) -> 7.4 (10.1) MB, 1.02 / 0.00 ms …": what a pause took. */
@@ -103,12 +110,29 @@ export class SluiceProcess {
     return Number(kilobytes) * 1024;
   }
 
-  /** The value of a metric without labels, from the node's own page. */
-  async metric(name: string): Promise<number> {
-    const page = await new Promise<string>((resolve, reject) => {
+  /** Processor time that one scrape takes of the control thread, HTTP and all, in milliseconds. */
+  async scrapeMs(): Promise<number> {
+    const times = 20;
+    const beforeNs = this.#controlThreadNs();
+    for (let i = 0; i < times; i += 1) await this.#page();
+    return (this.#controlThreadNs() - beforeNs) / 1e6 / times;
+  }
+
+  #controlThreadNs(): number {
+    const { pid } = this.child;
+    return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ')[0]);
+  }
+
+  #page(): Promise<string> {
+    return new Promise((resolve, reject) => {
       const options = { socketPath: this.folder.httpSocket, path: '/metrics' };
       get(options, (response) => text(response).then(resolve, reject)).on('error', reject);
     });
+  }
+
+  /** The value of a metric without labels, from the node's own page. */
+  async metric(name: string): Promise<number> {
+    const page = await this.#page();
     const value = new RegExp(`^${name} (\\S+)$`, 'm').exec(page)?.[1];
     if (value === undefined) throw new Error(`the node has no metric ${name}`);
     return Number(value);
