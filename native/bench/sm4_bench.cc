@@ -26,39 +26,39 @@ struct Size {
 /// CBC takes whole blocks: of 1400 bytes, 1392.
 constexpr Size kSizes[] = {{"64B", 64, 400'000}, {"1400B", 1400, 60'000}, {"16KiB", 16'384, 6'000}};
 
+/// For the kernels of one tier, and no others.
+struct Keys {
+  explicit Keys(Tier of) : tier(of), plain(Key(kKey), of), gcm(Key(kKey), of) {}
+  Tier tier;
+  crypto::Sm4Key plain;
+  crypto::Sm4GcmKey gcm;
+};
+
 struct Mode {
   const char* name;
   bool is_slow_alone;  ///< a block waits for the one before
-  void (*run)(std::vector<std::byte>& data, std::byte* iv, Tier tier);
+  void (*run)(const Keys& keys, std::vector<std::byte>& data, std::byte* iv);
 };
 std::span<std::byte> blocks_of(std::vector<std::byte>& data) {
   return std::span(data).first(data.size() / crypto::kSm4BlockBytes * crypto::kSm4BlockBytes);
 }
-const crypto::Sm4Key& plain_key() {
-  static const crypto::Sm4Key key{Key(kKey)};
-  return key;
-}
-const crypto::Sm4GcmKey& gcm_key() {
-  static const crypto::Sm4GcmKey key{Key(kKey)};
-  return key;
-}
 constexpr Mode kModes[] = {
     {"ctr", false,
-     [](std::vector<std::byte>& data, std::byte* iv, Tier tier) {
-       crypto::sm4_ctr(plain_key(), iv, data, data.data(), tier);
+     [](const Keys& keys, std::vector<std::byte>& data, std::byte* iv) {
+       crypto::sm4_ctr(keys.plain, iv, data, data.data(), keys.tier);
      }},
     {"cbc-enc", true,
-     [](std::vector<std::byte>& data, std::byte* iv, Tier tier) {
-       crypto::sm4_cbc_encrypt(plain_key(), iv, blocks_of(data), data.data(), tier);
+     [](const Keys& keys, std::vector<std::byte>& data, std::byte* iv) {
+       crypto::sm4_cbc_encrypt(keys.plain, iv, blocks_of(data), data.data(), keys.tier);
      }},
     {"cbc-dec", false,
-     [](std::vector<std::byte>& data, std::byte* iv, Tier tier) {
-       crypto::sm4_cbc_decrypt(plain_key(), iv, blocks_of(data), data.data(), tier);
+     [](const Keys& keys, std::vector<std::byte>& data, std::byte* iv) {
+       crypto::sm4_cbc_decrypt(keys.plain, iv, blocks_of(data), data.data(), keys.tier);
      }},
-    {"gcm", false, [](std::vector<std::byte>& data, std::byte* iv, Tier tier) {
+    {"gcm", false, [](const Keys& keys, std::vector<std::byte>& data, std::byte* iv) {
        std::byte tag[crypto::kSm4TagBytes];
-       crypto::sm4_gcm_seal(gcm_key(), {iv, crypto::kSm4GcmIvBytes}, {}, data, data.data(), tag,
-                            tier);
+       crypto::sm4_gcm_seal(keys.gcm, {iv, crypto::kSm4GcmIvBytes}, {}, data, data.data(), tag,
+                            keys.tier);
        bench::keep(tag);
      }}};
 
@@ -69,12 +69,13 @@ double single(const bench::Options& options, const Mode& mode, const Size& size,
   if (!runs_here(tier)) return -1;
   std::vector<std::byte> data(size.bytes);
   std::byte iv[crypto::kSm4BlockBytes] = {};
+  const Keys keys(tier);
   const std::uint64_t less = tier == Tier::Portable ? (mode.is_slow_alone ? 400 : 20) : 1;
   const std::uint64_t rounds = options.rounds(size.rounds / less + 1);
   const std::uint64_t start = sluice::tsc();
   for (std::uint64_t i = 0; i < rounds; ++i) {
     std::memcpy(iv, &i, sizeof i);
-    mode.run(data, iv, tier);
+    mode.run(keys, data, iv);
     bench::keep(data.data());
   }
   return static_cast<double>(sluice::tsc() - start) / static_cast<double>(rounds);

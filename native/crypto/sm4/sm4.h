@@ -38,6 +38,7 @@ void sm4_ctr(const Sm4Key& key, std::byte* counter, std::span<const std::byte> i
 /// A key of SM4-GCM, prepared: 640 bytes; wiped at its end. Threads: any may read it.
 class Sm4GcmKey {
  public:
+  /// @param tier  in which it will be used, and in no other.
   explicit Sm4GcmKey(std::span<const std::byte, kSm4KeyBytes> key,
                      Tier tier = active_tier()) noexcept;
   ~Sm4GcmKey();
