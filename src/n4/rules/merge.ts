@@ -105,8 +105,11 @@ export class ShadowMerger {
   private readonly ids = new Uint32Array(CHANGES_MAX);
   private readonly found = new Uint8Array(CHANGES_MAX);
   private changes = 0;
-  /** Updates of the rule at hand, in their order. */
+  /** Updates of the rule at hand, in their order: as changes, and where they are in the request. */
   private readonly updates: number[] = [];
+  private readonly rulePlaces: number[] = [];
+  /** Where the updates of its parameters are. */
+  private readonly innerPlaces: number[] = [];
 
   constructor(private readonly refusal: RuleRefusal) {}
 
@@ -227,11 +230,9 @@ export class ShadowMerger {
 
   private mergeRule(ie: number, rule: Kind): void {
     const mark = this.open(rule.create);
-    this.mergeChildren(
-      this.shadow,
-      ie,
-      this.updates.map((change) => this.places[change]!),
-    );
+    this.rulePlaces.length = 0;
+    for (const change of this.updates) this.rulePlaces.push(this.places[change]!);
+    this.mergeChildren(this.shadow, ie, this.rulePlaces);
     this.close(mark);
   }
 
@@ -245,29 +246,29 @@ export class ShadowMerger {
     for (let child = base + 1; child < end; child = shadow.ieEnd[child]!) {
       const type = shadow.ieType[child]!;
       const inner = updateOf(type);
-      if (inner !== 0 && updates.some((update) => findIe(request, update, inner) >= 0)) {
+      if (inner !== 0 && firstWith(request, updates, inner) >= 0) {
         this.mergeInner(shadow, child, type, inner, updates);
-      } else if (!updates.some((update) => findIe(request, update, type) >= 0)) {
+      } else if (firstWith(request, updates, type) < 0) {
         this.copy(shadow, child);
       }
     }
-    updates.forEach((update, position) => {
-      const later = updates.slice(position + 1);
+    for (let position = 0; position < updates.length; position++) {
+      const update = updates[position]!;
       for (let child = update + 1; child < request.ieEnd[update]!; child = request.ieEnd[child]!) {
         const type = request.ieType[child]!;
         // Said of this request alone.
         if (type === Ie.PfcpSmReqFlags) continue;
         const inner = innerOf(type);
         if (inner !== 0) {
-          const first = position === updates.findIndex((one) => findIe(request, one, type) >= 0);
-          if (first && (base < 0 || findIe(shadow, base, inner) < 0)) {
+          const isFirst = position === firstWith(request, updates, type);
+          if (isFirst && (base < 0 || findIe(shadow, base, inner) < 0)) {
             this.mergeInner(shadow, -1, inner, type, updates);
           }
-        } else if (!later.some((one) => findIe(request, one, type) >= 0)) {
+        } else if (firstWith(request, updates, type, position + 1) < 0) {
           this.copy(request, child);
         }
       }
-    });
+    }
   }
 
   /** Forwarding or duplicating parameters. @param base  -1: the rule had none. */
@@ -278,9 +279,13 @@ export class ShadowMerger {
     updateType: number,
     updates: readonly number[],
   ): void {
-    const inner = updates
-      .map((update) => findIe(this.request, update, updateType))
-      .filter((place) => place >= 0);
+    // Nobody means parameters within parameters; they have a list of their own.
+    const inner = updates === this.innerPlaces ? [] : this.innerPlaces;
+    inner.length = 0;
+    for (const update of updates) {
+      const place = findIe(this.request, update, updateType);
+      if (place >= 0) inner.push(place);
+    }
     const mark = this.open(type);
     this.mergeChildren(shadow, base, inner);
     this.close(mark);
@@ -315,6 +320,12 @@ export class ShadowMerger {
     this.bytes[mark + 2] = length >>> 8;
     this.bytes[mark + 3] = length;
   }
+}
+
+/** Position of the first of some groups, from one on, that has an IE of a type; -1: none. */
+function firstWith(tree: IeTree, groups: readonly number[], type: number, from = 0): number {
+  for (let i = from; i < groups.length; i++) if (findIe(tree, groups[i]!, type) >= 0) return i;
+  return -1;
 }
 
 function idOf(tree: IeTree, ie: number, rule: Kind): number {
