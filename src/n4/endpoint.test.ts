@@ -172,11 +172,13 @@ describe('an association', () => {
 
   it('is had by a peer that lives, however many were made up', async () => {
     const bed = new Bed();
-    const forger = bed.smf('10.0.0.66:8805');
-    forger.answersHeartbeats = false;
-    for (let i = 0; i < 1024; i++) {
-      forger.nodeId = `made-up-${i}`;
-      forger.setUp();
+    for (let host = 0; host < 16; host++) {
+      const forger = bed.smf(`10.0.66.${host}:8805`);
+      forger.answersHeartbeats = false;
+      for (let i = 0; i < 64; i++) {
+        forger.nodeId = `made-up-${host}-${i}`;
+        forger.setUp();
+      }
     }
     await bed.run(100);
     const smf = bed.smf('10.0.0.2:8805');
@@ -188,6 +190,25 @@ describe('an association', () => {
     await bed.run(20);
     expect(smf.take(Message.AssociationSetupResponse)).toMatchObject([{ cause: 1 }]);
     expect(bed.endpoint.peers()).toHaveLength(1024);
+  });
+
+  it('is refused to no other address by one that makes peers up and answers for them', async () => {
+    const bed = new Bed();
+    const forger = bed.smf('10.0.0.66:8805');
+    for (const i of Array(1500).keys()) {
+      forger.nodeId = `made-up-${i}`;
+      forger.setUp();
+      if (i % 100 === 0) await bed.run(20);
+      if (i === 0) forger.establish();
+      if (i === 0) await bed.run(20);
+    }
+    const nodeIds = bed.endpoint.peers().map((peer) => peer.nodeId);
+    expect(nodeIds).toHaveLength(64);
+    expect(nodeIds).toEqual(expect.arrayContaining(['made-up-0', 'made-up-1301']));
+    const smf = bed.smf('10.0.0.2:8805');
+    smf.setUp();
+    await bed.run(20);
+    expect(smf.take(Message.AssociationSetupResponse)).toMatchObject([{ cause: 1 }]);
   });
 
   it('comes back with its sessions after the node was killed', async () => {

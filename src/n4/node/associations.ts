@@ -17,6 +17,8 @@ import type { N4Counters } from '../statistics.js';
 import type { RequestKey } from '../transactions/request-key.js';
 
 const LINES_PER_SECOND = 20;
+/** Node IDs that one address may have: those of SMFs on one host, or behind one NAT. */
+const PEERS_OF_ADDRESS_MAX = 64;
 
 export interface AssociationsParts {
   readonly peers: PeerTable;
@@ -75,21 +77,29 @@ export class Associations {
       return Cause.Rejected;
     }
     const profile = profiles.of(nodeId, from);
-    const peer = known ?? peers.add(nodeId, profile) ?? this.#inPlaceOfADead(nodeId, profile);
+    const peer = known ?? this.#make(nodeId, profile, from);
     if (peer === undefined) return Cause.NoResources;
     if (moved && place !== 'here') peers.clearAddresses(peer);
     return peer;
   }
 
   /**
-   * There are as many peers as may be: one goes that does not answer and has no sessions, so
-   * that nobody fills the table by making peers up.
+   * Nobody fills the table by making peers up: where there are as many as may be, one goes that has
+   * no sessions. Of one address that may be any, since whoever is there now answers heartbeats for
+   * all its Node IDs; of the table one that does not answer.
    */
-  #inPlaceOfADead(nodeId: string, profile: PeerProfile): PeerState | undefined {
+  #make(nodeId: string, profile: PeerProfile, from: PeerAddress): PeerState | undefined {
     const { peers, sessionCountOf } = this.parts;
-    for (const peer of peers) {
+    const there = peers.from(from.family, from.words, 0);
+    const ofAddress = there.length >= PEERS_OF_ADDRESS_MAX;
+    if (!ofAddress) {
+      const peer = peers.add(nodeId, profile);
+      if (peer !== undefined) return peer;
+    }
+    for (const peer of ofAddress ? there : peers) {
       const { reachable, purging, owner } = peer;
-      if (reachable || purging !== undefined || sessionCountOf(owner) > 0) continue;
+      const mayGo = (ofAddress || !reachable) && purging === undefined;
+      if (!mayGo || sessionCountOf(owner) > 0) continue;
       this.#end(peer);
       peers.remove(peer);
       return peers.add(nodeId, profile);
