@@ -77,7 +77,9 @@ export class SluiceProcess {
     const args = ['-c', coreSplit().node, ...command, '-c', join(folder.path, 'sluice.yaml')];
     const child = spawn('taskset', args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     prefer(child.pid);
-    process.once('exit', () => child.kill('SIGKILL'));
+    const stop = () => child.kill('SIGKILL');
+    process.once('exit', stop);
+    child.once('close', () => process.removeListener('exit', stop));
     let said = '';
     const pausesMs: number[] = [];
     const ready = new Promise<void>((resolve, reject) => {

@@ -1,5 +1,7 @@
 #include "bench/path/packet_path.h"
 
+#include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -140,7 +142,9 @@ void store_v6(void* to, const std::uint32_t (&words)[4]) noexcept {
 /// Datapath and sessions, not started.
 void make(PacketPath& path, DatapathConfig config) {
   config.sessions.slots_per_bucket = (path.kind.sessions + 255) / 256 + 8;
-  config.sessions.slot_bits = 13;
+  // As in src/session/identity.ts.
+  config.sessions.slot_bits =
+      std::max(13u, static_cast<unsigned>(std::bit_width(config.sessions.slots_per_bucket - 1)));
   config.sessions.teid_key = kKey;
   config.ports[0].name = "n3";
   config.ports[0].addresses = {n3_address()};
