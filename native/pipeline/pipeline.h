@@ -211,8 +211,8 @@ class Pipeline {
   template <bool kAccess, bool kMost>
   std::size_t go_plain(Burst& burst, std::size_t first, const std::uint16_t* places,
                        unsigned& dead) noexcept;
-  DropReason plain_into_tunnel6(Burst& burst, unsigned i, const PdrEntry& pdr,
-                                const FarEntry& far) noexcept;
+  DropReason plain_into_other_tunnel(Burst& burst, unsigned i, const PdrEntry& pdr,
+                                     const FarEntry& far) noexcept;
   template <bool kAccess, bool kObserved>
   DropReason match_to_forward(Burst& burst, unsigned i) noexcept;
   template <bool kAccess, bool kObserved>

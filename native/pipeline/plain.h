@@ -115,24 +115,28 @@ template <bool kAccess>
                     kAccess ? source : destination, kExtraPorts, accepts);
 }
 
-/// The rest of plain(), into a tunnel over IPv6. Apart, for the registers of the other kind.
-[[gnu::noinline]] inline DropReason Pipeline::plain_into_tunnel6(Burst& burst, unsigned i,
-                                                                 const PdrEntry& pdr,
-                                                                 const FarEntry& far) noexcept {
+/// The rest of plain(), into a tunnel over IPv6, or into one without containers. Apart, for the
+/// registers of the common kind.
+[[gnu::noinline]] inline DropReason Pipeline::plain_into_other_tunnel(
+    Burst& burst, unsigned i, const PdrEntry& pdr, const FarEntry& far) noexcept {
   using namespace stage;
   const PipelinePort& port = ports_[far.port];
+  const Peer& peer = peers_[far.peer];
   Packet* const packet = burst.packets[i];
   const unsigned length = burst.inner_length[i];
   const unsigned offset = packet->offset + burst.inner_offset[i];
   const unsigned qfi = qfi_of(pdr, burst.qfi[i]);
-  if (qfi == 0 || offset < sizeof(Packet) + kPlainOuter6Bytes ||
-      length + kPlainOuter6Bytes > port.plain_bytes) {
-    return kNotPlain;
-  }
+  if (peer.is_v6 == (qfi == 0)) return kNotPlain;
+  const unsigned header = peer.is_v6 ? kPlainOuter6Bytes : kBareOuterBytes;
+  if (offset < sizeof(Packet) + header || length + header > port.plain_bytes) return kNotPlain;
   if (!pay_all(burst.flow[i]->state, pdr, length, burst.now)) return DropReason::MbrExceeded;
-  write_plain_tunnel6(packet, offset, length, far, peers_[far.peer],
-                      source_port_of(port, burst.operand[i]), container_of(far, pdr, qfi),
-                      !port.fills_udp_checksum);
+  const unsigned source_port = source_port_of(port, burst.operand[i]);
+  if (peer.is_v6) {
+    write_plain_tunnel6(packet, offset, length, far, peer, source_port, container_of(far, pdr, qfi),
+                        !port.fills_udp_checksum);
+  } else {
+    write_bare_tunnel(packet, offset, length, far, peer, source_port);
+  }
   emit(far.port, packet);
   return DropReason::None;
 }
@@ -199,10 +203,8 @@ template <bool kAccess, bool kMost>
     // A packet of the core has no container.
     const unsigned qfi = kAccess ? qfi_of(pdr, burst.qfi[i]) : pdr.qfi;
     if (__builtin_expect(!is_plain_tunnel(peer, qfi, offset, length, port), 0)) {
-      if constexpr (!kMost) {
-        if (peer.is_v6) return plain_into_tunnel6(burst, static_cast<unsigned>(i), pdr, far);
-      }
-      return kNotPlain;
+      if (kMost && peer.is_v6) return kNotPlain;
+      return plain_into_other_tunnel(burst, static_cast<unsigned>(i), pdr, far);
     }
     if (!pay_all(state, pdr, length, burst.now)) return DropReason::MbrExceeded;
     write_plain_tunnel(packet, offset, length, far, peer, source_port_of(port, operand),

@@ -17,6 +17,8 @@ namespace sluice {
 inline constexpr unsigned kPlainOuterBytes = 44;
 /// The same over IPv6.
 inline constexpr unsigned kPlainOuter6Bytes = 64;
+/// IPv4, UDP, GTP-U.
+inline constexpr unsigned kBareOuterBytes = 36;
 
 /// Outer IP and UDP header without lengths, flow label, source port and DSCP.
 struct alignas(64) Peer {
