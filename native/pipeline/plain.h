@@ -203,7 +203,7 @@ template <bool kAccess, bool kMost>
     // A packet of the core has no container.
     const unsigned qfi = kAccess ? qfi_of(pdr, burst.qfi[i]) : pdr.qfi;
     if (__builtin_expect(!is_plain_tunnel(peer, qfi, offset, length, port), 0)) {
-      if (kMost && peer.is_v6) return kNotPlain;
+      if constexpr (kMost) return kNotPlain;
       return plain_into_other_tunnel(burst, static_cast<unsigned>(i), pdr, far);
     }
     if (!pay_all(state, pdr, length, burst.now)) return DropReason::MbrExceeded;
