@@ -243,7 +243,9 @@ void Sessions::apply(std::uint32_t ticket, Nanoseconds now, EventSink& sink) noe
     // One that was asked for and is gone has told all by its termination.
     const unsigned from = change.compiled.urr_from[i];
     if (from == 0 || (change.query >> (from - 1) & 1) == 0) continue;
-    usage_report(fresh, fresh.account->urrs()[i], kTriggerImmediate, ticket + 1, now, sink);
+    UrrState& urr = fresh.account->urrs()[i];
+    if ((change.flags & kOperationUsed) != 0 && !usage_is_any(fresh, urr, now)) continue;
+    usage_report(fresh, urr, kTriggerImmediate, ticket + 1, now, sink);
     reported |= 1ull << i;
   }
   usage_report_linked(fresh, reported, ticket + 1, now, sink);

@@ -18,9 +18,10 @@ namespace sluice {
 enum class OperationKind : std::uint32_t { Create = 1, Update = 2, Delete = 3 };
 
 /// What a change asks for beside new rules; OperationFlag in src/datapath/datapath.ts. Afresh: it
-/// is another session in the same place, which goes on with nothing of the one before.
+/// is another session in the same place, which goes on with nothing of the one before. Used: of
+/// the URRs that are asked for, those that have something to tell.
 inline constexpr std::uint32_t kOperationEndMarkers = 1, kOperationDropBuffered = 2,
-                               kOperationQuery = 4, kOperationAfresh = 8;
+                               kOperationQuery = 4, kOperationAfresh = 8, kOperationUsed = 16;
 
 struct SessionsConfig {
   std::uint32_t slots_per_bucket;

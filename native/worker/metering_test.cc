@@ -166,6 +166,29 @@ TEST_F(DatapathTest, UpdateKeepsCountersAndBucketsOfWhatStays) {
   EXPECT_EQ(wire::load32(out[0].data() + 32), 0x99u);
 }
 
+TEST_F(DatapathTest, WhoAsksForUsageAloneHearsNothingOfUrrsWithoutAny) {
+  SessionSpec spec = plain_session(kTeid);
+  UrrSpec counts, idle;
+  idle.id = 2;
+  spec.urrs = {counts, idle};
+  spec.pdrs[0].urrs = {0};
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  const auto ask = [&] {
+    events_.clear();
+    EXPECT_EQ(change(OperationKind::Update, kSession, &spec, {0, 1}, kOperationUsed),
+              PrepareStatus::Ok);
+    std::vector<std::uint32_t> ids;
+    for (const Event& event : events_) ids.push_back(event.id);
+    return ids;
+  };
+  EXPECT_EQ(ask(), std::vector<std::uint32_t>{});
+  EXPECT_EQ(send(0, gtpu(kTeid, ipv4({.bytes = 100}))).size(), 1u);
+  EXPECT_EQ(ask(), std::vector<std::uint32_t>{1});
+  EXPECT_EQ(events_[0].bytes[0], 100u);
+  EXPECT_EQ(events_[0].sequence, 0u) << "what was not told has no number";
+  EXPECT_EQ(ask(), std::vector<std::uint32_t>{});
+}
+
 TEST_F(DatapathTest, AnUpdateKeepsWhatWasCountedUnderNewLimits) {
   SessionSpec spec = plain_session(kTeid);
   UrrSpec urr;

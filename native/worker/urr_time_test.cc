@@ -316,5 +316,26 @@ TEST_F(UrrTimeTest, WhateverHappensReportsAddUp) {
   }
 }
 
+TEST_F(UrrTimeTest, MeasuredTimeIsUsageToWhoAsksForUsageAlone) {
+  SessionSpec spec = plain_session(kTeid);
+  UrrSpec urr;
+  urr.duration = true;
+  urr.more_flags = record::urr::kInstantStart;
+  spec.urrs = {urr};
+  spec.pdrs[0].urrs = {0};
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  const auto ask = [&] {
+    events_.clear();
+    EXPECT_EQ(change(OperationKind::Update, kSession, &spec, {0}, kOperationUsed),
+              PrepareStatus::Ok);
+    return events_.size();
+  };
+  EXPECT_EQ(ask(), 0u);
+  pass(5 * kSecond);
+  ASSERT_EQ(ask(), 1u);
+  EXPECT_EQ(events_[0].duration_ns, 5 * kSecond);
+  EXPECT_EQ(ask(), 0u);
+}
+
 }  // namespace
 }  // namespace sluice::test

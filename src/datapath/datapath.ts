@@ -44,6 +44,8 @@ export const enum OperationFlag {
   /** Report (IMMER) the URRs listed in the query list of the same batch; of Afresh, all is new. */
   Query = 4,
   Afresh = 8,
+  /** With Query: URRs that have nothing to tell since their last report are passed over. */
+  Used = 16,
 }
 /** Why prepare() refused; the operation left nothing behind. */
 export const enum PrepareStatus {

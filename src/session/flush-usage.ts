@@ -1,7 +1,7 @@
 /**
  * Asks every session for the usage that it has not reported yet, so that watchers have it
  * before the process ends. Each session is given its present record once more, with a query
- * of all its URRs: nothing changes in it. Only while no operation is under way.
+ * of all its URRs that have any: nothing changes in it. Only while no operation is under way.
  */
 import {
   type Datapath,
@@ -62,7 +62,7 @@ function gather(datapath: Datapath, table: SessionTable, from: number) {
     operations[at + OperationWord.SessionIndex] = index;
     operations[at + OperationWord.Chunk] = table.slab.chunkOf(handle);
     operations[at + OperationWord.Offset] = table.slab.offsetOf(handle);
-    operations[at + OperationWord.Flags] = OperationFlag.Query;
+    operations[at + OperationWord.Flags] = OperationFlag.Query | OperationFlag.Used;
     for (let urr = 0; urr < urrs; urr++) {
       queries[query++] = count;
       queries[query++] = urr;

@@ -159,6 +159,8 @@ class UsageStep {
 void usage_fold(SessionView& session) noexcept;
 /// Hands out new credits up to the next threshold or quota.
 void usage_grant(SessionView& session) noexcept;
+/// Whether a report would say anything: packets, measured time, what was set aside or is overdue.
+bool usage_is_any(SessionView& session, UrrState& urr, Nanoseconds now) noexcept;
 /// Sends the report of one URR, in two parts when a monitoring time has passed, and starts its
 /// next window. False: kept for later.
 bool usage_report(SessionView& session, UrrState& urr, std::uint32_t triggers, std::uint32_t ticket,

@@ -55,6 +55,14 @@ bool report_before(SessionView& session, UrrState& urr, UrrWatch& watch, std::ui
   return true;
 }
 
+bool usage_is_any(SessionView& session, UrrState& urr, Nanoseconds now) noexcept {
+  UrrClock* const clock = session.account->clock(urr);
+  if (clock != nullptr) clock->elapse(now);
+  const bool has_measured = clock != nullptr && clock->measured != 0;
+  return (urr.packets[0] | urr.packets[1]) != 0 || has_measured || urr.pending != 0 ||
+         session.account->watch(urr) != nullptr;
+}
+
 bool usage_report(SessionView& session, UrrState& urr, std::uint32_t triggers, std::uint32_t ticket,
                   Nanoseconds now, EventSink& sink) noexcept {
   UrrClock* clock = session.account->clock(urr);
