@@ -5,7 +5,6 @@
  *
  * Owner: the control thread. Nothing here blocks.
  */
-
 import type { BucketPath } from './balance/bucket-path.js';
 import type { CryptoLaneStatistics, LanePath } from './lanes/lane-path.js';
 import type { CaptureStatistics, PacketSight } from './packet-sight.js';
@@ -41,10 +40,9 @@ export const enum OperationKind {
 export const enum OperationFlag {
   SendEndMarkers = 1,
   DropBuffered = 2,
-  /** Report (IMMER) the URRs listed in the query list of the same batch; of Afresh, all is new. */
+  /** Report (IMMER) the URRs in the query list of the batch; Used: that have something to tell. */
   Query = 4,
   Afresh = 8,
-  /** With Query: URRs that have nothing to tell since their last report are passed over. */
   Used = 16,
 }
 /** Why prepare() refused; the operation left nothing behind. */

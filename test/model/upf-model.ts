@@ -135,11 +135,12 @@ export class UpfModel {
     return { usage, effects: this.#holds.drop(name) };
   }
 
-  /** All usage, as an orderly end brings it out. */
+  /** All usage that there is, as an orderly end brings it out. */
   flush(nowNs: number): UsageReport[] {
     const usage: UsageReport[] = [];
     for (const live of this.sessions.values()) {
-      reportAll(live, [...live.usage.values()], 'immediate', nowNs, usage);
+      const used = [...live.usage.values()].filter((one) => one.isAny(nowNs));
+      reportAll(live, used, 'immediate', nowNs, usage);
       // As with an update that asks: what is due at this very moment is found, too.
       this.#due(live, nowNs);
     }

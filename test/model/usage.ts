@@ -319,6 +319,13 @@ export class UrrUsage {
     this.#heldNs = timeNs;
   }
 
+  /** Whether a report would say anything. */
+  isAny(nowNs: number): boolean {
+    this.#elapse(nowNs);
+    const packets = this.#packets.uplink + this.#packets.downlink;
+    return packets > 0 || this.#measuredNs !== 0 || this.#before !== undefined;
+  }
+
   /** One report, or two: that of before a monitoring time first. */
   report(triggers: readonly string[], nowNs: number): UsageReport[] {
     this.#elapse(nowNs);

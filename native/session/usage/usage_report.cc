@@ -58,9 +58,11 @@ bool report_before(SessionView& session, UrrState& urr, UrrWatch& watch, std::ui
 bool usage_is_any(SessionView& session, UrrState& urr, Nanoseconds now) noexcept {
   UrrClock* const clock = session.account->clock(urr);
   if (clock != nullptr) clock->elapse(now);
+  const UrrWatch* const watch = session.account->watch(urr);
   const bool has_measured = clock != nullptr && clock->measured != 0;
-  return (urr.packets[0] | urr.packets[1]) != 0 || has_measured || urr.pending != 0 ||
-         session.account->watch(urr) != nullptr;
+  const bool has_set_aside = watch != nullptr && watch->split == UrrWatch::kBefore;
+  return (urr.packets[0] | urr.packets[1]) != 0 || has_measured || has_set_aside ||
+         urr.pending != 0;
 }
 
 bool usage_report(SessionView& session, UrrState& urr, std::uint32_t triggers, std::uint32_t ticket,
