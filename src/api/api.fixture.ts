@@ -6,6 +6,7 @@ import path from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import * as grpc from '@grpc/grpc-js';
 import { fromJSON, loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
+import { afterEach } from 'vitest';
 import { type ListenAddress, listenText } from '../base/config/listen.js';
 import { silentLog } from '../base/log.js';
 import { Metrics } from '../base/metrics.js';
@@ -87,6 +88,29 @@ export async function startApi(options: Partial<ApiServerOptions> = {}): Promise
     folder,
     address: listenText(server.address),
     stop,
+  };
+}
+
+/** For a file of tests: what a test starts and opens is closed behind it. */
+export function apiForEachTest() {
+  let api: Api | undefined;
+  const open: { close(): void }[] = [];
+  afterEach(async () => {
+    for (const one of open.splice(0)) one.close();
+    await api?.stop();
+    api = undefined;
+  });
+  return {
+    start: async (options: Partial<ApiServerOptions> = {}): Promise<Api> => {
+      api = await startApi(options);
+      return api;
+    },
+    connect: (address: string, credentials?: grpc.ChannelCredentials): GenericClient => {
+      const client = new GenericClient(address, credentials);
+      open.push(client);
+      return client;
+    },
+    closeLater: (one: { close(): void }) => open.push(one),
   };
 }
 

@@ -1,39 +1,13 @@
 import * as grpc from '@grpc/grpc-js';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { SampleFlag } from '../datapath/datapath.js';
 import { IDLE_STATISTICS, IDLE_STATUS, IDLE_WORKER } from '../datapath/idle-statistics.js';
 import { MemorySight } from '../datapath/memory/sight.js';
 import { HEADER_INCARNATION } from '../model/record-layout.js';
 import { sampleSession } from '../model/sample.fixture.js';
-import {
-  type Api,
-  ending,
-  GenericClient,
-  type Message,
-  startApi,
-  take,
-  until,
-} from './api.fixture.js';
+import { apiForEachTest, ending, type Message, take, until } from './api.fixture.js';
 
-let api: Api | undefined;
-const clients: { close(): void }[] = [];
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.close();
-  await api?.stop();
-  api = undefined;
-});
-
-async function start(options: Parameters<typeof startApi>[0] = {}): Promise<Api> {
-  api = await startApi(options);
-  return api;
-}
-
-function connect(address: string, credentials?: grpc.ChannelCredentials): GenericClient {
-  const client = new GenericClient(address, credentials);
-  clients.push(client);
-  return client;
-}
+const { start, connect } = apiForEachTest();
 
 /** Of a worker's statistics, what is named alike inside and in the API. */
 const ROW = { id: 1, busy: 0.5, buckets: 256 };

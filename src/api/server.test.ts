@@ -4,14 +4,14 @@ import path from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { protoPath as healthProto } from 'grpc-health-check';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseListen } from '../base/config/listen.js';
 import { sampleSession } from '../model/sample.fixture.js';
 import {
-  type Api,
+  apiForEachTest,
   ending,
   failure,
-  GenericClient,
+  type GenericClient,
   type Message,
   makeCertificates,
   startApi,
@@ -19,25 +19,7 @@ import {
   until,
 } from './api.fixture.js';
 
-let api: Api | undefined;
-const clients: { close(): void }[] = [];
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.close();
-  await api?.stop();
-  api = undefined;
-});
-
-async function start(options: Parameters<typeof startApi>[0] = {}): Promise<Api> {
-  api = await startApi(options);
-  return api;
-}
-
-function connect(address: string, credentials?: grpc.ChannelCredentials): GenericClient {
-  const client = new GenericClient(address, credentials);
-  clients.push(client);
-  return client;
-}
+const { start, connect, closeLater } = apiForEachTest();
 
 const loopback = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
 
@@ -178,7 +160,7 @@ describe('health', () => {
     ).grpc.health.v1;
     if (Health === undefined) throw new Error('no health service');
     const client = new Health(address, grpc.credentials.createInsecure());
-    clients.push(client);
+    closeLater(client);
     const watch = (service: string): grpc.ClientReadableStream<Message> =>
       (
         client as unknown as Record<
@@ -214,7 +196,7 @@ describe('reflection', () => {
     const method = service.ServerReflectionInfo;
     if (method === undefined) throw new Error('no such method');
     const client = new grpc.Client(address, grpc.credentials.createInsecure());
-    clients.push(client);
+    closeLater(client);
     const stream = client.makeBidiStreamRequest(
       method.path,
       method.requestSerialize,
