@@ -61,7 +61,7 @@ struct alignas(kCacheLine) Burst {
   Flow* flow[kBurstMax];
   std::uint64_t prefix[kBurstMax];  ///< IPv6 downlink: the /64 in host order
   std::uint32_t key[kBurstMax];     ///< TEID, or UE IPv4 address
-  std::uint32_t line[kBurstMax];    ///< core: where the address table has the key, if anywhere
+  const void* line[kBurstMax];      ///< core: where the address table has the key, if anywhere
   SessionIndex session[kBurstMax];
   ArenaRef filter_set[kBurstMax];  ///< of an access burst: the tunnel's; else it is the flow's
   std::uint16_t inner_offset[kBurstMax];  ///< from the packet's data

@@ -10,6 +10,7 @@ void Pipeline::lookup_access(Burst& burst) noexcept {
   const bool alone = workers_ == 1;
   const unsigned count = burst.count;
   for (unsigned i = 0; i < count; ++i) {
+    if (i + kNearAhead < count) fetch_near(uplink + burst.session[i + kNearAhead]);
     if (__builtin_expect(burst.verdict[i] != DropReason::None, 0)) continue;
     const SessionIndex session = burst.session[i];
     const bool ours =
@@ -81,6 +82,7 @@ void Pipeline::lookup_core(Burst& burst) noexcept {
   const std::uint8_t port = burst.port;
   const unsigned count = burst.count;
   for (unsigned i = 0; i < count; ++i) {
+    if (i + kNearAhead < count) fetch_near(burst.line[i + kNearAhead]);
     if (__builtin_expect(burst.verdict[i] != DropReason::None, 0)) continue;
     SessionIndex session = burst.session[i];
     if (__builtin_expect((burst.flags[i] & kResolved) == 0, 1)) {
@@ -103,8 +105,7 @@ void Pipeline::lookup_core(Burst& burst) noexcept {
     }
     Flow& flow = downlink[session];
     burst.flow[i] = &flow;
-    __builtin_prefetch(&flow.state, 1);
-    __builtin_prefetch(&flow.rules);
+    fetch_far(&flow);
   }
 }
 

@@ -301,8 +301,7 @@ void Pipeline::locate_access(Burst& burst) noexcept {
   for (unsigned i = 0; i < count; ++i) {
     const SessionIndex session = burst.session[i];
     if (__builtin_expect(session == kNoSession, 0)) continue;
-    __builtin_prefetch(&uplink[session].state, 1);
-    __builtin_prefetch(&uplink[session].rules);
+    fetch_far(uplink + session);
   }
 }
 

@@ -228,6 +228,8 @@ template <bool kAccess>
   const std::size_t count = burst.count;
   unsigned left = 0;
   for (std::size_t i = 0; i < count; ++i) {
+    // Those of an access burst have been read already, by the lookup.
+    if (!kAccess && i + kNearAhead < count) fetch_near(burst.flow[i + kNearAhead]);
     const bool alive = burst.verdict[i] == DropReason::None;
     const unsigned place = alive ? find_plain<kAccess, true>(burst, i) : kNoPlace;
     places[i] = static_cast<std::uint16_t>(place);

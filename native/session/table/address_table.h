@@ -10,6 +10,7 @@
 #include <bit>
 #include <cstdint>
 
+#include "memory/fetch.h"
 #include "memory/region.h"
 #include "session/teid.h"
 
@@ -173,23 +174,25 @@ class AddressTable {
   }
 
   /// Puts a key's line on its way. Any worker.
-  /// @return where it is, for find_at(): of this key and table alone, for as long as it lives.
-  std::uint32_t prefetch(std::uint64_t key) const noexcept {
-    const std::uint64_t at = home(key);
-    __builtin_prefetch(&lines_[at]);
-    return static_cast<std::uint32_t>(at);
+  /// @return the line, for fetch_near() and find_at(): of this key and table alone, for as long as
+  ///         it lives.
+  const void* prefetch(std::uint64_t key) const noexcept {
+    const Line* const line = &lines_[home(key)];
+    fetch_far(line);
+    return line;
   }
 
   /// Any worker. False: it is nobody's, and `session` stays as it is.
   bool find(std::uint64_t key, std::uint8_t qualifier, SessionIndex& session) const noexcept {
-    const SessionIndex found = find_at(home(key), key, qualifier);
+    const SessionIndex found = find_at(&lines_[home(key)], key, qualifier);
     if (found == kNoSession) return false;
     session = found;
     return true;
   }
   /// kNoSession: it is nobody's.
-  SessionIndex find_at(std::uint64_t at, std::uint64_t key, std::uint8_t qualifier) const noexcept {
-    const Line* line = &lines_[at];
+  SessionIndex find_at(const void* home, std::uint64_t key,
+                       std::uint8_t qualifier) const noexcept {
+    const auto* line = static_cast<const Line*>(home);
     for (unsigned depth = 0; depth <= kChainMax; ++depth) {
       const SessionIndex found = line->find(key, qualifier);
       if (__builtin_expect(found != kNoSession, 1)) return found;
