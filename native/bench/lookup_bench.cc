@@ -1,5 +1,5 @@
-// Finding a session, in TSC cycles a lookup: bursts of 32, lines prefetched for the whole
-// burst before any is touched, keys drawn uniformly at random. "teid" is the direct TEID with
+// Finding a session, in TSC cycles a lookup: bursts of 32, lines fetched for the whole burst before
+// any is touched, in two steps as the pipeline does it, keys drawn uniformly at random. "teid" is the direct TEID with
 // the comparison in the session's line, "ue4" and "ue6" are the tables by UE address.
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +9,7 @@
 #include "bench/bench.h"
 #include "bench/draws.h"
 #include "bench/path/packet_path.h"
+#include "memory/fetch.h"
 
 namespace {
 using namespace sluice;
@@ -18,15 +19,20 @@ using bench::draws;
 constexpr unsigned kDraws = 1u << 20;
 
 /// Cycles a lookup; negative when a key was not found.
-template <typename Prefetch, typename Find>
-double measure(const bench::Options& options, Prefetch&& prefetch, Find&& find) {
+/// @param fetch  puts a key's line on its way, and says where it is, for `find`.
+template <typename Fetch, typename Find>
+double measure(const bench::Options& options, Fetch&& fetch, Find&& find) {
   const std::uint64_t rounds = options.rounds(100'000);
+  const void* lines[kBurst + kNearAhead] = {};
   std::uint64_t found = 0;
   const std::uint64_t start = tsc();
   for (std::uint64_t r = 0; r < rounds; ++r) {
     const std::uint64_t first = r * kBurst % kDraws;
-    for (unsigned i = 0; i < kBurst; ++i) prefetch(first + i);
-    for (unsigned i = 0; i < kBurst; ++i) found += find(first + i) ? 1 : 0;
+    for (unsigned i = 0; i < kBurst; ++i) lines[i] = fetch(first + i);
+    for (unsigned i = 0; i < kBurst; ++i) {
+      fetch_near(lines[i + kNearAhead]);
+      found += find(lines[i], first + i) ? 1 : 0;
+    }
   }
   const std::uint64_t cycles = tsc() - start;
   if (found != rounds * kBurst) return -1;
@@ -41,8 +47,14 @@ double teid(std::uint32_t sessions, const bench::Options& options) {
   const Flow* flows = path.datapath->sessions().flows(Direction::Uplink);
   return measure(
       options,
-      [&](std::uint64_t i) { __builtin_prefetch(&flows[scheme.candidate(Teid{keys[i]})].state); },
-      [&](std::uint64_t i) { return flows[scheme.candidate(Teid{keys[i]})].state.key == keys[i]; });
+      [&](std::uint64_t i) {
+        const FlowState* const state = &flows[scheme.candidate(Teid{keys[i]})].state;
+        fetch_far(state);
+        return state;
+      },
+      [&](const void* state, std::uint64_t i) {
+        return static_cast<const FlowState*>(state)->key == keys[i];
+      });
 }
 
 double ue4(std::uint32_t sessions, const bench::Options& options) {
@@ -50,10 +62,11 @@ double ue4(std::uint32_t sessions, const bench::Options& options) {
   std::vector<std::uint32_t> keys;
   for (const std::uint32_t n : draws(sessions)) keys.push_back(path.keys[n].ue);
   const Ipv4Table& table = path.datapath->sessions().ipv4();
-  SessionIndex session = 0;
   return measure(
-      options, [&](std::uint64_t i) { table.prefetch(keys[i]); },
-      [&](std::uint64_t i) { return table.find(keys[i], 1, session); });
+      options, [&](std::uint64_t i) { return table.fetch(keys[i]); },
+      [&](const void* line, std::uint64_t i) {
+        return table.find_at(line, keys[i], 1) != kNoSession;
+      });
 }
 
 double ue6(std::uint32_t sessions, const bench::Options& options) {
@@ -71,10 +84,11 @@ double ue6(std::uint32_t sessions, const bench::Options& options) {
   }
   std::vector<std::uint64_t> keys;
   for (const std::uint32_t n : draws(sessions)) keys.push_back(prefix(n));
-  SessionIndex session = 0;
   return measure(
-      options, [&](std::uint64_t i) { table.prefetch(keys[i]); },
-      [&](std::uint64_t i) { return table.find(keys[i], 1, session); });
+      options, [&](std::uint64_t i) { return table.fetch(keys[i]); },
+      [&](const void* line, std::uint64_t i) {
+        return table.find_at(line, keys[i], 1) != kNoSession;
+      });
 }
 
 /// Framed routes of many lengths, the longest wanted.
@@ -94,8 +108,8 @@ double route4(const bench::Options& options) {
   for (const std::uint32_t n : draws(kRoutes)) addresses.push_back(prefixes[n].address | 1);
   SessionIndex session = 0;
   return measure(
-      options, [](std::uint64_t) {},
-      [&](std::uint64_t i) {
+      options, [](std::uint64_t) { return nullptr; },
+      [&](const void*, std::uint64_t i) {
         const std::uint32_t address[4] = {addresses[i], 0, 0, 0};
         return table.find(address, false, 1, session);
       });

@@ -7,6 +7,8 @@
 
 namespace sluice {
 
+/// Packets whose two lines may be fetched for at once, without the first step.
+inline constexpr unsigned kNearAtOnce = 8;
 /// Packets between the second step and the reading of its lines.
 inline constexpr unsigned kNearAhead = 4;
 

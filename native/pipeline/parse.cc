@@ -334,12 +334,12 @@ void Pipeline::parse_core(Burst& burst) noexcept {
       }
       if (burst.flags[i] & kInnerV6) {
         burst.prefix[i] = wire::load64(p + 24);
-        burst.line[i] = sessions_.ipv6().prefetch(burst.prefix[i]);
+        burst.line[i] = sessions_.ipv6().fetch(burst.prefix[i]);
         continue;
       }
     }
     burst.key[i] = wire::load32(p + 16);
-    burst.line[i] = ipv4.prefetch(burst.key[i]);
+    burst.line[i] = ipv4.fetch(burst.key[i]);
   }
 }
 

@@ -81,9 +81,11 @@ void Pipeline::receive(std::uint8_t port, Packet* const* packets, unsigned count
   burst.is_access = ports_[port].is_access;
   burst.now = now;
   for (unsigned i = 0; i < count; ++i) {
-    // The lines of metadata and headers: whatever is on its way while the loop runs is won.
-    __builtin_prefetch(packets[i]);
-    __builtin_prefetch(reinterpret_cast<std::byte*>(packets[i]) + kCacheLine);
+    if (i < kNearAtOnce) {
+      fetch_near(packets[i]);
+    } else {
+      fetch_far(packets[i]);
+    }
     burst.packets[i] = packets[i];
   }
   std::fill_n(burst.verdict, kBurstMax, DropReason::None);

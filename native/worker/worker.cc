@@ -105,6 +105,7 @@ unsigned Worker::turn(Nanoseconds now) noexcept {
     if (config_.given_time == 0) now = Clock::machine().now();
   }
   saturated_ = false;
+  if (!incoming_.empty()) met_ = meet(0);
   unsigned packets = receive(now);
   if (!incoming_.empty()) packets += take_over(now);
   if (__builtin_expect(!config_.pipeline.lanes.empty(), 0)) packets += pipeline_.take_back(now);
@@ -143,13 +144,24 @@ unsigned Worker::receive(Nanoseconds now) noexcept {
   return total;
 }
 
+/// Packets that another worker hands over, whose lines come from its core while those before them
+/// are worked on.
+unsigned Worker::meet(std::size_t ring) noexcept {
+  Packet** const packets = handed_[ring % 2];
+  const unsigned n = incoming_[ring]->dequeue_burst(packets, kRxBurst);
+  for (unsigned i = 0; i < n; ++i) fetch_far(packets[i]);
+  return n;
+}
+
 unsigned Worker::take_over(Nanoseconds now) noexcept {
   unsigned total = 0;
-  for (PacketRing* ring : incoming_) {
-    const unsigned n = ring->dequeue_burst(rx_, kRxBurst);
-    if (n == 0) continue;
-    total += n;
-    pipeline_.take_over(rx_, n, now);
+  unsigned n = 0;
+  for (std::size_t i = 0; i < incoming_.size(); ++i) {
+    // Those that were met before come before what has come since.
+    if (i == 0) n = met_ != 0 ? std::exchange(met_, 0) : meet(0);
+    const unsigned next = i + 1 < incoming_.size() ? meet(i + 1) : 0;
+    if (n != 0) pipeline_.take_over(handed_[i % 2], n, now);
+    total += std::exchange(n, next);
   }
   return total;
 }

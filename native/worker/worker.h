@@ -202,6 +202,7 @@ class Worker final : public EventSink {
   using PacketRing = SpscRing<Packet*>;
   Worker(const Config& config, void* sample_ring);
   unsigned receive(Nanoseconds now) noexcept;
+  unsigned meet(std::size_t ring) noexcept;
   unsigned take_over(Nanoseconds now) noexcept;
   bool has_waited(Nanoseconds now) noexcept;
   void note_backlog(std::size_t queue, unsigned received) noexcept;
@@ -231,6 +232,8 @@ class Worker final : public EventSink {
   TimerNode* timers_ = nullptr;        ///< node 0 unused, 1: the wall clock's offset
   TimerWheel wheel_;
   Packet* rx_[kRxBurst];
+  Packet* handed_[2][kRxBurst];  ///< of one ring, and of the next
+  unsigned met_ = 0;             ///< of the first ring, and not taken over yet
   std::uint32_t taken_[64];  ///< commands taken from the ring and not applied yet
   unsigned taken_count_ = 0;
   unsigned taken_next_ = 0;

@@ -176,8 +176,8 @@ class AddressTable {
   /// Puts a key's line on its way. Any worker.
   /// @return the line, for fetch_near() and find_at(): of this key and table alone, for as long as
   ///         it lives.
-  const void* prefetch(std::uint64_t key) const noexcept {
-    const Line* const line = &lines_[home(key)];
+  const void* fetch(std::uint64_t key) const noexcept {
+    const void* const line = &lines_[home(key)];
     fetch_far(line);
     return line;
   }
