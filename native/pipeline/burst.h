@@ -33,7 +33,7 @@ enum class Fate : std::uint8_t {
 };
 
 /// Of the plain way: positions in FlowRules::pdrs are places, those behind it the extension's.
-inline constexpr unsigned kNoPlace = 0xffff;
+inline constexpr unsigned kNoPlace = kNoPdr;
 
 inline constexpr std::uint8_t kInnerV6 = 1;
 inline constexpr std::uint8_t kInnerNoPorts = 2;

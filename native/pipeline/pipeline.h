@@ -97,6 +97,7 @@ struct PipelineConfig {
 namespace stage {
 struct ExtraCheck;
 }
+enum class PlainKind : std::uint8_t;
 
 class Pipeline {
  public:
@@ -189,17 +190,19 @@ class Pipeline {
   DropReason police(Burst& burst, unsigned i, Hit& hit) noexcept;
   DropReason account(Burst& burst, unsigned i, Hit& hit) noexcept;
   DropReason forward(Burst& burst, unsigned i, const Hit& hit) noexcept;
-  template <bool kAccess, bool kMost>
+  template <bool kAccess, PlainKind kKind>
   bool may_be_plain(const Burst& burst, unsigned i) const noexcept;
   template <bool kAccess>
   unsigned match_any(const Burst& burst, unsigned i, const std::byte* inner,
                      const stage::ExtraCheck& accepts) const noexcept;
-  template <bool kAccess, bool kMost>
+  template <bool kAccess, PlainKind kKind>
   unsigned find_plain(const Burst& burst, std::size_t i) const noexcept;
   template <bool kAccess, bool kMost>
   DropReason plain(Burst& burst, std::size_t i, std::size_t place) noexcept;
   template <bool kAccess>
   void find_all_plain(const Burst& burst, std::uint16_t* __restrict places) const noexcept;
+  template <bool kAccess, PlainKind kKind>
+  unsigned find_most_plain(const Burst& burst, std::uint16_t* __restrict places) const noexcept;
   template <bool kAccess>
   void find_other_plain(const Burst& burst, std::uint16_t* __restrict places) const noexcept;
   struct PlainRun {

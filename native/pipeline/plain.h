@@ -12,6 +12,14 @@
 #include "pipeline/police.h"
 
 namespace sluice {
+
+/// Packets that are taken together.
+enum class PlainKind : std::uint8_t {
+  Most,   ///< IPv4, of a session whose rules are in its two lines
+  Alike,  ///< the same, of a burst that has no other
+  Other   ///< IPv6, and rules beyond the lines
+};
+
 namespace stage {
 
 /// What a PDR must not have: gates, measuring before policing, a protection to come under, buckets
@@ -50,6 +58,31 @@ inline bool is_plain(const PdrEntry& pdr) noexcept {
   return true;
 }
 
+/// What a packet of the plain way may be besides.
+template <bool kMost>
+inline constexpr unsigned kMayBe = kHasContainer | kResolved | (kMost ? 0u : kInnerV6);
+
+/// Alive, from the UE where it came from access, and nothing that wants a closer look.
+template <bool kAccess, bool kMost>
+[[gnu::always_inline]] inline bool is_common(const Burst& burst, unsigned i) noexcept {
+  return burst.verdict[i] == DropReason::None && (burst.flags[i] & ~kMayBe<kMost>) == 0 &&
+         (!kAccess || burst.direction[i] == Direction::Uplink);
+}
+
+/// Whether all packets of a burst are so and of IPv4, at once. What lies behind the last one may
+/// say that they are not.
+template <bool kAccess>
+[[gnu::always_inline]] inline bool are_common(const Burst& burst) noexcept {
+  static_assert(static_cast<unsigned>(DropReason::None) == 0);
+  static_assert(static_cast<unsigned>(Direction::Uplink) == 0);
+  unsigned odd = 0;
+  for (unsigned i = 0; i < kBurstMax; ++i) {
+    odd |= static_cast<unsigned>(burst.verdict[i]) | (burst.flags[i] & ~kMayBe<true>) |
+           (kAccess ? static_cast<unsigned>(burst.direction[i]) : 0u);
+  }
+  return odd == 0;
+}
+
 /// The rules for a packet: another tunnel of a session has some of its own.
 template <bool kAccess>
 [[gnu::always_inline]] inline ArenaRef filters_of(const Burst& burst, unsigned i) noexcept {
@@ -60,23 +93,25 @@ template <bool kAccess>
 
 /// Whether a packet and its flow may be common: what it is at all, whose it is, nothing held or
 /// captured, no address that wants a closer look.
-/// @param kMost  IPv4, of a session whose rules fit its two lines, with few filters; else any.
-template <bool kAccess, bool kMost>
+template <bool kAccess, PlainKind kKind>
 [[gnu::always_inline]] inline bool Pipeline::may_be_plain(const Burst& burst,
                                                           unsigned i) const noexcept {
   using namespace stage;
+  constexpr bool kMost = kKind != PlainKind::Other;
+  if (kKind != PlainKind::Alike && __builtin_expect(!is_common<kAccess, kMost>(burst, i), 0)) {
+    return false;
+  }
   const Flow& flow = *burst.flow[i];
   const FlowState& state = flow.state;
   const FlowRules& rules = flow.rules;
   const Operand& operand = burst.operand[i];
-  constexpr unsigned kMay = kHasContainer | kResolved | (kMost ? 0u : kInnerV6);
-  if (__builtin_expect((burst.flags[i] & ~kMay) != 0, 0)) return false;
+  if (kMost && __builtin_expect((rules.flags & kRulesInLines) == 0, 0)) return false;
   const bool is_v6 = !kMost && (burst.flags[i] & kInnerV6) != 0;
   if constexpr (kAccess) {
     const std::byte* const inner = burst.packets[i]->data() + burst.inner_offset[i];
+    constexpr unsigned kAsked = (kMost ? 0u : kFlowCheckSource) | kFlowSlow;
     if (__builtin_expect(
-            burst.direction[i] != Direction::Uplink ||
-                (state.flags & (kFlowCheckSource | kFlowSlow)) != kFlowCheckSource ||
+            (state.flags & kAsked) != (kAsked & kFlowCheckSource) ||
                 !(is_v6 ? is_own_source6(state, inner) : is_own_source4(state, operand)),
             0)) {
       return false;
@@ -89,11 +124,7 @@ template <bool kAccess, bool kMost>
       return false;
     }
   }
-  if (__builtin_expect(kMost ? rules.filter_set == 0 || rules.extension != 0
-                             : filters_of<kAccess>(burst, i) == 0,
-                       0)) {
-    return false;
-  }
+  if (!kMost && __builtin_expect(filters_of<kAccess>(burst, i) == 0, 0)) return false;
   const unsigned direction = kAccess ? 0 : 1;
   return __builtin_expect(
       !sieve_.wants_look(operand.lanes[kRemoteHigh], operand.lanes[kRemoteLow], is_v6, direction),
@@ -142,22 +173,20 @@ template <bool kAccess>
 }
 
 /// Where the PDR is that a packet may go the plain way by, or kNoPlace. Nothing changes.
-template <bool kAccess, bool kMost>
+template <bool kAccess, PlainKind kKind>
 [[gnu::always_inline]] inline unsigned Pipeline::find_plain(const Burst& burst,
                                                             std::size_t i) const noexcept {
   using namespace stage;
-  if (!may_be_plain<kAccess, kMost>(burst, i)) return kNoPlace;
+  if (!may_be_plain<kAccess, kKind>(burst, i)) return kNoPlace;
   const ExtraCheck accepts{burst, i};
   const FlowRules& rules = burst.flow[i]->rules;
-  if constexpr (kMost) {
-    const unsigned position =
-        compare_ipv4(*rule<FilterSet>(rules.filter_set), burst.operand[i], kExtraPorts, accepts);
-    return position == kNoPdr ? kNoPlace : position;
+  if constexpr (kKind != PlainKind::Other) {
+    return compare_ipv4(*rule<FilterSet>(rules.filter_set), burst.operand[i], kExtraPorts, accepts);
   } else {
     const std::byte* const inner = burst.packets[i]->data() + burst.inner_offset[i];
     const unsigned position = match_any<kAccess>(burst, i, inner, accepts);
-    if (position == kNoPdr) return kNoPlace;
-    return rules.extension == 0 ? position : kInlinePdrs + position;
+    if (rules.extension == 0) return position;
+    return std::min(kInlinePdrs + position, kNoPlace);
   }
 }
 
@@ -225,17 +254,26 @@ template <bool kAccess, bool kMost>
 template <bool kAccess>
 [[gnu::noinline]] void Pipeline::find_all_plain(const Burst& burst,
                                                 std::uint16_t* __restrict places) const noexcept {
+  const unsigned left = stage::are_common<kAccess>(burst)
+                            ? find_most_plain<kAccess, PlainKind::Alike>(burst, places)
+                            : find_most_plain<kAccess, PlainKind::Most>(burst, places);
+  if (__builtin_expect(left >= kInlinePdrs, 0)) find_other_plain<kAccess>(burst, places);
+}
+
+/// @return at least kInlinePdrs when any are left.
+template <bool kAccess, PlainKind kKind>
+[[gnu::always_inline]] inline unsigned Pipeline::find_most_plain(
+    const Burst& burst, std::uint16_t* __restrict places) const noexcept {
   const std::size_t count = burst.count;
   unsigned left = 0;
   for (std::size_t i = 0; i < count; ++i) {
     // Those of an access burst have been read already, by the lookup.
     if (!kAccess && i + kNearAhead < count) fetch_near(burst.flow[i + kNearAhead]);
-    const bool alive = burst.verdict[i] == DropReason::None;
-    const unsigned place = alive ? find_plain<kAccess, true>(burst, i) : kNoPlace;
+    const unsigned place = find_plain<kAccess, kKind>(burst, i);
     places[i] = static_cast<std::uint16_t>(place);
     left |= place;
   }
-  if (__builtin_expect(left >= kInlinePdrs, 0)) find_other_plain<kAccess>(burst, places);
+  return left;
 }
 
 /// IPv6, rules that don't fit the session's lines, and filters that have an index.
@@ -248,7 +286,7 @@ template <bool kAccess>
     const ArenaRef filters = stage::filters_of<kAccess>(burst, i);
     const bool was_most = (burst.flags[i] & kInnerV6) == 0 && burst.flow[i]->rules.extension == 0;
     if (was_most && (filters == 0 || rule<FilterSet>(filters)->index4 == 0)) continue;
-    places[i] = static_cast<std::uint16_t>(find_plain<kAccess, false>(burst, i));
+    places[i] = static_cast<std::uint16_t>(find_plain<kAccess, PlainKind::Other>(burst, i));
   }
 }
 

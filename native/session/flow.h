@@ -144,6 +144,9 @@ inline constexpr std::uint8_t kRulesBuffer = 1;         ///< a FAR of this direc
 inline constexpr std::uint8_t kRulesErrorReported = 2;  ///< a FAR has kFarErrorReported
 inline constexpr std::uint8_t kRulesCountDropped = 4;   ///< downlink: URRs count what is discarded
 inline constexpr std::uint8_t kRulesTellEndMarker = 8;  ///< URRs report End Markers
+/// All of the direction is in its two lines, has a UE's address to check (uplink) and filters for
+/// IPv4 that are compared one by one.
+inline constexpr std::uint8_t kRulesInLines = 16;
 
 /// One direction of one session: two adjacent lines.
 struct Flow {

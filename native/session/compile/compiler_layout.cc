@@ -133,6 +133,10 @@ PrepareError Compiler::lay_out(const RecordReader& record, Compiled& out) {
     if (wanted) {
       rules.filter_set = filter_sets_.acquire(filters);
       complete = rules.filter_set != 0;
+      const bool is_checked = !uplink || (out.flows[d].state.flags & kFlowCheckSource) != 0;
+      if (complete && inline_fits && is_checked && filter_sets_.compares(rules.filter_set)) {
+        rules.flags |= kRulesInLines;
+      }
     }
   }
   if (complete) return {};

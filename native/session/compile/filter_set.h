@@ -132,18 +132,36 @@ template <typename ValueOf, typename Accepts>
   return at == FilterIndex::kNone ? kNoPdr : extra[at].pdr;
 }
 
-/// First PDR whose filter matches an IPv4 packet, of those that are compared one by one; or kNoPdr.
-/// @param accepts  asked of a matching filter whose extra conditions are not empty.
-/// @param granted  conditions (kExtra…) that this packet is known to meet.
-template <typename Accepts>
-inline unsigned compare_ipv4(const FilterSet& set, const Operand& operand, unsigned granted,
-                             Accepts&& accepts) noexcept {
-  const FilterPair* pair = set.pairs();
+/// The filters of a pair that an IPv4 packet is not inside of: two bits a lane, the first filter's in
+/// the lower half.
+[[gnu::always_inline]] inline std::uint32_t misses_of(const FilterPair& pair,
+                                                      const Operand& operand) noexcept {
 #if defined(__AVX2__)
   const __m256i x =
       _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(operand.lanes)));
+  const __m256i low = _mm256_load_si256(reinterpret_cast<const __m256i*>(pair.low));
+  const __m256i high = _mm256_load_si256(reinterpret_cast<const __m256i*>(pair.high));
+  const __m256i inside = _mm256_and_si256(_mm256_cmpeq_epi16(_mm256_max_epu16(x, low), x),
+                                          _mm256_cmpeq_epi16(_mm256_min_epu16(x, high), x));
+  return ~static_cast<std::uint32_t>(_mm256_movemask_epi8(inside));
+#else
+  std::uint32_t misses = 0;
+  for (unsigned lane = 0; lane < 2 * kLanes; ++lane) {
+    const unsigned x = operand.lanes[lane % kLanes], k = lane / kLanes;
+    const bool inside = x >= pair.low[k][lane % kLanes] && x <= pair.high[k][lane % kLanes];
+    misses |= std::uint32_t{!inside} << 2 * lane;
+  }
+  return misses;
 #endif
-  if (set.compared4 == 0) return kNoPdr;
+}
+
+/// First PDR whose filter matches an IPv4 packet, of those that are compared one by one; or kNoPdr.
+/// @param set      has some.
+/// @param accepts  asked of a matching filter whose extra conditions are not empty.
+/// @param granted  conditions (kExtra…) that this packet is known to meet.
+template <typename Accepts>
+[[gnu::always_inline]] inline unsigned compare_ipv4(const FilterSet& set, const Operand& operand,
+                                                    unsigned granted, Accepts&& accepts) noexcept {
   unsigned pdr = kNoPdr;
   const auto take = [&](unsigned at) __attribute__((always_inline)) {
     if (__builtin_expect(at < kHitsNear, 1)) {
@@ -154,28 +172,16 @@ inline unsigned compare_ipv4(const FilterSet& set, const Operand& operand, unsig
     pdr = e.pdr;
     return e.flags == 0 || accepts(e);
   };
-  unsigned first = 0;
-  do {
-#if defined(__AVX2__)
-    const __m256i low = _mm256_load_si256(reinterpret_cast<const __m256i*>(pair->low));
-    const __m256i high = _mm256_load_si256(reinterpret_cast<const __m256i*>(pair->high));
-    const __m256i inside = _mm256_and_si256(_mm256_cmpeq_epi16(_mm256_max_epu16(x, low), x),
-                                            _mm256_cmpeq_epi16(_mm256_min_epu16(x, high), x));
-    // Two bits a lane; a filter that hits has none here, the first filter's are the lower half.
-    const auto misses = ~static_cast<std::uint32_t>(_mm256_movemask_epi8(inside));
-#else
-    std::uint32_t misses = 0;
-    for (unsigned lane = 0; lane < 2 * kLanes; ++lane) {
-      const unsigned x = operand.lanes[lane % kLanes], k = lane / kLanes;
-      const bool inside = x >= pair->low[k][lane % kLanes] && x <= pair->high[k][lane % kLanes];
-      misses |= std::uint32_t{!inside} << 2 * lane;
-    }
-#endif
+  const FilterPair* const pairs = set.pairs();
+  // The first pair by itself: it is near, and most sets have no other.
+  std::uint32_t misses = misses_of(pairs[0], operand);
+  if ((misses & 0xffff) == 0 && take(0)) return pdr;
+  if (misses >> 16 == 0 && take(1)) return pdr;
+  for (unsigned first = 2; first < set.compared4; first += 2) {
+    misses = misses_of(pairs[first / 2], operand);
     if ((misses & 0xffff) == 0 && take(first)) return pdr;
     if (misses >> 16 == 0 && take(first + 1)) return pdr;
-    first += 2;
-    ++pair;
-  } while (first < set.compared4);
+  }
   return kNoPdr;
 }
 
@@ -183,7 +189,9 @@ inline unsigned compare_ipv4(const FilterSet& set, const Operand& operand, unsig
 template <typename Accepts>
 inline unsigned match_ipv4(const FilterSet& set, const Operand& operand, unsigned granted,
                            Accepts&& accepts) noexcept {
-  if (set.index4 == 0) return compare_ipv4(set, operand, granted, accepts);
+  if (set.index4 == 0) {
+    return set.compared4 == 0 ? kNoPdr : compare_ipv4(set, operand, granted, accepts);
+  }
   const auto no_address = [](unsigned) { return std::uint16_t{0}; };
   return match_index(set.index(set.index4), set.extra(), operand, granted, no_address, accepts);
 }
@@ -249,6 +257,8 @@ class FilterSets {
   /// One more reference to the set of these filters, made when it is new; 0 when memory is full.
   ArenaRef acquire(std::span<const Filter> filters);
   void release(ArenaRef ref);
+  /// Whether it has filters for IPv4, and few enough to be compared one by one.
+  bool compares(ArenaRef ref) const noexcept { return arena_.at<FilterSet>(ref)->compared4 != 0; }
   std::size_t size() const noexcept { return references_.size(); }
 
  private:
