@@ -150,11 +150,8 @@ class PacketLoop {
 
   void generate(Packet** packets) {
     for (unsigned i = 0; i < kBurst; ++i) {
-      const auto ahead = reinterpret_cast<std::byte*>(circle_.at(circle_.head + kBurst + i));
-      __builtin_prefetch(ahead, 1);
-      if (!kind_.uplink) __builtin_prefetch(ahead + 64, 1);
-    }
-    for (unsigned i = 0; i < kBurst; ++i) {
+      fetch_far(circle_.at(circle_.head + kBurst));
+      fetch_near(circle_.at(circle_.head + sluice::kNearAhead));
       Packet* p = circle_.take();
       const auto key = order_[next_++ % kOrder];
       const PacketTemplate& made =
