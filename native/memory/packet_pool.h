@@ -6,11 +6,11 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <span>
 
 #include "base/types.h"
+#include "memory/copy.h"
 #include "memory/packet.h"
 #include "memory/region.h"
 #include "memory/ring.h"
@@ -34,7 +34,7 @@ class alignas(kCacheLine) PoolCache final {
     const std::uint32_t depth = depth_.load(std::memory_order_relaxed);
     if (n > depth) [[unlikely]]
       return allocate_from_ring(out, n);
-    copy(out, stack_.data() + depth - n, n);
+    copy_burst(out, stack_.data() + depth - n, n);
     // Relaxed: pairs with the read in PacketPool::available(), which wants a figure only.
     depth_.store(depth - n, std::memory_order_relaxed);
     unpoison(out, n);
@@ -46,7 +46,7 @@ class alignas(kCacheLine) PoolCache final {
     poison(packets, n);
     if (n > limit_ - depth) [[unlikely]]
       return free_to_ring(packets, n);
-    copy(stack_.data() + depth, packets, n);
+    copy_burst(stack_.data() + depth, packets, n);
     // Relaxed: as in allocate().
     depth_.store(depth + n, std::memory_order_relaxed);
   }
@@ -65,13 +65,6 @@ class alignas(kCacheLine) PoolCache final {
   void spill(Packet* const* packets, std::uint32_t n) noexcept;
   std::uint32_t refill(Packet** out, std::uint32_t n) noexcept;
 
-  [[gnu::always_inline]] static void copy(Packet** to, Packet* const* from, unsigned n) noexcept {
-    if (n == 1) {
-      *to = *from;  // a call of memcpy would cost more than the rest
-    } else {
-      std::memcpy(to, from, n * sizeof(Packet*));
-    }
-  }
 #if defined(__SANITIZE_ADDRESS__)
   // A free packet is unreadable, so that a use after free is found in every test.
   static void poison(Packet* const* packets, unsigned n) noexcept;

@@ -12,13 +12,13 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <new>
 #include <thread>
 #include <type_traits>
 
 #include "base/clock.h"
 #include "base/types.h"
+#include "memory/copy.h"
 
 namespace sluice {
 
@@ -225,10 +225,10 @@ class BasicRing {
     const std::uint64_t first = claim.position & mask_;
     const std::uint64_t straight = mask_ + 1 - first;
     if (claim.count <= straight) [[likely]] {
-      copy(slots() + first, objects, claim.count);
+      copy_burst(slots() + first, objects, claim.count);
     } else {
-      copy(slots() + first, objects, static_cast<unsigned>(straight));
-      copy(slots(), objects + straight, claim.count - static_cast<unsigned>(straight));
+      copy_burst(slots() + first, objects, static_cast<unsigned>(straight));
+      copy_burst(slots(), objects + straight, claim.count - static_cast<unsigned>(straight));
     }
     producer_.publish(claim);
     return claim.count;
@@ -241,21 +241,13 @@ class BasicRing {
     const std::uint64_t first = claim.position & mask_;
     const std::uint64_t straight = mask_ + 1 - first;
     if (claim.count <= straight) [[likely]] {
-      copy(objects, slots() + first, claim.count);
+      copy_burst(objects, slots() + first, claim.count);
     } else {
-      copy(objects, slots() + first, static_cast<unsigned>(straight));
-      copy(objects + straight, slots(), claim.count - static_cast<unsigned>(straight));
+      copy_burst(objects, slots() + first, static_cast<unsigned>(straight));
+      copy_burst(objects + straight, slots(), claim.count - static_cast<unsigned>(straight));
     }
     consumer_.publish(claim);
     return claim.count;
-  }
-
-  [[gnu::always_inline]] static void copy(T* to, const T* from, unsigned n) noexcept {
-    if (n == 1) {
-      *to = *from;  // a call of memcpy would cost more than the rest
-    } else {
-      std::memcpy(static_cast<void*>(to), from, n * sizeof(T));
-    }
   }
 
   Producer producer_;

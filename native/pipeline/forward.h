@@ -4,6 +4,7 @@
 #pragma once
 #include <cstring>
 
+#include "memory/copy.h"
 #include "pipeline/outer.h"
 #include "pipeline/pipeline.h"
 #include "wire/checksum.h"
@@ -30,12 +31,6 @@ inline unsigned flow_hash(const Operand& operand) noexcept {
 inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
   if (packets == kNoQfi) return pdr.qfi;
   return pdr.qfi == 0 || (pdr.flags & kPdrDefaultQfi) != 0 ? packets : pdr.qfi;
-}
-
-/// At once, where the tier has registers so wide: the compiler by itself takes two.
-[[gnu::always_inline]] inline void copy32(void* to, const void* from) noexcept {
-  using Wide [[gnu::vector_size(32), gnu::aligned(1), gnu::may_alias]] = char;
-  *static_cast<Wide*>(to) = *static_cast<const Wide*>(from);
 }
 
 /// Writes the common tunnel's 44 bytes in front of the UE's packet at `offset` in its chunk:
