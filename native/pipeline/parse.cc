@@ -39,8 +39,13 @@ void set_outer(wire::ConstantOctets& c, std::uint16_t udp_port) noexcept {
   c.set(43, 0);
 }
 
-/// The same with the common UE packet inside: IPv4 without options, not a fragment.
+/// The same with the common UE packet inside: IPv4 without options, not a fragment. All four
+/// lengths agree.
 void set_inside(wire::ConstantOctets& c) noexcept {
+  c.set_length(2, 0);
+  c.set_length(24, 20);
+  c.set_length(30, 36);
+  c.set_length(46, kPlainOuterBytes);
   c.set(44, 0x45);
   c.set(50, 0, 0x3f);
   c.set(51, 0);
@@ -200,27 +205,20 @@ void Pipeline::parse_access(Burst& burst) noexcept {
     Packet* packet = burst.packets[i];
     const std::byte* p = packet->data();
     const unsigned n = packet->length;
-    const auto is = [p](unsigned at, unsigned value) {
-      return wire::load16(p + at) == static_cast<std::uint16_t>(value);
-    };
-    if (__builtin_expect(n >= least && whole.match(p), 1)) {
-      // Every length says the same, so that it needs to be checked but once.
-      if (__builtin_expect(
-              is(2, n) && is(24, n - 20) && is(30, n - 36) && is(46, n - kPlainOuterBytes) &&
-                  wire::load8(p + 52) != 0 &&
-                  ((packet->flags & kPacketOuterChecksumGood) || wire::ipv4_plain_checksum_good(p)),
-              1)) {
-        const unsigned qfi = wire::load8(p + 42) & 0x3f;
-        burst.key[i] = wire::load32(p + 32);
-        burst.qfi[i] = static_cast<std::uint8_t>(qfi);
-        take_plain_inner<true>(burst, i, p + kPlainOuterBytes, n - kPlainOuterBytes, flags, qfi);
-        continue;
-      }
+    if (__builtin_expect(
+            n >= least && whole.match(p, n) && wire::load8(p + 52) != 0 &&
+                ((packet->flags & kPacketOuterChecksumGood) || wire::ipv4_plain_checksum_good(p)),
+            1)) {
+      const unsigned qfi = wire::load8(p + 42) & 0x3f;
+      burst.key[i] = wire::load32(p + 32);
+      burst.qfi[i] = static_cast<std::uint8_t>(qfi);
+      take_plain_inner<true>(burst, i, p + kPlainOuterBytes, n - kPlainOuterBytes, flags, qfi);
+      continue;
     }
     burst.key[i] = 0;
-    if (n >= kPlainOuter6Bytes + 8 && kOuter6.match(p)) {
+    if (n >= kPlainOuter6Bytes + 8 && kOuter6.match(p, n)) {
       burst.verdict[i] = parse_plain_outer6(burst, i);
-    } else if (n >= kPlainOuterBytes && outer.match(p)) {
+    } else if (n >= kPlainOuterBytes && outer.match(p, n)) {
       burst.verdict[i] = parse_plain_outer(burst, i);
     } else {
       burst.verdict[i] = parse_access_slow(burst, i);

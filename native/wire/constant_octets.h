@@ -1,4 +1,5 @@
-// Headers of which most octets are constant, checked by one masked compare. Pure; any thread.
+// Headers of which most octets are constant and others are lengths, checked by one masked compare.
+// Pure; any thread.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -14,42 +15,70 @@ namespace sluice::wire {
 /// Two windows of 32 octets, compared at once.
 class ConstantOctets {
  public:
-  /// @param second  where the second window starts; the first starts at 0.
-  constexpr explicit ConstantOctets(unsigned second) noexcept : second_(second) {}
+  /// @param second  where the second window starts, an even number; the first starts at 0.
+  constexpr explicit ConstantOctets(unsigned second) noexcept : second_(second) {
+    for (std::uint8_t& octet : order_) octet = kNone;
+  }
   constexpr void set(unsigned at, std::uint8_t value, std::uint8_t mask = 0xff) noexcept {
-    const unsigned place = at < 32 ? at : at - second_ + 32;
-    value_[place] = value;
-    mask_[place] = mask;
+    value_[place(at)] = value;
+    mask_[place(at)] = mask;
   }
   constexpr void set32(unsigned at, std::uint32_t value) noexcept {
     for (unsigned k = 0; k < 4; ++k) {
       set(at + k, static_cast<std::uint8_t>(value >> (24 - 8 * k)));
     }
   }
-  /// @param p  as many bytes as the second window's end.
-  bool match(const std::byte* p) const noexcept {
+  /// Two octets say how long the packet is from octet `from` on.
+  /// @param at  an even number.
+  constexpr void set_length(unsigned at, std::uint16_t from) noexcept {
+    const unsigned first = place(at);
+    before_[first / 2] = from;
+    for (unsigned k = 0; k < 2; ++k) {
+      order_[first + k] = static_cast<std::uint8_t>((first + 1 - k) % 16);
+      mask_[first + k] = 0xff;
+    }
+  }
+  /// @param p       as many bytes as the second window's end.
+  /// @param length  of the packet, for the lengths that were set.
+  bool match(const std::byte* p, unsigned length) const noexcept {
 #if defined(__AVX2__)
-    const auto differs = [&](unsigned at, unsigned from) {
-      const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + from));
-      const __m256i value = _mm256_load_si256(reinterpret_cast<const __m256i*>(value_ + at));
-      const __m256i mask = _mm256_load_si256(reinterpret_cast<const __m256i*>(mask_ + at));
-      return _mm256_and_si256(_mm256_xor_si256(bytes, value), mask);
+    const auto load = [](const void* from) {
+      return _mm256_loadu_si256(static_cast<const __m256i*>(from));
     };
-    const __m256i all = _mm256_or_si256(differs(0, 0), differs(32, second_));
-    return _mm256_testz_si256(all, all) != 0;
+    const __m256i all = _mm256_set1_epi16(static_cast<short>(length));
+    const auto differs = [&](unsigned at, unsigned from) {
+      const __m256i left = _mm256_sub_epi16(all, load(before_ + at / 2));
+      const __m256i lengths = _mm256_shuffle_epi8(left, load(order_ + at));
+      const __m256i wanted = _mm256_xor_si256(load(value_ + at), lengths);
+      return _mm256_and_si256(_mm256_xor_si256(load(p + from), wanted), load(mask_ + at));
+    };
+    const __m256i both = _mm256_or_si256(differs(0, 0), differs(32, second_));
+    return _mm256_testz_si256(both, both) != 0;
 #else
     unsigned difference = 0;
     for (unsigned i = 0; i < 64; ++i) {
-      difference |= (load8(p + (i < 32 ? i : i - 32 + second_)) ^ value_[i]) & mask_[i];
+      const unsigned word = (length - before_[i / 2]) & 0xffff;
+      const unsigned wanted =
+          order_[i] == kNone ? value_[i] : i % 2 == 0 ? word >> 8 : word & 0xff;
+      difference |= (load8(p + (i < 32 ? i : i - 32 + second_)) ^ wanted) & mask_[i];
     }
     return difference == 0;
 #endif
   }
 
  private:
+  static constexpr std::uint8_t kNone = 0x80;  ///< as the shuffle has it
+  constexpr unsigned place(unsigned at) const noexcept {
+    return at < 32 ? at : at - second_ + 32;
+  }
+
   const unsigned second_;
   alignas(32) std::uint8_t value_[64] = {};
   alignas(32) std::uint8_t mask_[64] = {};
+  /// Octets of the packet before those that a length counts, and where its own octets come from:
+  /// each the other one's.
+  alignas(32) std::uint16_t before_[32] = {};
+  alignas(32) std::uint8_t order_[64] = {};
 };
 
 }  // namespace sluice::wire
