@@ -1,6 +1,7 @@
 // Finding a session, in TSC cycles a lookup: bursts of 32, lines fetched for the whole burst before
-// any is touched, in two steps as the pipeline does it, keys drawn uniformly at random. "teid" is the direct TEID with
-// the comparison in the session's line, "ue4" and "ue6" are the tables by UE address.
+// any is touched, in two steps as the pipeline does it, keys drawn uniformly at random. "teid" is
+// the direct TEID with the comparison in the session's line, "ue4" and "ue6" are the tables by UE
+// address.
 #include <cstdio>
 #include <cstdlib>
 #include <string>

@@ -6,7 +6,6 @@
 
 #include "pipeline/pipeline.h"
 #include "wire/checksum.h"
-#include "wire/constant_octets.h"
 #include "wire/gtpu.h"
 #include "wire/inner.h"
 #include "wire/ipv6.h"
@@ -19,41 +18,9 @@
 namespace sluice {
 namespace {
 
-constexpr unsigned kPlainBytes = kPlainOuterBytes + 24;  // down to the ports inside
-
-/// The plain outer packet, but for its destination: IPv4 without options or fragments, UDP to our
-/// port without a checksum to verify, a G-PDU with nothing but a PDU Session Container.
-void set_outer(wire::ConstantOctets& c, std::uint16_t udp_port) noexcept {
-  c.set(0, 0x45);
-  c.set(6, 0, 0x3f);  // not a fragment, whatever DF says
-  c.set(7, 0);
-  c.set(9, wire::kProtocolUdp);
-  c.set(22, static_cast<std::uint8_t>(udp_port >> 8));
-  c.set(23, static_cast<std::uint8_t>(udp_port));
-  c.set(26, 0);
-  c.set(27, 0);
-  c.set(28, 0x34);
-  c.set(29, wire::kGtpuGpdu);
-  c.set(39, wire::kExtensionPduSession);
-  c.set(40, 1);
-  c.set(43, 0);
-}
-
-/// The same with the common UE packet inside: IPv4 without options, not a fragment. All four
-/// lengths agree.
-void set_inside(wire::ConstantOctets& c) noexcept {
-  c.set_length(2, 0);
-  c.set_length(24, 20);
-  c.set_length(30, 36);
-  c.set_length(46, kPlainOuterBytes);
-  c.set(44, 0x45);
-  c.set(50, 0, 0x3f);
-  c.set(51, 0);
-}
-
 /// The plain outer packet over IPv6, but for the UDP port: no extension headers.
-constexpr wire::ConstantOctets kOuter6 = [] {
-  wire::ConstantOctets c(40);
+constexpr wire::ConstantOctets<40> kOuter6 = [] {
+  wire::ConstantOctets<40> c;
   c.set(0, 0x60, 0xf0);
   c.set(6, wire::kProtocolUdp);
   c.set(48, 0x34);
@@ -139,6 +106,16 @@ template <bool kUplink>
   return true;
 }
 
+/// Of an IPv6 packet without extension headers. Of the addresses the first words are there, for the
+/// spreading of flows and the sieve.
+[[gnu::always_inline]] inline void set_operand6(Operand& operand, const std::byte* inner,
+                                                bool uplink, unsigned qfi) noexcept {
+  const std::uint32_t source = wire::load32(inner + 8), destination = wire::load32(inner + 24);
+  const unsigned from = wire::load16(inner + 40), to = wire::load16(inner + 42);
+  set_operand(operand, uplink ? halves(destination, source) : halves(source, destination),
+              wire::load8(inner + 6), uplink ? to : from, uplink ? from : to, qfi);
+}
+
 /// The common UE packet of IPv6: no extension headers, ports behind it. False: look closer.
 /// Apart, for the registers of the loops that call it.
 [[gnu::noinline]] bool set_plain_inner6(Burst& burst, unsigned i, const std::byte* inner,
@@ -154,10 +131,24 @@ template <bool kUplink>
   }
   burst.inner_length[i] = static_cast<std::uint16_t>(wire::kIpv6Bytes + payload);
   burst.flags[i] |= kInnerV6;
-  const std::uint32_t source = wire::load32(inner + 8), destination = wire::load32(inner + 24);
-  const unsigned from = wire::load16(inner + 40), to = wire::load16(inner + 42);
-  set_operand(burst.operand[i], uplink ? halves(destination, source) : halves(source, destination),
-              protocol, uplink ? to : from, uplink ? from : to, burst.qfi[i]);
+  set_operand6(burst.operand[i], inner, uplink, burst.qfi[i]);
+  return true;
+}
+
+/// The same in the plain outer packet, whose header and lengths were compared. False: look closer.
+[[gnu::noinline]] bool take_plain_inner6(Burst& burst, unsigned i, unsigned flags) noexcept {
+  const Packet& packet = *burst.packets[i];
+  const std::byte* const p = packet.data();
+  const std::byte* const inner = p + kPlainOuterBytes;
+  const bool summed =
+      (packet.flags & kPacketOuterChecksumGood) != 0 || wire::ipv4_plain_checksum_good(p);
+  if (!summed || !kHasPorts[wire::load8(inner + 6)] || wire::load8(inner + 7) == 0) return false;
+  const unsigned qfi = wire::load8(p + 42) & 0x3f;
+  burst.key[i] = wire::load32(p + 32);
+  burst.qfi[i] = static_cast<std::uint8_t>(qfi);
+  burst.flags[i] = static_cast<std::uint8_t>(flags | kInnerV6);
+  burst.inner_length[i] = static_cast<std::uint16_t>(packet.length - kPlainOuterBytes);
+  set_operand6(burst.operand[i], inner, true, qfi);
   return true;
 }
 
@@ -185,28 +176,19 @@ DropReason Pipeline::set_inner(Burst& burst, unsigned i, bool uplink) noexcept {
 }
 
 void Pipeline::parse_access(Burst& burst) noexcept {
-  const PipelinePort& port = ports_[burst.port];
-  wire::ConstantOctets outer(12), whole(20);
-  set_outer(outer, port.udp_port);
-  set_outer(whole, port.udp_port);
-  set_inside(whole);
-  // Most packets come to the port's first address.
-  const unsigned first = first_ipv4_[burst.port];
-  const bool has_first = first < local_count_;
-  const unsigned least = has_first ? kPlainBytes : ~0u;
-  if (has_first) whole.set32(16, local_ipv4_[first]);
+  const AccessHeaders& headers = access_headers_[burst.port];
   const unsigned count = burst.count;
   // What nearly all packets have in common. The flags are those of all when they came in.
   const unsigned flags = count != 0 ? burst.flags[0] | kHasContainer : 0;
   std::fill_n(burst.inner_offset, kBurstMax, std::uint16_t{kPlainOuterBytes});
   std::fill_n(burst.direction, kBurstMax, Direction::Uplink);
-  std::memset(burst.local, static_cast<int>(first), sizeof(burst.local));
+  std::memset(burst.local, headers.first_ipv4, sizeof(burst.local));
   for (unsigned i = 0; i < count; ++i) {
     Packet* packet = burst.packets[i];
     const std::byte* p = packet->data();
     const unsigned n = packet->length;
     if (__builtin_expect(
-            n >= least && whole.match(p, n) && wire::load8(p + 52) != 0 &&
+            n >= headers.whole_bytes && headers.whole.match(p, n) && wire::load8(p + 52) != 0 &&
                 ((packet->flags & kPacketOuterChecksumGood) || wire::ipv4_plain_checksum_good(p)),
             1)) {
       const unsigned qfi = wire::load8(p + 42) & 0x3f;
@@ -215,10 +197,14 @@ void Pipeline::parse_access(Burst& burst) noexcept {
       take_plain_inner<true>(burst, i, p + kPlainOuterBytes, n - kPlainOuterBytes, flags, qfi);
       continue;
     }
+    if (n >= headers.whole6_bytes && headers.whole6.match(p, n) &&
+        take_plain_inner6(burst, i, flags)) {
+      continue;
+    }
     burst.key[i] = 0;
-    if (n >= kPlainOuter6Bytes + 8 && kOuter6.match(p, n)) {
+    if (n >= kPlainOuter6Bytes + 8 && kOuter6.match(p)) {
       burst.verdict[i] = parse_plain_outer6(burst, i);
-    } else if (n >= kPlainOuterBytes && outer.match(p, n)) {
+    } else if (n >= kPlainOuterBytes && headers.outer.match(p)) {
       burst.verdict[i] = parse_plain_outer(burst, i);
     } else {
       burst.verdict[i] = parse_access_slow(burst, i);
@@ -250,7 +236,7 @@ DropReason Pipeline::parse_plain_outer6(Burst& burst, unsigned i) noexcept {
   const Packet* packet = burst.packets[i];
   const std::byte* p = packet->data();
   const PipelinePort& port = ports_[burst.port];
-  const FirstIpv6& first = first_ipv6_[burst.port];
+  const AccessHeaders::FirstIpv6& first = access_headers_[burst.port].first_ipv6;
   const unsigned bytes = wire::load16(p + 4);
   wire::UdpHeader udp{};
   if (bytes + wire::kIpv6Bytes > packet->length ||

@@ -56,19 +56,7 @@ Pipeline::Pipeline(const PipelineConfig& config)
     local_ipv4_[local_count_++] = local.is_v6 ? 0 : local.words[0];
   }
   for (unsigned port = 0; port < kPortsMax; ++port) {
-    first_ipv4_[port] = 0xff;
-    for (unsigned local = local_count_; local-- > 0;) {
-      if (local_ipv4_[local] != 0 && (ports_[port].local_mask >> local & 1)) {
-        first_ipv4_[port] = static_cast<std::uint8_t>(local);
-      }
-      const LocalAddress& address = network_.locals[local];
-      if (address.is_v6 && (ports_[port].local_mask >> local & 1)) {
-        first_ipv6_[port] = {.high = std::uint64_t{address.words[0]} << 32 | address.words[1],
-                             .low = std::uint64_t{address.words[2]} << 32 | address.words[3],
-                             .local = static_cast<std::uint8_t>(local),
-                             .exists = true};
-      }
-    }
+    access_headers_.emplace_back(ports_[port].udp_port, ports_[port].local_mask, network_.locals);
   }
 }
 

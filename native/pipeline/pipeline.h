@@ -5,19 +5,21 @@
 #include <array>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/counter.h"
 #include "memory/packet_pool.h"
+#include "pipeline/access_headers.h"
 #include "pipeline/burst.h"
 #include "pipeline/hold/hold_table.h"
 #include "pipeline/ip/ip_address.h"
 #include "pipeline/ip/reassembler.h"
 #include "pipeline/observe/observer.h"
+#include "pipeline/observe/traffic_sampler.h"
 #include "pipeline/path/path_prober.h"
 #include "pipeline/protect/crypto_lane.h"
 #include "pipeline/protect/protection_table.h"
 #include "pipeline/signal/answer.h"
-#include "pipeline/traffic_sampler.h"
 #include "session/sessions.h"
 #include "wire/icmp.h"
 
@@ -170,15 +172,6 @@ class Pipeline {
   Nanoseconds now() const noexcept { return now_; }
 
  private:
-  /// A port's first local address of IPv6, if it has one.
-  struct FirstIpv6 {
-    std::uint64_t high = 0, low = 0;
-    std::uint8_t local = 0;
-    bool exists = false;
-    bool is(const std::byte* address) const noexcept {
-      return exists && wire::load64(address) == high && wire::load64(address + 8) == low;
-    }
-  };
   // The stages, one per file, in the order of a packet's life.
   void parse_access(Burst& burst) noexcept;
   void parse_core(Burst& burst) noexcept;
@@ -364,8 +357,7 @@ class Pipeline {
   const unsigned workers_;
   std::uint32_t local_ipv4_[kLocalAddressesMax] = {};
   unsigned local_count_ = 0;
-  std::uint8_t first_ipv4_[kPortsMax];  ///< a port's first local address of IPv4, 0xff: none
-  FirstIpv6 first_ipv6_[kPortsMax];
+  std::vector<AccessHeaders> access_headers_;  ///< by port
   const AddressSieve& sieve_;
   const NetworkMap& network_;
   std::array<PipelinePort, 2 * kPortsMax> ports_;  ///< and as protected ones

@@ -234,7 +234,7 @@ class Worker final : public EventSink {
   Packet* rx_[kRxBurst];
   Packet* handed_[2][kRxBurst];  ///< of one ring, and of the next
   unsigned met_ = 0;             ///< of the first ring, and not taken over yet
-  std::uint32_t taken_[64];  ///< commands taken from the ring and not applied yet
+  std::uint32_t taken_[64];      ///< commands taken from the ring and not applied yet
   unsigned taken_count_ = 0;
   unsigned taken_next_ = 0;
   std::uint32_t pending_head_ = 0;  ///< session + 1, 0: none

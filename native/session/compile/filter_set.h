@@ -132,8 +132,8 @@ template <typename ValueOf, typename Accepts>
   return at == FilterIndex::kNone ? kNoPdr : extra[at].pdr;
 }
 
-/// The filters of a pair that an IPv4 packet is not inside of: two bits a lane, the first filter's in
-/// the lower half.
+/// The filters of a pair that an IPv4 packet is not inside of: two bits a lane, the first filter's
+/// in the lower half.
 [[gnu::always_inline]] inline std::uint32_t misses_of(const FilterPair& pair,
                                                       const Operand& operand) noexcept {
 #if defined(__AVX2__)

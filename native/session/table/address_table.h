@@ -190,8 +190,7 @@ class AddressTable {
     return true;
   }
   /// kNoSession: it is nobody's.
-  SessionIndex find_at(const void* home, std::uint64_t key,
-                       std::uint8_t qualifier) const noexcept {
+  SessionIndex find_at(const void* home, std::uint64_t key, std::uint8_t qualifier) const noexcept {
     const auto* line = static_cast<const Line*>(home);
     for (unsigned depth = 0; depth <= kChainMax; ++depth) {
       const SessionIndex found = line->find(key, qualifier);

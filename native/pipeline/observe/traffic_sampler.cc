@@ -1,4 +1,4 @@
-#include "pipeline/traffic_sampler.h"
+#include "pipeline/observe/traffic_sampler.h"
 
 namespace sluice {
 
