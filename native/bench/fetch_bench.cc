@@ -1,6 +1,6 @@
 // What fetching lines ahead is worth (memory/fetch.h): bursts of 32, two adjacent lines each, drawn
-// at random, fetched while the burst before is worked on for about as long as the packet path takes.
-// At once into the first-level cache, or in the two steps of the pipeline.
+// at random, fetched while the burst before is worked on for about as long as the packet path
+// takes. At once into the first-level cache, or in the two steps of the pipeline.
 #include <sys/mman.h>
 
 #include <string>
