@@ -35,7 +35,7 @@ Pipeline::Pipeline(const PipelineConfig& config)
       network_(*config.network),
       policy_(config.policy),
       reassembler_(config.reassembly),
-      bursts_(new Burst[3]),
+      bursts_(std::make_unique<Burst[]>(3)),
       answers_(config.answers_per_second, config.answers_from),
       sealed_(new CryptoJob[kSealedMax]),
       lanes_(config.lanes),
