@@ -5,6 +5,7 @@
 // first a few packets before its turn. No address is wrong here: one that is nobody's costs a
 // little time.
 #pragma once
+#include <cstdint>
 
 namespace sluice {
 
@@ -20,6 +21,17 @@ inline constexpr unsigned kNearAhead = 4;
 /// The second step: a line that is read within kNearAhead packets.
 [[gnu::always_inline]] inline void fetch_near(const void* line) noexcept {
   __builtin_prefetch(line, 0, 3);
+}
+
+// The same for two lines, the second behind the first. Numbers, since of nobody's address no other
+// may be made.
+[[gnu::always_inline]] inline void fetch_far_pair(const void* first) noexcept {
+  fetch_far(first);
+  fetch_far(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(first) + 64));
+}
+[[gnu::always_inline]] inline void fetch_near_pair(const void* first) noexcept {
+  fetch_near(first);
+  fetch_near(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(first) + 64));
 }
 
 }  // namespace sluice

@@ -13,8 +13,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "memory/fetch.h"
-
 namespace sluice {
 
 inline constexpr std::size_t kChunkBytes = 33 * 64;
@@ -70,18 +68,6 @@ inline void mark_like(Packet& packet, const Packet& origin) noexcept {
   packet.far = origin.far;
   packet.session = origin.session;
   packet.word = origin.word;
-}
-
-/// The lines of metadata and headers.
-[[gnu::always_inline]] inline void fetch_far(const Packet* packet) noexcept {
-  const auto* const lines = reinterpret_cast<const std::byte*>(packet);
-  fetch_far(static_cast<const void*>(lines));
-  fetch_far(static_cast<const void*>(lines + 64));
-}
-[[gnu::always_inline]] inline void fetch_near(const Packet* packet) noexcept {
-  const auto* const lines = reinterpret_cast<const std::byte*>(packet);
-  fetch_near(static_cast<const void*>(lines));
-  fetch_near(static_cast<const void*>(lines + 64));
 }
 
 /// A packet's name across threads and processes: its offset in the region ÷ 64.

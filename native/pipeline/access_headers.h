@@ -25,16 +25,18 @@ struct AccessHeaders {
   AccessHeaders(std::uint16_t udp_port, std::uint16_t local_mask,
                 std::span<const LocalAddress> locals) noexcept;
 
-  /// The plain outer packet over IPv4, but for its destination: no options or fragments, UDP to our
-  /// port without a checksum to verify, a G-PDU with nothing but a PDU Session Container.
-  wire::ConstantOctets<12> outer;
-  /// The same to the first address, with the common UE packet of IPv4 inside: no options, not a
-  /// fragment. All four lengths agree.
-  wire::ConstantOctets<20> whole;
-  /// The same with IPv6 inside: no extension headers, as far as this can say.
-  wire::ConstantOctets<20> whole6;
-  // Octets down to the ports inside. No packet has so many where the port has no IPv4 address.
-  unsigned whole_bytes = ~0u, whole6_bytes = ~0u;
+  // The plain outer packet: no options, extension headers or fragments, UDP to our port, a G-PDU
+  // with nothing but a PDU Session Container. Over IPv4 without a checksum of UDP.
+  wire::ConstantOctets<12> outer4;
+  wire::ConstantOctets<40> outer6;
+  // The same to the port's first address, all lengths in agreement, with the common UE packet
+  // inside: IPv4 without options and not a fragment, or IPv6. Over IPv6 the second half of the
+  // address is not looked at.
+  wire::ConstantOctets<20> v4_in_v4, v6_in_v4;
+  wire::ConstantOctets<40> v4_in_v6, v6_in_v6;
+  // Octets of these, down to the ports inside. No packet has so many where the port has no address
+  // of the family.
+  unsigned v4_in_v4_bytes = ~0u, v6_in_v4_bytes = ~0u, v4_in_v6_bytes = ~0u, v6_in_v6_bytes = ~0u;
   std::uint8_t first_ipv4 = 0xff;  ///< index of the address, 0xff: none
   FirstIpv6 first_ipv6;
 };

@@ -10,7 +10,7 @@ void Pipeline::lookup_access(Burst& burst) noexcept {
   const bool alone = workers_ == 1;
   const unsigned count = burst.count;
   for (unsigned i = 0; i < count; ++i) {
-    if (i + kNearAhead < count) fetch_near(uplink + burst.session[i + kNearAhead]);
+    if (i + kNearAhead < count) fetch_near_pair(uplink + burst.session[i + kNearAhead]);
     if (__builtin_expect(burst.verdict[i] != DropReason::None, 0)) continue;
     const SessionIndex session = burst.session[i];
     const bool ours =
@@ -105,7 +105,7 @@ void Pipeline::lookup_core(Burst& burst) noexcept {
     }
     Flow& flow = downlink[session];
     burst.flow[i] = &flow;
-    fetch_far(&flow);
+    fetch_far_pair(&flow);
   }
 }
 

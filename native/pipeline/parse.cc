@@ -18,19 +18,6 @@
 namespace sluice {
 namespace {
 
-/// The plain outer packet over IPv6, but for the UDP port: no extension headers.
-constexpr wire::ConstantOctets<40> kOuter6 = [] {
-  wire::ConstantOctets<40> c;
-  c.set(0, 0x60, 0xf0);
-  c.set(6, wire::kProtocolUdp);
-  c.set(48, 0x34);
-  c.set(49, wire::kGtpuGpdu);
-  c.set(59, wire::kExtensionPduSession);
-  c.set(60, 1);
-  c.set(63, 0);
-  return c;
-}();
-
 inline std::uint64_t halves(std::uint32_t remote, std::uint32_t local) noexcept {
   // Lanes are 16-bit: high half first, so a rotation by 16 puts them in order.
   const auto rotate = [](std::uint32_t v) { return v << 16 | v >> 16; };
@@ -135,23 +122,6 @@ template <bool kUplink>
   return true;
 }
 
-/// The same in the plain outer packet, whose header and lengths were compared. False: look closer.
-[[gnu::noinline]] bool take_plain_inner6(Burst& burst, unsigned i, unsigned flags) noexcept {
-  const Packet& packet = *burst.packets[i];
-  const std::byte* const p = packet.data();
-  const std::byte* const inner = p + kPlainOuterBytes;
-  const bool summed =
-      (packet.flags & kPacketOuterChecksumGood) != 0 || wire::ipv4_plain_checksum_good(p);
-  if (!summed || !kHasPorts[wire::load8(inner + 6)] || wire::load8(inner + 7) == 0) return false;
-  const unsigned qfi = wire::load8(p + 42) & 0x3f;
-  burst.key[i] = wire::load32(p + 32);
-  burst.qfi[i] = static_cast<std::uint8_t>(qfi);
-  burst.flags[i] = static_cast<std::uint8_t>(flags | kInnerV6);
-  burst.inner_length[i] = static_cast<std::uint16_t>(packet.length - kPlainOuterBytes);
-  set_operand6(burst.operand[i], inner, true, qfi);
-  return true;
-}
-
 }  // namespace
 
 /// Any packet of the UE: at inner_offset, at most inner_length bytes; the length becomes the IP's.
@@ -188,7 +158,8 @@ void Pipeline::parse_access(Burst& burst) noexcept {
     const std::byte* p = packet->data();
     const unsigned n = packet->length;
     if (__builtin_expect(
-            n >= headers.whole_bytes && headers.whole.match(p, n) && wire::load8(p + 52) != 0 &&
+            n >= headers.v4_in_v4_bytes && headers.v4_in_v4.match(p, n) &&
+                wire::load8(p + 52) != 0 &&
                 ((packet->flags & kPacketOuterChecksumGood) || wire::ipv4_plain_checksum_good(p)),
             1)) {
       const unsigned qfi = wire::load8(p + 42) & 0x3f;
@@ -197,20 +168,55 @@ void Pipeline::parse_access(Burst& burst) noexcept {
       take_plain_inner<true>(burst, i, p + kPlainOuterBytes, n - kPlainOuterBytes, flags, qfi);
       continue;
     }
-    if (n >= headers.whole6_bytes && headers.whole6.match(p, n) &&
-        take_plain_inner6(burst, i, flags)) {
-      continue;
-    }
+    if (parse_common(burst, i, flags)) continue;
     burst.key[i] = 0;
-    if (n >= kPlainOuter6Bytes + 8 && kOuter6.match(p)) {
+    if (n >= kPlainOuter6Bytes + 8 && headers.outer6.match(p)) {
       burst.verdict[i] = parse_plain_outer6(burst, i);
-    } else if (n >= kPlainOuterBytes && headers.outer.match(p)) {
+    } else if (n >= kPlainOuterBytes && headers.outer4.match(p)) {
       burst.verdict[i] = parse_plain_outer(burst, i);
     } else {
       burst.verdict[i] = parse_access_slow(burst, i);
     }
   }
   locate_access(burst);
+}
+
+/// The common packets with IPv6 outside, inside or both, whose headers and lengths one compare
+/// covers. False: look closer.
+[[gnu::noinline]] bool Pipeline::parse_common(Burst& burst, unsigned i, unsigned flags) noexcept {
+  const AccessHeaders& headers = access_headers_[burst.port];
+  const Packet& packet = *burst.packets[i];
+  const std::byte* const p = packet.data();
+  const unsigned n = packet.length;
+  const bool over_v6 = n != 0 && wire::load8(p) >> 4 == 6;
+  bool with_v6 = true;
+  if (over_v6) {
+    with_v6 = n >= headers.v6_in_v6_bytes && headers.v6_in_v6.match(p, n);
+    if (!with_v6 && !(n >= headers.v4_in_v6_bytes && headers.v4_in_v6.match(p, n))) return false;
+    if (!headers.first_ipv6.is(p + 24)) return false;
+  } else if (n < headers.v6_in_v4_bytes || !headers.v6_in_v4.match(p, n)) {
+    return false;
+  }
+  const unsigned outer = over_v6 ? kPlainOuter6Bytes : kPlainOuterBytes;
+  const std::byte* const inner = p + outer;
+  const unsigned protocol = wire::load8(inner + (with_v6 ? 6 : 9));
+  const unsigned hops = wire::load8(inner + (with_v6 ? 7 : 8));
+  const bool summed = (packet.flags & kPacketOuterChecksumGood) != 0 ||
+                      (!over_v6 && wire::ipv4_plain_checksum_good(p));
+  if (!summed || hops == 0 || (with_v6 && !kHasPorts[protocol])) return false;
+  const unsigned qfi = wire::load8(inner - 2) & 0x3f;
+  burst.key[i] = wire::load32(inner - 12);
+  burst.qfi[i] = static_cast<std::uint8_t>(qfi);
+  burst.inner_offset[i] = static_cast<std::uint16_t>(outer);
+  if (over_v6) burst.local[i] = headers.first_ipv6.local;
+  if (with_v6) {
+    burst.flags[i] = static_cast<std::uint8_t>(flags | kInnerV6);
+    burst.inner_length[i] = static_cast<std::uint16_t>(n - outer);
+    set_operand6(burst.operand[i], inner, true, qfi);
+  } else {
+    take_plain_inner<true>(burst, i, inner, n - outer, flags, qfi);
+  }
+  return true;
 }
 
 /// A plain outer header with any packet of the UE, to any of the port's addresses.
@@ -285,7 +291,7 @@ void Pipeline::locate_access(Burst& burst) noexcept {
   for (unsigned i = 0; i < count; ++i) {
     const SessionIndex session = burst.session[i];
     if (__builtin_expect(session == kNoSession, 0)) continue;
-    fetch_far(uplink + session);
+    fetch_far_pair(uplink + session);
   }
 }
 

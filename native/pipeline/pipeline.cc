@@ -70,9 +70,9 @@ void Pipeline::receive(std::uint8_t port, Packet* const* packets, unsigned count
   burst.now = now;
   for (unsigned i = 0; i < count; ++i) {
     if (i < kNearAtOnce) {
-      fetch_near(packets[i]);
+      fetch_near_pair(packets[i]);
     } else {
-      fetch_far(packets[i]);
+      fetch_far_pair(packets[i]);
     }
     burst.packets[i] = packets[i];
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/counter.h"
+#include "memory/fetch.h"
 #include "memory/packet_pool.h"
 #include "pipeline/access_headers.h"
 #include "pipeline/burst.h"
@@ -215,6 +216,7 @@ class Pipeline {
   unsigned finish_packets(Burst& burst) noexcept;
 
   void locate_access(Burst& burst) noexcept;
+  bool parse_common(Burst& burst, unsigned i, unsigned flags) noexcept;
   DropReason parse_plain_outer(Burst& burst, unsigned i) noexcept;
   DropReason parse_plain_outer6(Burst& burst, unsigned i) noexcept;
   DropReason take_plain_outer(Burst& burst, unsigned i, unsigned local, unsigned bytes,

@@ -268,7 +268,7 @@ template <bool kAccess, PlainKind kKind>
   unsigned left = 0;
   for (std::size_t i = 0; i < count; ++i) {
     // Those of an access burst have been read already, by the lookup.
-    if (!kAccess && i + kNearAhead < count) fetch_near(burst.flow[i + kNearAhead]);
+    if (!kAccess && i + kNearAhead < count) fetch_near_pair(burst.flow[i + kNearAhead]);
     const unsigned place = find_plain<kAccess, kKind>(burst, i);
     places[i] = static_cast<std::uint16_t>(place);
     left |= place;

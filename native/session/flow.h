@@ -6,7 +6,6 @@
 #include <cstdint>
 
 #include "base/types.h"
-#include "memory/fetch.h"
 #include "session/table/route.h"
 #include "session/teid.h"
 
@@ -154,18 +153,6 @@ struct Flow {
   FlowRules rules;
 };
 static_assert(sizeof(Flow) == 2 * kCacheLine);
-
-/// Both lines of a flow, which may be nobody's.
-[[gnu::always_inline]] inline void fetch_far(const Flow* flow) noexcept {
-  const auto* const lines = reinterpret_cast<const std::byte*>(flow);
-  fetch_far(static_cast<const void*>(lines));
-  fetch_far(static_cast<const void*>(lines + kCacheLine));
-}
-[[gnu::always_inline]] inline void fetch_near(const Flow* flow) noexcept {
-  const auto* const lines = reinterpret_cast<const std::byte*>(flow);
-  fetch_near(static_cast<const void*>(lines));
-  fetch_near(static_cast<const void*>(lines + kCacheLine));
-}
 
 /// A further tunnel of a session (a TEID that is not its direct one).
 struct TunnelEntry {

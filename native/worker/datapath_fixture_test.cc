@@ -155,7 +155,7 @@ bool DatapathTest::inject(unsigned at, const Bytes& bytes, unsigned queue) {
   if (cache.allocate(&packet, 1) == 0) return false;
   packet->offset = at == 0 ? kAccessDataOffset : kCoreDataOffset;
   packet->length = static_cast<std::uint16_t>(bytes.size());
-  packet->flags = 0;
+  packet->flags = packet_flags_;
   packet->port = static_cast<std::uint8_t>(at);
   std::copy(bytes.begin(), bytes.end(), packet->data());
   if (port(at).inject(queue, &packet, 1) == 1) return true;

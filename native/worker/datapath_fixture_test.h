@@ -106,7 +106,8 @@ class DatapathTest : public ::testing::Test {
   void conserve() const;
 
   std::uint32_t slots_per_bucket_ = 64;
-  Nanoseconds starts_at_ = 0;  ///< not 0: time stands still but for run_at()
+  std::uint8_t packet_flags_ = 0;  ///< of packets that come
+  Nanoseconds starts_at_ = 0;      ///< not 0: time stands still but for run_at()
   std::unique_ptr<Datapath> path_;
   std::deque<std::vector<std::uint32_t>> records_;
   std::uint32_t chunks_ = 0;

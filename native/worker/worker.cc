@@ -149,7 +149,7 @@ unsigned Worker::receive(Nanoseconds now) noexcept {
 unsigned Worker::meet(std::size_t ring) noexcept {
   Packet** const packets = handed_[ring % 2];
   const unsigned n = incoming_[ring]->dequeue_burst(packets, kRxBurst);
-  for (unsigned i = 0; i < n; ++i) fetch_far(packets[i]);
+  for (unsigned i = 0; i < n; ++i) fetch_far_pair(packets[i]);
   return n;
 }
 

@@ -150,8 +150,8 @@ class PacketLoop {
 
   void generate(Packet** packets) {
     for (unsigned i = 0; i < kBurst; ++i) {
-      fetch_far(circle_.at(circle_.head + kBurst));
-      fetch_near(circle_.at(circle_.head + sluice::kNearAhead));
+      sluice::fetch_far_pair(circle_.at(circle_.head + kBurst));
+      sluice::fetch_near_pair(circle_.at(circle_.head + sluice::kNearAhead));
       Packet* p = circle_.take();
       const auto key = order_[next_++ % kOrder];
       const PacketTemplate& made =
