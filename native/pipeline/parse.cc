@@ -168,7 +168,10 @@ void Pipeline::parse_access(Burst& burst) noexcept {
       take_plain_inner<true>(burst, i, p + kPlainOuterBytes, n - kPlainOuterBytes, flags, qfi);
       continue;
     }
-    if (parse_common(burst, i, flags)) continue;
+    const bool over_v6 = n != 0 && wire::load8(p) >> 4 == 6;
+    if (over_v6 ? parse_common<true>(burst, i, flags) : parse_common<false>(burst, i, flags)) {
+      continue;
+    }
     burst.key[i] = 0;
     if (n >= kPlainOuter6Bytes + 8 && headers.outer6.match(p)) {
       burst.verdict[i] = parse_plain_outer6(burst, i);
@@ -181,40 +184,41 @@ void Pipeline::parse_access(Burst& burst) noexcept {
   locate_access(burst);
 }
 
-/// The common packets with IPv6 outside, inside or both, whose headers and lengths one compare
+/// The common packets with IPv6 inside, or outside, or both, whose headers and lengths one compare
 /// covers. False: look closer.
+template <bool kOverV6>
 [[gnu::noinline]] bool Pipeline::parse_common(Burst& burst, unsigned i, unsigned flags) noexcept {
   const AccessHeaders& headers = access_headers_[burst.port];
   const Packet& packet = *burst.packets[i];
   const std::byte* const p = packet.data();
   const unsigned n = packet.length;
-  const bool over_v6 = n != 0 && wire::load8(p) >> 4 == 6;
+  bool summed = (packet.flags & kPacketOuterChecksumGood) != 0;
   bool with_v6 = true;
-  if (over_v6) {
+  if constexpr (kOverV6) {
     with_v6 = n >= headers.v6_in_v6_bytes && headers.v6_in_v6.match(p, n);
     if (!with_v6 && !(n >= headers.v4_in_v6_bytes && headers.v4_in_v6.match(p, n))) return false;
     if (!headers.first_ipv6.is(p + 24)) return false;
-  } else if (n < headers.v6_in_v4_bytes || !headers.v6_in_v4.match(p, n)) {
-    return false;
+  } else {
+    if (n < headers.v6_in_v4_bytes || !headers.v6_in_v4.match(p, n)) return false;
+    summed = summed || wire::ipv4_plain_checksum_good(p);
   }
-  const unsigned outer = over_v6 ? kPlainOuter6Bytes : kPlainOuterBytes;
-  const std::byte* const inner = p + outer;
-  const unsigned protocol = wire::load8(inner + (with_v6 ? 6 : 9));
+  constexpr unsigned kOuter = kOverV6 ? kPlainOuter6Bytes : kPlainOuterBytes;
+  const std::byte* const inner = p + kOuter;
   const unsigned hops = wire::load8(inner + (with_v6 ? 7 : 8));
-  const bool summed = (packet.flags & kPacketOuterChecksumGood) != 0 ||
-                      (!over_v6 && wire::ipv4_plain_checksum_good(p));
-  if (!summed || hops == 0 || (with_v6 && !kHasPorts[protocol])) return false;
+  if (!summed || hops == 0 || (with_v6 && !kHasPorts[wire::load8(inner + 6)])) return false;
   const unsigned qfi = wire::load8(inner - 2) & 0x3f;
   burst.key[i] = wire::load32(inner - 12);
   burst.qfi[i] = static_cast<std::uint8_t>(qfi);
-  burst.inner_offset[i] = static_cast<std::uint16_t>(outer);
-  if (over_v6) burst.local[i] = headers.first_ipv6.local;
+  if constexpr (kOverV6) {
+    burst.inner_offset[i] = kOuter;
+    burst.local[i] = headers.first_ipv6.local;
+  }
   if (with_v6) {
     burst.flags[i] = static_cast<std::uint8_t>(flags | kInnerV6);
-    burst.inner_length[i] = static_cast<std::uint16_t>(n - outer);
+    burst.inner_length[i] = static_cast<std::uint16_t>(n - kOuter);
     set_operand6(burst.operand[i], inner, true, qfi);
   } else {
-    take_plain_inner<true>(burst, i, inner, n - outer, flags, qfi);
+    take_plain_inner<true>(burst, i, inner, n - kOuter, flags, qfi);
   }
   return true;
 }

@@ -216,6 +216,7 @@ class Pipeline {
   unsigned finish_packets(Burst& burst) noexcept;
 
   void locate_access(Burst& burst) noexcept;
+  template <bool kOverV6>
   bool parse_common(Burst& burst, unsigned i, unsigned flags) noexcept;
   DropReason parse_plain_outer(Burst& burst, unsigned i) noexcept;
   DropReason parse_plain_outer6(Burst& burst, unsigned i) noexcept;
