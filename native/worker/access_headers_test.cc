@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint32_t kOther = 0x0a0000fe;
 constexpr std::uint64_t kN3High = 0xfd000000000000aa, kOtherHigh = 0xfd000000000000ab;
 
-class CommonHeadersTest : public DatapathTest {
+class AccessHeadersTest : public DatapathTest {
  protected:
   /// One address of the port, and a session whose tunnel ends there.
   struct End {
@@ -67,7 +67,7 @@ class CommonHeadersTest : public DatapathTest {
                             {kOther, kOtherHigh, direct_teid(4, 5, 1), kUe + 1, kUePrefix + 1}};
 };
 
-TEST_F(CommonHeadersTest, ComeToTheSameAsHeaderByHeader) {
+TEST_F(AccessHeadersTest, ComeToTheSameAsHeaderByHeader) {
   make_sessions();
   unsigned passed = 0, lost = 0;
   for (unsigned kind = 0; kind < 8; ++kind) {
