@@ -1,8 +1,8 @@
 // Fetching lines ahead, in two steps. A core keeps few lines at a time on their way into its
-// first-level cache (24 on a Zen 4, 12 to 16 on an Intel one), and a Zen forgets what it is asked
-// for beyond that: of a burst's lines asked for at once, most would have to be waited for after
-// all. So what a whole burst is going to read is fetched into the second level, and on into the
-// first a few packets before its turn. No address is wrong here: one that is nobody's costs a
+// first-level cache (24 on a Zen 4, 12 to 16 on an Intel one), and a Zen seems to forget what it is
+// asked for beyond that: of a burst's lines asked for at once, most would have to be waited for
+// after all. So what a whole burst is going to read is fetched into the second level, and on into
+// the first a few packets before its turn. No address is wrong here: one that is nobody's costs a
 // little time.
 #pragma once
 #include <cstdint>
