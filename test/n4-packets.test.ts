@@ -12,6 +12,7 @@ import {
   accepted,
   answerReport,
   ask,
+  deleteAll,
   deletion,
   establishment,
   FakePeer,
@@ -345,7 +346,7 @@ describe('packets of PFCP sessions', () => {
     }
     expect(causes.size).toBeGreaterThan(2);
     expect(causes).not.toContain(Cause.SystemFailure);
-    await lab.requests.deleteAll(lab.peer);
+    await deleteAll(lab.requests, lab.peer);
     expect(lab.engine.count).toBe(0);
   });
 });

@@ -239,6 +239,11 @@ export class RecordBuffer {
 export function recordWords(words: Uint32Array, base: number): number {
   return words[base + layout.HEADER_BYTES]! >>> 2;
 }
+/** Milliseconds since 1970. */
+export function createTime(words: Uint32Array, base: number): number {
+  const high = words[base + layout.HEADER_CREATE_TIME_HIGH]!;
+  return high * 2 ** 32 + words[base + layout.HEADER_CREATE_TIME_LOW]!;
+}
 export function pdnType(words: Uint32Array, base: number): number {
   return words[base + layout.HEADER_COUNTS1]! & 255;
 }

@@ -20,12 +20,9 @@ export function encodeSession(
   base: number,
   worker: number,
 ): void {
-  const created =
-    words[base + layout.HEADER_CREATE_TIME_HIGH]! * 4294967296 +
-    words[base + layout.HEADER_CREATE_TIME_LOW]!;
   writer.reserve(0);
   writer.uint32(13, worker);
-  encodeTimestampMs(writer, 12, created);
+  encodeTimestampMs(writer, 12, record.createTime(words, base));
   encodeRules(writer, words, base);
   writer.reserve(0);
   encodeRef(writer, 6, words, base, words[base + layout.HEADER_DNN]!);

@@ -100,12 +100,18 @@ export class CountedSessions implements SessionHandlers {
     this.#after(this.serviceMs, answer);
   }
 
-  deleteAll(peer: Peer): Promise<number> {
+  divide(): Promise<number> {
+    return new Promise((resolve) => {
+      this.#after(this.serviceMs, () => resolve(this.#next));
+    });
+  }
+  deleteAll(peer: Peer, before: number): Promise<number> {
     return new Promise((resolve) => {
       const clear = () => {
-        const { size } = this.of(peer.owner);
-        this.of(peer.owner).clear();
-        resolve(size);
+        const sessions = this.of(peer.owner);
+        const { size } = sessions;
+        for (const [cpSeid, up] of sessions) if (up < before) sessions.delete(cpSeid);
+        resolve(size - sessions.size);
       };
       this.#after(this.purgeMs, clear);
     });

@@ -39,6 +39,8 @@ export interface Peer {
   readonly owner: string;
   readonly profile: PeerProfile;
   readonly associated: boolean;
+  /** Its sessions that were made before that time are being given up; 0: none are. */
+  readonly givenUpBefore: number;
   /** Of PFD management; null: none were provisioned. */
   readonly applications: Applications | null;
   /** CP Function Features that it sent with its association: octets 5 to 8, low octet first. */

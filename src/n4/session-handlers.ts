@@ -6,8 +6,13 @@ import type { Transaction } from './transaction.js';
 export interface SessionHandlers {
   /** Session Establishment, Modification, Deletion Request; the reader is good during the call. */
   handle(transaction: Transaction, reader: MessageReader): void;
-  /** All sessions of a peer; resolves with their number when they are gone. */
-  deleteAll(peer: Peer): Promise<number>;
+  /**
+   * A time before which all sessions of a peer are made that it has asked for so far; whatever it
+   * asks for later is made after it. Waits for requests under way.
+   */
+  divide(peer: Peer): Promise<number>;
+  /** All sessions made before a time of divide(); resolves with their number when they are gone. */
+  deleteAll(peer: Peer, before: number): Promise<number>;
   /** Those of the FQ-CSIDs of a Session Set Deletion Request; the reader is good during the call. */
   deleteSets(peer: Peer, reader: MessageReader): Promise<number>;
   /** The peer has provisioned other PFDs: its sessions with applications follow. */

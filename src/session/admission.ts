@@ -24,6 +24,7 @@ import type { Holders } from './holders.js';
 import type { Operations } from './operation-batch.js';
 import { copyRecord, writeIdentity, writeRevision } from './record-writer.js';
 import type { Rounds } from './rounds.js';
+import type { CreationClock } from './state/creation-clock.js';
 import type { TextWords } from './state/name-index.js';
 import { detachedError, fullError, nameTakenError, noMemoryError } from './state/session-errors.js';
 import { SessionState, type SessionTable } from './state/session-table.js';
@@ -62,7 +63,7 @@ export class Admission {
     private readonly rounds: Rounds,
     private readonly refusal: Refusal,
     private readonly holders: Holders,
-    private readonly now: () => number,
+    private readonly creation: CreationClock,
   ) {}
 
   get waiting(): number {
@@ -210,7 +211,7 @@ export class Admission {
       this.#refuse(batch, position, handle, this.#choiceError(index, handle));
       return;
     }
-    writeIdentity(record, index, this.now());
+    writeIdentity(record, index, this.creation.next());
     this.table.enter(index, handle, batch.owner, SessionState.Creating);
     this.rounds.add(OperationKind.Create, index, handle, batch, position);
   }
@@ -276,7 +277,7 @@ export class Admission {
     }
     const record = this.#at(this.#record, handle);
     writeRevision(record, old);
-    if (options.afresh === true) writeIdentity(record, index, this.now());
+    if (options.afresh === true) writeIdentity(record, index, this.creation.next());
     if (options.renames === true && !this.table.reserveName(index, record)) {
       this.#refuse(batch, position, handle, nameTakenError());
       return;

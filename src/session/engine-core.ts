@@ -37,6 +37,7 @@ import { EventIntake } from './reports/event-intake.js';
 import { ReportLog } from './reports/report-log.js';
 import { restoreSessions } from './restore.js';
 import { type Round, type RoundHost, Rounds } from './rounds.js';
+import { CreationClock } from './state/creation-clock.js';
 import { Lookup } from './state/lookup.js';
 import { type TextWords, textWords } from './state/name-index.js';
 import { SessionState, SessionTable } from './state/session-table.js';
@@ -57,7 +58,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
   readonly #traffic: TrafficSampling;
   readonly #datapath: Datapath;
   readonly #store: Store;
-  readonly #now: () => number;
+  readonly creation: CreationClock;
   readonly #versions: Versions;
   readonly #holders: Holders;
   readonly #admission: Admission;
@@ -79,7 +80,8 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     const refusal = new Refusal();
     this.#datapath = datapath;
     this.#store = store;
-    this.#now = options.now ?? Date.now;
+    const now = options.now ?? Date.now;
+    this.creation = new CreationClock(now);
     this.slab = new Slab(datapath);
     this.table = new SessionTable(
       this.slab,
@@ -105,10 +107,10 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
       rounds,
       refusal,
       this.#holders,
-      this.#now,
+      this.creation,
     );
     const reportsMax = options.reportsMax ?? REPORTS_MAX;
-    this.reports = new ReportLog(store, datapath, reportsMax, this.#now, options.log);
+    this.reports = new ReportLog(store, datapath, reportsMax, now, options.log);
     this.#intake = new EventIntake(datapath, table, rounds, this.reports);
     const generations = loadGenerations(store);
     if (generations !== undefined) table.slots.restoreCeiling(generations);

@@ -1,4 +1,5 @@
 /** For tests: an engine on a packet path and a store in memory, and sessions by a few words. */
+import type { Clock } from '../base/clock.js';
 import { Refusal } from '../base/errors.js';
 import { MemoryDatapath } from '../datapath/memory-datapath.js';
 import { pdrCount, pdrsAt, RecordBuffer } from '../model/record.js';
@@ -51,6 +52,7 @@ export async function startEngine(
     reportsMax?: number;
     /** The packet path of the engine before, whose process was killed. */
     killed?: MemoryDatapath;
+    now?: Clock;
   } = {},
 ): Promise<Bench> {
   const store = new MemoryStore(contents);
@@ -62,6 +64,7 @@ export async function startEngine(
     identity: await loadIdentity(store, sessionsMax),
     ports: options.ports ?? PORTS,
     sessionsMax,
+    ...(options.now === undefined ? {} : { now: options.now }),
     ...(options.reportsMax === undefined ? {} : { reportsMax: options.reportsMax }),
   });
   await engine.restore();

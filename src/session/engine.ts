@@ -15,6 +15,7 @@ import type { Datapath, DatapathPortConfig } from '../datapath/datapath.js';
 import type { Store } from '../store/store.js';
 import { EngineCore } from './engine-core.js';
 import type { StoreIdentity } from './identity.js';
+import type { CreationClock } from './state/creation-clock.js';
 
 /** What the engine needs of a port: its part in choosing addresses. */
 export type EnginePort = Pick<
@@ -186,6 +187,8 @@ export interface SessionEngine {
   readonly count: number;
   /** Seconds since 1970; grows whenever session state was lost, persists otherwise. */
   readonly recoveryTimeStamp: number;
+  /** Gives sessions the time at which they are made. */
+  readonly creation: CreationClock;
 
   /** Brings the store's sessions back: once, before Datapath.start() and before any operation. */
   restore(progress?: (progress: RestoreProgress) => void): Promise<void>;

@@ -13,7 +13,7 @@ import {
   OperationWord,
   PrepareStatus,
 } from '../datapath/datapath.js';
-import { refText } from '../model/record.js';
+import { createTime, refText } from '../model/record.js';
 import {
   HEADER_BYTES,
   HEADER_INCARNATION,
@@ -32,6 +32,7 @@ import type { RecordAt } from './allocators/ue-addresses.js';
 import type { RestoreProgress } from './engine.js';
 import { prepareError } from './prepare-error.js';
 import type { Rounds } from './rounds.js';
+import type { CreationClock } from './state/creation-clock.js';
 import { SessionState, type SessionTable } from './state/session-table.js';
 import type { Slab } from './state/slab.js';
 
@@ -44,6 +45,7 @@ export interface Restorable {
   readonly table: SessionTable;
   readonly choices: Choices;
   readonly rounds: Rounds;
+  readonly creation: CreationClock;
 }
 
 export async function restoreSessions(
@@ -108,6 +110,7 @@ class Restore {
     const owner = this.#ownerOf(record);
     table.enter(index, handle, owner, SessionState.Live);
     table.storeKey[index] = key;
+    this.target.creation.saw(createTime(words, start));
     this.#add(key, index, handle);
   }
 

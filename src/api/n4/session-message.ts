@@ -1,6 +1,6 @@
 /** A session's record as the N4Session message: what tells one from another. Pure. */
 import { ipv4Before, ipv6Before } from '../../base/ip-text.js';
-import { farCount, pdrCount, qerCount, refText, urrCount } from '../../model/record.js';
+import { createTime, farCount, pdrCount, qerCount, refText, urrCount } from '../../model/record.js';
 import * as layout from '../../model/record-layout.js';
 import { timestamp } from '../object-service.js';
 
@@ -12,8 +12,6 @@ export function n4SessionMessage(record: Uint32Array): object {
   const word = (at: number): number => record[at]!;
   const u64 = (low: number, high: number): string =>
     ((BigInt(word(high)) << 32n) | BigInt(word(low))).toString();
-  const createdMs =
-    word(layout.HEADER_CREATE_TIME_LOW) + word(layout.HEADER_CREATE_TIME_HIGH) * 2 ** 32;
   return {
     name: refText(record, 0, word(layout.HEADER_NAME)),
     seid: u64(layout.HEADER_SEID_LOW, layout.HEADER_SEID_HIGH),
@@ -25,7 +23,7 @@ export function n4SessionMessage(record: Uint32Array): object {
     qers: qerCount(record, 0),
     urrs: urrCount(record, 0),
     revision: u64(layout.HEADER_REVISION_LOW, layout.HEADER_REVISION_HIGH),
-    createTime: timestamp(createdMs),
+    createTime: timestamp(createTime(record, 0)),
   };
 }
 

@@ -9,7 +9,13 @@ import type { Log } from '../../base/log.js';
 import * as Cause from '../codec/cause.js';
 import type { PeerProfile } from '../peer.js';
 import type { PeerProfiles } from '../peers/peer-profiles.js';
-import { addressOf, type PeerAddress, type PeerState, sameAddress } from '../peers/peer-state.js';
+import {
+  addressOf,
+  type PeerAddress,
+  type PeerState,
+  type Purging,
+  sameAddress,
+} from '../peers/peer-state.js';
 import type { PeerStore } from '../peers/peer-store.js';
 import type { PeerTable } from '../peers/peer-table.js';
 import type { SessionHandlers } from '../session-handlers.js';
@@ -128,9 +134,8 @@ export class Associations {
     if (before === 0 || restarted) peer.recoveryTimeStamp = request.recoveryTimeStamp;
     if (restarted) counters.peerRestarts++;
     const keep = peer.profile.retainSessions || request.retention;
-    const purge = before === 0 || restarted || (same && !keep);
-    if (purge) await this.purge(peer);
-    else if (peer.purging !== undefined) await peer.purging;
+    // The peer waits for its answer, not for that: what it establishes meanwhile is of the new time.
+    if (before === 0 || restarted || (same && !keep)) await this.#giveUp(peer);
     this.#begin(peer);
     await this.parts.store.save(peers);
     const fields = { peer: peer.nodeId, from: request.from.text, profile: peer.profile.name };
@@ -148,28 +153,13 @@ export class Associations {
     const { peers, store, log, key } = this.parts;
     this.#end(peer);
     for (const { words } of peer.addresses) key.released(words);
-    const purging = this.purge(peer);
+    const { divided, deleted } = this.#purge(peer);
+    await divided;
     // Should the process end now, the next one goes on with it.
     await store.save(peers);
-    const sessions = await purging;
-    // A set-up that came meanwhile has taken the peer up again.
-    if (!peer.associated) peers.remove(peer);
-    await store.save(peers);
+    const sessions = await deleted;
+    await this.#gaveUp(peer);
     log.info({ peer: peer.nodeId, sessions }, 'the association was released');
-  }
-
-  /** Gives up the peer's sessions, one call after the other. */
-  purge(peer: PeerState): Promise<number> {
-    const before = peer.purging ?? Promise.resolve();
-    // Who waits for it finds the peer's mark gone: it is part of what is saved.
-    const purging = before
-      .then(() => this.parts.sessions.deleteAll(peer))
-      .finally(() => {
-        if (peer.purging === mark) peer.purging = undefined;
-      });
-    const mark = purging.catch(() => undefined);
-    peer.purging = mark;
-    return purging;
   }
 
   /** The stamp of a response to a heartbeat of ours, NTP seconds. */
@@ -215,23 +205,54 @@ export class Associations {
       peer.recoveryTimeStamp = stored.recoveryTimeStamp;
       peer.cpFeatures = stored.cpFeatures;
       peer.associatedAtMs = stored.associatedAtMs;
-      if (stored.purging) this.#goOnGivingUp(peer, stored.associated);
-      if (!stored.associated) continue;
-      this.#begin(peer);
-      scheduleHeartbeat(peer, 'soon');
+      if (stored.associated) {
+        this.#begin(peer);
+        scheduleHeartbeat(peer, 'soon');
+      }
+      if (stored.purging) void this.#giveUp(peer, stored.purgingBefore);
     }
   }
 
-  #goOnGivingUp(peer: PeerState, associated: boolean): void {
-    const { peers, store, log } = this.parts;
-    const done = async () => {
-      await this.purge(peer);
-      if (!associated && !peer.associated) peers.remove(peer);
-      await store.save(peers);
-    };
-    done().catch((error: unknown) => {
+  /** Gives up the peer's sessions while it is served; resolves when it is settled which ones. */
+  #giveUp(peer: PeerState, before?: number): Promise<unknown> {
+    const { divided, deleted } = this.#purge(peer, before);
+    const done = deleted.then(() => this.#gaveUp(peer));
+    done.catch((error: unknown) => {
+      const { log } = this.parts;
       log.error({ err: error, peer: peer.nodeId }, 'sessions of a peer could not be given up');
     });
+    return divided;
+  }
+
+  /** A peer goes with its sessions, unless a set-up has taken it up again, or more are to go. */
+  #gaveUp(peer: PeerState): Promise<void> {
+    const { peers, store } = this.parts;
+    if (!peer.associated && peer.purging === undefined) peers.remove(peer);
+    return store.save(peers);
+  }
+
+  /**
+   * Begins to give up the peer's sessions that were made before that time, or all that it has
+   * asked for so far, one
+   * such call after the other; `divided` is settled when it is known which ones.
+   */
+  #purge(peer: PeerState, before?: number): { divided: Promise<number>; deleted: Promise<number> } {
+    const { sessions } = this.parts;
+    const earlier = peer.purging;
+    const divided = before === undefined ? sessions.divide(peer) : Promise.resolve(before);
+    const purge = async (): Promise<number> => {
+      purging.before = await divided;
+      await earlier?.done;
+      const count = await sessions.deleteAll(peer, purging.before);
+      // Where sessions are left, the next run tries again.
+      if (peer.purging === purging) peer.purging = undefined;
+      return count;
+    };
+    const purging: Purging = { before: before ?? earlier?.before ?? 0, done: Promise.resolve() };
+    peer.purging = purging;
+    const deleted = purge();
+    purging.done = deleted.catch(() => undefined);
+    return { divided, deleted };
   }
 
   /** Stops reports; associations stay for the next run. */

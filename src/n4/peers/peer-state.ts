@@ -25,6 +25,14 @@ export interface PeerHost {
   ): void;
 }
 
+/** Sessions of a peer that were made before that time are being given up. */
+export interface Purging {
+  /** Of the engine's creation.divide(); 0: not known yet. */
+  before: number;
+  /** Resolves when they are gone, or could not be given up. */
+  done: Promise<unknown>;
+}
+
 export class PeerState implements Peer {
   readonly owner: string;
   associated = false;
@@ -47,8 +55,7 @@ export class PeerState implements Peer {
   answeringPort = 0;
   /** Milliseconds of the endpoint's clock when something came from it; 0: never. */
   heardAtMs = 0;
-  /** Its sessions are being given up. */
-  purging: Promise<unknown> | undefined;
+  purging: Purging | undefined;
   /** Sequence numbers of the load and overload information that it was sent last. */
   loadSequence = 0;
   overloadSequence = 0;
@@ -61,6 +68,10 @@ export class PeerState implements Peer {
     private readonly host: PeerHost,
   ) {
     this.owner = N4_OWNER_PREFIX + nodeId;
+  }
+
+  get givenUpBefore(): number {
+    return this.purging?.before ?? 0;
   }
 
   request(writer: MessageWriter, done: (response: MessageReader | undefined) => void): void {

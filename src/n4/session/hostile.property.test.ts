@@ -8,6 +8,7 @@ import { open5gsMessages } from '../codec/vectors.fixture.js';
 import {
   accepted,
   ask,
+  deleteAll,
   downlinkPdr,
   FakePeer,
   modification,
@@ -62,7 +63,7 @@ it('messages with changed octets do all or nothing, and leave nothing behind', a
         refusals++;
         expect([footprint(bench), bench.engine.get(peer.owner, { seid })]).toEqual(before);
       }
-      await bench.requests.deleteAll(peer);
+      await deleteAll(bench.requests, peer);
       expect(footprint(bench)).toEqual(baseline);
     }),
     { numRuns: 300 },

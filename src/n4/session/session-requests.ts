@@ -9,10 +9,9 @@
 import { SluiceError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { EVENT_WORDS } from '../../datapath/datapath.js';
-import * as layout from '../../model/record-layout.js';
 import type { ModelLimits } from '../../model/session-decode.js';
 import { AdvertisedAddresses, type AdvertisingPort } from '../../session/advertised-addresses.js';
-import type { OperationBatch, RecordPlace, SessionEngine } from '../../session/engine.js';
+import type { OperationBatch, SessionEngine } from '../../session/engine.js';
 import * as Cause from '../codec/cause.js';
 import { MessageReader } from '../codec/message-reader.js';
 import * as Message from '../codec/message-type.js';
@@ -21,11 +20,11 @@ import { RefusalLog } from '../refusal-log.js';
 import type { ProtectedInstances } from '../rules/protected-instances.js';
 import type { SessionHandlers } from '../session-handlers.js';
 import type { Transaction } from '../transaction.js';
-import { BusySessions } from './busy-sessions.js';
+import { BusySessions, INDEX_MASK, indexOf } from './busy-sessions.js';
 import { type NodeIdentity, SessionAnswers } from './session-answers.js';
 import { AFRESH, SessionChanges } from './session-changes.js';
 import { SessionReports } from './session-reports.js';
-import { SessionSweep } from './session-sweep.js';
+import { isGivenUp, SessionSweep } from './session-sweep.js';
 import { Step, type StoredRequest, storedOf, TURN_REQUESTS_MAX, Turn } from './turn.js';
 import { UnderWay } from './under-way.js';
 
@@ -40,8 +39,6 @@ export interface SessionRequestsOptions {
   readonly log: Log;
 }
 
-/** The lower bits of a SEID are the session's index: one session at a time has it. */
-const INDEX_MASK = 0xff_ffff;
 const TURNS_IDLE_MAX = 64;
 /** An establishment makes room for itself by removing that many sessions, less one. */
 const TRIES_MAX = 4;
@@ -99,14 +96,13 @@ export class SessionRequests implements SessionHandlers {
     else if (this.#start(peer, transaction, reader)) this.#busy.begin(key);
   }
 
-  async deleteAll(peer: Peer): Promise<number> {
-    let deleted = 0;
-    // What is on its way in is not seen yet: it is waited for.
-    do {
-      await this.#underWay.whenIdle(peer);
-      deleted += await this.#sweep.all(peer.owner);
-    } while (this.#underWay.has(peer));
-    return deleted;
+  async divide(peer: Peer): Promise<number> {
+    // What is on its way in would be made later.
+    await this.#underWay.whenIdle(peer);
+    return this.#engine.creation.divide();
+  }
+  deleteAll(peer: Peer, before: number): Promise<number> {
+    return this.#sweep.all(peer.owner, before);
   }
   deleteSets(peer: Peer, reader: MessageReader): Promise<number> {
     return this.#sweep.sets(peer.owner, reader);
@@ -335,7 +331,8 @@ export class SessionRequests implements SessionHandlers {
     const one = turn.stored(position);
     const tries = turn.tries[position]! + 1;
     const establishes = step === Step.Establish || step === Step.Replace;
-    if (establishes && tries < TRIES_MAX && this.#makeRoom(one, tries, step, error)) return;
+    if (establishes && tries < TRIES_MAX && this.#establishOtherwise(one, tries, step, error))
+      return;
     changes.explain(one, this.#read(one), step, error);
     const { cp } = changes;
     const known = error.code !== 'not_found';
@@ -344,35 +341,37 @@ export class SessionRequests implements SessionHandlers {
 
   /**
    * Another session of the same peer has the UE's address: the newer one takes its place, since
-   * the peer that gave it twice has given up the older one. True: tried again.
+   * the peer that gave it twice has given up the older one. Of sessions from before the peer's
+   * restart that holds for TEIDs too, for any number of them. True: tried again.
    */
-  #makeRoom(one: StoredRequest, tries: number, step: Step, error: SluiceError): boolean {
-    if (error.code !== 'already_exists' || error.field.includes('.local_f_teid')) return false;
+  #establishOtherwise(one: StoredRequest, tries: number, step: Step, error: SluiceError): boolean {
+    // The session whose place it was to take is gone.
+    if (error.code === 'not_found') return this.#establishAgain(one, tries);
+    if (error.code !== 'already_exists') return false;
     const low = Number(error.holder & 0xffff_ffffn);
     const high = Number(error.holder >> 32n);
-    if (this.#engine.look('', low, high) === null) {
-      // It is on its way in, or out: whichever it is, it is done by one of the next rounds.
-      this.#establishAgain(one, tries);
-      return true;
-    }
+    const holder = this.#engine.look('', low, high);
+    const past = holder !== null && isGivenUp(one.peer, holder);
+    if (!past && error.field.includes('.local_f_teid')) return false;
+    // It is on its way in, or out: whichever it is, it is done by one of the next rounds.
+    if (holder === null) return this.#establishAgain(one, tries);
     if (this.#engine.look(one.peer.owner, low, high) === null) return false;
-    if (step === Step.Establish) {
-      this.#takeOver(one, tries, low, high);
-      return true;
-    }
+    const next = past ? tries - 1 : tries;
+    if (step === Step.Establish) return this.#takeOver(one, next, low, high);
     // It has a place already, that of one session: the place of a second one is given up.
-    const batch = this.#underWay.openBatch(one.peer, () => this.#establishAgain(one, tries));
+    const batch = this.#underWay.openBatch(one.peer, () => this.#establishAgain(one, next));
     batch.deleteBySeid(low, high);
     batch.submit();
     return true;
   }
 
-  #establishAgain(one: StoredRequest, tries: number): void {
+  #establishAgain(one: StoredRequest, tries: number): true {
     this.#establish(one.peer, one.transaction, this.#read(one), tries);
+    return true;
   }
 
   /** Establishes in the place of the session with that SEID. */
-  #takeOver(one: StoredRequest, tries: number, low: number, high: number): void {
+  #takeOver(one: StoredRequest, tries: number, low: number, high: number): true {
     const { peer, transaction } = one;
     const key = low & INDEX_MASK;
     const reader = this.#read(one);
@@ -383,6 +382,7 @@ export class SessionRequests implements SessionHandlers {
       this.#busy.begin(key);
       this.#replace(peer, transaction, reader, tries, key);
     }
+    return true;
   }
 
   #refuse(transaction: Transaction | null, cpLow: number, cpHigh: number): void {
@@ -393,8 +393,4 @@ export class SessionRequests implements SessionHandlers {
     this.#refusals.note(peer.nodeId, messageType, cause, offendingIe, message);
     this.#answers.refused(transaction, refusal, cpLow, cpHigh);
   }
-}
-
-function indexOf({ words, start }: RecordPlace): number {
-  return words[start + layout.HEADER_SEID_LOW]! & INDEX_MASK;
 }

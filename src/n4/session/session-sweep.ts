@@ -3,9 +3,11 @@
  * those with applications. Works in slices, so that other peers are served meanwhile.
  * Owner: the control thread.
  */
+import { createTime } from '../../model/record.js';
 import * as layout from '../../model/record-layout.js';
 import type { RecordPlace, SessionEngine } from '../../session/engine.js';
 import * as Ie from '../codec/ie.js';
+import type { Peer } from '../peer.js';
 import type { IeTree } from '../rules/ie-tree.js';
 import { ShadowReader } from './shadow-reader.js';
 
@@ -24,10 +26,12 @@ export class SessionSweep {
 
   constructor(private readonly engine: SessionEngine) {}
 
-  async all(owner: string): Promise<number> {
+  /** Those that were made before that time, which the engine's creation.divide() gave. */
+  async all(owner: string, before: number): Promise<number> {
+    this.engine.creation.divideAt(before);
     let deleted = 0;
     for (let vain = 0; vain < VAIN_MAX; ) {
-      const { found, done } = await this.#pass(owner);
+      const { found, done } = await this.#pass(owner, before);
       if (found === 0) break;
       deleted += done;
       vain = done === 0 ? vain + 1 : 0;
@@ -36,7 +40,7 @@ export class SessionSweep {
   }
 
   /** Once through the table: what comes behind the place where it is then is for the next pass. */
-  async #pass(owner: string): Promise<{ found: number; done: number }> {
+  async #pass(owner: string, before: number): Promise<{ found: number; done: number }> {
     let found = 0;
     let done = 0;
     let failure: unknown;
@@ -44,7 +48,11 @@ export class SessionSweep {
     for (let from = 0; from >= 0 || underWay.length > 0; ) {
       if (from < 0 || underWay.length === SLICES_UNDER_WAY) done += (await underWay.shift()) ?? 0;
       if (from < 0) continue;
-      const { count, next } = this.#gather(owner, from, () => true);
+      const { count, next } = this.#gather(
+        owner,
+        from,
+        ({ words, start }) => createTime(words, start) < before,
+      );
       found += count;
       from = failure === undefined ? next : -1;
       const deleted = this.#delete(owner, count).catch((error: unknown) => {
@@ -132,6 +140,11 @@ export class SessionSweep {
     for (let ie = 0; ie < count; ie++) if (ieType[ie] === Ie.ApplicationId) return true;
     return false;
   }
+}
+
+/** A session of the peer from before its restart. */
+export function isGivenUp(peer: Peer, { words, start }: RecordPlace): boolean {
+  return createTime(words, start) < peer.givenUpBefore;
 }
 
 /** Each set as node address and CSID, in hexadecimal digits. Source: TS 29.244 clause 8.2.46. */

@@ -1,4 +1,5 @@
 /** For tests: session handlers on an engine in memory, a peer that keeps what it is sent. */
+import type { Clock } from '../../base/clock.js';
 import { silentLog } from '../../base/log.js';
 import { ProtobufWriter } from '../../model/protobuf.js';
 import { decodeMessage } from '../../model/sample.fixture.js';
@@ -34,6 +35,7 @@ export interface SentRequest {
 export class FakePeer implements Peer {
   readonly owner: string;
   associated = true;
+  givenUpBefore = 0;
   cpFeatures = 0;
   applications: Applications | null = null;
   readonly sent: SentRequest[] = [];
@@ -75,9 +77,14 @@ export function requestsOn(
   });
 }
 
-export async function startSessions(contents?: MemoryStoreContents): Promise<N4Bench> {
-  const bench = await startEngine(contents);
+export async function startSessions(contents?: MemoryStoreContents, now?: Clock): Promise<N4Bench> {
+  const bench = await startEngine(contents, now === undefined ? {} : { now });
   return { ...bench, requests: requestsOn(bench.engine) };
+}
+
+/** All sessions that the peer has asked for so far; resolves with their number. */
+export async function deleteAll(requests: SessionRequests, peer: FakePeer): Promise<number> {
+  return requests.deleteAll(peer, await requests.divide(peer));
 }
 
 let sequence = 0;
