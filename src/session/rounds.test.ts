@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { ROUND_OPERATIONS_MAX } from '../base/limits.js';
 import { type Bench, OWNER, recordOf, session, startEngine } from './engine.fixture.js';
 import type { OperationBatch } from './engine.js';
 
@@ -67,6 +68,27 @@ describe('rounds', () => {
     expect(await Promise.all(all)).toEqual(Array.from({ length: 8 }, () => ['ok']));
     expect(commits).toHaveBeenCalledTimes(3);
     await bench.engine.shutdown();
+  });
+
+  it('go in their turn while full ones of deletions follow each other', async () => {
+    const bench = await startEngine(undefined, { sessionsMax: 20_000 });
+    const names = Array.from({ length: 12 * ROUND_OPERATIONS_MAX }, (_, i) => `ue-${i}`);
+    await batch(bench, (open) => {
+      for (const name of names) open.create(recordOf(session({ name })));
+    });
+    const deleteAll = async () => {
+      while (names.length > 0) {
+        const some = names.splice(0, ROUND_OPERATIONS_MAX);
+        await batch(bench, (open) => {
+          for (const name of some) open.deleteByName(name);
+        });
+      }
+    };
+    const deleted = Promise.all([deleteAll(), deleteAll()]);
+    expect(await createOne(bench, 'new')).toEqual(['ok']);
+    expect(names.length).toBeGreaterThan(ROUND_OPERATIONS_MAX);
+    await deleted;
+    expect(bench.engine.count).toBe(1);
   });
 
   it('refuse both kinds when their transaction fails, and creations leave nothing', async () => {

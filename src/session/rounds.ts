@@ -94,15 +94,16 @@ export class Rounds {
   readonly #closed: Round[] = [];
   #flushing = false;
   #flushScheduled = false;
-  /** What gathers goes when a round is done. */
-  #flushWaits = false;
-  /** Rounds of deletes that workers have yet to apply. */
-  #deleting = 0;
-  /** Writes go to the store with the deletes that are being applied, but wait for one turn only. */
-  #writesWait = false;
+  /** What gathers may go, or waits for a round; when one is done it does go, full ones or not. */
+  #gathered: 'free' | 'waits' | 'due' = 'free';
+  /** Sequence of the last round of deletes that workers were told of, and how far they have come. */
+  #lastDelete = 0;
+  #completed = 0;
+  /** Writes go to the store with the deletes up to this round, but wait for one turn only; 0: none. */
+  #writesWaitFor = 0;
   #pollScheduled = false;
   #spins = 0;
-  #idleListeners: (() => void)[] = [];
+  readonly #idleListeners: (() => void)[] = [];
 
   constructor(
     private readonly datapath: Datapath,
@@ -194,8 +195,9 @@ export class Rounds {
     setImmediate(() => {
       this.#flushScheduled = false;
       const gathering = (this.#deletes === null ? 0 : 1) + (this.#writes === null ? 0 : 1);
-      this.#flushWaits = this.#busy - gathering >= UNDER_WAY_MAX;
-      if (!this.#flushWaits) this.#flush();
+      const waits = this.#busy - gathering >= UNDER_WAY_MAX && this.#gathered !== 'due';
+      this.#gathered = waits ? 'waits' : 'free';
+      if (!waits) this.#flush();
       this.host.turnEnded();
     });
   }
@@ -203,8 +205,9 @@ export class Rounds {
   /** Deletes first: what they give back may be free when the writes are prepared. */
   #flush(): void {
     if (this.#deletes !== null) this.#close(this.#deletes);
-    this.#writesWait = !this.#writesWait && this.#deleting > 0;
-    if (!this.#writesWait && this.#writes !== null) this.#close(this.#writes);
+    const waits = this.#writesWaitFor === 0 && this.#lastDelete > this.#completed;
+    this.#writesWaitFor = waits ? this.#lastDelete : 0;
+    if (!waits && this.#writes !== null) this.#close(this.#writes);
   }
 
   /** The round takes no more operations and goes its way. */
@@ -313,7 +316,7 @@ export class Rounds {
 
   #apply(round: Round): void {
     round.sequence = this.datapath.apply(round.ticket, round.count);
-    if (round.deletes) this.#deleting++;
+    if (round.deletes) this.#lastDelete = round.sequence;
     this.#applied.push(round);
     this.#spins = 0;
     this.#schedulePoll();
@@ -336,19 +339,18 @@ export class Rounds {
   #wake(): void {
     this.host.drainEvents();
     const completed = this.datapath.completed();
+    this.#completed = completed;
     while (this.#appliedHead < this.#applied.length) {
       const round = this.#applied[this.#appliedHead]!;
       if (round.sequence > completed) break;
       this.#appliedHead++;
       this.#spins = 0;
-      if (round.deletes) {
-        this.#deleting--;
-        this.#commitDeletes(round);
-      } else this.#finishWrites(round);
+      if (round.deletes) this.#commitDeletes(round);
+      else this.#finishWrites(round);
     }
-    if (this.#writesWait && this.#deleting === 0) {
-      // Not what was deleted since: a stream of deletes must not keep writes waiting.
-      this.#writesWait = false;
+    // Not what is deleted since: a stream of deletes must not keep writes waiting.
+    if (this.#writesWaitFor !== 0 && completed >= this.#writesWaitFor) {
+      this.#writesWaitFor = 0;
       if (this.#writes !== null) this.#close(this.#writes);
     }
     if (this.#appliedHead === this.#applied.length) {
@@ -388,13 +390,11 @@ export class Rounds {
     round.batch.length = 0;
     (round.deletes ? this.#idle.deletes : this.#idle.writes).push(round);
     this.#busy--;
-    if (this.#flushWaits) {
-      this.#flushWaits = false;
+    if (this.#gathered === 'waits') {
+      this.#gathered = 'due';
       this.#scheduleFlush();
     }
     if (this.#busy > 0) return;
-    const listeners = this.#idleListeners;
-    this.#idleListeners = [];
-    for (const listener of listeners) listener();
+    for (const listener of this.#idleListeners.splice(0)) listener();
   }
 }
