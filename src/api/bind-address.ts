@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { type ListenAddress, listenText } from '../base/config/listen.js';
@@ -41,20 +41,23 @@ function missingFolder(address: ListenAddress): boolean {
  * @throws BindError when somebody answers there, or when the file is no socket.
  */
 export async function clearStaleSocket(key: string, address: ListenAddress): Promise<void> {
-  if (address.kind !== 'unix' || !existsSync(address.path)) return;
-  if (!lstatSync(address.path).isSocket()) {
+  if (address.kind !== 'unix') return;
+  const found = lstatSync(address.path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket()) {
     throw new BindError(key, `${address.path} exists and is no socket; choose another path`);
   }
   if (await somebodyListens(address.path)) {
     throw bindError(key, address, Object.assign(new Error('in use'), { code: 'EADDRINUSE' }));
   }
-  unlinkSync(address.path);
+  rmSync(address.path, { force: true });
 }
 
 /** A unix socket's file outlives its server unless it is removed. */
 export function removeSocketFile(address: ListenAddress): void {
-  if (address.kind !== 'unix' || !existsSync(address.path)) return;
-  if (lstatSync(address.path).isSocket()) unlinkSync(address.path);
+  if (address.kind !== 'unix') return;
+  const found = lstatSync(address.path, { throwIfNoEntry: false });
+  if (found?.isSocket()) rmSync(address.path, { force: true });
 }
 
 function somebodyListens(path: string): Promise<boolean> {

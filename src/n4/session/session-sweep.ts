@@ -12,11 +12,11 @@ import type { IeTree } from '../rules/ie-tree.js';
 import { ShadowReader } from './shadow-reader.js';
 
 /** Sessions that are looked at, or deleted, in one turn. */
-const SLICE = 1024;
+const SLICE = 512;
 /** Passes without progress before it is given up: the store fails to remove what is left. */
 const VAIN_MAX = 3;
 /** One slice is in the store while the packet path does the next. */
-const SLICES_UNDER_WAY = 4;
+const SLICES_UNDER_WAY = 2;
 const CSID_OCTETS = 2;
 
 export class SessionSweep {
