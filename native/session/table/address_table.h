@@ -100,14 +100,32 @@ struct WideLine {
   alignas(kCacheLine) Entry entries[kEntries];
 
   SessionIndex find(std::uint64_t key, std::uint8_t qualifier) const noexcept {
-    for (const Entry& e : entries) {
-      if (e.key.load(std::memory_order_relaxed) != key) continue;
+    for (unsigned mask = with_key(key); mask != 0; mask &= mask - 1) {
+      const Entry& e = entries[std::countr_zero(mask) / 2];
       // Pairs with the release in set(): key and qualifier were written before the value.
       const std::uint32_t value = e.value.load(std::memory_order_acquire);
       if (value == 0 || (e.extra.load(std::memory_order_relaxed) & 0xff) != qualifier) continue;
       return value - 1;
     }
     return kNoSession;
+  }
+  /// Bit 2 n: entry n has the key. Mostly one has, free ones may.
+  unsigned with_key(std::uint64_t key) const noexcept {
+#ifdef SLUICE_TABLE_AVX2
+    const auto* line = reinterpret_cast<const __m256i*>(this);
+    const __m256i wanted = _mm256_set1_epi64x(static_cast<long long>(key));
+    const auto mask_of = [&](__m256i two) {
+      return static_cast<unsigned>(
+          _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(two, wanted))));
+    };
+    return (mask_of(_mm256_load_si256(line)) | mask_of(_mm256_load_si256(line + 1)) << 4) & 0x55;
+#else
+    unsigned mask = 0;
+    for (unsigned i = 0; i < kEntries; ++i) {
+      mask |= entries[i].key.load(std::memory_order_relaxed) == key ? 1u << (2 * i) : 0;
+    }
+    return mask;
+#endif
   }
   int position(std::uint64_t key, std::uint8_t qualifier) const noexcept {
     for (unsigned i = 0; i < kEntries; ++i) {

@@ -1,5 +1,6 @@
 // A framed route: a prefix behind a UE. Pure; any thread.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 
 namespace sluice {
@@ -20,13 +21,14 @@ struct Route {
   }
   /// The bits of word `i` that count.
   std::uint32_t mask(unsigned i) const noexcept {
-    const unsigned from = i * 32;
-    if (length <= from) return 0;
-    return length - from >= 32 ? ~0u : ~0u << (32 - (length - from));
+    const int bits = std::clamp(int{length} - static_cast<int>(i * 32), 0, 32);
+    return static_cast<std::uint32_t>(~0ull << (32 - bits));
   }
-  /// As a key of 64 bits, length and family in it.
+  /// As a key of 64 bits, length and family in it. Of IPv4 no two are alike.
   std::uint64_t fold() const noexcept {
-    std::uint64_t key = std::uint64_t{length} << 1 | (is_v6 ? 1u : 0u);
+    if (!is_v6) return std::uint64_t{words[0]} << 16 | std::uint64_t{length} << 8 | 4;
+    // Multiplied, or the length would cancel out against the low bits of the first word.
+    std::uint64_t key = (std::uint64_t{length} + 1) * 0xff51afd7ed558ccd;
     for (const std::uint32_t word : words) {
       key = (key ^ word) * 0x9e3779b97f4a7c15;
       key ^= key >> 29;
