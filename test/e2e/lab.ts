@@ -5,7 +5,7 @@
  * carry the process number, so that two labs do not meet.
  */
 import { type ChildProcess, execFile, type SpawnOptions, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -42,6 +42,8 @@ export interface Finished {
 export class LabProcess {
   stdout = '';
   stderr = '';
+  /** Files of shared memory that it had when it was killed. */
+  readonly memory = new Set<string>();
   readonly finished: Promise<Finished>;
 
   constructor(readonly child: ChildProcess) {
@@ -77,8 +79,17 @@ export class LabProcess {
   }
 
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<Finished> {
-    if (this.running) this.child.kill(signal);
+    if (this.running) {
+      if (signal === 'SIGKILL') this.noteMemory();
+      this.child.kill(signal);
+    }
     return this.finished;
+  }
+
+  /** A node that is killed leaves its memory to the next one, which the lab may not start. */
+  private noteMemory(): void {
+    const maps = readFileSync(`/proc/${this.child.pid}/maps`, 'utf8');
+    for (const [file] of maps.matchAll(/\/dev\/shm\/sluice-[0-9a-f]+/g)) this.memory.add(file);
   }
 }
 
@@ -183,6 +194,8 @@ export class Lab {
     for (const place of ['ran', 'upf', 'dn'] as const) {
       await ip('netns', 'delete', this.namespace(place)).catch(() => {});
     }
+    for (const { memory } of this.processes)
+      for (const file of memory) rmSync(file, { force: true });
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
