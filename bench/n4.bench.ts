@@ -71,7 +71,8 @@ async function measure(
     }
     if (holds === 0) return;
     options.say(`deleting ${holds} sessions`);
-    // The association that comes again with a later time stamp takes the old sessions away.
+    // The association that comes again with a later time stamp gives the old sessions up, and its
+    // release is answered when they are gone.
     await load(['--sessions', '1', '--tries', '100', ...holder]);
     await delay(settleMs);
     const kept = (node.anonymousBytes() - before) / holds;

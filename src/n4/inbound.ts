@@ -164,13 +164,14 @@ export class Inbound {
     else nodeRequests.handle(transaction, reader);
   }
 
-  /** A release that came again when its peer was gone: its reply is one of the era before. */
+  /** A release that came again when its peer was gone, or going: its key is of the era before. */
   #repeatRelease(at: number): boolean {
     const { reader, replies, key, transport, counters } = this.parts;
     const { words } = transport;
     key.read(words, at, reader.messageType, reader.sequence, false, 1);
-    if (!replies.repeat(key, words, at)) return false;
-    counters.duplicatesAnswered++;
+    if (replies.repeat(key, words, at)) counters.duplicatesAnswered++;
+    else if (replies.open.has(key.low, key.high, key.tag)) counters.duplicatesSilent++;
+    else return false;
     return true;
   }
 

@@ -1,4 +1,7 @@
-/** A peer that has restarted is served at once, while the sessions of its past are given up. */
+/**
+ * Sessions that are given up: at a release before its answer; after a restart while the peer is
+ * served already.
+ */
 import { describe, expect, it } from 'vitest';
 import * as Message from '../codec/message-type.js';
 import { Bed, type FakeSmf } from '../endpoint.fixture.js';
@@ -23,6 +26,32 @@ async function restarted(): Promise<{ bed: Bed; smf: FakeSmf }> {
   await bed.run(20);
   return { bed, smf };
 }
+
+describe('a peer that leaves', () => {
+  it('is answered once, when its sessions are gone, however often it asks', async () => {
+    const bed = new Bed();
+    const smf = bed.smf('10.0.0.2:8805');
+    smf.setUp();
+    await bed.run(20);
+    smf.establish();
+    await bed.run(20);
+    bed.sessions.purgeMs = PURGE_MS;
+    smf.received.length = 0;
+    const release = smf.release();
+    for (let i = 0; i < 3; i++) {
+      await bed.run(1000, 50);
+      smf.repeat(release);
+    }
+    await bed.run(20);
+    expect(smf.take(Message.AssociationReleaseResponse)).toEqual([]);
+    await bed.run(PURGE_MS, 50);
+    expect(smf.take(Message.AssociationReleaseResponse)).toMatchObject([{ cause: 1 }]);
+    smf.repeat(release);
+    await bed.run(20);
+    expect(smf.take(Message.AssociationReleaseResponse)).toMatchObject([{ cause: 1 }]);
+    expect(bed.endpoint.peers()).toEqual([]);
+  });
+});
 
 describe('a peer that has restarted', () => {
   it('is answered before its sessions are gone, and keeps what it establishes then', async () => {
