@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PrepareStatus } from '../datapath/datapath.js';
+import { refText } from '../model/record.js';
 import * as layout from '../model/record-layout.js';
 import {
   type Bench,
@@ -12,7 +13,7 @@ import {
   startEngine,
   teidsOf,
 } from './engine.fixture.js';
-import type { OperationBatch } from './engine.js';
+import type { OperationBatch, RecordPlace } from './engine.js';
 
 const create = ({ engine }: Bench, shape: Shape = {}, owner = OWNER) =>
   engine.create(owner, recordOf(session(shape)));
@@ -30,6 +31,27 @@ function batch(bench: Bench, operate: (batch: OperationBatch) => void) {
     open.submit();
   });
 }
+
+describe('a scan', () => {
+  it('shows the sessions of its owner, also in the order of the store, from where it stopped', async () => {
+    const bench = await startEngine();
+    for (const name of ['a', 'b', 'c']) await create(bench, { name });
+    await create(bench, { name: 'd' }, 'grpc:other');
+    // A new version is a new record, behind the others.
+    await update(bench, { name: 'a', fTeids: [{ choose_id: 2 }] });
+    const seen = (order: 'table' | 'store', from: number, max: number) => {
+      const names: string[] = [];
+      const visit = ({ words, start }: RecordPlace) =>
+        names.push(refText(words, start, words[start + layout.HEADER_NAME]!)) < max;
+      return { next: bench.engine.scan(OWNER, from, visit, order), names };
+    };
+    expect(seen('table', 0, 9).names.sort()).toEqual(['a', 'b', 'c']);
+    expect(seen('store', 0, 9)).toEqual({ next: -1, names: ['b', 'c', 'a'] });
+    const first = seen('store', 0, 1);
+    expect(first.names).toEqual(['b']);
+    expect(seen('store', first.next, 9)).toEqual({ next: -1, names: ['c', 'a'] });
+  });
+});
 
 describe('batches', () => {
   it('give results in order; one that fails stops no other', async () => {

@@ -18,9 +18,11 @@ import type {
   EngineStatistics,
   OperationBatch,
   RecordPlace,
+  RecordVisit,
   RecordWords,
   ReportReader,
   RestoreProgress,
+  ScanOrder,
   SessionEngine,
   SessionKey,
   SessionPage,
@@ -89,7 +91,7 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
       options.sessionsMax,
       store.recordCount(),
     );
-    this.#lookup = new Lookup(this.slab, this.table);
+    this.#lookup = new Lookup(this.slab, this.table, store);
     this.#traffic = new TrafficSampling(datapath, this.table);
     const permutation = new TeidPermutation(identity.teidKey, identity.slotBits);
     const networks = new Networks(options.ports);
@@ -98,17 +100,10 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     );
     this.#versions = new Versions(this.slab);
     this.rounds = new Rounds(datapath, store, this.slab, this.table, this);
-    const { slab, table, choices, rounds } = this;
-    this.#holders = new Holders(datapath, table);
-    this.#admission = new Admission(
-      slab,
-      table,
-      choices,
-      rounds,
-      refusal,
-      this.#holders,
-      this.creation,
-    );
+    const { slab, table, choices, rounds, creation } = this;
+    const holders = new Holders(datapath, table);
+    this.#holders = holders;
+    this.#admission = new Admission(slab, table, choices, rounds, refusal, holders, creation);
     const reportsMax = options.reportsMax ?? REPORTS_MAX;
     this.reports = new ReportLog(store, datapath, reportsMax, now, options.log);
     this.#intake = new EventIntake(datapath, table, rounds, this.reports);
@@ -172,8 +167,8 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
   lookByName(owner: string, name: Uint8Array, start: number, length: number): RecordPlace | null {
     return this.#lookup.byName(owner, name, start, length);
   }
-  scan(owner: string, from: number, visit: (place: RecordPlace) => boolean): number {
-    return this.#lookup.scan(owner, from, visit);
+  scan(owner: string, from: number, visit: RecordVisit, order: ScanOrder = 'table'): number {
+    return this.#lookup.scan(owner, from, visit, order);
   }
 
   list(owner: string, pageSize: number, pageToken: string): SessionPage {

@@ -182,6 +182,15 @@ export interface EngineStatistics {
   readonly reportWriteFailures: number;
 }
 
+/** Returns false to stop. What it is given is good during its call. */
+export type RecordVisit = (place: RecordPlace) => boolean;
+
+/**
+ * `table`, the usual one: all sessions. `store`: as their records lie there, next to each other,
+ * so that to delete many of them costs the store little; what is on its way into it is left out.
+ */
+export type ScanOrder = 'table' | 'store';
+
 export interface SessionEngine {
   /** Sessions that exist. */
   readonly count: number;
@@ -211,10 +220,10 @@ export interface SessionEngine {
   /** The same by name (UTF-8), and also while the session is on its way in. */
   lookByName(owner: string, name: Uint8Array, start: number, length: number): RecordPlace | null;
   /**
-   * Shows the owner's sessions from an index on, until `visit` returns false: the index to go
-   * on from, -1: that was all. What `visit` is given is good during its call.
+   * Shows the owner's sessions from a place on (0: the first), until `visit` returns false, or
+   * earlier: the place to go on from, -1: that was all.
    */
-  scan(owner: string, from: number, visit: (place: RecordPlace) => boolean): number;
+  scan(owner: string, from: number, visit: RecordVisit, order?: ScanOrder): number;
   /** Sessions of one owner. */
   countOf(owner: string): number;
   /** owner '': all. A token of an earlier page goes on behind it, whatever has changed since. */

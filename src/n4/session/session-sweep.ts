@@ -5,7 +5,7 @@
  */
 import { createTime } from '../../model/record.js';
 import * as layout from '../../model/record-layout.js';
-import type { RecordPlace, SessionEngine } from '../../session/engine.js';
+import type { RecordPlace, ScanOrder, SessionEngine } from '../../session/engine.js';
 import * as Ie from '../codec/ie.js';
 import type { Peer } from '../peer.js';
 import type { IeTree } from '../rules/ie-tree.js';
@@ -30,17 +30,24 @@ export class SessionSweep {
   async all(owner: string, before: number): Promise<number> {
     this.engine.creation.divideAt(before);
     let deleted = 0;
+    let order: ScanOrder = 'store';
     for (let vain = 0; vain < VAIN_MAX; ) {
-      const { found, done } = await this.#pass(owner, before);
-      if (found === 0) break;
+      const { found, done } = await this.#pass(owner, before, order);
+      if (found === 0 && order === 'table') break;
+      // What the store does not have yet is left.
+      if (found === 0) order = 'table';
       deleted += done;
       vain = done === 0 ? vain + 1 : 0;
     }
     return deleted;
   }
 
-  /** Once through the table: what comes behind the place where it is then is for the next pass. */
-  async #pass(owner: string, before: number): Promise<{ found: number; done: number }> {
+  /** Once through all: what comes behind the place where it is then is for the next pass. */
+  async #pass(
+    owner: string,
+    before: number,
+    order: ScanOrder,
+  ): Promise<{ found: number; done: number }> {
     let found = 0;
     let done = 0;
     let failure: unknown;
@@ -52,6 +59,7 @@ export class SessionSweep {
         owner,
         from,
         ({ words, start }) => createTime(words, start) < before,
+        order,
       );
       found += count;
       from = failure === undefined ? next : -1;
@@ -94,17 +102,19 @@ export class SessionSweep {
     owner: string,
     from: number,
     wanted: (place: RecordPlace) => boolean,
+    order: ScanOrder = 'table',
   ): { count: number; next: number } {
     let count = 0;
     let looks = 0;
-    const next = this.engine.scan(owner, from, (place) => {
+    const visit = (place: RecordPlace): boolean => {
       if (wanted(place)) {
         this.#low[count] = place.words[place.start + layout.HEADER_SEID_LOW]!;
         this.#high[count] = place.words[place.start + layout.HEADER_SEID_HIGH]!;
         count++;
       }
       return ++looks < SLICE;
-    });
+    };
+    const next = this.engine.scan(owner, from, visit, order);
     return { count, next };
   }
 

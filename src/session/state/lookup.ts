@@ -1,10 +1,15 @@
 /** Sessions found and listed, most of them where they lie. Owner: the control thread. */
 import { SluiceError } from '../../base/errors.js';
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from '../../base/limits.js';
-import type { RecordPlace, SessionPage } from '../engine.js';
+import { HEADER_PLACE } from '../../model/record-layout.js';
+import type { Store } from '../../store/store.js';
+import type { RecordPlace, RecordVisit, ScanOrder, SessionPage } from '../engine.js';
 import { NameText } from './name-index.js';
 import type { SessionTable } from './session-table.js';
 import type { Slab } from './slab.js';
+
+/** Records of other owners cost time, too: a millisecond or so. */
+const STORE_LOOKS_MAX = 4096;
 
 export class Lookup {
   /** What is shown: used again. */
@@ -14,6 +19,7 @@ export class Lookup {
   constructor(
     private readonly slab: Slab,
     private readonly table: SessionTable,
+    private readonly store: Store,
   ) {}
 
   bySeid(owner: string, low: number, high: number): RecordPlace | null {
@@ -32,11 +38,35 @@ export class Lookup {
     return index < 0 ? null : this.#at(index);
   }
 
-  /** The index to go on from, -1: that was all. */
-  scan(owner: string, from: number, visit: (place: RecordPlace) => boolean): number {
+  /** From an index of the table on, or from a key of the store: the one to go on from. */
+  scan(owner: string, from: number, visit: RecordVisit, order: ScanOrder): number {
+    const { owners } = this.table;
+    const id = owners.find(owner);
+    if (id < 0 || owners.count(id) === 0) return -1;
+    return order === 'store' ? this.#scanStore(id, from, visit) : this.#scanTable(id, from, visit);
+  }
+
+  #scanStore(id: number, from: number, visit: RecordVisit): number {
     const { table } = this;
-    const id = table.owners.find(owner);
-    if (id < 0 || table.owners.count(id) === 0) return -1;
+    let looks = 0;
+    let next = -1;
+    this.store.scan(from - 1, (key, bytes) => {
+      const at = HEADER_PLACE * 4;
+      const slot = bytes[at]! | (bytes[at + 1]! << 8);
+      const bucket = bytes[at + 2]! | (bytes[at + 3]! << 8);
+      const index = bucket * table.slots.slotsPerBucket + slot;
+      // A record of an earlier version, or of a session that is gone, is nobody's.
+      const mine = table.storeKey[index] === key && table.owner[index] === id;
+      const goesOn = !mine || !table.isVisible(index) || visit(this.#at(index));
+      if (goesOn && ++looks < STORE_LOOKS_MAX) return true;
+      next = key + 1;
+      return false;
+    });
+    return next;
+  }
+
+  #scanTable(id: number, from: number, visit: RecordVisit): number {
+    const { table } = this;
     for (let index = from; index < table.capacity; index++) {
       if (table.owner[index] !== id || !table.isVisible(index)) continue;
       if (!visit(this.#at(index))) return index + 1;
