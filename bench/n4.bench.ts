@@ -7,7 +7,8 @@
  * n4/{establish|modify|delete}/sync          as 10k, each answer after its flush to the disk
  * n4/control-bytes                           resident anonymous memory added ÷ sessions
  * n4/control-bytes/kept                      the same, when they are deleted again
- * n4/gc-pause                                longest pause of the collector in all of 1M, in ms
+ * n4/gc-pause                                longest pause of the collector in all of 1M, in ms;
+ *                                            or step of its marking, whichever is longer
  */
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';

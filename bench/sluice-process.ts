@@ -53,8 +53,12 @@ function furtherPort(i: number): string {
   return `  - { name: more${i}, driver: memory, role: core, networkInstances: [more${i}] }\n`;
 }
 
-/** "… ms: Scavenge 8.1 (9.9) -> 7.4 (10.1) MB, 1.02 / 0.00 ms …": what a pause took. */
+/**
+ * "… ms: Scavenge 8.1 (9.9) -> 7.4 (10.1) MB, 1.02 / 0.00 ms …": what a pause took; and "biggest
+ * step 2.1 ms" of the marking before it.
+ */
 const pausePattern = /ms: (?:Scavenge|Mark-Compact)[^,]* MB, (?:pooled: [^,]* MB, )?([\d.]+) \/ /;
+const stepPattern = /biggest step ([\d.]+) ms/;
 
 export class SluiceProcess {
   private constructor(
@@ -73,7 +77,10 @@ export class SluiceProcess {
   ): Promise<SluiceProcess> {
     const startedMs = performance.now();
     const main = join(compiled, 'src', 'cli', 'main.js');
-    const command = [process.execPath, '--max-semi-space-size=4', ...nodeFlags, main, 'serve'];
+    const flags = readFileSync(join(compiled, '..', 'bin', 'node-flags'), 'utf8')
+      .trim()
+      .split(' ');
+    const command = [process.execPath, ...flags, ...nodeFlags, main, 'serve'];
     const args = ['-c', coreSplit().node, ...command, '-c', join(folder.path, 'sluice.yaml')];
     const child = spawn('taskset', args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     prefer(child.pid);
@@ -81,14 +88,19 @@ export class SluiceProcess {
     process.once('exit', stop);
     child.once('close', () => process.removeListener('exit', stop));
     let said = '';
+    let isReady = false;
     const pausesMs: number[] = [];
     const ready = new Promise<void>((resolve, reject) => {
       for (const stream of [child.stdout, child.stderr]) {
         createInterface({ input: stream }).on('line', (line) => {
-          const pause = pausePattern.exec(line)?.[1];
-          if (pause !== undefined) pausesMs.push(Number(pause));
+          for (const pattern of [pausePattern, stepPattern]) {
+            const pause = pattern.exec(line)?.[1];
+            if (pause !== undefined && isReady) pausesMs.push(Number(pause));
+          }
           said = `${said}${line}\n`.slice(-4000);
-          if (line.startsWith('ready')) resolve();
+          if (!line.startsWith('ready')) return;
+          isReady = true;
+          resolve();
         });
       }
       child.on('error', reject);

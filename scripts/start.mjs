@@ -1,4 +1,5 @@
 // npm start: set-up, build what changed, then `sluice serve` with the arguments after `--`.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, runForeground } from './lib/process.mjs';
 import { main } from './lib/progress.mjs';
@@ -7,9 +8,11 @@ import { buildProduct, setUp } from './lib/setup.mjs';
 await main(async () => {
   await setUp(['build']);
   await buildProduct();
-  // A small young generation keeps collection pauses short: what lives long is off the heap.
+  const flags = readFileSync(join(root, 'bin', 'node-flags'), 'utf8')
+    .trim()
+    .split(' ');
   return runForeground([
-    '--max-semi-space-size=4',
+    ...flags,
     join(root, 'dist', 'src', 'cli', 'main.js'),
     'serve',
     ...process.argv.slice(2),
