@@ -233,8 +233,7 @@ export class Associations {
 
   /**
    * Begins to give up the peer's sessions that were made before that time, or all that it has
-   * asked for so far, one
-   * such call after the other; `divided` is settled when it is known which ones.
+   * asked for so far; one such call after the other. `divided` resolves when it is known which.
    */
   #purge(peer: PeerState, before?: number): { divided: Promise<number>; deleted: Promise<number> } {
     const { sessions } = this.parts;

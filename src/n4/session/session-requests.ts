@@ -329,10 +329,10 @@ export class SessionRequests implements SessionHandlers {
   #fail(turn: Turn, position: number, step: Step, error: SluiceError): void {
     const changes = this.#changes;
     const one = turn.stored(position);
-    const tries = turn.tries[position]! + 1;
+    // Of its past a peer may meet any number of sessions, for as long as there are some.
+    const tries = turn.tries[position]! + (one.peer.givenUpBefore > 0 ? 0 : 1);
     const establishes = step === Step.Establish || step === Step.Replace;
-    if (establishes && tries < TRIES_MAX && this.#establishOtherwise(one, tries, step, error))
-      return;
+    if (establishes && tries < TRIES_MAX && this.#tryOtherwise(one, tries, step, error)) return;
     changes.explain(one, this.#read(one), step, error);
     const { cp } = changes;
     const known = error.code !== 'not_found';
@@ -342,11 +342,12 @@ export class SessionRequests implements SessionHandlers {
   /**
    * Another session of the same peer has the UE's address: the newer one takes its place, since
    * the peer that gave it twice has given up the older one. Of sessions from before the peer's
-   * restart that holds for TEIDs too, for any number of them. True: tried again.
+   * restart that holds for TEIDs, too. True: tried again.
    */
-  #establishOtherwise(one: StoredRequest, tries: number, step: Step, error: SluiceError): boolean {
+  #tryOtherwise(one: StoredRequest, tries: number, step: Step, error: SluiceError): boolean {
     // The session whose place it was to take is gone.
-    if (error.code === 'not_found') return this.#establishAgain(one, tries);
+    const isGone = step === Step.Replace && error.code === 'not_found';
+    if (isGone) return this.#establishAgain(one, tries);
     if (error.code !== 'already_exists') return false;
     const low = Number(error.holder & 0xffff_ffffn);
     const high = Number(error.holder >> 32n);
@@ -356,10 +357,9 @@ export class SessionRequests implements SessionHandlers {
     // It is on its way in, or out: whichever it is, it is done by one of the next rounds.
     if (holder === null) return this.#establishAgain(one, tries);
     if (this.#engine.look(one.peer.owner, low, high) === null) return false;
-    const next = past ? tries - 1 : tries;
-    if (step === Step.Establish) return this.#takeOver(one, next, low, high);
+    if (step === Step.Establish) return this.#takeOver(one, tries, low, high);
     // It has a place already, that of one session: the place of a second one is given up.
-    const batch = this.#underWay.openBatch(one.peer, () => this.#establishAgain(one, next));
+    const batch = this.#underWay.openBatch(one.peer, () => this.#establishAgain(one, tries));
     batch.deleteBySeid(low, high);
     batch.submit();
     return true;
