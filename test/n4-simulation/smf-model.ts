@@ -164,6 +164,8 @@ export class SmfModel {
     const isMissing = one.cause === Cause.NoEstablishedAssociation;
     if (isMissing && one.type > Message.SessionSetDeletionResponse) {
       this.associated = false;
+      // A late copy of what was refused would be served behind a new set-up.
+      this.#quietUntilMs = this.world.nowMs + QUIET_MS;
       return;
     }
     switch (one.type) {

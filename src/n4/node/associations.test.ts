@@ -84,6 +84,29 @@ describe('a peer that has restarted', () => {
     expect([...bed.sessions.of(OWNER).keys()]).toEqual([100, 101]);
   });
 
+  it('loses its past, too, when the node is killed before it is settled what that is', async () => {
+    const bed = new Bed();
+    const [smf, other] = [bed.smf('10.0.0.2:8805'), bed.smf('10.0.0.3:8805')];
+    smf.setUp();
+    other.setUp();
+    await bed.run(20);
+    smf.establish();
+    await bed.run(20);
+    bed.sessions.serviceMs = 500;
+    smf.stamp += 10;
+    const setUp = smf.setUp();
+    await bed.run(20);
+    // That one is answered at once, and all peers are saved.
+    other.setUp();
+    await bed.run(20);
+    await bed.kill();
+    bed.open();
+    smf.repeat(setUp);
+    await bed.run(1500, 50);
+    expect(smf.take(Message.AssociationSetupResponse).at(-1)).toMatchObject({ cause: 1 });
+    expect(bed.sessions.of(OWNER).size).toBe(0);
+  });
+
   it('may restart again meanwhile, or leave', async () => {
     const { bed, smf } = await restarted();
     smf.establish(100);

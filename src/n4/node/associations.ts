@@ -241,13 +241,18 @@ export class Associations {
     const divided = before === undefined ? sessions.divide(peer) : Promise.resolve(before);
     const purge = async (): Promise<number> => {
       purging.before = await divided;
+      purging.isSettled = true;
       await earlier?.done;
       const count = await sessions.deleteAll(peer, purging.before);
       // Where sessions are left, the next run tries again.
       if (peer.purging === purging) peer.purging = undefined;
       return count;
     };
-    const purging: Purging = { before: before ?? earlier?.before ?? 0, done: Promise.resolve() };
+    const purging: Purging = {
+      before: before ?? earlier?.before ?? 0,
+      isSettled: before !== undefined,
+      done: Promise.resolve(),
+    };
     peer.purging = purging;
     const deleted = purge();
     purging.done = deleted.catch(() => undefined);

@@ -27,8 +27,9 @@ export interface PeerHost {
 
 /** Sessions of a peer that were made before that time are being given up. */
 export interface Purging {
-  /** Of the engine's creation.divide(); 0: not known yet. */
+  /** Of the engine's creation.divide(); until that is settled, of the purge before or 0. */
   before: number;
+  isSettled: boolean;
   /** Resolves when they are gone, or could not be given up. */
   done: Promise<unknown>;
 }

@@ -16,7 +16,7 @@ export interface StoredPeer {
   readonly associated: boolean;
   /** Its sessions were being given up, which the next run has to go on with. */
   readonly purging: boolean;
-  /** Those made before that time; absent: all. */
+  /** Those made before that time; absent: all, since it was not settled yet. */
   readonly purgingBefore?: number;
 }
 
@@ -76,6 +76,6 @@ function storedPeer(peer: PeerState): StoredPeer {
     ...{ nodeId, port, local, recoveryTimeStamp, cpFeatures, associatedAtMs, associated },
     addresses: peer.addresses.map((address) => address.text),
     purging: peer.purging !== undefined,
-    ...(peer.purging === undefined ? {} : { purgingBefore: peer.purging.before }),
+    ...(peer.purging?.isSettled === true ? { purgingBefore: peer.purging.before } : {}),
   };
 }
