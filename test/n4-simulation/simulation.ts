@@ -191,7 +191,8 @@ class Simulation implements World {
       this.#losses++;
       await this.#bed.lose();
     } else await this.#bed.kill();
-    await this.#pass(this.random(2000));
+    // No process starts before what was on its way to the last one has arrived nowhere.
+    await this.#pass(300 + this.random(2000));
     this.#served.clear();
     this.#bed.open();
     this.#calmNow();
