@@ -349,4 +349,16 @@ export class Bed {
   }
 }
 
+/** A node, and a CP function whose association is answered; what that says is forgotten. */
+export async function associated(keys: Partial<N4Config> = {}, features = 0) {
+  const bed = new Bed(keys);
+  const smf = bed.smf('10.0.0.2:8805');
+  smf.setUp(features);
+  await bed.run(20);
+  const answers = smf.take(Message.AssociationSetupResponse);
+  if (answers.length !== 1 || answers[0]!.cause !== Cause.Accepted)
+    throw new Error('no association');
+  return { bed, smf };
+}
+
 export const ntp = (unixSeconds: number): number => (unixSeconds + NTP_EPOCH_S) >>> 0;

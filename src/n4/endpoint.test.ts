@@ -2,18 +2,9 @@ import { describe, expect, it } from 'vitest';
 import * as Cause from './codec/cause.js';
 import * as Ie from './codec/ie.js';
 import * as Message from './codec/message-type.js';
-import { Bed, ntp, UPF_STAMP } from './endpoint.fixture.js';
+import { associated, Bed, ntp, UPF_STAMP } from './endpoint.fixture.js';
 
 const OWNER = 'n4:10.0.0.2';
-
-async function associated(keys: ConstructorParameters<typeof Bed>[0] = {}, features = 0) {
-  const bed = new Bed(keys);
-  const smf = bed.smf('10.0.0.2:8805');
-  smf.setUp(features);
-  await bed.run(20);
-  expect(smf.take(Message.AssociationSetupResponse)).toMatchObject([{ cause: Cause.Accepted }]);
-  return { bed, smf };
-}
 
 describe('what comes without an association', () => {
   it('gets heartbeats answered, other versions refused, sessions refused with 72', async () => {

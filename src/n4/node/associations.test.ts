@@ -4,17 +4,14 @@
  */
 import { describe, expect, it } from 'vitest';
 import * as Message from '../codec/message-type.js';
-import { Bed, type FakeSmf } from '../endpoint.fixture.js';
+import { associated, Bed, type FakeSmf } from '../endpoint.fixture.js';
 
 const OWNER = 'n4:10.0.0.2';
 /** Giving up the sessions of a peer takes that long; an SMF repeats itself after 1 to 3 s. */
 const PURGE_MS = 8_000;
 
 async function restarted(): Promise<{ bed: Bed; smf: FakeSmf }> {
-  const bed = new Bed();
-  const smf = bed.smf('10.0.0.2:8805');
-  smf.setUp();
-  await bed.run(20);
+  const { bed, smf } = await associated();
   smf.establish();
   smf.establish();
   await bed.run(20);
@@ -29,10 +26,7 @@ async function restarted(): Promise<{ bed: Bed; smf: FakeSmf }> {
 
 describe('a peer that leaves', () => {
   it('is answered once, when its sessions are gone, however often it asks', async () => {
-    const bed = new Bed();
-    const smf = bed.smf('10.0.0.2:8805');
-    smf.setUp();
-    await bed.run(20);
+    const { bed, smf } = await associated();
     smf.establish();
     await bed.run(20);
     bed.sessions.purgeMs = PURGE_MS;

@@ -3,18 +3,10 @@ import { MemoryStore } from '../../store/memory.js';
 import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
-import { Bed, type FakeSmf, UPF_STAMP } from '../endpoint.fixture.js';
+import { associated, type Bed, type FakeSmf, UPF_STAMP } from '../endpoint.fixture.js';
 import { PfdTable } from './pfd-table.js';
 
 const text = (value: string): Uint8Array => Buffer.from(value, 'latin1');
-
-async function associated(keys: ConstructorParameters<typeof Bed>[0] = {}, features = 0) {
-  const bed = new Bed(keys);
-  const smf = bed.smf('10.0.0.2:8805');
-  smf.setUp(features);
-  await bed.run(20);
-  return { bed, smf };
-}
 
 /** PFD contents of that flow description; of a domain name too. */
 function contents(flow: string, domain = ''): Uint8Array {
