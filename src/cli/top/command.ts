@@ -51,11 +51,12 @@ goes on when it is back. NO_COLOR=1 leaves the colours out.
 
 Into a pipe or file, or with --once or --json, one refresh is printed after one interval.
 
-CYCLES/PKT are those of the time stamp counter per packet of the last second, BURST is packets
-per burst (32 is full), BUSY the share of time spent on packets, STALL the longest time between
-two turns of the worker's loop since the node started. FULL/S are packets for which a port had
-no room. Figures of sessions are estimates: while top runs, workers note one packet of each
-burst, which stands for the others. They are exact as long as packets come one by one.
+CYCLES/PKT are those of the time stamp counter per packet of the last second, BURST is packets per
+burst (32 is full), BUSY the share of time spent on packets, STALL the longest time between two
+turns of the worker's loop since the node started, BUCKETS those of the 256 buckets of sessions
+that the worker owns. FULL/S are packets for which a port had no room. Figures of sessions are
+estimates: while top runs, workers note one packet of each burst, which stands for the others. They
+are exact as long as packets come one by one.
 
 With --json: {"time", "node", "version", "up_s", "sessions", "seconds", "held", "ports",
 "workers", "dropped", "busiest"}, one object a refresh and line.

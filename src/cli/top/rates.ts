@@ -18,6 +18,8 @@ export interface WorkerRates {
   readonly busy: number;
   /** since the node started */
   readonly longest_stall_ms: number;
+  /** of the 256: those whose sessions are this worker's */
+  readonly buckets: number;
 }
 export interface DropRate {
   readonly reason: string;
@@ -74,6 +76,7 @@ export function snapshotOf(node: Node, before: Stats, after: Stats): Snapshot {
       burst_fill: worker.burst_fill ?? 0,
       busy: worker.busy ?? 0,
       longest_stall_ms: Number(worker.longest_stall_ns ?? 0) / 1e6,
+      buckets: worker.buckets ?? 0,
     })),
     dropped: Object.entries(after.dropped ?? {})
       .map(([reason, total]) => ({

@@ -19,6 +19,7 @@ const stats = (seconds: number, packets: number, dropped: object, busiest = 0, p
     burst_fill: 31.9,
     busy: 0.954,
     longest_stall_ns: '1500000',
+    buckets: 128,
   })),
   dropped: dropped as Record<string, string>,
   busiest: Array.from({ length: busiest }, (_, i) => ({
@@ -78,7 +79,7 @@ describe('the screen', () => {
     expect(text).toContain('received 2,000,000 pps 16.0 Gbit/s');
     expect(text).toContain('dropped 10 pps (0.00 %)');
     expect(text).toMatch(/^n0 +1,000,000 +8\.00 Gbit\/s +0 +0 bit\/s +0$/m);
-    expect(text).toMatch(/^1 on core 3 +72 +31\.9 +1\.50 ms {2}██████████ 95\.4 %$/m);
+    expect(text).toMatch(/^1 on core 3 +72 +31\.9 +1\.50 ms +128 {2}██████████ 95\.4 %$/m);
     expect(text).toMatch(/^mbr_exceeded +10 +30$/m);
     expect(text).toMatch(/^imsi-001010000000 +8\.00 Gbit\/s +0 bit\/s +1,000,000 +0$/m);
     expect(text).toMatch(/^and 5\d more$/m);

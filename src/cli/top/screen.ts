@@ -131,7 +131,7 @@ function portLine(port: PortRates): Line {
   ];
 }
 
-const WORKER_HEAD = `${'WORKER'.padEnd(16)}${cells('CYCLES/PKT', 'BURST', 'STALL')}  BUSY`;
+const WORKER_HEAD = `${'WORKER'.padEnd(16)}${cells('CYCLES/PKT', 'BURST', 'STALL')} BUCKETS  BUSY`;
 function workerLine(worker: WorkerRates): Line {
   const share = Math.min(1, Math.max(0, worker.busy));
   const filled = Math.round(share * BAR_WIDTH);
@@ -145,7 +145,7 @@ function workerLine(worker: WorkerRates): Line {
         `${worker.longest_stall_ms.toFixed(2)} ms`,
       ),
     ),
-    piece('  '),
+    piece(`${String(worker.buckets).padStart(8)}  `),
     piece('█'.repeat(filled), style),
     piece('·'.repeat(BAR_WIDTH - filled), 'dim'),
     piece(` ${(share * 100).toFixed(1)} %`),
