@@ -8,7 +8,7 @@ import socket
 import struct
 import sys
 
-from scapy.all import IP, IPv6, UDP, PcapReader, raw
+from scapy.all import IP, TCP, UDP, IPv6, PcapReader, raw
 from scapy.contrib.gtp import GTP_U_Header, GTPPDUSessionContainer
 
 
@@ -62,9 +62,17 @@ def is_fragment(gtp):
     return len(inner) > 8 and inner[0] >> 4 == 4 and inner[6:8] not in (b"\0\0", b"\x40\0")
 
 
+def flow_of(outer, gtp):
+    """The flow of an inner packet inside its tunnel."""
+    inner = gtp.getlayer(GTPPDUSessionContainer).payload
+    ports = (inner.payload.sport, inner.payload.dport) if isinstance(inner.payload, (TCP, UDP)) else ()
+    return (outer.dst, gtp.teid, inner.src, inner.dst, type(inner.payload).__name__, *ports)
+
+
 def main():
     upf = set(sys.argv[2:])
-    result = dict.fromkeys(("gpdu", "fragments", "echo", "asked", "errors", "ends", "v6"), 0)
+    source_ports = {}
+    result = dict.fromkeys(("gpdu", "fragments", "echo", "asked", "errors", "ends", "v6", "flows"), 0)
     result["complaints"] = []
     for frame in PcapReader(sys.argv[1]):
         ip = frame.payload
@@ -82,6 +90,10 @@ def main():
             complaint = downlink_complaint(gtp)
             if gtp.length != len(raw(udp.payload)) - 8:
                 complaint = f"GTP-U length {gtp.length} of {len(raw(udp.payload))} bytes"
+            elif complaint is None and not is_fragment(gtp):
+                flow = flow_of(ip, gtp)
+                if source_ports.setdefault(flow, udp.sport) != udp.sport:
+                    complaint = f"from ports {source_ports[flow]} and {udp.sport}: {flow}"
             if complaint is not None:
                 result["complaints"].append(f"{ip.src} > {ip.dst}: {complaint}")
         elif gtp.gtp_type == 2:
@@ -97,6 +109,7 @@ def main():
             result["ends"] += 1
         else:
             result["complaints"].append(f"message type {gtp.gtp_type}")
+    result["flows"] = len(source_ports)
     result["complaints"] = result["complaints"][:10]
     print(json.dumps(result))
 

@@ -293,6 +293,8 @@ describe('what left N3', () => {
     expect(found.complaints).toEqual([]);
     expect(found.gpdu).toBeGreaterThan(1000);
     expect(found.v6).toBeGreaterThan(9);
+    // Those of pings and of a download: each left from one UDP port.
+    expect(found.flows).toBeGreaterThan(4);
   });
 
   it('is accounted for, packet by packet', async () => {
