@@ -270,7 +270,7 @@ describe('packets of PFCP sessions', () => {
       establishment(1, (all) => {
         all['PDN Type'] = 'IPv6';
         const [uplink, downlink] = all['Create PDR'];
-        const ue = { flags: ['V6'], ipv6: 'fd00:61:0:1::' };
+        const ue = { flags: ['V6'], ipv6: 'fd00:61:0:1::1' };
         downlink.PDI['UE IP Address'] = [ue];
         uplink.PDI['F-TEID'] = { flags: ['V4', 'CH', 'CHID'], chooseId: 5 };
         const toCp = structuredClone({ ...uplink, 'PDR ID': 3, Precedence: 10, 'FAR ID': 3 });
@@ -301,6 +301,24 @@ describe('packets of PFCP sessions', () => {
     expect(lab.send(`n3 gtpu 10.5.5.5 > 10.0.0.1 teid ${teids[2]} | ${advertisement}`)).toEqual([
       `n3 gtpu 10.0.0.1 > 10.1.1.1 teid 0x11 dl qfi 9 | ${advertisement}`,
     ]);
+    // The interface identifier that the UE was assigned is in its address.
+    const stranger = solicitation.replace('fe80::1', 'fe80::1:0:0:1');
+    expect(lab.send(`${tunnel(teids[0])} ${stranger}`)).toEqual(['spoofed_source']);
+  });
+
+  it('that look for a router may come from any link-local address when none was told', async () => {
+    lab = await Lab.start();
+    const { elements } = await lab.ask(
+      establishment(1, (all) => {
+        all['PDN Type'] = 'IPv6';
+        const [uplink, downlink] = all['Create PDR'];
+        downlink.PDI['UE IP Address'] = [{ flags: ['V6'], ipv6: 'fd00:61:0:1::' }];
+        uplink.PDI['F-TEID'] = { flags: ['V4', 'CH'] };
+      }),
+    );
+    const teid = elements['Created PDR'][0]['F-TEID'][0].teid;
+    const solicitation = 'icmp6 fe80::77 > ff02::2 64 ttl 255 type 133/0';
+    expect(lab.send(`${tunnel(teid)} ${solicitation}`)).toEqual(['martian']);
   });
 
   it('of Open5GS outlive a kill', async () => {

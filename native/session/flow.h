@@ -131,7 +131,10 @@ inline constexpr unsigned kInlineFars = 2;
 struct alignas(kCacheLine) FlowRules {
   ArenaRef filter_set;  ///< interned FilterSet of this direction's first tunnel
   ArenaRef extension;   ///< RulesExtension, 0: everything is in this line
-  PortMask port_mask;   ///< downlink: core ports that may deliver for this UE
+  union {
+    PortMask port_mask;            ///< downlink: core ports that may deliver for this UE
+    std::uint16_t interface_mark;  ///< uplink: of the UE's link-local address, 0: any
+  };
   std::uint8_t far_count;
   std::uint8_t flags;  ///< kRules…
   std::uint32_t incarnation;
@@ -146,6 +149,13 @@ inline constexpr std::uint8_t kRulesTellEndMarker = 8;  ///< URRs report End Mar
 /// All of the direction is in its two lines, has a UE's address to check (uplink) and filters for
 /// IPv4 that are compared one by one.
 inline constexpr std::uint8_t kRulesInLines = 16;
+
+/// Sixteen bits that stand for the interface identifier that a UE was assigned: never 0. Two may
+/// have the same; what it guards goes to the control plane function or nowhere.
+inline std::uint16_t interface_mark(std::uint32_t high, std::uint32_t low) noexcept {
+  const std::uint32_t mark = (high ^ low * 0x9e3779b1u) * 0x85ebca6bu >> 16;
+  return static_cast<std::uint16_t>(mark == 0 ? 1 : mark);
+}
 
 /// One direction of one session: two adjacent lines.
 struct Flow {

@@ -36,7 +36,7 @@ enum Word : unsigned {
   UeIpv4 = 15,          // 0: none
   UePrefixHigh = 16,
   UePrefixLow = 17,  // the /64, most significant word first
-  Flags = 18,        // kUe… bits
+  Flags = 18,        // kUe… bits | mark of the UE's interface identifier << 16, 0: unknown
   UeInstance = 19,   // Ref: network instance of the UE addresses (of the PDI that has them)
   Place = 20,  // bucket << 16 | slot: what SessionIndex follows from, whatever slots per bucket is
   CpSeidLow = 21,
@@ -44,6 +44,7 @@ enum Word : unsigned {
   Shadow = 23,      // Ref: PFCP IEs of the establishment that would make the session as it is; 0
 };
 inline constexpr std::uint32_t kUeIpv4 = 1, kUeIpv6 = 2, kUeIpv4FromPool = 4, kUeIpv6FromPool = 8;
+inline constexpr unsigned kUeInterfaceShift = 16;
 }  // namespace header
 
 inline constexpr unsigned kPdrWords = 16;

@@ -87,7 +87,16 @@ TEST_F(Tunnels, ThePacketsQfiComesBeforeTheSessions) {
   EXPECT_EQ(wire::load8(out[0].data() + 42), 9) << "from N6: the session's";
 }
 
-TEST_F(Tunnels, RouterMessagesGoToTheControlPlaneFunctionAndBack) {
+Bytes router_message(std::uint8_t type, std::uint64_t to_high, std::uint64_t to_low) {
+  Bytes b = ipv6(0xfe80000000000000, to_high, 0, 56);
+  wire::store16(b.data() + 6, 58 << 8 | 255);
+  wire::store64(b.data() + 32, to_low);
+  wire::store64(b.data() + 40, std::uint64_t{type} << 56);
+  return b;
+}
+
+/// A session with IPv6 whose router solicitations go to the control plane function.
+SessionSpec session_with_router() {
   SessionSpec spec = plain_session(kTeid, 0);
   spec.ue_prefix = kUePrefix;
   PdrSpec solicit = spec.pdrs[0];
@@ -115,15 +124,11 @@ TEST_F(Tunnels, RouterMessagesGoToTheControlPlaneFunctionAndBack) {
   advertise.local_ipv4 = kN3;
   advertise.far = 1;
   spec.pdrs.push_back(advertise);
-  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  return spec;
+}
 
-  const auto router_message = [](std::uint8_t type, std::uint64_t to_high, std::uint64_t to_low) {
-    Bytes b = ipv6(0xfe80000000000000, to_high, 0, 56);
-    wire::store16(b.data() + 6, 58 << 8 | 255);
-    wire::store64(b.data() + 32, to_low);
-    wire::store64(b.data() + 40, std::uint64_t{type} << 56);
-    return b;
-  };
+TEST_F(Tunnels, RouterMessagesGoToTheControlPlaneFunctionAndBack) {
+  ASSERT_EQ(create(kSession, session_with_router()), PrepareStatus::Ok);
   const Bytes solicitation = router_message(133, 0xff02000000000000, 2);
   expect_tunnelled(gtpu(kTeid, solicitation), kUplink, 9);
   const Bytes advertisement = router_message(134, 0xff02000000000000, 1);
@@ -131,6 +136,26 @@ TEST_F(Tunnels, RouterMessagesGoToTheControlPlaneFunctionAndBack) {
   Bytes data = router_message(0, 0x20010db800000000, 1);
   wire::store16(data.data() + 6, 17 << 8 | 64);
   expect_drop(0, gtpu(kTeid, data), DropReason::SpoofedSource);
+}
+
+TEST_F(Tunnels, LinkLocalSourcesHaveTheInterfaceIdentifierThatTheUeWasAssigned) {
+  SessionSpec spec = session_with_router();
+  ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);
+  const auto with_source = [](std::uint64_t identifier) {
+    Bytes b = router_message(133, 0xff02000000000000, 2);
+    wire::store64(b.data() + 16, identifier);
+    return b;
+  };
+  // From the address that the UE was assigned, or from any while none is known.
+  constexpr std::uint64_t kAssigned = 0x0200'5eff'fe00'5301;
+  expect_tunnelled(gtpu(kTeid, with_source(kAssigned + 1)), kUplink, 9);
+  spec.ue_interface_mark = interface_mark(kAssigned >> 32, kAssigned & 0xffffffff);
+  ASSERT_EQ(update(kSession, spec), PrepareStatus::Ok);
+  expect_tunnelled(gtpu(kTeid, with_source(kAssigned)), kUplink, 9);
+  for (const std::uint64_t other :
+       {kAssigned + 1, kAssigned ^ std::uint64_t{1} << 63, kAssigned << 32}) {
+    expect_drop(0, gtpu(kTeid, with_source(other)), DropReason::SpoofedSource);
+  }
 }
 
 TEST_F(Tunnels, TheOuterHeaderStaysOnWhereItIsNotRemoved) {

@@ -45,6 +45,7 @@ export const UE_IPV4 = 1;
 export const UE_IPV6 = 2;
 export const UE_IPV4_FROM_POOL = 4;
 export const UE_IPV6_FROM_POOL = 8;
+export const UE_INTERFACE_SHIFT = 16;
 
 export const PDR_WORDS = 16;
 export const PDR_ID = 0;

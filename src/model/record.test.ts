@@ -91,4 +91,20 @@ describe('RecordBuffer', () => {
     expect([record.nameUePrefix(0, 0), record.nameUePrefix(0xfd000000, 1)]).toEqual([true, false]);
     expect(flags()).toBe(layout.UE_IPV4 | layout.UE_IPV6);
   });
+
+  it('notes the interface identifier of a UE once it is told', () => {
+    const record = emptyRecord();
+    const mark = () => record.words[layout.HEADER_FLAGS]! >>> layout.UE_INTERFACE_SHIFT;
+    record.nameUePrefix(0xfd000000, 0);
+    record.nameUeInterface(0, 0);
+    expect(mark()).toBe(0);
+    record.nameUeInterface(0xffffffff, 0xfffffffe);
+    const [high] = [mark()];
+    record.nameUeInterface(0, 1);
+    expect(mark()).not.toBe(high);
+    record.nameUeInterface(0, 0);
+    record.nameUePrefix(0xfd000000, 0);
+    expect(record.words[layout.HEADER_FLAGS]! & 0xffff).toBe(layout.UE_IPV6);
+    expect(mark()).toBeGreaterThan(0);
+  });
 });

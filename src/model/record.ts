@@ -234,6 +234,17 @@ export class RecordBuffer {
       (words[layout.HEADER_FLAGS]! & ~layout.UE_IPV6_FROM_POOL) | layout.UE_IPV6 | pool;
     return true;
   }
+
+  /**
+   * Notes the interface identifier that the UE was assigned, as a mark of 16 bits: that of
+   * interface_mark in native/session/flow.h. 0, 0 says nothing about it.
+   */
+  nameUeInterface(high: number, low: number): void {
+    if ((high | low) === 0) return;
+    const mark = Math.imul(high ^ Math.imul(low, 0x9e3779b1), 0x85ebca6b) >>> 16 || 1;
+    const flags = this.words[layout.HEADER_FLAGS]! & ((1 << layout.UE_INTERFACE_SHIFT) - 1);
+    this.words[layout.HEADER_FLAGS] = flags | (mark << layout.UE_INTERFACE_SHIFT);
+  }
 }
 
 export function recordWords(words: Uint32Array, base: number): number {

@@ -34,14 +34,17 @@ bool Pipeline::has_address(const Burst& burst, unsigned i, const UeAddress& addr
          sessions_.extension(flow.rules.extension)->has_route_to(address.words, address.is_v6);
 }
 
-/// Whether an uplink packet may have the source that it has. The interface identifier that a
-/// link-local source should have is not known here, so such sources are good for what a UE has
-/// to send from them: ICMPv6 (router solicitations, neighbours, MLD) and DHCPv6.
+/// Whether an uplink packet may have the source that it has. A link-local one has the interface
+/// identifier that the UE was assigned, where the control plane told it, and is good for what a UE
+/// has to send from it: ICMPv6 (router solicitations, neighbours, MLD) and DHCPv6.
 bool Pipeline::may_send(const Burst& burst, unsigned i) noexcept {
   const UeAddress source = address_of(burst, i, true);
   if (is_link_local(source)) {
     const auto& lanes = burst.operand[i].lanes;
-    return burst.flow[i]->state.ue_prefix != 0 &&
+    const Flow& flow = *burst.flow[i];
+    const std::uint16_t assigned = flow.rules.interface_mark;
+    return flow.state.ue_prefix != 0 &&
+           (assigned == 0 || assigned == interface_mark(source.words[2], source.words[3])) &&
            (lanes[kProtocol] == wire::kProtocolIcmpv6 ||
             (lanes[kProtocol] == wire::kProtocolUdp && lanes[kRemotePort] == kDhcpv6Server));
   }

@@ -98,6 +98,10 @@ void Compiler::lay_out_flow(const RecordReader& record, bool uplink, const Tunne
     flow.rules.flags |= kRulesBuffer;
   }
   flow.rules.incarnation = record.header(header::Incarnation);
+  if (uplink) {
+    flow.rules.interface_mark =
+        static_cast<std::uint16_t>(record.header(header::Flags) >> header::kUeInterfaceShift);
+  }
   flow.rules.far_count = static_cast<std::uint8_t>(side.fars.size());
 }
 

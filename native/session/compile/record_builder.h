@@ -85,6 +85,7 @@ struct SessionSpec {
   std::string name;
   std::uint32_t ue_ipv4 = 0;
   std::uint64_t ue_prefix = 0;
+  std::uint16_t ue_interface_mark = 0;
   std::uint32_t incarnation = 1;
   std::vector<PdrSpec> pdrs;
   std::vector<FarSpec> fars;
@@ -115,8 +116,9 @@ class RecordBuilder {
     w_[header::UeIpv4] = spec.ue_ipv4;
     w_[header::UePrefixHigh] = static_cast<std::uint32_t>(spec.ue_prefix >> 32);
     w_[header::UePrefixLow] = static_cast<std::uint32_t>(spec.ue_prefix);
-    w_[header::Flags] =
-        (spec.ue_ipv4 ? header::kUeIpv4 : 0) | (spec.ue_prefix ? header::kUeIpv6 : 0);
+    w_[header::Flags] = (spec.ue_ipv4 ? header::kUeIpv4 : 0) |
+                        (spec.ue_prefix ? header::kUeIpv6 : 0) |
+                        std::uint32_t{spec.ue_interface_mark} << header::kUeInterfaceShift;
     const std::uint32_t name = ref(spec.name);
     w_[header::Name] = name;
     unsigned filter = 0;

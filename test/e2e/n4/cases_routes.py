@@ -19,7 +19,7 @@ def case_router_solicitation_and_advertisement(lab):
     """The SMF answers it: to the SMF by the CP FAR, back by the CP PDR and the downlink FAR."""
     smf, gnb, host = lab.smf(), lab.gnb(), lab.host(SERVER_V6)
     smf_user_plane = lab.open(Gnb(smf.address, UPF))
-    teid, smf_teid, ue = lab.teid(), lab.teid(), ies.ue_ip(v6=UE_V6)
+    teid, smf_teid, ue = lab.teid(), lab.teid(), ies.ue_ip(v6=UE_V6 + "1")
     asks = ies.sdf("permit out 58 from ff02::2/128 to assigned")
     session = smf.establish([
         ies.down_pdr(1, 65535, 1, ue),
@@ -36,6 +36,11 @@ def case_router_solicitation_and_advertisement(lab):
     gnb.send(session.teid(2)[0], solicitation)
     got, = smf_user_plane.wait(smf_teid, 1)
     assert got.payload == solicitation
+    stranger = bytes(IPv6(src="fe80::9", dst="ff02::2", hlim=255) / ICMPv6ND_RS())
+    gnb.send(session.teid(2)[0], stranger)
+    gnb.send(session.teid(2)[0], solicitation)
+    got, = smf_user_plane.wait(smf_teid, 1)
+    assert got.payload == solicitation, "the UE was assigned the interface identifier ::1"
     advertisement = bytes(IPv6(src="fe80::2", dst="fe80::1", hlim=255) / ICMPv6ND_RA())
     smf_user_plane.send(session.teid(3)[0], advertisement, qfi=None)
     got, = gnb.wait(teid, 1)

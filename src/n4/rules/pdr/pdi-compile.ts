@@ -137,6 +137,7 @@ function compilePrefix(
     refuseAddress(context, (high | low) === 0);
     return;
   }
+  record.nameUeInterface(context.numberAt(start + 8, 4), context.numberAt(start + 12, 4));
   record.words[at + layout.PDR_LISTS]! |= layout.PDR_UE_IPV6 << 16;
   if (length < PREFIX_BITS) context.routes.notePrefix(context, high, low, length);
 }
