@@ -37,6 +37,7 @@ const CREATE = [Ie.CreatePdr, Ie.CreateFar, Ie.CreateQer, Ie.CreateUrr, Ie.Creat
 export interface Predecessor {
   readonly words: Uint32Array;
   readonly start: number;
+  readonly shadow: IeTree;
   /** IDs of URRs that get a new quota, `renewedCount` of them. */
   readonly renewed: Uint32Array;
   readonly renewedCount: number;
@@ -102,7 +103,7 @@ export class SessionCompiler {
     const { context, record, refusal } = this;
     refusal.clear();
     this.modelRefusal.clear();
-    context.begin(tree, profile, applications);
+    context.begin(tree, old === null ? null : old.shadow, profile, applications);
     if (!this.scan(tree)) return false;
     record.setText(layout.HEADER_NAME, name, nameStart, nameEnd - nameStart);
     if (this.dnn >= 0) record.words[layout.HEADER_DNN] = keepName(context, this.dnn);

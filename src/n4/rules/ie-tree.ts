@@ -22,6 +22,12 @@ export function findIe(tree: IeTree, group: number, type: number): number {
   return -1;
 }
 
+/** The type of an IE as it came; the reader gives 0 to those that count as absent. */
+export function wireType(tree: IeTree, ie: number): number {
+  const at = tree.valueAt[ie]! - IE_HEADER_BYTES;
+  return (tree.bytes[at]! << 8) | tree.bytes[at + 1]!;
+}
+
 /** The unsigned number in the first `octets` of a value, at most 4; -1: the value is shorter. */
 export function numberAt(tree: IeTree, ie: number, octets: number): number {
   if (tree.valueLength[ie]! < octets) return -1;

@@ -9,6 +9,8 @@ import { RuleRefusal } from './rule-refusal.js';
 // biome-ignore lint/suspicious/noExplicitAny: rules are plain data of many shapes
 type Rule = any;
 
+const FORWARDING = 'Forwarding Parameters';
+
 /** A kind of rule: its names, and what else a rule of it may have, by name. */
 interface Kind {
   readonly name: string;
@@ -101,6 +103,8 @@ interface Fate {
   readonly needs: boolean;
   readonly may: Rule;
   readonly other: Rule;
+  /** Loses what it has of these, of `may`. */
+  readonly nulls: readonly string[];
 }
 const fateOf = (kind: Kind): fc.Arbitrary<Fate> =>
   fc.record({
@@ -108,18 +112,38 @@ const fateOf = (kind: Kind): fc.Arbitrary<Fate> =>
     needs: fc.boolean(),
     may: some(kind.may),
     other: fc.record({ ...kind.needs }),
+    nulls: fc.subarray(Object.keys(kind.may).filter((name) => name !== FORWARDING)),
   });
 const fates = fc.tuple(
   ...KINDS.map((kind) => fc.array(fateOf(kind), { minLength: 5, maxLength: 5 })),
 );
 
-const FORWARDING = 'Forwarding Parameters';
 const UPDATE = `Update ${FORWARDING}`;
+/** What an IE without a value looks like, and what a rule lets go with one that is removed. */
+const NULLS: Record<string, string> = {
+  'QER ID': '006d0000',
+  'URR ID': '00510000',
+  'BAR ID': '00580000',
+  'QER Correlation ID': '001c0000',
+  'Measurement Period': '00400000',
+  'Linked URR ID': '00520000',
+  'Time Quota': '004a0000',
+};
+const NAMED: Record<string, string> = {
+  'QER ID': 'QER ID',
+  'URR ID': 'URR ID',
+  'Linked URR ID': 'URR ID',
+};
 
 /** Request and expected state, worked out on plain data. */
 function applied(before: State, all: readonly (readonly Fate[])[], added: State) {
   const request: Record<string, Rule[]> = {};
   const after: State = {};
+  const gone = (id: string): number[] => {
+    const i = KINDS.findIndex((kind) => kind.id === id);
+    const rules = before[KINDS[i]!.name]!.filter((_, position) => all[i]![position]!.removed);
+    return rules.map((rule) => rule[id]);
+  };
   KINDS.forEach((kind, i) => {
     const kept: Rule[] = [];
     const removed: Rule[] = [];
@@ -131,11 +155,14 @@ function applied(before: State, all: readonly (readonly Fate[])[], added: State)
         return;
       }
       const change = { ...(fate.needs ? fate.other : {}), ...fate.may };
-      kept.push(changed(rule, change));
+      const nulls = fate.nulls.filter((name) => change[name] === undefined);
+      kept.push(changed(letGo(kind, rule, nulls, gone), change));
       const { [FORWARDING]: forwarding, ...others } = change;
-      if (Object.keys(change).length === 0) return;
+      if (Object.keys(change).length + nulls.length === 0) return;
       const inner = forwarding === undefined ? {} : { [UPDATE]: forwarding };
-      updated.push({ [kind.id]: rule[kind.id], ...others, ...inner });
+      const malformed = nulls.map((name) => NULLS[name]!).join('');
+      const ended = malformed === '' ? {} : { malformed };
+      updated.push({ [kind.id]: rule[kind.id], ...others, ...inner, ...ended });
     });
     if (removed.length > 0) request[`Remove ${kind.name}`] = removed;
     if (updated.length > 0) request[`Update ${kind.name}`] = updated;
@@ -143,6 +170,18 @@ function applied(before: State, all: readonly (readonly Fate[])[], added: State)
     after[kind.name] = [...kept, ...added[kind.name]!];
   });
   return { request, after };
+}
+
+/** The rule without what its update takes away and without names of rules that are removed. */
+function letGo(kind: Kind, rule: Rule, nulls: readonly string[], gone: (id: string) => number[]) {
+  const next = { ...rule };
+  for (const name of nulls) delete next[name];
+  for (const [name, id] of Object.entries(NAMED)) {
+    if (name === kind.id || next[name] === undefined) continue;
+    next[name] = next[name].filter((named: number) => !gone(id).includes(named));
+    if (next[name].length === 0) delete next[name];
+  }
+  return next;
 }
 
 function changed(rule: Rule, change: Rule): Rule {

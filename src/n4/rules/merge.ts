@@ -3,15 +3,32 @@
  * updates, then creations, so that references may point forward. What comes out is the shadow
  * of the session as it will be, to be compiled like an establishment; a refused request leaves
  * nothing behind. An update replaces the children that it has, all of a type at once; those of
- * forwarding and duplicating parameters one level deeper.
+ * forwarding and duplicating parameters one level deeper. A child without a value takes away what
+ * was there of its type. What named a rule that is removed names it no longer; only FARs can't go
+ * before their PDRs, and PDRs go with their traffic endpoint.
  *
- * Source: TS 29.244 clause 7.5.4. Bounds: the sizes of both messages, RULES_MAX changes. Pure;
+ * Source: TS 29.244 clauses 5.6.3, 6.3.3.3 and 7.5.4. Bounds: the sizes of both messages, RULES_MAX changes. Pure;
  * any thread, one merger each. Start at {@link ShadowMerger.merge}.
  */
 import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
 import { isKept } from './compile.js';
-import { findIe, IE_HEADER_BYTES, type IeTree, numberAt } from './ie-tree.js';
+import { findIe, IE_HEADER_BYTES, type IeTree, numberAt, wireType } from './ie-tree.js';
+import {
+  CREATE,
+  ENDPOINT,
+  KINDS,
+  type Kind,
+  kindOf,
+  NONE,
+  namedKindOf,
+  PDR,
+  QER,
+  REMOVE,
+  TYPES,
+  UPDATE,
+  verbOf,
+} from './rule-kinds.js';
 import type { RuleRefusal } from './rule-refusal.js';
 
 /** A shadow fits a Ref of a record. */
@@ -21,63 +38,9 @@ export const CHANGES_MAX = 2048;
 /** Updates of one rule in one request. */
 const UPDATES_MAX = 16;
 
-interface Kind {
-  readonly create: number;
-  readonly update: number;
-  readonly remove: number;
-  readonly id: number;
-  readonly idOctets: number;
-  /** Of Failed Rule ID; -1: none. */
-  readonly table: number;
-}
-const KINDS: readonly Kind[] = [
-  kind(Ie.CreatePdr, Ie.UpdatePdr, Ie.RemovePdr, Ie.PdrId, 2, 0),
-  kind(Ie.CreateFar, Ie.UpdateFar, Ie.RemoveFar, Ie.FarId, 4, 1),
-  kind(Ie.CreateQer, Ie.UpdateQer, Ie.RemoveQer, Ie.QerId, 4, 2),
-  kind(Ie.CreateUrr, Ie.UpdateUrr, Ie.RemoveUrr, Ie.UrrId, 4, 3),
-  kind(Ie.CreateBar, Ie.UpdateBarInModification, Ie.RemoveBar, Ie.BarId, 1, 4),
-  kind(
-    Ie.CreateTrafficEndpoint,
-    Ie.UpdateTrafficEndpoint,
-    Ie.RemoveTrafficEndpoint,
-    Ie.TrafficEndpointId,
-    1,
-    -1,
-  ),
-];
-function kind(
-  create: number,
-  update: number,
-  remove: number,
-  id: number,
-  idOctets: number,
-  table: number,
-): Kind {
-  return { create, update, remove, id, idOctets, table };
-}
-
 const NO_IDS: readonly number[] = [];
-const NONE = 0;
-const CREATE = 1;
-const UPDATE = 2;
-const REMOVE = 3;
-const TYPES = 512;
-/** By IE type: what it does, and the kind of its rule. */
-const verbOf = new Uint8Array(TYPES);
-const kindOf = new Uint8Array(TYPES);
-KINDS.forEach((one, index) => {
-  for (const [type, verb] of [
-    [one.create, CREATE],
-    [one.update, UPDATE],
-    [one.remove, REMOVE],
-  ] as const) {
-    verbOf[type] = verb;
-    kindOf[type] = index;
-  }
-});
-// An answer to a session report updates a BAR by an IE of its own.
-verbOf[Ie.UpdateBarInReport] = UPDATE;
-kindOf[Ie.UpdateBarInReport] = 4;
+/** Of Measurement Information: the measurement is paused. */
+const INAM = 2;
 
 /** Groups whose children are merged in their turn, by the type of the update. */
 function innerOf(type: number): number {
@@ -105,6 +68,8 @@ export class ShadowMerger {
   private readonly ids = new Uint32Array(CHANGES_MAX);
   private readonly found = new Uint8Array(CHANGES_MAX);
   private changes = 0;
+  /** Some of them remove rules that others name. */
+  private lets = false;
   /** Updates of the rule at hand, in their order: as changes, and where they are in the request. */
   private readonly updates: number[] = [];
   private readonly rulePlaces: number[] = [];
@@ -132,6 +97,7 @@ export class ShadowMerger {
   private noteChanges(): boolean {
     const { request, refusal } = this;
     this.changes = 0;
+    this.lets = false;
     for (let ie = 0; ie < request.count; ie = request.ieEnd[ie]!) {
       const type = request.ieType[ie]!;
       const verb = type < TYPES ? verbOf[type]! : NONE;
@@ -148,6 +114,7 @@ export class ShadowMerger {
       this.kinds[change] = kindOf[type]!;
       this.ids[change] = id;
       this.found[change] = 0;
+      if (verb === REMOVE && kindOf[type]! >= QER) this.lets = true;
       if (type === Ie.UpdateUrr && hasQuota(request, ie)) this.renewed[this.renewedCount++] = id;
     }
     return true;
@@ -159,7 +126,8 @@ export class ShadowMerger {
     const type = shadow.ieType[ie]!;
     if (type >= TYPES || verbOf[type] !== CREATE) {
       // Of the session itself: the request's own replaces it.
-      if (findIe(request, -1, type) < 0) this.copy(shadow, ie);
+      const isEnded = type === Ie.UserPlaneInactivityTimer && mention(request, -1, type) >= 0;
+      if (!isEnded && findIe(request, -1, type) < 0) this.copy(shadow, ie);
       return;
     }
     const rule = kindOf[type]!;
@@ -179,9 +147,10 @@ export class ShadowMerger {
       if (KINDS[rule]!.create === Ie.CreateUrr && this.isCreated(rule, id)) this.recreate(id);
       return;
     }
+    if (this.lets && rule === PDR && this.goesWithEndpoint(ie)) return;
     for (const change of this.updates) this.found[change] = 1;
     this.refuseCreated(rule, id);
-    if (this.updates.length === 0) this.copy(shadow, ie);
+    if (this.updates.length === 0 && !this.lets) this.copy(shadow, ie);
     else if (this.updates.length > UPDATES_MAX) this.full = true;
     else this.mergeRule(ie, KINDS[rule]!);
   }
@@ -190,6 +159,36 @@ export class ShadowMerger {
     for (let change = 0; change < this.changes; change++) {
       if (this.verbs[change] !== CREATE || this.kinds[change] !== rule) continue;
       if (this.ids[change] === id) return true;
+    }
+    return false;
+  }
+
+  /** The request removes a rule, and makes no other of its ID. */
+  private isGone(rule: number, id: number): boolean {
+    for (let change = 0; change < this.changes; change++) {
+      if (this.verbs[change] !== REMOVE || this.kinds[change] !== rule) continue;
+      if (this.ids[change] === id) return !this.isCreated(rule, id);
+    }
+    return false;
+  }
+
+  /** A child of a rule that is carried over names one that is gone. */
+  private isLetGo(child: number, type: number): boolean {
+    const rule = type < TYPES ? namedKindOf[type]! : 0;
+    return rule !== 0 && this.isGone(rule, numberAt(this.shadow, child, KINDS[rule]!.idOctets));
+  }
+
+  /** The PDI of a PDR names a traffic endpoint that is gone, and the request gives it no other PDI. */
+  private goesWithEndpoint(pdr: number): boolean {
+    const { shadow, request } = this;
+    if (this.updates.some((change) => findIe(request, this.places[change]!, Ie.Pdi) >= 0)) {
+      return false;
+    }
+    const pdi = findIe(shadow, pdr, Ie.Pdi);
+    const end = pdi < 0 ? 0 : shadow.ieEnd[pdi]!;
+    for (let child = pdi + 1; child < end; child = shadow.ieEnd[child]!) {
+      if (shadow.ieType[child] !== Ie.TrafficEndpointId) continue;
+      if (this.isGone(ENDPOINT, numberAt(shadow, child, 1))) return true;
     }
     return false;
   }
@@ -248,8 +247,12 @@ export class ShadowMerger {
       const inner = updateOf(type);
       if (inner !== 0 && firstWith(request, updates, inner) >= 0) {
         this.mergeInner(shadow, child, type, inner, updates);
-      } else if (firstWith(request, updates, type) < 0) {
+      } else if (
+        firstWith(request, updates, type) < 0 &&
+        !(this.lets && this.isLetGo(child, type))
+      ) {
         this.copy(shadow, child);
+        if (type === Ie.MeasurementInformation && updates.length > 0) this.resume(child);
       }
     }
     for (let position = 0; position < updates.length; position++) {
@@ -259,6 +262,7 @@ export class ShadowMerger {
         // Said of this request alone.
         if (type === Ie.PfcpSmReqFlags) continue;
         const inner = innerOf(type);
+        if (inner === 0 && request.valueLength[child] === 0) continue;
         if (inner !== 0) {
           const isFirst = position === firstWith(request, updates, type);
           if (isFirst && (base < 0 || findIe(shadow, base, inner) < 0)) {
@@ -289,6 +293,12 @@ export class ShadowMerger {
     const mark = this.open(type);
     this.mergeChildren(shadow, base, inner);
     this.close(mark);
+  }
+
+  /** A URR whose update doesn't say that its measurement is paused measures: clause 7.5.4.4. */
+  private resume(child: number): void {
+    const value = this.length - this.shadow.valueLength[child]!;
+    if (!this.full && value < this.length) this.bytes[value]! &= ~INAM;
   }
 
   private copy(tree: IeTree, ie: number): void {
@@ -322,9 +332,19 @@ export class ShadowMerger {
   }
 }
 
-/** Position of the first of some groups, from one on, that has an IE of a type; -1: none. */
+/** Position of the first of some groups, from one on, that speaks of a type; -1: none. */
 function firstWith(tree: IeTree, groups: readonly number[], type: number, from = 0): number {
-  for (let i = from; i < groups.length; i++) if (findIe(tree, groups[i]!, type) >= 0) return i;
+  for (let i = from; i < groups.length; i++) if (mention(tree, groups[i]!, type) >= 0) return i;
+  return -1;
+}
+
+/** The first child of that type of a group, also one without a value; -1: none. */
+function mention(tree: IeTree, group: number, type: number): number {
+  const end = group < 0 ? tree.count : tree.ieEnd[group]!;
+  for (let ie = group + 1; ie < end; ie = tree.ieEnd[ie]!) {
+    if (tree.ieType[ie] === type) return ie;
+    if (tree.valueLength[ie] === 0 && wireType(tree, ie) === type) return ie;
+  }
   return -1;
 }
 

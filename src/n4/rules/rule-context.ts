@@ -7,7 +7,7 @@ import type { RecordBuffer } from '../../model/record.js';
 import { FlowParser } from '../../model/sdf.js';
 import * as Cause from '../codec/cause.js';
 import type { Applications, PeerProfile } from '../peer.js';
-import { IE_HEADER_BYTES, type IeTree } from './ie-tree.js';
+import { type IeTree, wireType } from './ie-tree.js';
 import { RoutePlacer } from './pdr/route-compile.js';
 import type { RuleRefusal } from './rule-refusal.js';
 
@@ -34,6 +34,8 @@ export class RuleContext {
   tree: IeTree = NO_TREE;
   profile: RuleProfile = { sharedFTeid: false };
   applications: Applications | null = null;
+  /** The shadow of the session before the modification; null: an establishment. */
+  before: IeTree | null = null;
   readonly ip = new IpTextReader();
   readonly flow = new FlowParser();
   readonly routes = new RoutePlacer();
@@ -56,8 +58,14 @@ export class RuleContext {
     readonly refusal: RuleRefusal,
   ) {}
 
-  begin(tree: IeTree, profile: RuleProfile, applications: Applications | null): void {
+  begin(
+    tree: IeTree,
+    before: IeTree | null,
+    profile: RuleProfile,
+    applications: Applications | null,
+  ): void {
     this.tree = tree;
+    this.before = before;
     this.profile = profile;
     this.applications = applications;
     this.filters = 0;
@@ -79,8 +87,7 @@ export class RuleContext {
 
   /** An IE that the reader counts as absent, since it is shorter than one of its type can be. */
   tooShort(ie: number): false {
-    const type = this.numberAt(this.tree.valueAt[ie]! - IE_HEADER_BYTES, 2);
-    return this.refuse(Cause.InvalidLength, type, 'an IE is too short');
+    return this.refuse(Cause.InvalidLength, wireType(this.tree, ie), 'an IE is too short');
   }
 
   /** The number in the first `octets` (1 to 4) of a value; 0 and a refusal when it is shorter. */

@@ -169,6 +169,28 @@ describe('a modification', () => {
     expect(shown(bench, peer, seid).pdrs[1].pdi.sdf_filters).toEqual([
       { flow_description: flowTo(443).toString() },
     ]);
+
+    // Without PFDs its PDR matches nothing, and the session can be changed as ever.
+    const other = { ...uplinkPdr(), 'PDR ID': 9 };
+    other.PDI['Application ID'] = 'mail';
+    for (const lost of [undefined, { flows: [], isUnmatchable: true }]) {
+      peer.applications = { find: () => lost };
+      bench.requests.applicationsChanged(peer);
+      await settle();
+      expect(shown(bench, peer, seid).pdrs[1].pdi.sdf_filters).toEqual([
+        { flow_description: 'permit out 255 from 255.255.255.255 to 255.255.255.255' },
+      ]);
+      const held = { 'FAR ID': 2, 'Apply Action': ['BUFF', 'NOCP'] };
+      await accepted(bench, peer, modification(seid, { 'Update FAR': [held] }));
+      const answer = await ask(bench, peer, modification(seid, { 'Create PDR': [other] }));
+      expect(elementsOf(answer)['Offending IE']).toBe(24);
+    }
+    provide(80);
+    bench.requests.applicationsChanged(peer);
+    await settle();
+    expect(shown(bench, peer, seid).pdrs[1].pdi.sdf_filters).toEqual([
+      { flow_description: flowTo(80).toString() },
+    ]);
   });
 
   it('gives a quota anew, whatever its size', async () => {

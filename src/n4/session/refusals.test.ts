@@ -131,6 +131,12 @@ const CASES: Case[] = [
     'UE IP Address',
   ],
   [
+    'an F-TEID without an address',
+    (e) => (e['Create PDR'][0].PDI['F-TEID'] = { flags: [], teid: '0x00000007' }),
+    'Mandatory IE incorrect',
+    'F-TEID',
+  ],
+  [
     'an uplink PDR without an F-TEID',
     (e) => delete e['Create PDR'][0].PDI['F-TEID'],
     'Conditional IE missing',

@@ -140,7 +140,7 @@ export class SessionAnswers {
       const named = TELL_ENDPOINT | ((flags >>> 8) & 0xff);
       const isTold = told === null || told.includes(id) || (endpoint && told.includes(named));
       if (!isTold) continue;
-      if (endpoint) this.createdEndpoint(words, start, at, auto);
+      if (endpoint) this.createdEndpoint(words, start, at, chosen, auto);
       else this.createdPdr(words, start, at, id, chosen, auto);
     }
   }
@@ -162,14 +162,20 @@ export class SessionAnswers {
   }
 
   /** Once for all PDRs of the endpoint. */
-  private createdEndpoint(words: Uint32Array, start: number, at: number, auto: boolean): void {
+  private createdEndpoint(
+    words: Uint32Array,
+    start: number,
+    at: number,
+    chosen: boolean,
+    auto: boolean,
+  ): void {
     const { writer, told } = this;
     const id = (words[at + layout.PDR_F_TEID]! >>> 8) & 0xff;
     if ((told[id >>> 5]! & (1 << (id & 31))) !== 0) return;
     told[id >>> 5]! |= 1 << (id & 31);
     writer.open(Ie.CreatedTrafficEndpoint);
     writer.u8(Ie.TrafficEndpointId, id);
-    this.fTeid(words, at);
+    if (chosen) this.fTeid(words, at);
     if (auto) this.ueAddress(words, start, at);
     writer.close();
   }

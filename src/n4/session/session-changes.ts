@@ -95,9 +95,10 @@ export class SessionChanges {
     const { compiler, merger, cp, shadow, merged } = this;
     const { words, start } = place;
     compiler.refusal.clear();
+    if (!shadow.read(place)) return this.unreadable();
+    dropBadFSeid(request, cp);
     cp.seidLow = words[start + layout.HEADER_CP_SEID_LOW]!;
     cp.seidHigh = words[start + layout.HEADER_CP_SEID_HIGH]!;
-    if (!shadow.read(place)) return this.unreadable();
     if (!merger.merge(shadow.reader, request)) return false;
     if (!this.readOptions(request, place)) return false;
     const type = Message.SessionEstablishmentRequest;
@@ -107,7 +108,7 @@ export class SessionChanges {
     }
     if (!cp.read(merged)) return this.unreadable();
     const { renewed, renewedCount } = merger;
-    const old = { words, start, renewed, renewedCount };
+    const old = { words, start, shadow: shadow.reader, renewed, renewedCount };
     const { profile, applications } = peer;
     // The name follows the CP F-SEID; without one, the engine takes that of the version before.
     const end = this.options.renames === true ? NAME_BYTES_MAX : cp.nameStart;
@@ -197,7 +198,8 @@ export class SessionChanges {
       if (type === Ie.CreatePdr || (type === Ie.UpdatePdr && findIe(request, ie, Ie.Pdi) >= 0)) {
         turn.tellOf(numberAt(request, findIe(request, ie, Ie.PdrId), 2));
       } else if (type === Ie.CreateTrafficEndpoint || type === Ie.UpdateTrafficEndpoint) {
-        if (findIe(request, ie, Ie.FTeid) < 0) continue;
+        const asks = findIe(request, ie, Ie.FTeid) >= 0 || findIe(request, ie, Ie.UeIpAddress) >= 0;
+        if (!asks) continue;
         const id = numberAt(request, findIe(request, ie, Ie.TrafficEndpointId), 1);
         turn.tellOf(TELL_ENDPOINT | id);
       }
@@ -232,6 +234,12 @@ function allUrrs(words: Uint32Array, first: number, end: number): readonly numbe
     if (words[at] !== INACTIVITY_URR_ID) ids.push(words[at]!);
   }
   return ids;
+}
+
+/** A bad optional IE counts as absent, as the reader has it for those that are too short. */
+function dropBadFSeid(request: MessageReader, cp: CpFSeid): void {
+  const ie = findIe(request, -1, Ie.FSeid);
+  if (ie >= 0 && !cp.read(request)) request.ieType[ie] = 0;
 }
 
 /** SNDEM stands with the forwarding parameters that it is for, too. */

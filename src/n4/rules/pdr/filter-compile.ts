@@ -19,16 +19,40 @@ const BID = 0x10;
 /** Flags, then a spare octet. */
 const HEAD_OCTETS = 2;
 
+/** Of an address that no packet is delivered to, with a protocol that none has. */
+const NOTHING = [Buffer.from('permit out 255 from 255.255.255.255 to 255.255.255.255')];
+
 /** Filters that the PDI at `ie` will have. */
 export function countFilters(context: RuleContext, ie: number): number {
   const { tree } = context;
   let count = 0;
   for (let i = ie + 1, end = tree.ieEnd[ie]!; i < end; i = tree.ieEnd[i]!) {
     if (tree.ieType[i] === Ie.SdfFilter) count++;
-    else if (tree.ieType[i] === Ie.ApplicationId)
-      count += applicationAt(context, i)?.flows.length ?? 0;
+    else if (tree.ieType[i] === Ie.ApplicationId) count += flowsAt(context, i).length;
   }
   return count;
+}
+
+/**
+ * Flow descriptions of an application. One that the session names already may have lost its PFDs
+ * since: its PDRs match nothing, and the session can be changed as ever.
+ */
+function flowsAt(context: RuleContext, ie: number): readonly Uint8Array[] {
+  const application = applicationAt(context, ie);
+  const flows = application === undefined || application.isUnmatchable ? [] : application.flows;
+  return flows.length === 0 && namedBefore(context, ie) ? NOTHING : flows;
+}
+
+function namedBefore({ tree, before }: RuleContext, ie: number): boolean {
+  if (before === null) return false;
+  const length = tree.valueLength[ie]!;
+  const id = tree.bytes.subarray(tree.valueAt[ie]!, tree.valueAt[ie]! + length);
+  for (let other = 0; other < before.count; other++) {
+    if (before.ieType[other] !== Ie.ApplicationId || before.valueLength[other] !== length) continue;
+    const at = before.valueAt[other]!;
+    if (id.every((octet, i) => octet === before.bytes[at + i])) return true;
+  }
+  return false;
 }
 
 function applicationAt(context: RuleContext, ie: number): Application | undefined {
@@ -67,10 +91,10 @@ export function compileFilters(
 }
 
 function compileApplication(context: RuleContext, ie: number): number {
-  const application = applicationAt(context, ie);
-  if (application === undefined || application.flows.length === 0) {
-    if (application?.isUnmatchable === true) {
-      const message = 'the application has no flow descriptions: names and URLs are not matched';
+  const flows = flowsAt(context, ie);
+  if (flows.length === 0) {
+    if (applicationAt(context, ie)?.isUnmatchable === true) {
+      const message = 'the application has names or URLs, which are not matched';
       context.refuse(Cause.ServiceNotSupported, Ie.ApplicationId, message);
     } else {
       const message = 'no PFDs are known of the application';
@@ -78,13 +102,8 @@ function compileApplication(context: RuleContext, ie: number): number {
     }
     return 0;
   }
-  if (application.isUnmatchable) {
-    const message = 'the application has names or URLs, which are not matched';
-    context.refuse(Cause.ServiceNotSupported, Ie.ApplicationId, message);
-    return 0;
-  }
   let filter = context.filters;
-  for (const flow of application.flows) {
+  for (const flow of flows) {
     if (!compileFlow(context, filter++, flow, 0, flow.length, Ie.ApplicationId)) return 0;
   }
   return filter - context.filters;

@@ -45,6 +45,11 @@ export function compileFTeid(context: RuleContext, at: number, ie: number, endpo
     context.refuse(Cause.InvalidFTeidAllocationOption, Ie.FTeid, message);
     return;
   }
+  if (families === 0) {
+    const message = 'an F-TEID has an address, or is to be chosen';
+    context.refuse(Cause.MandatoryIeIncorrect, Ie.FTeid, message);
+    return;
+  }
   if (!context.hasOctets(ie, start, 4 + (v4 ? 4 : 0) + (v6 ? 16 : 0))) return;
   words[at + layout.PDR_TEID] = context.numberAt(start, 4);
   words[at + layout.PDR_F_TEID] = layout.F_TEID_PRESENT | families;

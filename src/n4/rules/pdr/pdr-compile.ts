@@ -191,10 +191,24 @@ function visitEndpoints(context: RuleContext, at: number, pdi: number): void {
       context.fail(Ie.TrafficEndpointId, `the session has no traffic endpoint ${id}`);
       return;
     }
+    const { words } = context.record;
+    const chosen = words[at + layout.PDR_LISTS]!;
     for (let child = group + 1; child < tree.ieEnd[group]!; child = tree.ieEnd[child]!) {
       describePlace(context, at, child, id);
     }
+    if (words[at + layout.PDR_LISTS] !== chosen) noteChooser(words, at, id);
   }
+}
+
+/**
+ * A UE address is chosen for the endpoint: the answer tells of it by the endpoint, as of a chosen
+ * F-TEID. A PDI that has an F-TEID chosen for itself is told of with all that it got.
+ */
+function noteChooser(words: Uint32Array, at: number, endpoint: number): void {
+  const auto = (layout.PDR_UE_IPV4_AUTO | layout.PDR_UE_IPV6_AUTO) << 16;
+  if ((words[at + layout.PDR_LISTS]! & auto) === 0) return;
+  if ((words[at + layout.PDR_F_TEID]! & layout.F_TEID_CHOSEN_HERE) !== 0) return;
+  words[at + layout.PDR_F_TEID]! |= layout.F_TEID_ENDPOINT | (endpoint << 8);
 }
 
 /** An IE that PDIs and traffic endpoints have in common. @param endpoint  its ID, -1: a PDI's. */
