@@ -31,7 +31,8 @@ export class LmdbRecords implements NumberedRecords {
   }
   lastKey(): number {
     for (const key of this.records.getKeys({ reverse: true, limit: 1 })) return key;
-    return -1;
+    // lmdb's way down ends before a key of zeros alone.
+    return this.records.doesExist(0) ? 0 : -1;
   }
   scan(after: number, visit: RecordVisitor): void {
     for (const { key, value } of this.records.getRange({ start: after + 1 })) {

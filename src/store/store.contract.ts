@@ -60,6 +60,15 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
         expect(records().lastKey()).toBe(2 ** 40 + 7);
       });
 
+      it.each([0, 1, 255])('knows %d for its last key when it has no other', async (key) => {
+        records().put(key, chunk, 0, 16);
+        await store.commit();
+        expect(records().lastKey()).toBe(key);
+        records().remove(key);
+        await store.commit();
+        expect(records().lastKey()).toBe(-1);
+      });
+
       it('shows nothing of what was gathered before the commit is done', async () => {
         records().put(1, chunk, 0, 8);
         const done = store.commit();

@@ -43,6 +43,27 @@ async function allSessions(): Promise<Map<string, Session>> {
   return found;
 }
 
+describe('the only session of a node', () => {
+  it('stays when it is changed, and when another comes, between restarts', async () => {
+    const [one, other] = [`only-${process.pid}`, `other-${process.pid}`];
+    const names = async () => [...(await allSessions()).keys()].sort();
+    await upf.create({ name: one, ueIp: 'auto' });
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      await upf.stop(signal);
+      await upf.start();
+      await upf.sluice(['session', 'update', one, '--mbr-dl', signal === 'SIGTERM' ? '5M' : '6M']);
+    }
+    await upf.stop('SIGTERM');
+    await upf.start();
+    expect(await names()).toEqual([one]);
+    await upf.create({ name: other, ueIp: 'auto' });
+    await upf.stop('SIGTERM');
+    await upf.start();
+    expect(await names()).toEqual([one, other]);
+    await streamSessions(upf.client, [{ delete: { name: one } }, { delete: { name: other } }]);
+  });
+});
+
 describe('kill -9 in the middle of 10,000 creations', () => {
   const acknowledged = new Map<string, StreamResult>();
 
