@@ -42,7 +42,18 @@ class BusyDatapath extends MemoryDatapath {
   override statistics(): Statistics {
     return {
       ...super.statistics(),
-      ports: [{ name: 'n3', rxPackets: 7, rxBytes: 7, txPackets: 7, txBytes: 7, txFull: 1 }],
+      ports: [
+        {
+          name: 'n3',
+          rxPackets: 7,
+          rxBytes: 7,
+          txPackets: 7,
+          txBytes: 7,
+          txFull: 1,
+          rxMissed: 2,
+          rxNoBuffer: 3,
+        },
+      ],
       workers: [{ ...IDLE_WORKER, cyclesPerPacket: 70, longestStallNs: 2, busy: 0.5 }],
       dropped: { no_pdr: 3 },
       created: 2,

@@ -336,6 +336,8 @@ Napi::Object statistics_to(Napi::Env env, const DatapathStatistics& s) {
     row.Set("txPackets", count_to(env, port.counters.tx_packets));
     row.Set("txBytes", count_to(env, port.counters.tx_bytes));
     row.Set("txFull", count_to(env, port.counters.tx_full));
+    row.Set("rxMissed", count_to(env, port.counters.rx_missed));
+    row.Set("rxNoBuffer", count_to(env, port.counters.rx_no_buffer));
     ports.Set(ports.Length(), row);
   }
   out.Set("ports", ports);
@@ -349,6 +351,10 @@ Napi::Object statistics_to(Napi::Env env, const DatapathStatistics& s) {
     row.Set("busy", number_to(env, worker.counters.busy));
     row.Set("buckets", number_to(env, worker.buckets));
     row.Set("bucketsTaken", count_to(env, worker.buckets_taken));
+    row.Set("commandsWaiting", number_to(env, worker.commands_waiting));
+    row.Set("eventsWaiting", number_to(env, worker.events_waiting));
+    row.Set("packetsWaiting", number_to(env, worker.packets_waiting));
+    row.Set("eventsFull", count_to(env, worker.counters.events_full));
     workers.Set(workers.Length(), row);
   }
   out.Set("workers", workers);

@@ -121,7 +121,6 @@ class PcapQueue final : public PortQueue {
     std::atomic<std::uint64_t>& skipped = port_.skipped_[static_cast<std::size_t>(reason)];
     // Relaxed, without a locked addition: this thread alone writes; pairs with skipped().
     skipped.store(skipped.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    count(counters_.rx_errors, 1);
     return false;
   }
 

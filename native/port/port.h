@@ -68,8 +68,10 @@ struct alignas(kCacheLine) PortCounters {
   Counter tx_packets;
   Counter tx_bytes;
   Counter tx_full;       ///< packets that tx() did not take
+  Counter rx_missed;     ///< packets that the kernel or device had no room to keep for the port
   Counter rx_no_buffer;  ///< times rx stopped because the pool was empty
-  Counter rx_errors;     ///< frames that no packet could be made of: too big, malformed, another's
+  /// Frames that no packet could be made of: too big, malformed, another's. Not in rx_packets.
+  Counter rx_errors;
   Counter tx_errors;     ///< packets that tx() took and the kernel or device refused
 };
 

@@ -361,13 +361,15 @@ DatapathStatistics Datapath::collect_statistics() const {
     DatapathStatistics::PortRow row{port->config().name, {}};
     for (unsigned w = 0; w < workers_.size(); ++w) {
       const PortCounters& c = port->queue(w).counters();
-      row.counters.rx_packets += c.rx_packets;
+      // A frame that was no packet was received and dropped, as far as anyone outside can tell.
+      row.counters.rx_packets += c.rx_packets + c.rx_errors;
+      s.dropped[static_cast<std::size_t>(DropReason::PortUnreadable)] += c.rx_errors;
       row.counters.rx_bytes += c.rx_bytes;
       row.counters.tx_packets += c.tx_packets;
       row.counters.tx_bytes += c.tx_bytes;
       row.counters.tx_full += c.tx_full;
+      row.counters.rx_missed += c.rx_missed;
       row.counters.rx_no_buffer += c.rx_no_buffer;
-      row.counters.rx_errors += c.rx_errors;
       row.counters.tx_errors += c.tx_errors;
       // The port has taken these from the pipeline, so that only it can know that they are lost.
       s.dropped[static_cast<std::size_t>(DropReason::PortRefused)] += c.tx_errors;
@@ -377,7 +379,9 @@ DatapathStatistics Datapath::collect_statistics() const {
   for (const auto& worker : workers_) {
     const unsigned id = worker->config().id;
     const auto owned = std::count(bucket_owner_.begin(), bucket_owner_.end(), id);
-    s.workers.push_back({id, worker->counters(), static_cast<unsigned>(owned), buckets_taken_[id]});
+    s.workers.push_back({id, worker->counters(), static_cast<unsigned>(owned), buckets_taken_[id],
+                         worker->commands_waiting(), worker->events_waiting(),
+                         worker->incoming()});
     const PipelineCounters& c = worker->pipeline().counters();
     for (std::size_t r = 0; r < kDropReasons; ++r) s.dropped[r] += c.dropped[r];
     s.created += c.created;

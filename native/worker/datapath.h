@@ -91,6 +91,8 @@ struct DatapathStatistics {
     WorkerCounters counters;
     unsigned buckets;             ///< that it owns
     std::uint64_t buckets_taken;  ///< from other workers, ever
+    // Objects in its rings:
+    std::uint32_t commands_waiting, events_waiting, packets_waiting;
   };
   std::vector<PortRow> ports;
   std::vector<WorkerRow> workers;

@@ -162,6 +162,9 @@ class Worker final : public EventSink {
     events_->release(events_->consumed() + count);
     if (crowded) wake();
   }
+  /// What waits in its rings: a moment's view.
+  std::uint32_t commands_waiting() const noexcept { return commands_->size(); }
+  std::uint32_t events_waiting() const noexcept { return events_->size(); }
   bool has_events() const noexcept { return visible_events() != events_taken_; }
   /// For the region's directory.
   const SpscRing<Event>* events() const noexcept { return events_; }

@@ -44,7 +44,16 @@ describe('the node service', () => {
         sight: new MemorySight(),
         statistics: () => ({
           ports: [
-            { name: 'n3', rxPackets: 2 ** 50, rxBytes: 1, txPackets: 0, txBytes: 0, txFull: 2 },
+            {
+              name: 'n3',
+              rxPackets: 2 ** 50,
+              rxBytes: 1,
+              txPackets: 0,
+              txBytes: 0,
+              txFull: 2,
+              rxMissed: 3,
+              rxNoBuffer: 4,
+            },
           ],
           workers: [{ ...IDLE_WORKER, ...ROW, cyclesPerPacket: 70.5, longestStallNs: 8 }],
           dropped: { no_session: 3 },
@@ -60,7 +69,16 @@ describe('the node service', () => {
     const expected = {
       time: { seconds: expect.any(String) },
       sessions: '4000000000',
-      ports: [{ name: 'n3', rx_packets: String(2 ** 50), rx_bytes: '1', tx_full: '2' }],
+      ports: [
+        {
+          name: 'n3',
+          rx_packets: String(2 ** 50),
+          rx_bytes: '1',
+          tx_full: '2',
+          rx_missed: '3',
+          rx_no_buffer: '4',
+        },
+      ],
       workers: [{ ...ROW, cycles_per_packet: 70.5, longest_stall_ns: '8' }],
       dropped: { no_session: '3' },
       created: '6',

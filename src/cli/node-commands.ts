@@ -207,11 +207,12 @@ export function countsText(counts: PacketCounts): string {
 
 export function statsText(stats: Stats): string {
   const ports = table(
-    ['port', 'rx packets', 'rx bytes', 'tx packets', 'tx bytes', 'tx full'],
+    ['port', 'rx packets', 'rx bytes', 'rx missed', 'tx packets', 'tx bytes', 'tx full'],
     (stats.ports ?? []).map((port) => [
       port.name ?? '',
       grouped(port.rx_packets),
       grouped(port.rx_bytes),
+      grouped(port.rx_missed),
       grouped(port.tx_packets),
       grouped(port.tx_bytes),
       grouped(port.tx_full),

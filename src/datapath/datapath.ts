@@ -296,6 +296,10 @@ export interface PortStatistics {
   readonly txPackets: number;
   readonly txBytes: number;
   readonly txFull: number;
+  /** Packets that the kernel or device had no room to keep for the port. */
+  readonly rxMissed: number;
+  /** Times that nothing was received because the packet pool was empty. */
+  readonly rxNoBuffer: number;
 }
 export interface WorkerStatistics {
   readonly id: number;
@@ -305,6 +309,12 @@ export interface WorkerStatistics {
   readonly busy: number;
   readonly buckets: number;
   readonly bucketsTaken: number;
+  /** What waits in its rings: session operations, events, packets handed over by other workers. */
+  readonly commandsWaiting: number;
+  readonly eventsWaiting: number;
+  readonly packetsWaiting: number;
+  /** Times that an event found no room and was offered again later. */
+  readonly eventsFull: number;
 }
 /** GTP-U messages beside G-PDUs and Echo. */
 export interface GtpuStatistics {

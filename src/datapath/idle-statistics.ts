@@ -36,4 +36,8 @@ export const IDLE_WORKER: WorkerStatistics = {
   busy: 0,
   buckets: 256,
   bucketsTaken: 0,
+  commandsWaiting: 0,
+  eventsWaiting: 0,
+  packetsWaiting: 0,
+  eventsFull: 0,
 };

@@ -165,7 +165,7 @@ void AfxdpQueue::flush() noexcept { sockets_[0]->flush(); }
 void AfxdpQueue::count_dropped() noexcept {
   std::uint64_t dropped = 0;
   for (const auto& socket : sockets_) dropped += socket->dropped();
-  count(counters_.rx_no_buffer, dropped - dropped_);
+  count(counters_.rx_missed, dropped - dropped_);
   dropped_ = dropped;
 }
 

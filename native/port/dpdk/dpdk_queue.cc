@@ -155,7 +155,7 @@ void DpdkQueue::flush() noexcept {
 
 void DpdkQueue::count_missed() noexcept {
   const std::uint64_t missed = device_.missed();
-  count(counters_.rx_no_buffer, missed - std::min(missed, missed_));
+  count(counters_.rx_missed, missed - std::min(missed, missed_));
   missed_ = missed;
 }
 

@@ -20,6 +20,7 @@ struct LocalSocket {
   IpAddress address;
   std::uint16_t port = 0;
   bool is_wildcard = false;  ///< bound to any address: each datagram names its own
+  std::uint32_t missed = 0;  ///< datagrams that found no room in it, as the kernel said last
 };
 
 inline constexpr unsigned kDatagramsMax = 64;

@@ -48,7 +48,7 @@ unsigned ReceiveBatch::prepare(const LocalSocket& socket, unsigned want) noexcep
   return want;
 }
 
-void ReceiveBatch::accept(const LocalSocket& socket, unsigned index) noexcept {
+void ReceiveBatch::accept(LocalSocket& socket, unsigned index) noexcept {
   Slot& slot = slots_[index];
   msghdr& header = messages_[index].msg_hdr;
   slot.length = messages_[index].msg_len;
@@ -60,6 +60,11 @@ void ReceiveBatch::accept(const LocalSocket& socket, unsigned index) noexcept {
       int segment = 0;
       std::memcpy(&segment, CMSG_DATA(c), sizeof segment);
       if (segment > 0) slot.segment = std::min(slot.length, static_cast<std::uint32_t>(segment));
+    } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+      std::uint32_t missed = 0;
+      std::memcpy(&missed, CMSG_DATA(c), sizeof missed);
+      losses_.missed += missed - socket.missed;
+      socket.missed = missed;
     } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
       const auto* info = reinterpret_cast<const in_pktinfo*>(CMSG_DATA(c));
       std::memcpy(slot.local.bytes.data(), &info->ipi_addr, sizeof info->ipi_addr);
@@ -70,7 +75,7 @@ void ReceiveBatch::accept(const LocalSocket& socket, unsigned index) noexcept {
   }
 }
 
-unsigned ReceiveBatch::receive(const LocalSocket& socket, Packet** out, unsigned max) noexcept {
+unsigned ReceiveBatch::receive(LocalSocket& socket, Packet** out, unsigned max) noexcept {
   const unsigned want = prepare(socket, std::min(max, batch_));
   int got = 0;
   if (want != 0) got = ::recvmmsg(socket.fd, messages_.data(), want, MSG_DONTWAIT, nullptr);

@@ -24,7 +24,7 @@ class ReceiveBatch {
   /// Nothing that was received still waits for deliver().
   bool empty() const noexcept { return first_ == used_; }
   /// One system call on a socket, then deliver(). Precondition: empty().
-  unsigned receive(const LocalSocket& socket, Packet** out, unsigned max) noexcept;
+  unsigned receive(LocalSocket& socket, Packet** out, unsigned max) noexcept;
   /// Makes packets of what was received: outer IP and UDP headers as the sender wrote them
   /// stand before each payload, so that the packet path sees one form.
   unsigned deliver(Packet** out, unsigned max) noexcept;
@@ -32,10 +32,12 @@ class ReceiveBatch {
   /// Gives chunks that no datagram came for back to the pool.
   void release() noexcept { chunks_.release(); }
 
-  /// What went wrong since the last call: datagrams too big for a packet, times without a chunk.
+  /// What went wrong since the last call: datagrams too big for a packet, times without a chunk,
+  /// datagrams that found no room in a socket.
   struct Losses {
     unsigned errors = 0;
     unsigned no_buffer = 0;
+    std::uint32_t missed = 0;
   };
   Losses take_losses() noexcept { return std::exchange(losses_, {}); }
 
@@ -55,7 +57,7 @@ class ReceiveBatch {
   };
 
   unsigned prepare(const LocalSocket& socket, unsigned want) noexcept;
-  void accept(const LocalSocket& socket, unsigned slot) noexcept;
+  void accept(LocalSocket& socket, unsigned slot) noexcept;
   Packet* split(unsigned slot) noexcept;
   void finish(Packet* packet, const Slot& slot, std::size_t payload) const noexcept;
   std::byte* staging(unsigned slot) noexcept {

@@ -35,6 +35,31 @@ TEST(SocketPort, CountsADatagramThatFitsNoPacketAndGoesOn) {
   bench.free(packets);
 }
 
+TEST(SocketPort, CountsWhatTheKernelHadNoRoomFor) {
+  Bench bench(config_of({"127.0.0.1"}));
+  ASSERT_TRUE(bench.status) << bench.status.error().message;
+  Peer peer("127.0.0.2");
+  const PortCounters& counters = bench.port->queue(0).counters();
+  const std::uint16_t port = bench.port->config().udp_port;
+  std::uint64_t sent = 0, received = 0;
+  const auto drain = [&] {
+    Packet* packets[64];
+    while (const unsigned got = bench.port->queue(0).rx(packets, 64)) {
+      received += got;
+      bench.free({packets, packets + got});
+    }
+  };
+  for (unsigned round = 0; round < 100 && counters.rx_missed == 0; ++round) {
+    for (unsigned i = 0; i < 10'000; ++i) sent += peer.send("127.0.0.1", port, gtpu(1, i, 1200));
+    drain();
+    // The kernel tells of them with the next datagram.
+    sent += peer.send("127.0.0.1", port, gtpu(1, 0));
+    drain();
+  }
+  EXPECT_GT(counters.rx_missed, 0U);
+  EXPECT_EQ(received + counters.rx_missed, sent);
+}
+
 TEST(SocketPort, FragmentsWhatIsLongerThanThePath) {
   in_namespace([](bool has_own) {
     if (has_own) {

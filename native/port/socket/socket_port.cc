@@ -114,6 +114,7 @@ int SocketPort::make_socket(const IpAddress& address, bool is_wildcard) {
   const int fd = ::socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -errno;
   gro_ = set_option(fd, SOL_UDP, UDP_GRO, 1);
+  set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
   int segment = 0;
   socklen_t length = sizeof segment;
   gso_ = ::getsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, &length) == 0;

@@ -44,7 +44,7 @@ unsigned SocketQueue::rx(Packet** packets, unsigned max) noexcept {
   unsigned received = receive_.deliver(packets, max);
   ++turn_;
   for (unsigned i = 0; i < direct_ && received < max && receive_.empty(); ++i) {
-    const LocalSocket& socket = sockets_[(turn_ + i) % direct_];
+    LocalSocket& socket = sockets_[(turn_ + i) % direct_];
     received += receive_.receive(socket, packets + received, max - received);
   }
   const bool asks = received == 0 || direct_ == 0 || turn_ % kPollEvery == 0;
@@ -59,6 +59,7 @@ unsigned SocketQueue::rx(Packet** packets, unsigned max) noexcept {
   const ReceiveBatch::Losses losses = receive_.take_losses();
   count(counters_.rx_errors, losses.errors);
   count(counters_.rx_no_buffer, losses.no_buffer);
+  count(counters_.rx_missed, losses.missed);
   return received;
 }
 

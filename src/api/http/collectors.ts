@@ -149,6 +149,8 @@ function collectPorts(metrics: Metrics, read: CollectorSources['statistics']): v
     port('tx_packets', 'Packets sent', 'txPackets'),
     port('tx_bytes', 'Bytes sent', 'txBytes'),
     port('tx_full_packets', 'Packets that the port had no room for', 'txFull'),
+    port('rx_missed_packets', 'Packets that the kernel or device could not keep', 'rxMissed'),
+    port('rx_no_buffer', 'Times that the packet pool was empty', 'rxNoBuffer'),
   ];
   const dropped = metrics.counter(
     'sluice_packets_dropped_total',
@@ -196,8 +198,18 @@ function collectWorkers(metrics: Metrics, read: CollectorSources['statistics']):
     'Buckets of sessions that came to the worker from another, which was hot',
     ['worker'],
   );
+  const full = metrics.counter(
+    'sluice_worker_events_full_total',
+    'Times that an event found no room and was offered again later',
+    ['worker'],
+  );
+  const waiting = metrics.gauge('sluice_worker_ring_entries', 'What waits in rings of the worker', [
+    'worker',
+    'ring',
+  ]);
   metrics.onScrape(() => {
     taken.reset();
+    full.reset();
     for (const one of read()?.workers ?? []) {
       const worker = String(one.id);
       cycles.set({ worker }, one.cyclesPerPacket);
@@ -206,6 +218,10 @@ function collectWorkers(metrics: Metrics, read: CollectorSources['statistics']):
       busy.set({ worker }, one.busy);
       buckets.set({ worker }, one.buckets);
       taken.inc({ worker }, one.bucketsTaken);
+      full.inc({ worker }, one.eventsFull);
+      waiting.set({ worker, ring: 'commands' }, one.commandsWaiting);
+      waiting.set({ worker, ring: 'events' }, one.eventsWaiting);
+      waiting.set({ worker, ring: 'packets' }, one.packetsWaiting);
     }
   });
 }

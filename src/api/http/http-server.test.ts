@@ -38,7 +38,18 @@ const status: DatapathStatus = {
   peersTotal: 5,
 };
 const counted: Statistics = {
-  ports: [{ name: 'n3', rxPackets: 7, rxBytes: 700, txPackets: 5, txBytes: 500, txFull: 1 }],
+  ports: [
+    {
+      name: 'n3',
+      rxPackets: 7,
+      rxBytes: 700,
+      txPackets: 5,
+      txBytes: 500,
+      txFull: 1,
+      rxMissed: 2,
+      rxNoBuffer: 3,
+    },
+  ],
   workers: [
     {
       ...IDLE_WORKER,

@@ -207,6 +207,8 @@ export interface PortStats {
   tx_packets?: Uint64;
   tx_bytes?: Uint64;
   tx_full?: Uint64;
+  rx_missed?: Uint64;
+  rx_no_buffer?: Uint64;
 }
 export interface WorkerStats {
   id?: number;
