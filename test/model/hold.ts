@@ -20,7 +20,8 @@ export interface Place {
   readonly direction: Direction;
 }
 export interface Episode extends Place {
-  readonly startedNs: number;
+  /** When the first of the packets came that are to be told of; undefined: none came yet. */
+  startedNs: number | undefined;
   packets: Held[];
   /** While it drains: asked, and held by the new rules too. */
   kept: Held[];
@@ -28,6 +29,8 @@ export interface Episode extends Place {
   /** What the first packet that a notifying FAR held says; told at that time. */
   notice?: { readonly pdr: number; readonly qfi: number; readonly atNs: number };
   told: boolean;
+  /** Packets that were there when it was told, and still are. */
+  toldOf: number;
 }
 
 export interface Notice {
@@ -65,7 +68,7 @@ export class Holds {
     if (episode !== undefined) episode.packets.push(entry);
     else {
       const { session, direction } = place;
-      const fresh = { packets: [entry], kept: [], drains: false, told: false };
+      const fresh = { packets: [entry], kept: [], drains: false, told: false, toldOf: 0 };
       this.#episodes.set(name, { session, direction, startedNs: nowNs, ...fresh });
     }
     return true;
@@ -80,6 +83,7 @@ export class Holds {
   ): void {
     const episode = this.#episodes.get(nameOf(place))!;
     const delay = nanosecondsOf(bar?.notification_delay ?? '0s');
+    episode.startedNs ??= nowNs;
     episode.notice ??= { pdr, qfi, atNs: episode.startedNs + delay };
     tell(episode, nowNs, this.notices);
   }
@@ -128,10 +132,10 @@ export class Holds {
         tell(episode, nowNs, this.notices);
       }
       const left = episode.packets.filter(({ cameNs }) => cameNs + this.heldNs > nowNs);
-      for (let n = episode.packets.length - left.length; n > 0; n--) {
-        expired.push({ dropped: 'hold_expired' });
-      }
+      const gone = episode.packets.length - left.length;
+      for (let n = gone; n > 0; n--) expired.push({ dropped: 'hold_expired' });
       episode.packets = left;
+      forget(episode, gone);
       if (left.length === 0) this.#episodes.delete(name);
     }
     return expired;
@@ -157,7 +161,18 @@ function tell(episode: Episode, nowNs: number, notices: Notice[]): void {
   const { session, notice, told, drains } = episode;
   if (notice === undefined || told || drains || notice.atNs > nowNs) return;
   episode.told = true;
+  episode.toldOf = episode.packets.length + episode.kept.length;
   notices.push({ session, pdr: notice.pdr, qfi: notice.qfi });
+}
+
+/** Packets have expired: when none of those told of is left, what comes next is told of anew. */
+function forget(episode: Episode, gone: number): void {
+  if (gone === 0 || !episode.told) return;
+  episode.toldOf -= Math.min(episode.toldOf, gone);
+  if (episode.toldOf > 0) return;
+  episode.told = false;
+  episode.startedNs = undefined;
+  delete episode.notice;
 }
 
 function nameOf({ session, direction }: Place): string {

@@ -55,6 +55,7 @@ void Pipeline::want_notification(Hold& hold, const Burst& burst, unsigned i,
   hold.wants_notification = true;
   hold.pdr = hit.pdr->id;
   hold.qfi = stage::qfi_of(*hit.pdr, burst.qfi[i]);
+  if (hold.started_at == 0) hold.started_at = burst.now;
   hold.notify_at = hold.started_at + hit.far->notification_delay();
   set_hold_timer(hold, burst.now);
 }
@@ -72,6 +73,7 @@ void Pipeline::set_hold_timer(Hold& hold, Nanoseconds now) noexcept {
       event.id = hold.pdr;
       event.qfi = hold.qfi;
       hold.notified = events_.push(event);
+      hold.told_of = hold.count;
       // A full ring loses nothing: the report is offered again.
       if (!hold.notified) hold.notify_at = now + kMillisecond;
     }
@@ -100,6 +102,12 @@ void Pipeline::expire_hold(Hold& hold, Nanoseconds now) noexcept {
   if (count != 0) drop(dead, count, DropReason::HoldExpired);
   holds_.settle(pool_);
   if (hold.count == 0) return end_episode(hold);
+  hold.told_of -= std::min(hold.told_of, count);
+  if (hold.notified && hold.told_of == 0) {
+    // Nothing that was told of is left, and nobody came for it: what comes next is told of anew.
+    hold.notified = hold.wants_notification = false;
+    hold.started_at = 0;
+  }
   set_hold_timer(hold, now);
 }
 

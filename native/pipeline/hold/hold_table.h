@@ -40,7 +40,8 @@ struct Hold {
   bool notified;
   std::uint8_t qfi;
   std::uint16_t pdr;
-  Nanoseconds started_at;  ///< when its first packet came
+  std::uint32_t told_of;   ///< packets that were there when it was notified, and still are
+  Nanoseconds started_at;  ///< when its first packet came, of those to be told of; 0: none yet
   Nanoseconds notify_at;
 };
 
