@@ -215,6 +215,10 @@ template <bool kAccess, bool kObserved>
     verdict = decided(Stage::Hold, hold(burst, i, hit));
     if (verdict != DropReason::None) return verdict;
   }
+  // What goes nowhere is charged to nobody.
+  if (__builtin_expect(goes_nowhere(*hit.far), 0)) {
+    return decided(Stage::Forward, forward_rarely(burst, i, hit));
+  }
   verdict = decided(Stage::Police, police(burst, i, hit));
   if (__builtin_expect(verdict != DropReason::None, 0)) return verdict;
   verdict = decided(Stage::Account, account(burst, i, hit));

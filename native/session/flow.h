@@ -119,6 +119,9 @@ struct FarEntry {
   unsigned packet_limit() const noexcept { return teid >> 16; }
 };
 static_assert(sizeof(FarEntry) == 12);
+inline bool goes_nowhere(const FarEntry& far) noexcept {
+  return far.action == FarAction::Drop || far.action == FarAction::NoTunnel;
+}
 inline constexpr std::uint8_t kFarNotify = 1;  ///< Buffer only: downlink data is reported
 inline constexpr std::uint8_t kFarMarks = 2;   ///< a DSCP was asked for, though it be 0
 inline constexpr std::uint8_t kFarToSelf = 4;  ///< the tunnel ends at an address of the UPF itself

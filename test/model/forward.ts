@@ -34,6 +34,16 @@ export interface Leaving {
   readonly nowNs: number;
 }
 
+/** Whatever its packets are, none of them leaves, nor a copy. */
+export function goesNowhere({ duplicates = [], forward: rule, buffer }: Far): boolean {
+  if (buffer !== undefined || duplicates.length > 0) return false;
+  return rule === undefined || lacksTunnel(rule);
+}
+
+function lacksTunnel({ destination_interface, outer_header_creation }: Forward): boolean {
+  return outer_header_creation === undefined && destination_interface === 'access';
+}
+
 export class Forwarder {
   /** Packets that enter again, as if N6 had sent them. */
   #again: ModelPacket[] = [];
@@ -85,7 +95,7 @@ export class Forwarder {
   #send(leaving: Leaving, rule: Forward, isCopy: boolean, effects: Effect[]): void {
     const { packet, pdr, session } = leaving;
     const { outer_header_creation: outer } = rule;
-    if (outer === undefined && rule.destination_interface === 'access') {
+    if (lacksTunnel(rule)) {
       effects.push({ dropped: 'no_tunnel' });
       return;
     }

@@ -4,7 +4,7 @@
  */
 import type { IpPolicy } from '../../src/datapath/datapath.js';
 import { countDropped, countPacket, reportAll, type Spent, urrsOf } from './account.js';
-import { type Forwarder, qfiOf } from './forward.js';
+import { type Forwarder, goesNowhere, qfiOf } from './forward.js';
 import { barOf, type Episode, type Holds, limitOf } from './hold.js';
 import { canMatch, directionFor, isStillOf, match, pdrsOfTunnel } from './match.js';
 import type { Effect, ModelPacket, ModelPort } from './packet.js';
@@ -197,10 +197,11 @@ export class Pipeline {
       const held = this.#hold(live, pdr, far, packet, nowNs, keep);
       if (held !== undefined) return held ? [] : [{ dropped: 'far_buffer' }];
     }
-    const spent = this.#policeAndCount(live, pdr, packet, nowNs);
-    if (typeof spent === 'string') return [{ dropped: spent }];
     const leaving = { session: live.session, pdr: pdr.pdr, packet, nowNs };
     const { forwarder } = this.parts;
+    if (goesNowhere(far)) return forwarder.forward(leaving, far, false);
+    const spent = this.#policeAndCount(live, pdr, packet, nowNs);
+    if (typeof spent === 'string') return [{ dropped: spent }];
     if (spent.far === undefined) return forwarder.forward(leaving, far, looked === 'turn');
     // A quota's FAR takes the outer header off, whatever the PDR says.
     const removing = { ...leaving, pdr: { ...pdr.pdr, outer_header_removal: 'gtpu' as const } };
