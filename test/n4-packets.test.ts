@@ -22,6 +22,7 @@ import {
   requestsOn,
   richEstablishment,
   settle,
+  uplinkPdr,
 } from '../src/n4/session/session.fixture.js';
 import { SteppedUpf } from './stepped-upf.js';
 import { packetOf, textOf } from './wire/text.js';
@@ -199,6 +200,28 @@ describe('packets of PFCP sessions', () => {
     const gone = await lab.ask(deletion(seid));
     expect(gone.elements['Usage Report (Session Deletion Response)']).toMatchObject([
       { 'Usage Report Trigger': ['TERMR'], 'Volume Measurement': { total: 100 } },
+    ]);
+  });
+
+  it('that a URR has counted are told with the end of its last PDR', async () => {
+    lab = await Lab.start();
+    const { elements, seid } = await lab.ask(establishment(1));
+    for (let packet = 0; packet < 3; packet++) lab.send(`${tunnel(teidOf(elements))} ${UP}`);
+    const without = uplinkPdr();
+    delete without['URR ID'];
+    const gone = await lab.ask(
+      modification(seid, {
+        'Remove PDR': [{ 'PDR ID': 1 }, { 'PDR ID': 2 }],
+        'Create PDR': [{ ...without, 'PDR ID': 3 }],
+      }),
+    );
+    expect(gone.elements['Usage Report (Session Modification Response)']).toMatchObject([
+      { 'URR ID': 1, 'Usage Report Trigger': ['TERMR'], 'Volume Measurement': { total: 300 } },
+    ]);
+    expect(lab.send(`${tunnel(teidOf(gone.elements))} ${UP}`)).toEqual([`n6 ${UP}`]);
+    const last = await lab.ask(deletion(seid));
+    expect(last.elements['Usage Report (Session Deletion Response)']).toMatchObject([
+      { 'UR-SEQN': 1, 'Volume Measurement': { total: 0 } },
     ]);
   });
 

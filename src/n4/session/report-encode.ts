@@ -4,7 +4,7 @@ import type { RecordPlace } from '../../session/engine.js';
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
 import { MESSAGE_MAX, MessageWriter } from '../codec/message-writer.js';
-import { writeUsage } from './usage-encode.js';
+import { writeUsage } from './usage/usage-encode.js';
 
 export type ReportKind = 'usage' | 'downlink' | 'error' | 'inactivity';
 

@@ -13,7 +13,7 @@ import * as Message from '../codec/message-type.js';
 import { MessageWriter } from '../codec/message-writer.js';
 import type { RuleRefusal } from '../rules/rule-refusal.js';
 import type { Transaction } from '../transaction.js';
-import { writeUsage, writeUsages } from './usage-encode.js';
+import { writeUsage, writeUsages } from './usage/usage-encode.js';
 
 /** Who this node is on N4. */
 export interface NodeIdentity {

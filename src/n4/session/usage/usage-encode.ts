@@ -2,18 +2,18 @@
  * Usage of a URR as a Usage Report IE. Always with volume, duration and times, since there
  * are SMFs that read them unasked. Source: TS 29.244 clauses 7.5.5.2, 7.5.7.2, 7.5.8.3. Pure.
  */
-import { EVENT_WORDS, EventWord } from '../../datapath/datapath.js';
-import { USAGE_PART_WORD, UsageTrigger } from '../../datapath/usage-event.js';
-import { urrCount, urrsAt } from '../../model/record.js';
+import { EVENT_WORDS, EventWord } from '../../../datapath/datapath.js';
+import { USAGE_PART_WORD, UsageTrigger } from '../../../datapath/usage-event.js';
+import { urrCount, urrsAt } from '../../../model/record.js';
 import {
   URR_COUNT_PACKETS,
   URR_FLAGS,
   URR_REPORT_INACTIVITY,
   URR_WORDS,
-} from '../../model/record-layout.js';
-import type { RecordPlace } from '../../session/engine.js';
-import * as Ie from '../codec/ie.js';
-import { MESSAGE_MAX, type MessageWriter } from '../codec/message-writer.js';
+} from '../../../model/record-layout.js';
+import type { RecordPlace } from '../../../session/engine.js';
+import * as Ie from '../../codec/ie.js';
+import { MESSAGE_MAX, type MessageWriter } from '../../codec/message-writer.js';
 import {
   PACKETS_DOWNLINK,
   PACKETS_TOTAL,
@@ -22,8 +22,8 @@ import {
   VOLUME_TOTAL,
   VOLUME_UPLINK,
   Volume,
-} from '../codec/values/volume.js';
-import { INACTIVITY_URR_ID } from '../rules/urr-compile.js';
+} from '../../codec/values/volume.js';
+import { INACTIVITY_URR_ID } from '../../rules/urr-compile.js';
 
 const IMMER = 1 << 7;
 const UPINT = 1 << 21;

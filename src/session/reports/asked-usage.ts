@@ -1,0 +1,27 @@
+/** What an update says of the usage that it asks for, written into its events. Pure. */
+import { EventWord } from '../../datapath/datapath.js';
+import { UsageTrigger } from '../../datapath/usage-event.js';
+import type { UpdateOptions } from '../engine.js';
+
+const NO_URRS: readonly number[] = [];
+
+/** IDs of the URRs that the packet path is to report at once. */
+export function urrsAsked({ queryUrrIds = NO_URRS, endedUrrIds }: UpdateOptions) {
+  return endedUrrIds === undefined ? queryUrrIds : [...queryUrrIds, ...endedUrrIds];
+}
+
+/** Whether events of the update need {@link markAsked}. */
+export function marksUsage(options: UpdateOptions): boolean {
+  return options.endedUrrIds !== undefined;
+}
+
+/** The usage event at words[at…] belongs to the update. */
+export function markAsked(words: Uint32Array, at: number, options: UpdateOptions): void {
+  const triggers = words[at + EventWord.Triggers]!;
+  // To the packet path the URR goes on: it was asked like any other.
+  const asked = (triggers & UsageTrigger.Immediate) !== 0;
+  if (asked && options.endedUrrIds?.includes(words[at + EventWord.Id]!) === true) {
+    words[at + EventWord.Triggers] =
+      (triggers & ~UsageTrigger.Immediate) | UsageTrigger.Termination;
+  }
+}
