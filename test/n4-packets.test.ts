@@ -4,88 +4,22 @@
  */
 import { afterEach, describe, expect, it } from 'vitest';
 import * as Cause from '../src/n4/codec/cause.js';
-import { describeMessage } from '../src/n4/codec/describe.js';
 import * as Ie from '../src/n4/codec/ie.js';
 import { MessageReader } from '../src/n4/codec/message-reader.js';
 import { open5gsMessages } from '../src/n4/codec/vectors.fixture.js';
 import {
-  accepted,
-  answerReport,
   ask,
   deleteAll,
   deletion,
   establishment,
-  FakePeer,
   type Loose,
   modification,
-  type N4Parts,
-  requestsOn,
   richEstablishment,
-  settle,
-  uplinkPdr,
 } from '../src/n4/session/session.fixture.js';
-import { SteppedUpf } from './stepped-upf.js';
-import { packetOf, textOf } from './wire/text.js';
-
-const START_NS = 1_700_000_000_000_000_000;
-const NS_PER_S = 1e9;
-
-class Lab implements N4Parts {
-  readonly peer = new FakePeer();
-
-  private constructor(
-    readonly upf: SteppedUpf,
-    readonly requests = requestsOn(upf.engine),
-  ) {}
-
-  static async start(): Promise<Lab> {
-    const hold = { packetsMax: 1024, ms: 60_000 };
-    return new Lab(await SteppedUpf.start({ startNs: START_NS, hold }));
-  }
-
-  get engine() {
-    return this.upf.engine;
-  }
-  ask(request: Uint8Array) {
-    return accepted(this, this.peer, request);
-  }
-  /** What leaves for a packet at a port: "n6 udp …", or the drop reasons. */
-  send(line: string): string[] {
-    const [, port, text] = /^(\S+) (.*)$/.exec(line)!;
-    return this.#turn(this.upf.port(port!), packetOf(text!));
-  }
-  pass(seconds: number): string[] {
-    this.upf.nowNs += seconds * NS_PER_S;
-    return this.#turn(0, new Uint8Array(0));
-  }
-  #turn(port: number, bytes: Uint8Array): string[] {
-    this.upf.packets.add(port, this.upf.nowNs, bytes);
-    const { sent, dropped } = this.upf.packets.play()[0]!;
-    expect(this.upf.unaccounted()).toBe(0);
-    const names = ['n3', 'n6', 'ims'];
-    return [
-      ...sent.map((one) => `${names[one.port]} ${textOf(one.bytes, one.port === 0)}`),
-      ...dropped,
-    ];
-  }
-  /** Elements of the report requests that the peer got since the last call; answers them. */
-  async reports(): Promise<Loose[]> {
-    this.upf.engine.drainEvents();
-    await settle();
-    const told = this.peer.sent.splice(0);
-    for (const sent of told) answerReport(sent);
-    return told.map(({ bytes }) => describeMessage(bytes)!.elements);
-  }
-}
+import { DOWN, N4Lab as Lab, teidOf, tunnel, UP, USAGE } from './n4-lab.js';
 
 let lab: Lab;
 afterEach(() => lab.upf.stop());
-
-const UP = 'udp 10.70.0.1:4000 > 203.0.113.9:53 100';
-const DOWN = 'udp 203.0.113.9:53 > 10.70.0.1:4000 100';
-const USAGE = 'Usage Report (Session Report Request)';
-const teidOf = (elements: Loose) => elements['Created PDR'][0]['F-TEID'][0].teid;
-const tunnel = (teid: string, qfi = '') => `n3 gtpu 10.1.1.1 > 10.0.0.1 teid ${teid}${qfi} |`;
 
 describe('packets of PFCP sessions', () => {
   it('go up and down by the rules of the establishment', async () => {
@@ -200,28 +134,6 @@ describe('packets of PFCP sessions', () => {
     const gone = await lab.ask(deletion(seid));
     expect(gone.elements['Usage Report (Session Deletion Response)']).toMatchObject([
       { 'Usage Report Trigger': ['TERMR'], 'Volume Measurement': { total: 100 } },
-    ]);
-  });
-
-  it('that a URR has counted are told with the end of its last PDR', async () => {
-    lab = await Lab.start();
-    const { elements, seid } = await lab.ask(establishment(1));
-    for (let packet = 0; packet < 3; packet++) lab.send(`${tunnel(teidOf(elements))} ${UP}`);
-    const without = uplinkPdr();
-    delete without['URR ID'];
-    const gone = await lab.ask(
-      modification(seid, {
-        'Remove PDR': [{ 'PDR ID': 1 }, { 'PDR ID': 2 }],
-        'Create PDR': [{ ...without, 'PDR ID': 3 }],
-      }),
-    );
-    expect(gone.elements['Usage Report (Session Modification Response)']).toMatchObject([
-      { 'URR ID': 1, 'Usage Report Trigger': ['TERMR'], 'Volume Measurement': { total: 300 } },
-    ]);
-    expect(lab.send(`${tunnel(teidOf(gone.elements))} ${UP}`)).toEqual([`n6 ${UP}`]);
-    const last = await lab.ask(deletion(seid));
-    expect(last.elements['Usage Report (Session Deletion Response)']).toMatchObject([
-      { 'UR-SEQN': 1, 'Volume Measurement': { total: 0 } },
     ]);
   });
 

@@ -157,6 +157,10 @@ export class SessionChanges {
     const plain = !sendEndMarkers && !dropBuffered && !renames && queries.length === 0;
     const queryUrrIds = queries;
     this.options = plain ? PLAIN : { sendEndMarkers, dropBuffered, renames, queryUrrIds };
+    const referenceIe = queries.length === 0 ? -1 : findIe(request, -1, Ie.QueryUrrReference);
+    if (referenceIe >= 0) {
+      this.options = { ...this.options, queryReference: numberAt(request, referenceIe, 4) };
+    }
     return true;
   }
 

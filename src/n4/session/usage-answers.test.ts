@@ -1,5 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { established, type Loose, type N4Bench, uplinkPdr } from './session.fixture.js';
+import { UsageTrigger } from '../../datapath/usage-event.js';
+import { describeMessage } from '../codec/describe.js';
+import {
+  accepted,
+  answerReport,
+  deletion,
+  established,
+  FakePeer,
+  type Loose,
+  type N4Bench,
+  settle,
+  startSessions,
+  uplinkPdr,
+} from './session.fixture.js';
 
 const ANSWER = 'Usage Report (Session Modification Response)';
 const indexOf = (bench: N4Bench) => [...bench.datapath.sessions.keys()][0]!;
@@ -72,5 +85,118 @@ describe('the end of a URR', () => {
       'Create PDR': [another],
     });
     expect(told(gone)).toEqual([[1, 'TERMR', 0]]);
+  });
+});
+
+const URRS = 40;
+const REPORT = 'Usage Report (Session Report Request)';
+const REFERENCE = 0x1234;
+const query = { 'PFCPSMReq-Flags': ['QAURR'], 'Query URR Reference': REFERENCE };
+
+function withManyUrrs(change: Loose = {}) {
+  return established((elements) => {
+    const urr = { ...elements['Create URR'][0], ...change };
+    elements['Create URR'] = Array.from({ length: URRS }, (_, i) => ({ ...urr, 'URR ID': i + 1 }));
+  });
+}
+
+/** Usage of the report requests that the peer has got, and gets once it has answered these. */
+async function reported(peer: FakePeer): Promise<Loose[]> {
+  const usages: Loose[] = [];
+  for (await settle(); peer.sent.length > 0; await settle()) {
+    const sent = peer.sent.shift()!;
+    const { elements } = describeMessage(sent.bytes) as Loose;
+    // The answer had the number already.
+    expect(elements['Additional Usage Reports Information']).toBeUndefined();
+    usages.push(...elements[REPORT]);
+    answerReport(sent);
+  }
+  return usages;
+}
+const references = (usages: Loose[]) => new Set(usages.map((one) => one['Query URR Reference']));
+const further = (elements: Loose) => elements['Additional Usage Reports Information'];
+
+describe('the usage of many URRs', () => {
+  it('says how much follows, and with each report which query it answers', async () => {
+    const { bench, peer, modify } = await withManyUrrs();
+    bench.requests.startReports(peer);
+    const { elements, reader } = await modify(query);
+    expect(reader.bodyEnd).toBeLessThanOrEqual(1400);
+    const first = elements[ANSWER];
+    expect(further(elements)).toEqual({ auri: 0, high: 0, low: URRS - first.length });
+    const rest = await reported(peer);
+    expect(rest).toHaveLength(URRS - first.length);
+    expect(references([...first, ...rest])).toEqual(new Set([REFERENCE]));
+    expect(rest[0]['Usage Report Trigger']).toEqual(['IMMER']);
+  });
+
+  it('keeps the reference until it is answered, over a restart, too', async () => {
+    const { bench, peer, modify } = await withManyUrrs();
+    const reports = bench.requests.startReports(peer);
+    const { elements } = await modify(query);
+    await settle();
+    const sent = peer.sent.shift()!;
+    reports.stop();
+    sent.done(undefined);
+    await bench.engine.shutdown();
+    const again = await startSessions(bench.store.contents);
+    const later = new FakePeer();
+    again.requests.startReports(later);
+    await settle();
+    const told = (bytes: Uint8Array) => describeMessage(bytes)!.elements;
+    expect(told(later.sent[0]!.bytes)).toEqual(told(sent.bytes));
+    const rest = await reported(later);
+    expect(rest).toHaveLength(URRS - elements[ANSWER].length);
+    expect(references(rest)).toEqual(new Set([REFERENCE]));
+  });
+
+  it('says nothing of the kind when all of it is told, and no query had a number', async () => {
+    const { bench, peer, modify } = await counted();
+    bench.requests.startReports(peer);
+    const { elements } = await modify({ 'PFCPSMReq-Flags': ['QAURR'] });
+    expect(further(elements)).toBeUndefined();
+    expect(references(elements[ANSWER])).toEqual(new Set([undefined]));
+    // Those of a query have its number, 0 as well as any; what the request ends does not.
+    const some = await modify({
+      'Query URR': [{ 'URR ID': 1 }],
+      'Query URR Reference': 0,
+      'Update PDR': [{ 'PDR ID': 1, 'URR ID': [1] }],
+    });
+    expect(
+      some.elements[ANSWER].map((one: Loose) => [one['URR ID'], one['Query URR Reference']]),
+    ).toEqual([
+      [1, 0],
+      [2, undefined],
+    ]);
+    bench.datapath.report(indexOf(bench), 1, UsageTrigger.VolumeThreshold);
+    expect(references(await reported(peer))).toEqual(new Set([undefined]));
+  });
+
+  it('of URRs that tell of inactivity, too, is what a query asked for', async () => {
+    const { bench, peer, modify } = await withManyUrrs({ 'Reporting Triggers': ['UPINT'] });
+    bench.requests.startReports(peer);
+    await modify(query);
+    const triggers = (await reported(peer)).map((one) => one['Usage Report Trigger'][0]);
+    expect(new Set(triggers)).toEqual(new Set(['IMMER']));
+  });
+
+  it('and what waited before it follow the answer to a deletion, which says how much', async () => {
+    const { bench, peer, seid } = await withManyUrrs();
+    bench.requests.startReports(peer);
+    for (let urr = 1; urr <= 30; urr++) {
+      bench.datapath.report(indexOf(bench), urr, UsageTrigger.VolumeThreshold);
+      await settle();
+    }
+    // The first is under way, and not counted; not all of the others find room.
+    const [underWay] = peer.sent.splice(0);
+    const { elements, reader } = await accepted(bench, peer, deletion(seid));
+    expect(reader.bodyEnd).toBeLessThanOrEqual(1400);
+    const count = elements['Usage Report (Session Deletion Response)'].length;
+    const { auri, high, low } = further(elements);
+    answerReport(underWay);
+    const rest = await reported(peer);
+    expect([auri, high * 256 + low]).toEqual([0, rest.length]);
+    expect(count + rest.length).toBe(29 + URRS);
+    expect(rest[0]['Usage Report Trigger']).toEqual(['VOLTH']);
   });
 });

@@ -1,0 +1,69 @@
+/** Usage of PFCP sessions as it is told over N4, counted by the native packet path. */
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  deletion,
+  establishment,
+  type Loose,
+  modification,
+  uplinkPdr,
+} from '../src/n4/session/session.fixture.js';
+import { N4Lab, teidOf, tunnel, UP, USAGE } from './n4-lab.js';
+
+const ANSWER = 'Usage Report (Session Modification Response)';
+
+let lab: N4Lab;
+afterEach(() => lab.upf.stop());
+
+describe('usage over N4', () => {
+  it('of a URR is told with the end of its last PDR', async () => {
+    lab = await N4Lab.start();
+    const { elements, seid } = await lab.ask(establishment(1));
+    for (let packet = 0; packet < 3; packet++) lab.send(`${tunnel(teidOf(elements))} ${UP}`);
+    const without = uplinkPdr();
+    delete without['URR ID'];
+    const gone = await lab.ask(
+      modification(seid, {
+        'Remove PDR': [{ 'PDR ID': 1 }, { 'PDR ID': 2 }],
+        'Create PDR': [{ ...without, 'PDR ID': 3 }],
+      }),
+    );
+    expect(gone.elements[ANSWER]).toMatchObject([
+      { 'URR ID': 1, 'Usage Report Trigger': ['TERMR'], 'Volume Measurement': { total: 300 } },
+    ]);
+    expect(lab.send(`${tunnel(teidOf(gone.elements))} ${UP}`)).toEqual([`n6 ${UP}`]);
+    const last = await lab.ask(deletion(seid));
+    expect(last.elements['Usage Report (Session Deletion Response)']).toMatchObject([
+      { 'UR-SEQN': 1, 'Volume Measurement': { total: 0 } },
+    ]);
+  });
+
+  it('of many URRs is told in several messages, each with the reference of the query', async () => {
+    lab = await N4Lab.start();
+    lab.requests.startReports(lab.peer);
+    const ids = Array.from({ length: 40 }, (_, i) => i + 1);
+    const { elements, seid } = await lab.ask(
+      establishment(1, (all) => {
+        const [urr] = all['Create URR'];
+        all['Create URR'] = ids.map((id) => ({ ...urr, 'URR ID': id }));
+        all['Create PDR'][0]['URR ID'] = ids;
+      }),
+    );
+    for (let packet = 0; packet < 3; packet++) lab.send(`${tunnel(teidOf(elements))} ${UP}`);
+    const query = { 'PFCPSMReq-Flags': ['QAURR'], 'Query URR Reference': 0x1234 };
+    const answer = (await lab.ask(modification(seid, query))).elements;
+    const rest: Loose[] = [];
+    for (let more = await lab.reports(); more.length > 0; more = await lab.reports()) {
+      rest.push(...more.flatMap((request) => request[USAGE]));
+    }
+    const all = [...answer[ANSWER], ...rest];
+    expect(answer['Additional Usage Reports Information'].low).toBe(rest.length);
+    expect(all.map((one) => one['URR ID'])).toEqual(ids);
+    for (const one of all) {
+      expect(one).toMatchObject({
+        'Usage Report Trigger': ['IMMER'],
+        'Volume Measurement': { total: 300 },
+        'Query URR Reference': 0x1234,
+      });
+    }
+  });
+});
