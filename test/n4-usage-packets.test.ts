@@ -37,6 +37,28 @@ describe('usage over N4', () => {
     ]);
   });
 
+  it('starts and stops with an application, and is told with its ID', async () => {
+    lab = await N4Lab.start();
+    lab.requests.startReports(lab.peer);
+    const flows = [Buffer.from('permit out udp from 203.0.113.9 53 to assigned')];
+    lab.peer.applications = { find: () => ({ flows, isUnmatchable: false }) };
+    const { elements } = await lab.ask(
+      establishment(1, (all) => {
+        for (const pdr of all['Create PDR']) pdr.PDI['Application ID'] = 'dns';
+        Object.assign(all['Create URR'][0], {
+          'Reporting Triggers': ['START', 'STOPT'],
+          'Inactivity Detection Time': 10,
+        });
+      }),
+    );
+    lab.send(`${tunnel(teidOf(elements))} ${UP}`);
+    const told = async () => (await lab.reports()).flatMap((request) => request[USAGE]);
+    const dns = { 'Application Detection Information': { 'Application ID': 'dns' } };
+    expect(await told()).toMatchObject([{ 'Usage Report Trigger': ['START'], ...dns }]);
+    for (let second = 0; second < 20; second++) lab.pass(1);
+    expect(await told()).toMatchObject([{ 'Usage Report Trigger': ['STOPT'], ...dns }]);
+  });
+
   it('of many URRs is told in several messages, each with the reference of the query', async () => {
     lab = await N4Lab.start();
     lab.requests.startReports(lab.peer);

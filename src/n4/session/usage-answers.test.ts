@@ -6,8 +6,10 @@ import {
   answerReport,
   deletion,
   established,
+  establishment,
   FakePeer,
   type Loose,
+  modification,
   type N4Bench,
   settle,
   startSessions,
@@ -198,5 +200,64 @@ describe('the usage of many URRs', () => {
     expect([auri, high * 256 + low]).toEqual([0, rest.length]);
     expect(count + rest.length).toBe(29 + URRS);
     expect(rest[0]['Usage Report Trigger']).toEqual(['VOLTH']);
+  });
+});
+
+/** A session whose PDRs are those of applications, by PDR; '': of none. URR 1 is of both. */
+async function detecting(...applications: readonly string[]) {
+  const bench = await startSessions();
+  const peer = new FakePeer();
+  const flows = [Buffer.from('permit out tcp from 198.51.100.7 443 to assigned')];
+  peer.applications = { find: () => ({ flows, isUnmatchable: false }) };
+  const request = establishment(1, (elements) => {
+    applications.forEach((name, pdr) => {
+      if (name !== '') elements['Create PDR'][pdr].PDI['Application ID'] = name;
+    });
+    Object.assign(elements['Create URR'][0], {
+      'Reporting Triggers': ['START', 'STOPT', 'VOLTH'],
+      'Inactivity Detection Time': 10,
+    });
+  });
+  const { seid } = await accepted(bench, peer, request);
+  bench.requests.startReports(peer);
+  const report = async (triggers: UsageTrigger) => {
+    bench.datapath.report(indexOf(bench), 1, triggers);
+    return (await reported(peer)).map((one) => one['Application Detection Information']);
+  };
+  return { bench, peer, seid, report };
+}
+
+describe('the start and the stop of an application', () => {
+  it('are told with its ID, and its other usage without', async () => {
+    const { report } = await detecting('video', 'video');
+    const video = { 'Application ID': 'video' };
+    expect(await report(UsageTrigger.Start)).toEqual([video]);
+    expect(await report(UsageTrigger.Stop | UsageTrigger.VolumeThreshold)).toEqual([video]);
+    expect(await report(UsageTrigger.VolumeThreshold)).toEqual([undefined]);
+  });
+
+  it('are told without when it may have been another one, or none', async () => {
+    // One that leaves no room for the report is not told either.
+    const long = 'v'.repeat(1390);
+    for (const applications of [
+      ['video', 'web'],
+      ['', 'video'],
+      ['', ''],
+      [long, long],
+    ]) {
+      const { report } = await detecting(...applications);
+      expect(await report(UsageTrigger.Start)).toEqual([undefined]);
+    }
+  });
+
+  it('are told by what the session is when they are told', async () => {
+    const { bench, peer, seid, report } = await detecting('video', 'web');
+    const { elements } = await accepted(
+      bench,
+      peer,
+      modification(seid, { 'Remove PDR': [{ 'PDR ID': 1 }] }),
+    );
+    expect(elements[ANSWER]).toBeUndefined();
+    expect(await report(UsageTrigger.Stop)).toEqual([{ 'Application ID': 'web' }]);
   });
 });

@@ -80,6 +80,7 @@ function urrFlags(place: RecordPlace, events: Uint32Array, at: number): number {
  * The event at words[at…] as an IE of that type; false: it did not fit, nothing was written.
  * @param place  the session's record, null: it is gone.
  * @param limit  octets of the message.
+ * @param application  ID of the one that was detected, null: none, or it is not known.
  */
 export function writeUsage(
   writer: MessageWriter,
@@ -88,6 +89,7 @@ export function writeUsage(
   at: number,
   place: RecordPlace | null,
   limit = MESSAGE_MAX,
+  application: Uint8Array | null = null,
 ): boolean {
   const mark = writer.length;
   writer.open(ieType);
@@ -112,6 +114,11 @@ export function writeUsage(
   if (part !== 0) writer.u8(Ie.UsageInformation, part);
   if (hasReference && ieType !== Ie.UsageReportInDeletion) {
     writer.u32(Ie.QueryUrrReference, words[at + QUERY_REFERENCE_WORD]!);
+  }
+  if (application !== null) {
+    writer.open(Ie.ApplicationDetectionInformation);
+    writer.copy(Ie.ApplicationId, application);
+    writer.close();
   }
   writer.close();
   if (!writer.overflowed && writer.length <= limit) return true;
