@@ -88,4 +88,33 @@ describe('usage over N4', () => {
       });
     }
   });
+
+  it('of a URR that is linked to one of a query has the reference, too, and no other has', async () => {
+    lab = await N4Lab.start();
+    const { seid } = await lab.ask(
+      establishment(1, (all) => {
+        const [urr] = all['Create URR'];
+        const linked = { 'Reporting Triggers': ['LIUSA'], 'Linked URR ID': [1] };
+        all['Create URR'].push({ ...urr, 'URR ID': 2, ...linked }, { ...urr, 'URR ID': 3 });
+        all['Create PDR'][0]['URR ID'] = [1, 2, 3];
+      }),
+    );
+    const { elements } = await lab.ask(
+      modification(seid, {
+        'Query URR': [{ 'URR ID': 1 }],
+        'Query URR Reference': 9,
+        'Update PDR': [{ 'PDR ID': 1, 'URR ID': [1, 2] }],
+      }),
+    );
+    const told = elements[ANSWER].map((one: Loose) => [
+      one['URR ID'],
+      ...one['Usage Report Trigger'],
+      one['Query URR Reference'],
+    ]);
+    expect(told).toEqual([
+      [1, 'IMMER', 9],
+      [3, 'TERMR', undefined],
+      [2, 'LIUSA', 9],
+    ]);
+  });
 });
