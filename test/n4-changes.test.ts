@@ -7,13 +7,11 @@ import {
   type Loose,
   modification,
 } from '../src/n4/session/session.fixture.js';
-import { N4PacketLab as Lab } from './n4-packet-lab.js';
+import { DOWN, N4Lab as Lab, UP } from './n4-lab.js';
 
 let lab: Lab;
 afterEach(() => lab.upf.stop());
 
-const UP = 'udp 10.70.0.1:4000 > 203.0.113.9:53 100';
-const DOWN = 'udp 203.0.113.9:53 > 10.70.0.1:4000 100';
 /** An IE of that type without a value. */
 const nothingOf = (type: number) => `${type.toString(16).padStart(4, '0')}0000`;
 const [QER_ID, MBR, MARKING, APPLY_ACTION] = [109, 26, 30, 44];

@@ -16,16 +16,10 @@ import {
   modification,
   richEstablishment,
 } from '../src/n4/session/session.fixture.js';
-import { N4PacketLab as Lab } from './n4-packet-lab.js';
+import { DOWN, N4Lab as Lab, teidOf, tunnel, UP, USAGE } from './n4-lab.js';
 
 let lab: Lab;
 afterEach(() => lab.upf.stop());
-
-const UP = 'udp 10.70.0.1:4000 > 203.0.113.9:53 100';
-const DOWN = 'udp 203.0.113.9:53 > 10.70.0.1:4000 100';
-const USAGE = 'Usage Report (Session Report Request)';
-const teidOf = (elements: Loose) => elements['Created PDR'][0]['F-TEID'][0].teid;
-const tunnel = (teid: string, qfi = '') => `n3 gtpu 10.1.1.1 > 10.0.0.1 teid ${teid}${qfi} |`;
 
 describe('packets of PFCP sessions', () => {
   it('go up and down by the rules of the establishment', async () => {

@@ -104,7 +104,7 @@ export const enum EventWord {
    * USAGE_PART_WORD in usage-event.ts
    */
   Qfi = 21,
-  /** error indication: peer address, 4 words as in a record */
+  /** error indication: peer address, 4 words as in a record; usage: see usage-event.ts */
   Address = 22,
   /** The packet path's own: which event it is, for {@link Datapath.alreadyWritten}. 0: no such thing. */
   Run = 26,

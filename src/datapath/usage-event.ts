@@ -4,6 +4,12 @@
 export const USAGE_PART_WORD = 21;
 
 /**
+ * The word of a usage event with the number of the query that it answers; the word behind it is
+ * 1 when there is such a number. The packet path leaves both 0.
+ */
+export const QUERY_REFERENCE_WORD = 22;
+
+/**
  * Which part of its URR's usage a report has, as the bits BEF and AFT of Usage Information
  * (TS 29.244 8.2.58). A report with Before comes right before the one with After.
  */

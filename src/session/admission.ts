@@ -23,6 +23,7 @@ import type { UpdateOptions } from './engine.js';
 import type { Holders } from './holders.js';
 import type { Operations } from './operation-batch.js';
 import { copyRecord, writeIdentity, writeRevision } from './record-writer.js';
+import { urrsAsked } from './reports/asked-usage.js';
 import type { Rounds } from './rounds.js';
 import type { CreationClock } from './state/creation-clock.js';
 import type { TextWords } from './state/name-index.js';
@@ -259,7 +260,7 @@ export class Admission {
       this.#refuse(batch, position, own, error);
       return;
     }
-    const queries = this.#queries(old, options.queryUrrIds ?? NO_URRS);
+    const queries = this.#queries(old, urrsAsked(options));
     if (typeof queries === 'number') {
       const field = `query_urr_ids[${queries}]`;
       const error = new SluiceError('invalid_argument', 'names no URR of the session', { field });
@@ -293,6 +294,7 @@ export class Admission {
     const drops = options.dropBuffered === true || afresh !== 0 ? OperationFlag.DropBuffered : 0;
     const ends = options.sendEndMarkers === true ? OperationFlag.SendEndMarkers : 0;
     const all = afresh | drops | ends;
+    batch.begin(position, options);
     this.rounds.add(OperationKind.Update, index, handle, batch, position, all, queries);
   }
 

@@ -64,6 +64,10 @@ export interface UpdateOptions {
   readonly renames?: boolean;
   /** URRs to be reported (IMMEDIATE) with the result. */
   readonly queryUrrIds?: readonly number[];
+  /** The same of URRs that stay, but have come to an end: their usage is told as TERMINATION. */
+  readonly endedUrrIds?: readonly number[];
+  /** A number of the caller's for the query: kept with the usage that answers it. */
+  readonly queryReference?: number;
 }
 
 export type SessionKey =

@@ -1,6 +1,7 @@
 /** A process that is killed: what it had counted and not brought to anybody is not lost. */
 import { describe, expect, it } from 'vitest';
 import { EVENT_WORDS, EventWord } from '../datapath/datapath.js';
+import { QUERY_REFERENCE_WORD } from '../datapath/usage-event.js';
 import * as layout from '../model/record-layout.js';
 import { MemoryStore, MemoryStoreContents } from '../store/memory.js';
 import { type Bench, OWNER, recordOf, session, startEngine } from './engine.fixture.js';
@@ -145,9 +146,12 @@ describe('a kill', () => {
     const index = await life.create();
     life.bench.datapath.count(index, 1, 5, 0);
     const record = recordOf(session({ name: 'ue-1' }));
-    const options = { queryUrrIds: [1] };
+    const options = { queryUrrIds: [1], queryReference: 7 };
     const { usage } = await life.bench.engine.update(OWNER, record, options);
     expect(usage[EventWord.Triggers]).toBe(IMMEDIATE);
+    expect(usage.slice(QUERY_REFERENCE_WORD, QUERY_REFERENCE_WORD + 2)).toEqual(
+      Uint32Array.of(7, 1),
+    );
     await life.bench.engine.reports.whenWritten();
     expect(await life.reports()).toEqual([]);
     await life.kill();

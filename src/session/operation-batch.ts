@@ -6,6 +6,7 @@
 import type { SluiceError } from '../base/errors.js';
 import { EVENT_WORDS } from '../datapath/datapath.js';
 import type { OperationBatch, RecordPlace, RecordWords, UpdateOptions } from './engine.js';
+import { markAsked, marksUsage } from './reports/asked-usage.js';
 import { NameText, type TextWords, textWords } from './state/name-index.js';
 import type { Slab } from './state/slab.js';
 
@@ -60,6 +61,8 @@ export class Operations implements OperationBatch {
   #usageNumber: number[] = [];
   /** By operation: its first usage report that the answer does not tell. */
   readonly #left = new Map<number, number>();
+  /** By operation, where its usage is to say more than the packet path has it say. */
+  readonly #marks = new Map<number, UpdateOptions>();
   readonly #name = new NameText();
   readonly #place: { words: Uint32Array; start: number } = { words: NO_WORDS, start: 0 };
 
@@ -77,6 +80,7 @@ export class Operations implements OperationBatch {
     this.#usageNext.length = 0;
     this.#errors.length = 0;
     if (this.#left.size > 0) this.#left.clear();
+    if (this.#marks.size > 0) this.#marks.clear();
   }
 
   create(record: RecordWords): void {
@@ -147,6 +151,17 @@ export class Operations implements OperationBatch {
   fail(position: number, error: SluiceError): void {
     this.#errors[position] = error;
     this.#settleOne();
+  }
+
+  /** The operation is under way with these options. */
+  begin(position: number, options: UpdateOptions): void {
+    if (marksUsage(options)) this.#marks.set(position, options);
+  }
+
+  /** Has a usage event of the operation say what its options do, before it is kept anywhere. */
+  markUsage(position: number, events: Uint32Array, at: number): void {
+    const options = this.#marks.size === 0 ? undefined : this.#marks.get(position);
+    if (options !== undefined) markAsked(events, at, options);
   }
 
   /** Keeps a usage report, `number` in the log, of an operation that is not complete yet. */

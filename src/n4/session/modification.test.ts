@@ -254,7 +254,7 @@ describe('a modification', () => {
       ],
     });
     expect(elements['Usage Report (Session Modification Response)']).toMatchObject([
-      { 'URR ID': 1, 'Volume Measurement': { total: 20 } },
+      { 'URR ID': 1, 'Usage Report Trigger': ['TERMR'], 'Volume Measurement': { total: 20 } },
     ]);
     expect(show().urrs).toMatchObject([{ quota_grant: 1, volume_quota: { total_bytes: '50' } }]);
   });

@@ -4,7 +4,8 @@ import type { RecordPlace } from '../../session/engine.js';
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
 import { MESSAGE_MAX, MessageWriter } from '../codec/message-writer.js';
-import { writeUsage } from './usage-encode.js';
+import { detectedApplication } from './usage/detected-application.js';
+import { writeUsage } from './usage/usage-encode.js';
 
 export type ReportKind = 'usage' | 'downlink' | 'error' | 'inactivity';
 
@@ -39,7 +40,9 @@ export class SessionReportWriter {
     const { writer } = this;
     const mark = writer.length;
     if (kind === 'usage') {
-      if (!writeUsage(writer, Ie.UsageReportInReport, event, 0, place)) return false;
+      const type = Ie.UsageReportInReport;
+      const application = detectedApplication(event, place);
+      if (!writeUsage(writer, type, event, 0, place, MESSAGE_MAX, application)) return false;
     } else if (kind === 'downlink') this.downlink(event);
     else if (kind === 'error') this.error(event);
     if (writer.overflowed || writer.length > MESSAGE_MAX) {

@@ -13,7 +13,7 @@ import * as Message from '../codec/message-type.js';
 import { MessageWriter } from '../codec/message-writer.js';
 import type { RuleRefusal } from '../rules/rule-refusal.js';
 import type { Transaction } from '../transaction.js';
-import { writeUsage, writeUsages } from './usage-encode.js';
+import { ANSWER_MAX, writeFurther, writeUsage, writeUsages } from './usage/usage-encode.js';
 
 /** Who this node is on N4. */
 export interface NodeIdentity {
@@ -76,25 +76,29 @@ export class SessionAnswers {
     writer.cause(Cause.Accepted);
     if (told.length > 0) this.created(place, told);
     const written = writeUsages(writer, Ie.UsageReportInModification, usage, place);
+    writeFurther(writer, usage, written, 0);
     transaction.answer(writer);
     return written;
   }
 
   /**
-   * @param queued  usage from before that the peer has not been told of.
+   * @param queued  offers usage from before that the peer has not been told of, and returns how
+   *   many reports of it are left.
    * @return the first entry of `usage` that found no room.
    */
   deleted(
     transaction: Transaction,
     place: RecordPlace,
-    queued: (put: (event: Uint32Array) => boolean) => void,
+    queued: (put: (event: Uint32Array) => boolean) => number,
     usage: Uint32Array,
   ): number {
     const { writer } = this;
     this.begin(Message.SessionDeletionResponse, place);
     writer.cause(Cause.Accepted);
-    queued((event) => writeUsage(writer, Ie.UsageReportInDeletion, event, 0, place));
-    const told = writeUsages(writer, Ie.UsageReportInDeletion, usage, place);
+    const type = Ie.UsageReportInDeletion;
+    const left = queued((event) => writeUsage(writer, type, event, 0, place, ANSWER_MAX));
+    const told = writeUsages(writer, type, usage, place);
+    writeFurther(writer, usage, told, left);
     transaction.answer(writer);
     return told;
   }

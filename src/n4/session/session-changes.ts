@@ -25,12 +25,14 @@ import { CpFSeid, NAME_BYTES_MAX } from './cp-f-seid.js';
 import { TELL_ENDPOINT } from './session-answers.js';
 import { ShadowReader } from './shadow-reader.js';
 import { Step, type StoredRequest, type Turn } from './turn.js';
+import { addEndedUrrs, mayEndUrrs } from './usage/urr-ends.js';
 
 /** PFCPSMReq-Flags. */
 const DROBU = 1;
 const SNDEM = 2;
 const QAURR = 4;
 const PLAIN: UpdateOptions = {};
+const NO_IDS: readonly number[] = [];
 /** An establishment in the place of a session: all or nothing. */
 export const AFRESH: UpdateOptions = { afresh: true, renames: true };
 
@@ -119,7 +121,17 @@ export class SessionChanges {
     record[layout.HEADER_SEID_LOW] = words[start + layout.HEADER_SEID_LOW]!;
     record[layout.HEADER_SEID_HIGH] = words[start + layout.HEADER_SEID_HIGH]!;
     this.writeIdentity();
+    this.noteEnds(place, request);
     return true;
+  }
+
+  /** What a URR has counted is told when it ends, though one of its ID stays. */
+  private noteEnds(place: RecordPlace, request: MessageReader): void {
+    const { recreated } = this.merger;
+    if (recreated.length === 0 && !mayEndUrrs(request)) return;
+    const endedUrrIds = [...recreated];
+    addEndedUrrs(endedUrrIds, place, { words: this.record.words, start: 0 });
+    if (endedUrrIds.length > 0) this.options = { ...this.options, endedUrrIds };
   }
 
   private writeIdentity(): void {
@@ -146,6 +158,10 @@ export class SessionChanges {
     const plain = !sendEndMarkers && !dropBuffered && !renames && queries.length === 0;
     const queryUrrIds = queries;
     this.options = plain ? PLAIN : { sendEndMarkers, dropBuffered, renames, queryUrrIds };
+    const referenceIe = queries.length === 0 ? -1 : findIe(request, -1, Ie.QueryUrrReference);
+    if (referenceIe >= 0) {
+      this.options = { ...this.options, queryReference: numberAt(request, referenceIe, 4) };
+    }
     return true;
   }
 
@@ -159,8 +175,7 @@ export class SessionChanges {
     const first = urrsAt(words, start);
     const end = first + urrCount(words, start) * layout.URR_WORDS;
     if (all) return allUrrs(words, first, end);
-    // What an old URR has counted is told before a new one of its ID goes on from there.
-    let ids = this.merger.recreated;
+    let ids = NO_IDS;
     for (let ie = 0; ie < request.count; ie = request.ieEnd[ie]!) {
       if (request.ieType[ie] !== Ie.QueryUrr) continue;
       const idAt = findIe(request, ie, Ie.UrrId);

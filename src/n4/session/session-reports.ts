@@ -77,12 +77,13 @@ export class SessionReports {
   /**
    * Usage of a session that is gone, which no request under way tells of: offered to `put`, in
    * order, and done with where that takes it. An SMF forgets the session with the answer.
+   * Returns how many reports of usage are left.
    */
-  takeUsage(seidLow: number, seidHigh: number, put: (event: Uint32Array) => boolean): void {
+  takeUsage(seidLow: number, seidHigh: number, put: (event: Uint32Array) => boolean): number {
     this.#read();
-    if (this.#held === 0) return;
+    if (this.#held === 0) return 0;
     const queue = this.#queues.get((BigInt(seidHigh) << 32n) | BigInt(seidLow));
-    if (queue === undefined) return;
+    if (queue === undefined) return 0;
     let at = queue.sent;
     while (at < queue.reports.length) {
       const { event, cursor } = queue.reports[at]!;
@@ -91,11 +92,13 @@ export class SessionReports {
         queue.reports.splice(at, 1);
         this.#reader.forget(cursor);
         this.#held--;
-      } else return;
+      } else break;
     }
-    if (queue.reports.length > 0) return;
-    this.#ready.delete(queue);
-    this.#queues.delete((BigInt(seidHigh) << 32n) | BigInt(seidLow));
+    if (queue.reports.length === 0) {
+      this.#ready.delete(queue);
+      this.#queues.delete((BigInt(seidHigh) << 32n) | BigInt(seidLow));
+    }
+    return queue.reports.slice(at).filter(({ event }) => kindOf(event) === 'usage').length;
   }
 
   /** Takes reports from the log, and sends what can be sent. */

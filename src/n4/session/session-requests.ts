@@ -295,7 +295,8 @@ export class SessionRequests implements SessionHandlers {
     if (transaction !== null && step === Step.Delete) {
       const reports = this.#reports.get(turn.peer);
       const [low, high] = [turn.seidLow[position]!, turn.seidHigh[position]!];
-      const queued = (put: (event: Uint32Array) => boolean) => reports?.takeUsage(low, high, put);
+      const queued = (put: (event: Uint32Array) => boolean) =>
+        reports?.takeUsage(low, high, put) ?? 0;
       told = this.#answers.deleted(transaction, place, queued, usage);
     } else if (transaction !== null) {
       const first = turn.toldFirst[position]!;

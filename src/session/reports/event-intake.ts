@@ -55,8 +55,11 @@ export class EventIntake {
     const round = this.rounds.byId[(operation - 1) >>> 10]!;
     const place = (operation - 1) & 1023;
     if (round.ticket[place] !== ticket - 1) return false;
+    const batch = round.batch[place]!;
+    const position = round.position[place]!;
+    batch.markUsage(position, events, at);
     const number = this.log.addAnswer(events, at, subjectOf(this.table, index));
-    round.batch[place]!.addUsage(round.position[place]!, events, at, number);
+    batch.addUsage(position, events, at, number);
     return true;
   }
 }

@@ -228,8 +228,8 @@ export const reportElements: readonly Element[] = [
   supported(Ie.StartTime, 'Start Time', time()),
   supported(Ie.EndTime, 'End Time', time()),
   supported(Ie.UsageInformation, 'Usage Information', flags('BEF AFT UAE UBE')),
-  ignored(Ie.QueryUrrReference, 'Query URR Reference', uint(4)),
-  ignored(
+  supported(Ie.QueryUrrReference, 'Query URR Reference', uint(4)),
+  supported(
     Ie.AdditionalUsageReportsInformation,
     'Additional Usage Reports Information',
     // AURI and the number of reports share two octets.

@@ -47,7 +47,7 @@ export const nodeGroups: readonly Element[] = [
 
 export const otherGroups: readonly Element[] = [
   refusedGroup(Ie.AggregatedUrrs, 'Aggregated URRs', mandatory(Ie.AggregatedUrrId, Ie.Multiplier)),
-  ignoredGroup(Ie.ApplicationDetectionInformation, 'Application Detection Information', [
+  group(Ie.ApplicationDetectionInformation, 'Application Detection Information', [
     ...mandatory(Ie.ApplicationId),
     ...conditional(Ie.ApplicationInstanceId, Ie.FlowInformation),
   ]),

@@ -1,4 +1,7 @@
-/** PFCP sessions on the native packet path, for tests: no sockets and no threads. */
+/**
+ * For tests of PFCP sessions on the native packet path: an SMF, packets at ports, and a clock
+ * that moves when the test says so. No sockets and no threads.
+ */
 import { expect } from 'vitest';
 import { describeMessage } from '../src/n4/codec/describe.js';
 import {
@@ -16,8 +19,7 @@ import { packetOf, textOf } from './wire/text.js';
 const START_NS = 1_700_000_000_000_000_000;
 const NS_PER_S = 1e9;
 
-/** The packet path and the session requests of one peer, on a clock that moves when the test says so. */
-export class N4PacketLab implements N4Parts {
+export class N4Lab implements N4Parts {
   readonly peer = new FakePeer();
 
   private constructor(
@@ -25,9 +27,9 @@ export class N4PacketLab implements N4Parts {
     readonly requests = requestsOn(upf.engine),
   ) {}
 
-  static async start(): Promise<N4PacketLab> {
+  static async start(): Promise<N4Lab> {
     const hold = { packetsMax: 1024, ms: 60_000 };
-    return new N4PacketLab(await SteppedUpf.start({ startNs: START_NS, hold }));
+    return new N4Lab(await SteppedUpf.start({ startNs: START_NS, hold }));
   }
 
   get engine() {
@@ -64,3 +66,10 @@ export class N4PacketLab implements N4Parts {
     return told.map(({ bytes }) => describeMessage(bytes)!.elements);
   }
 }
+
+export const UP = 'udp 10.70.0.1:4000 > 203.0.113.9:53 100';
+export const DOWN = 'udp 203.0.113.9:53 > 10.70.0.1:4000 100';
+export const USAGE = 'Usage Report (Session Report Request)';
+export const teidOf = (elements: Loose) => elements['Created PDR'][0]['F-TEID'][0].teid;
+export const tunnel = (teid: string, qfi = '') =>
+  `n3 gtpu 10.1.1.1 > 10.0.0.1 teid ${teid}${qfi} |`;

@@ -2,18 +2,22 @@
  * Usage of a URR as a Usage Report IE. Always with volume, duration and times, since there
  * are SMFs that read them unasked. Source: TS 29.244 clauses 7.5.5.2, 7.5.7.2, 7.5.8.3. Pure.
  */
-import { EVENT_WORDS, EventWord } from '../../datapath/datapath.js';
-import { USAGE_PART_WORD, UsageTrigger } from '../../datapath/usage-event.js';
-import { urrCount, urrsAt } from '../../model/record.js';
+import { EVENT_WORDS, EventWord } from '../../../datapath/datapath.js';
+import {
+  QUERY_REFERENCE_WORD,
+  USAGE_PART_WORD,
+  UsageTrigger,
+} from '../../../datapath/usage-event.js';
+import { urrCount, urrsAt } from '../../../model/record.js';
 import {
   URR_COUNT_PACKETS,
   URR_FLAGS,
   URR_REPORT_INACTIVITY,
   URR_WORDS,
-} from '../../model/record-layout.js';
-import type { RecordPlace } from '../../session/engine.js';
-import * as Ie from '../codec/ie.js';
-import { MESSAGE_MAX, type MessageWriter } from '../codec/message-writer.js';
+} from '../../../model/record-layout.js';
+import type { RecordPlace } from '../../../session/engine.js';
+import * as Ie from '../../codec/ie.js';
+import { MESSAGE_MAX, type MessageWriter } from '../../codec/message-writer.js';
 import {
   PACKETS_DOWNLINK,
   PACKETS_TOTAL,
@@ -22,8 +26,8 @@ import {
   VOLUME_TOTAL,
   VOLUME_UPLINK,
   Volume,
-} from '../codec/values/volume.js';
-import { INACTIVITY_URR_ID } from '../rules/urr-compile.js';
+} from '../../codec/values/volume.js';
+import { INACTIVITY_URR_ID } from '../../rules/urr-compile.js';
 
 const IMMER = 1 << 7;
 const UPINT = 1 << 21;
@@ -47,6 +51,8 @@ const TRIGGERS: readonly (readonly [UsageTrigger, number])[] = [
   [UsageTrigger.EndMarker, 1 << 20], // REEMR
 ];
 const TRIGGER_OCTETS = 3;
+/** Usage leaves room in an answer for what says that more follows. */
+export const ANSWER_MAX = MESSAGE_MAX - 6;
 /** Total, uplink and downlink, and with packets the same of these. */
 const BYTES = VOLUME_TOTAL | VOLUME_UPLINK | VOLUME_DOWNLINK;
 const BYTES_AND_PACKETS = BYTES | PACKETS_TOTAL | PACKETS_UPLINK | PACKETS_DOWNLINK;
@@ -73,6 +79,8 @@ function urrFlags(place: RecordPlace, events: Uint32Array, at: number): number {
 /**
  * The event at words[at…] as an IE of that type; false: it did not fit, nothing was written.
  * @param place  the session's record, null: it is gone.
+ * @param limit  octets of the message.
+ * @param application  ID of the one that was detected, null: none, or it is not known.
  */
 export function writeUsage(
   writer: MessageWriter,
@@ -80,6 +88,8 @@ export function writeUsage(
   words: Uint32Array,
   at: number,
   place: RecordPlace | null,
+  limit = MESSAGE_MAX,
+  application: Uint8Array | null = null,
 ): boolean {
   const mark = writer.length;
   writer.open(ieType);
@@ -87,8 +97,10 @@ export function writeUsage(
   writer.u32(Ie.UrSeqn, words[at + EventWord.Sequence]!);
   const triggers = triggersOf(words[at + EventWord.Triggers]!);
   const flags = place === null ? 0 : urrFlags(place, words, at);
-  // Usage that an SMF asks for is in an answer; that in a report was asked for here.
-  const inactive = ieType === Ie.UsageReportInReport && (flags & URR_REPORT_INACTIVITY) !== 0;
+  // Usage that an SMF asks for is in an answer, or has a number; else it was asked for here.
+  const hasReference = words[at + QUERY_REFERENCE_WORD + 1] === 1;
+  const unasked = ieType === Ie.UsageReportInReport && !hasReference;
+  const inactive = unasked && (flags & URR_REPORT_INACTIVITY) !== 0;
   const told = inactive && (triggers & IMMER) !== 0 ? (triggers & ~IMMER) | UPINT : triggers;
   writer.flags(Ie.UsageReportTrigger, told, TRIGGER_OCTETS);
   writer.time(Ie.StartTime, secondsOf(words, at + EventWord.StartTime));
@@ -100,16 +112,24 @@ export function writeUsage(
   writer.u32(Ie.DurationMeasurement, secondsOf(words, at + EventWord.Duration));
   const part = words[at + USAGE_PART_WORD]!;
   if (part !== 0) writer.u8(Ie.UsageInformation, part);
+  if (hasReference && ieType !== Ie.UsageReportInDeletion) {
+    writer.u32(Ie.QueryUrrReference, words[at + QUERY_REFERENCE_WORD]!);
+  }
+  if (application !== null) {
+    writer.open(Ie.ApplicationDetectionInformation);
+    writer.copy(Ie.ApplicationId, application);
+    writer.close();
+  }
   writer.close();
-  if (!writer.overflowed && writer.length <= MESSAGE_MAX) return true;
+  if (!writer.overflowed && writer.length <= limit) return true;
   writer.length = mark;
   writer.overflowed = false;
   return false;
 }
 
 /**
- * All entries of `words` that an SMF may know; the index of the first entry
- * that did not fit, or the number of entries.
+ * All entries of `words` that an SMF may know, as an answer has them; the index of the first
+ * entry that did not fit, or the number of entries.
  */
 export function writeUsages(
   writer: MessageWriter,
@@ -120,9 +140,25 @@ export function writeUsages(
   const count = words.length / EVENT_WORDS;
   for (let entry = 0; entry < count; entry++) {
     const at = entry * EVENT_WORDS;
-    if (isOfSmf(words, at) && !writeUsage(writer, ieType, words, at, place)) return entry;
+    if (!isOfSmf(words, at)) continue;
+    if (!writeUsage(writer, ieType, words, at, place, ANSWER_MAX)) return entry;
   }
   return count;
+}
+
+/** How many usage reports follow an answer: entries of `words` from `first` on, and `more`. */
+export function writeFurther(
+  writer: MessageWriter,
+  words: Uint32Array,
+  first: number,
+  more: number,
+): void {
+  let further = more;
+  for (let at = first * EVENT_WORDS; at < words.length; at += EVENT_WORDS) {
+    if (isOfSmf(words, at)) further++;
+  }
+  // The flag AURI in the highest bit would say that the number is not known yet.
+  if (further > 0) writer.u16(Ie.AdditionalUsageReportsInformation, Math.min(further, 0x7fff));
 }
 
 function triggersOf(bits: number): number {

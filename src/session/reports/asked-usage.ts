@@ -1,0 +1,33 @@
+/** What an update says of the usage that it asks for, written into its events. Pure. */
+import { EventWord } from '../../datapath/datapath.js';
+import { QUERY_REFERENCE_WORD, UsageTrigger } from '../../datapath/usage-event.js';
+import type { UpdateOptions } from '../engine.js';
+
+const NO_URRS: readonly number[] = [];
+
+/** IDs of the URRs that the packet path is to report at once. */
+export function urrsAsked({ queryUrrIds = NO_URRS, endedUrrIds }: UpdateOptions) {
+  return endedUrrIds === undefined ? queryUrrIds : [...queryUrrIds, ...endedUrrIds];
+}
+
+/** Whether events of the update need {@link markAsked}. */
+export function marksUsage(options: UpdateOptions): boolean {
+  return options.endedUrrIds !== undefined || options.queryReference !== undefined;
+}
+
+/** The usage event at words[at…] belongs to the update. */
+export function markAsked(words: Uint32Array, at: number, options: UpdateOptions): void {
+  const { queryUrrIds = NO_URRS, endedUrrIds = NO_URRS, queryReference } = options;
+  const id = words[at + EventWord.Id]!;
+  const triggers = words[at + EventWord.Triggers]!;
+  // To the packet path the URR goes on: it was asked like any other.
+  if ((triggers & UsageTrigger.Immediate) !== 0 && endedUrrIds.includes(id)) {
+    words[at + EventWord.Triggers] =
+      (triggers & ~UsageTrigger.Immediate) | UsageTrigger.Termination;
+  }
+  if (queryReference === undefined) return;
+  // URRs that are linked to those of the query report because of it.
+  if (!queryUrrIds.includes(id) && (triggers & UsageTrigger.Linked) === 0) return;
+  words[at + QUERY_REFERENCE_WORD] = queryReference;
+  words[at + QUERY_REFERENCE_WORD + 1] = 1;
+}
