@@ -16,7 +16,7 @@ import type { MessageCounts } from './message-counts.js';
 import { addN4Metrics, messageName, type N4MetricsSource } from './metrics/n4-metrics.js';
 import type { PathEvent } from './node/node-report.js';
 import { N4_OWNER_PREFIX } from './peer.js';
-import { addressOf } from './peers/peer-state.js';
+import { addressOf } from './peers/peer-address.js';
 import { systemScheduler } from './scheduler.js';
 import { SessionRequests } from './session/session-requests.js';
 import type { N4PeerView } from './statistics.js';

@@ -8,14 +8,9 @@
 import type { Log } from '../../base/log.js';
 import * as Cause from '../codec/cause.js';
 import type { PeerProfile } from '../peer.js';
+import { addressOf, type PeerAddress, sameAddress } from '../peers/peer-address.js';
 import type { PeerProfiles } from '../peers/peer-profiles.js';
-import {
-  addressOf,
-  type PeerAddress,
-  type PeerState,
-  type Purging,
-  sameAddress,
-} from '../peers/peer-state.js';
+import type { PeerState, Purging } from '../peers/peer-state.js';
 import type { PeerStore } from '../peers/peer-store.js';
 import type { PeerTable } from '../peers/peer-table.js';
 import type { SessionHandlers } from '../session-handlers.js';

@@ -3,18 +3,12 @@ import type { MessageReader } from '../codec/message-reader.js';
 import type { MessageWriter } from '../codec/message-writer.js';
 import { MessageCounts } from '../message-counts.js';
 import { type Applications, N4_OWNER_PREFIX, type Peer, type PeerProfile } from '../peer.js';
-import { ADDRESS_WORDS, addressText, readAddress } from '../transport/address-words.js';
+import { type PeerAddress, sameAddress } from './peer-address.js';
 
 /** UDP port of PFCP, TS 29.244 clause 6.1. */
 export const PFCP_PORT = 8805;
 /** Addresses of one peer that are remembered. */
 export const PEER_ADDRESSES_MAX = 8;
-
-export interface PeerAddress {
-  readonly family: number;
-  readonly words: Uint32Array;
-  readonly text: string;
-}
 
 /** What a peer does when it is asked to send: the endpoint. */
 export interface PeerHost {
@@ -97,28 +91,4 @@ export class PeerState implements Peer {
     if (this.answeringPort !== 0 && attempt < 2) return this.answeringPort;
     return attempt % 2 === 0 ? this.port : PFCP_PORT;
   }
-}
-
-export function sameAddress(
-  one: PeerAddress,
-  family: number,
-  words: Uint32Array,
-  at: number,
-): boolean {
-  if (one.family !== family) return false;
-  for (let i = 0; i < ADDRESS_WORDS; i++) if (one.words[i] !== words[at + i]) return false;
-  return true;
-}
-
-/** A copy of the address in words[at…]. */
-export function addressAt(family: number, words: Uint32Array, at: number): PeerAddress {
-  const copy = words.slice(at, at + ADDRESS_WORDS);
-  return { family, words: copy, text: addressText(family, copy, 0) };
-}
-
-/** undefined: the text is no address. */
-export function addressOf(text: string): PeerAddress | undefined {
-  const words = new Uint32Array(ADDRESS_WORDS);
-  const family = readAddress(text, words, 0);
-  return family === 0 ? undefined : { family, words, text: addressText(family, words, 0) };
 }

@@ -5,7 +5,8 @@
  */
 import type { PeerProfile } from '../peer.js';
 import { TRANSPORT_PEERS_MAX } from '../transport/transport.js';
-import { PEER_ADDRESSES_MAX, type PeerAddress, type PeerHost, PeerState } from './peer-state.js';
+import type { PeerAddress } from './peer-address.js';
+import { PEER_ADDRESSES_MAX, type PeerHost, PeerState } from './peer-state.js';
 
 export const PEERS_MAX = TRANSPORT_PEERS_MAX;
 
