@@ -59,7 +59,7 @@ describe('an association', () => {
     await bed.run(20);
     const stamp = ntp(UPF_STAMP).toString(16);
     expect(smf.received[0]!.hex).toBe(
-      `200600220000010 0003c0005000a00000100130001010060 0004${stamp}002b000432231404`.replaceAll(
+      `200600220000010 0003c0005000a00000100130001010060 0004${stamp}002b0004322f1404`.replaceAll(
         ' ',
         '',
       ),
@@ -78,7 +78,7 @@ describe('an association', () => {
     const smf = bed.smf('10.0.0.2:8805');
     smf.setUp();
     await bed.run(20);
-    expect(smf.received[0]!.hex).toMatch(/002b00023223$/);
+    expect(smf.received[0]!.hex).toMatch(/002b0002322f$/);
   });
 
   it('set up again keeps sessions with the same stamp, not with a newer one', async () => {
