@@ -26,6 +26,9 @@ export interface NodeRequestsParts {
   readonly ask: (peer: PeerState) => void;
 }
 
+/** What a set of sessions may be named by, beside FQ-CSIDs. */
+const OTHER_SETS = [Ie.GroupId, Ie.CpIpAddress];
+
 export class NodeRequests {
   readonly #writer = new MessageWriter();
   #setup: SetupRequest | undefined;
@@ -65,7 +68,7 @@ export class NodeRequests {
         this.#provision(transaction, reader);
         return;
       case Message.SessionSetDeletionRequest:
-        this.#serve(transaction, this.parts.sessions.deleteSets(transaction.peer, reader));
+        this.#deleteSets(transaction, reader);
         return;
       default:
         this.#refuse(transaction, Cause.ServiceNotSupported, 0);
@@ -113,6 +116,18 @@ export class NodeRequests {
     const features = reader.find(-1, Ie.CpFunctionFeatures);
     const cpFeatures = features < 0 ? transaction.peer.cpFeatures : reader.flags(features);
     this.#serve(transaction, this.parts.associations.update(transaction.peer, cpFeatures));
+  }
+
+  /** Who asks for what is not understood is told so: less would be deleted than it means, or more. */
+  #deleteSets(transaction: OpenTransaction, reader: MessageReader): void {
+    const other = OTHER_SETS.find((type) => reader.find(-1, type) >= 0);
+    if (other !== undefined) {
+      this.#refuse(transaction, Cause.ServiceNotSupported, other);
+    } else if (reader.find(-1, Ie.FqCsid) < 0) {
+      this.#refuse(transaction, Cause.ConditionalIeMissing, Ie.FqCsid);
+    } else {
+      this.#serve(transaction, this.parts.sessions.deleteSets(transaction.peer, reader));
+    }
   }
 
   #provision(transaction: OpenTransaction, reader: MessageReader): void {
