@@ -119,7 +119,7 @@ export class Associations {
     peers.enterAddress(peer, request.from);
     peer.port = request.port;
     peer.local = request.local;
-    peer.answeringPort = 0;
+    peer.forgetPort();
     peer.cpFeatures = request.cpFeatures;
     peer.profile = profiles.of(peer.nodeId, request.from);
     peer.reachable = true;

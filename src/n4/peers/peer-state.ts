@@ -1,5 +1,6 @@
 /** One CP function: what the endpoint knows of it. Thread: the control thread. */
 import type { MessageReader } from '../codec/message-reader.js';
+import * as Message from '../codec/message-type.js';
 import type { MessageWriter } from '../codec/message-writer.js';
 import { MessageCounts } from '../message-counts.js';
 import { type Applications, N4_OWNER_PREFIX, type Peer, type PeerProfile } from '../peer.js';
@@ -47,7 +48,9 @@ export class PeerState implements Peer {
   /** Port that its requests come from. */
   port = PFCP_PORT;
   /** Port that has answered requests of ours; 0: none yet. */
-  answeringPort = 0;
+  #answeringPort = 0;
+  /** A request was given up. */
+  #wasSilent = false;
   /** Milliseconds of the endpoint's clock when something came from it; 0: never. */
   heardAtMs = 0;
   purging: Purging | undefined;
@@ -83,12 +86,27 @@ export class PeerState implements Peer {
     return false;
   }
 
+  /** It is set up anew: nothing is known of where it answers. */
+  forgetPort(): void {
+    this.#answeringPort = 0;
+    this.#wasSilent = false;
+  }
+  /** A response came from there. Where nothing was sent to, nobody may listen. */
+  answered(port: number): void {
+    if (port === PFCP_PORT || port === this.port) this.#answeringPort = port;
+  }
+  gaveUp(): void {
+    this.#wasSilent = true;
+  }
+
   /**
-   * Where a transmission goes: PFCP's port, or the one it sends from where that is another;
-   * in turns until one has answered.
+   * Where a transmission goes: to the port that has answered; before one has, to PFCP's. The one
+   * that the peer sends from has its turns when a request was given up without, and with
+   * heartbeats, since whom they don't reach counts as dead.
    */
-  portFor(attempt: number): number {
-    if (this.answeringPort !== 0 && attempt < 2) return this.answeringPort;
-    return attempt % 2 === 0 ? this.port : PFCP_PORT;
+  portFor(messageType: number, attempt: number): number {
+    if (this.#answeringPort !== 0) return this.#answeringPort;
+    const inTurns = this.#wasSilent || messageType === Message.HeartbeatRequest;
+    return inTurns && attempt % 2 === 1 ? this.port : PFCP_PORT;
   }
 }

@@ -61,7 +61,7 @@ export class PeerTable implements Iterable<PeerState> {
   /** Gives up every address: the peer has moved. */
   clearAddresses(peer: PeerState): void {
     for (const address of [...peer.addresses]) this.#forget(peer, address);
-    peer.answeringPort = 0;
+    peer.forgetPort();
   }
 
   /** Peers that send from this address: mostly one. The list is not to be changed. */
