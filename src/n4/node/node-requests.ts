@@ -14,6 +14,7 @@ import { WORD_ADDRESS, WORD_FAMILY, WORD_LOCAL, WORD_PORT } from '../transport/t
 import type { Associations, SetupRequest } from './associations.js';
 import type { PfdTable } from './pfd-table.js';
 import { beginAnswer, type NodeIdentity, writeRefusal } from './refusal.js';
+import { readRetention } from './retention.js';
 import { UP_FEATURES } from './up-features.js';
 
 export interface NodeRequestsParts {
@@ -26,6 +27,8 @@ export interface NodeRequestsParts {
   readonly ask: (peer: PeerState) => void;
 }
 
+/** PFCPASRsp-Flags: the sessions that were to be retained are. Source: TS 29.244 clause 8.2.134. */
+const PSREI = 1;
 /** What a set of sessions may be named by, beside FQ-CSIDs. */
 const OTHER_SETS = [Ie.GroupId, Ie.CpIpAddress];
 
@@ -44,7 +47,7 @@ export class NodeRequests {
       nodeId,
       recoveryTimeStamp: reader.u32(reader.find(-1, Ie.RecoveryTimeStamp)),
       cpFeatures: features < 0 ? 0 : reader.flags(features),
-      retention: reader.find(-1, Ie.PfcpSessionRetentionInformation) >= 0,
+      retained: readRetention(reader),
       from: addressAt(words[at + WORD_FAMILY]!, words, at + WORD_ADDRESS),
       port: words[at + WORD_PORT]!,
       local: words[at + WORD_LOCAL]!,
@@ -56,7 +59,7 @@ export class NodeRequests {
   handle(transaction: OpenTransaction, reader: MessageReader): void {
     switch (transaction.messageType) {
       case Message.AssociationSetupRequest:
-        this.#serve(transaction, this.parts.associations.setUp(transaction.peer, this.#setup!));
+        this.#setUp(transaction, this.#setup!);
         return;
       case Message.AssociationUpdateRequest:
         this.#update(transaction, reader);
@@ -81,29 +84,38 @@ export class NodeRequests {
     if (peer.associated && stamp !== peer.recoveryTimeStamp) this.parts.ask(peer);
   }
 
-  #serve(transaction: OpenTransaction, done: Promise<unknown>): void {
+  #setUp(transaction: OpenTransaction, request: SetupRequest): void {
+    const done = this.parts.associations.setUp(transaction.peer, request);
+    this.#serve(transaction, done, (retains) => {
+      const writer = this.#writer;
+      writer.recoveryTimeStamp(this.parts.identity.recoveryTimeStamp);
+      const octets = transaction.peer.profile.featureOctets || UP_FEATURES.length;
+      const features = new Uint8Array(octets);
+      features.set(UP_FEATURES.subarray(0, octets));
+      writer.copy(Ie.UpFunctionFeatures, features);
+      if (retains) writer.flags(Ie.PfcpAsRspFlags, PSREI, 1);
+    });
+  }
+
+  /** @param more  writes what an accepting answer has besides. */
+  #serve<T>(
+    transaction: OpenTransaction,
+    done: Promise<T>,
+    more: (result: T) => void = () => {},
+  ): void {
+    const { identity } = this.parts;
     done.then(
-      () => this.#accept(transaction),
+      (result) => {
+        beginAnswer(this.#writer, transaction.messageType, Cause.Accepted, identity);
+        more(result);
+        transaction.answer(this.#writer);
+      },
       (error: unknown) => {
         const { peer, messageType } = transaction;
         this.parts.log.error({ err: error, peer: peer.nodeId, messageType }, 'a request failed');
         this.#refuse(transaction, Cause.SystemFailure, 0);
       },
     );
-  }
-
-  #accept(transaction: OpenTransaction): void {
-    const writer = this.#writer;
-    const { identity } = this.parts;
-    beginAnswer(writer, transaction.messageType, Cause.Accepted, identity);
-    if (transaction.messageType === Message.AssociationSetupRequest) {
-      writer.recoveryTimeStamp(identity.recoveryTimeStamp);
-      const octets = transaction.peer.profile.featureOctets || UP_FEATURES.length;
-      const features = new Uint8Array(octets);
-      features.set(UP_FEATURES.subarray(0, octets));
-      writer.copy(Ie.UpFunctionFeatures, features);
-    }
-    transaction.answer(writer);
   }
 
   #refuse(transaction: OpenTransaction, cause: number, offendingIe: number): void {

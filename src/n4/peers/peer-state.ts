@@ -20,11 +20,15 @@ export interface PeerHost {
   ): void;
 }
 
-/** Sessions of a peer that were made before that time are being given up. */
+/**
+ * Sessions of a peer that were made before that time are being given up, but for those whose
+ * CP F-SEID has one of the addresses `retained`.
+ */
 export interface Purging {
   /** Of the engine's creation.divide(); until that is settled, of the purge before or 0. */
   before: number;
   isSettled: boolean;
+  readonly retained: readonly PeerAddress[];
   /** Resolves when they are gone, or could not be given up. */
   done: Promise<unknown>;
 }
@@ -70,6 +74,10 @@ export class PeerState implements Peer {
 
   get givenUpBefore(): number {
     return this.purging?.before ?? 0;
+  }
+
+  get retained(): readonly PeerAddress[] {
+    return this.purging?.retained ?? [];
   }
 
   request(writer: MessageWriter, done: (response: MessageReader | undefined) => void): void {
