@@ -133,7 +133,8 @@ export class Associations {
     if (before === 0 || restarted) peer.recoveryTimeStamp = request.recoveryTimeStamp;
     if (restarted) counters.peerRestarts++;
     const keepsAll =
-      retained === undefined ? same && peer.profile.retainSessions : !retained.length;
+      retained === undefined ? same && peer.profile.retainSessions : retained.length === 0;
+    // An older stamp changes nothing.
     const isLate = before !== 0 && !restarted && !same;
     // The peer waits for its answer, not for that: what it establishes meanwhile is of the new time.
     if (!keepsAll && !isLate) await this.#giveUp(peer, retained);
