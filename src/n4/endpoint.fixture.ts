@@ -12,6 +12,7 @@ import { FSeid, readFSeid } from './codec/values/f-seid.js';
 import { nodeIdValue } from './codec/values/node-id.js';
 import { Endpoint } from './endpoint.js';
 import type { Peer } from './peer.js';
+import type { PeerAddress } from './peers/peer-address.js';
 import type { Scheduler } from './scheduler.js';
 import type { SessionHandlers } from './session-handlers.js';
 import type { Transaction } from './transaction.js';
@@ -48,6 +49,8 @@ export class CountedSessions implements SessionHandlers {
   /** Times that a peer provisioned PFDs. */
   applicationChanges = 0;
   readonly reporting = new Set<string>();
+  /** SEID of the node → IPv4 address of the CP F-SEID. */
+  readonly #cpAddresses = new Map<number, number>();
   /** Requests that were served. */
   served = 0;
   /** Milliseconds of the clock that serving, and giving up all sessions of a peer, take. */
@@ -89,8 +92,9 @@ export class CountedSessions implements SessionHandlers {
     const isNew = messageType === Message.SessionEstablishmentRequest;
     if (isNew) readFSeid(reader, reader.find(-1, Ie.FSeid), this.#cp);
     const cpSeid = isNew ? this.#cp.seidLow : 0;
+    const { ipv4 } = this.#cp;
     const answer = () => {
-      const up = isNew ? this.#establish(peer, cpSeid) : seidLow;
+      const up = isNew ? this.#establish(peer, cpSeid, ipv4) : seidLow;
       const cause = isNew && up === 0 ? Cause.NoResources : this.#do(peer, messageType, up);
       this.#writer.begin(messageType + 1, true, cpSeid, 0);
       this.#writer.cause(cause);
@@ -105,12 +109,16 @@ export class CountedSessions implements SessionHandlers {
       this.#after(this.serviceMs, () => resolve(this.#next));
     });
   }
-  deleteAll(peer: Peer, before: number): Promise<number> {
+  deleteAll(peer: Peer, before: number, retained: readonly PeerAddress[] = []): Promise<number> {
+    const isRetained = (up: number) =>
+      retained.some(({ words }) => words[0] === this.#cpAddresses.get(up));
     return new Promise((resolve) => {
       const clear = () => {
         const sessions = this.of(peer.owner);
         const { size } = sessions;
-        for (const [cpSeid, up] of sessions) if (up < before) sessions.delete(cpSeid);
+        for (const [cpSeid, up] of sessions) {
+          if (up < before && !isRetained(up)) sessions.delete(cpSeid);
+        }
         resolve(size - sessions.size);
       };
       this.#after(this.purgeMs, clear);
@@ -137,11 +145,12 @@ export class CountedSessions implements SessionHandlers {
     }
   }
 
-  #establish(peer: Peer, cpSeid: number): number {
+  #establish(peer: Peer, cpSeid: number, ipv4: number): number {
     const sessions = this.of(peer.owner);
     if (sessions.size >= this.sessionsMax && !sessions.has(cpSeid)) return 0;
     const up = this.#next++;
     sessions.set(cpSeid, up);
+    this.#cpAddresses.set(up, ipv4);
     return up;
   }
 
@@ -172,6 +181,8 @@ export class FakeSmf {
   answersHeartbeats = true;
   sequence = 0;
   cpSeid = 6;
+  /** Of its F-SEIDs. */
+  cpAddress = 0x0a000002;
   readonly writer = new MessageWriter();
   readonly #reader = new MessageReader();
   readonly #to = new Uint32Array(ADDRESS_WORDS);
@@ -201,11 +212,14 @@ export class FakeSmf {
     this.writer.recoveryTimeStamp(this.stamp);
     this.send();
   }
-  setUp(cpFeatures = 0): Uint8Array {
+  /** @param more  further elements, in hexadecimal digits. */
+  setUp(cpFeatures = 0, more = ''): Uint8Array {
+    const elements = Buffer.from(more, 'hex');
     this.writer.begin(Message.AssociationSetupRequest, false);
     this.writer.nodeId(nodeIdValue(this.nodeId)!);
     this.writer.recoveryTimeStamp(this.stamp);
     if (cpFeatures !== 0) this.writer.flags(Ie.CpFunctionFeatures, cpFeatures, 1);
+    this.writer.elements(elements, 0, elements.length);
     return this.send();
   }
   release(): Uint8Array {
@@ -222,7 +236,7 @@ export class FakeSmf {
     const { writer } = this;
     writer.begin(Message.SessionEstablishmentRequest, true);
     writer.nodeId(nodeIdValue(this.nodeId)!);
-    writer.fSeid(cpSeid, 0, true, 0x0a000002, false, new Uint32Array(4));
+    writer.fSeid(cpSeid, 0, true, this.cpAddress, false, new Uint32Array(4));
     writer.open(Ie.CreatePdr);
     writer.u16(Ie.PdrId, 1);
     writer.u32(Ie.Precedence, 255);

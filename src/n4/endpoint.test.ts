@@ -5,6 +5,11 @@ import * as Message from './codec/message-type.js';
 import { associated, Bed, ntp, UPF_STAMP } from './endpoint.fixture.js';
 
 const OWNER = 'n4:10.0.0.2';
+/** Of a session that there is none of: some SMFs look for it before they look at the cause. */
+const UP_F_SEID = '0039000d0200000000000000000a000001';
+/** A Create PDR and a Create FAR. */
+const RULES =
+  '0001001f003800020001001d0004000000ff000200050014000100006c0004000000010003000d006c000400000001002c000101';
 
 describe('what comes without an association', () => {
   it('gets heartbeats answered, other versions refused, sessions refused with 72', async () => {
@@ -20,7 +25,7 @@ describe('what comes without an association', () => {
       `2002000c000001 00 00600004${stamp}`.replaceAll(' ', ''),
       '200b000400000900',
       // The SEID is the CP's, so that it finds its session.
-      '2133001a00000000000000070000020 0003c0005000a0000010013000148'.replaceAll(' ', ''),
+      `2133002b00000000000000070000020 0003c0005000a0000010013000148${UP_F_SEID}`.replace(' ', ''),
       '213700110000000000000000 000003000013000148'.replaceAll(' ', ''),
     ]);
     expect(bed.endpoint.counters).toMatchObject({ wrongVersion: 1, notAssociated: 2 });
@@ -59,7 +64,7 @@ describe('an association', () => {
     await bed.run(20);
     const stamp = ntp(UPF_STAMP).toString(16);
     expect(smf.received[0]!.hex).toBe(
-      `200600220000010 0003c0005000a00000100130001010060 0004${stamp}002b000432231404`.replaceAll(
+      `200600220000010 0003c0005000a00000100130001010060 0004${stamp}002b0004322f1404`.replaceAll(
         ' ',
         '',
       ),
@@ -78,7 +83,7 @@ describe('an association', () => {
     const smf = bed.smf('10.0.0.2:8805');
     smf.setUp();
     await bed.run(20);
-    expect(smf.received[0]!.hex).toMatch(/002b00023223$/);
+    expect(smf.received[0]!.hex).toMatch(/002b0002322f$/);
   });
 
   it('set up again keeps sessions with the same stamp, not with a newer one', async () => {
@@ -338,17 +343,21 @@ describe('a request', () => {
     expect(causes).toEqual([1, 65]);
   });
 
-  it('without something mandatory is refused with that', async () => {
+  it.each([
+    ['without something mandatory', Cause.MandatoryIeMissing, '', '003c'],
+    ['with a Node ID of no type', Cause.MandatoryIeIncorrect, `003c00010f${RULES}`, '003c'],
+    ['with a length that points outside', Cause.InvalidLength, '003c00ff00', '003c'],
+    ['with what is not supported', Cause.ServiceNotSupported, '00c20000', '00c2'],
+  ])('%s is refused with that, and told a UP F-SEID', async (_, cause, octets, offending) => {
     const { bed, smf } = await associated();
+    const elements = Buffer.from(octets, 'hex');
     smf.writer.begin(Message.SessionEstablishmentRequest, true);
     smf.writer.fSeid(7, 0, true, 0x0a000002, false, new Uint32Array(4));
+    smf.writer.elements(elements, 0, elements.length);
     smf.send();
     await bed.run(20);
     expect(smf.take(Message.SessionEstablishmentResponse)).toMatchObject([
-      {
-        cause: Cause.MandatoryIeMissing,
-        hex: expect.stringMatching(/002800 02003c$/.source.replace(' ', '')),
-      },
+      { cause, hex: expect.stringMatching(`00280002${offending}${UP_F_SEID}$`) },
     ]);
   });
 

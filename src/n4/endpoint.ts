@@ -22,6 +22,7 @@ import { type PathEvent, writeNodeReport } from './node/node-report.js';
 import { NodeRequests } from './node/node-requests.js';
 import { PfdTable } from './node/pfd-table.js';
 import type { NodeIdentity } from './node/refusal.js';
+import { upAddressesOf } from './node/up-addresses.js';
 import { OwnRequests } from './own-requests.js';
 import { PeerProfiles } from './peers/peer-profiles.js';
 import type { PeerState } from './peers/peer-state.js';
@@ -98,7 +99,8 @@ export class Endpoint {
     const { counters } = this;
     const nodeId = nodeIdValue(options.nodeId);
     if (nodeId === undefined) throw new Error(`${options.nodeId} is no Node ID`);
-    const identity = { nodeId, recoveryTimeStamp: options.recoveryTimeStamp };
+    const addresses = upAddressesOf(options.nodeId, transport.addresses());
+    const identity = { nodeId, recoveryTimeStamp: options.recoveryTimeStamp, ...addresses };
     this.#identity = identity;
     const reader = new MessageReader();
     const wheel = new WheelAlarm(scheduler, (id) => this.#expired(id));

@@ -15,8 +15,8 @@ import { Endpoint } from './endpoint.js';
 import type { MessageCounts } from './message-counts.js';
 import { addN4Metrics, messageName, type N4MetricsSource } from './metrics/n4-metrics.js';
 import type { PathEvent } from './node/node-report.js';
+import { upAddressesOf } from './node/up-addresses.js';
 import { N4_OWNER_PREFIX } from './peer.js';
-import { addressOf } from './peers/peer-state.js';
 import { systemScheduler } from './scheduler.js';
 import { SessionRequests } from './session/session-requests.js';
 import type { N4PeerView } from './statistics.js';
@@ -58,7 +58,10 @@ export class N4 implements N4MetricsSource {
     const sessions = new SessionRequests({
       engine,
       limits: { ...MODEL_LIMITS, rulesPerSession: options.rulesPerSession },
-      identity: sessionIdentity(nodeId, transport.addresses()),
+      identity: {
+        nodeId: nodeIdValue(nodeId)!,
+        ...upAddressesOf(nodeId, transport.addresses()),
+      },
       ports: options.ports,
       protectedInstances: new Map(
         config.protections.map(({ networkInstance, protectionId }) => [
@@ -141,17 +144,6 @@ export class N4 implements N4MetricsSource {
 
 function isHeartbeat(bytes: Uint8Array): boolean {
   return bytes[1] === Message.HeartbeatRequest || bytes[1] === Message.HeartbeatResponse;
-}
-
-/** Node ID and addresses of F-SEIDs. A wildcard names none; then it is the Node ID, if it is one. */
-function sessionIdentity(nodeId: string, local: readonly LocalAddress[]) {
-  const hosts = [...local.map(({ host }) => host), nodeId].filter((host) => !/^[0.:]+$/.test(host));
-  const addresses = hosts.flatMap((host) => addressOf(host) ?? []);
-  return {
-    nodeId: nodeIdValue(nodeId)!,
-    ipv4: addresses.find(({ family }) => family === 4)?.words[0] ?? 0,
-    ipv6: addresses.find(({ family }) => family === 6)?.words ?? null,
-  };
 }
 
 /** What the CP calls a session of that owner; undefined: it has none such. */

@@ -65,7 +65,7 @@ export class OwnRequests implements PeerHost, RequestHost<PeerState> {
       const listener = this.#open.take(peer, reader.sequence, reader.messageType);
       if (listener === undefined) continue;
       peer.counts.received[reader.messageType & 63]!++;
-      peer.answeringPort = port;
+      peer.answered(port);
       listener(true);
       return true;
     }
@@ -92,7 +92,7 @@ export class OwnRequests implements PeerHost, RequestHost<PeerState> {
     const to = peer.addresses[0];
     if (to === undefined) return;
     if (attempt > 0) peer.counts.retransmitted++;
-    const port = peer.portFor(attempt);
+    const port = peer.portFor(bytes[start + 1]!, attempt);
     const { transport } = this.parts;
     transport.send(
       this.#localOf(peer, to.family),
@@ -117,7 +117,8 @@ export class OwnRequests implements PeerHost, RequestHost<PeerState> {
     );
   }
 
-  gaveUp(): void {
+  gaveUp(peer: PeerState): void {
+    peer.gaveUp();
     this.parts.counters.unanswered++;
   }
 }

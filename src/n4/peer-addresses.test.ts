@@ -59,3 +59,45 @@ it('requests of ours go to the address that associated last, and are answered fr
   expect(first.take(Message.HeartbeatRequest)).toEqual([]);
   expect(bed.endpoint.peers()).toMatchObject([{ reachable: true }]);
 });
+
+/** An SMF that sends its requests from a port of its own; `served`: it serves at PFCP's, too. */
+async function ownPort(served: boolean) {
+  const bed = new Bed({ n1: 3 });
+  const client = bed.smf('10.0.0.2:4000');
+  const server = served ? bed.smf('10.0.0.2:8805') : undefined;
+  client.setUp();
+  await bed.run(20);
+  const report = () => bed.endpoint.pathChanged({ address: '192.0.2.7', isUp: false });
+  return { bed, client, server, report };
+}
+
+it("requests of ours go to PFCP's port and nowhere else, though nothing has answered yet", async () => {
+  const { bed, client, server, report } = await ownPort(true);
+  report();
+  await bed.run(20);
+  expect(server!.take(Message.NodeReportRequest)).toHaveLength(1);
+  await bed.run(5000, 50);
+  expect(server!.take(Message.NodeReportRequest)).toHaveLength(2);
+  expect(client.take(Message.NodeReportRequest)).toEqual([]);
+});
+
+it('a request goes to the port that has answered, be others never answered there', async () => {
+  const { bed, client, report } = await ownPort(false);
+  await bed.run(22_000, 50);
+  expect(bed.endpoint.peers()).toMatchObject([{ reachable: true }]);
+  for (let round = 0; round < 2; round++) {
+    report();
+    await bed.run(5000, 50);
+    expect(client.take(Message.NodeReportRequest)).toHaveLength(3);
+  }
+});
+
+it("a peer that is not at PFCP's port gets what comes after the first request", async () => {
+  const { bed, client, report } = await ownPort(false);
+  report();
+  await bed.run(5000, 50);
+  expect(client.take(Message.NodeReportRequest)).toEqual([]);
+  report();
+  await bed.run(5000, 50);
+  expect(client.take(Message.NodeReportRequest)).toHaveLength(1);
+});

@@ -4,6 +4,7 @@
  */
 import type { MessageReader } from './codec/message-reader.js';
 import type { MessageWriter } from './codec/message-writer.js';
+import type { PeerAddress } from './peers/peer-address.js';
 
 /** How a peer differs from the others: configured, or chosen by what it sends. */
 export interface PeerProfile {
@@ -41,6 +42,8 @@ export interface Peer {
   readonly associated: boolean;
   /** Its sessions that were made before that time are being given up; 0: none are. */
   readonly givenUpBefore: number;
+  /** Not so those whose CP F-SEID has one of these addresses. */
+  readonly retained: readonly PeerAddress[];
   /** Of PFD management; null: none were provisioned. */
   readonly applications: Applications | null;
   /** CP Function Features that it sent with its association: octets 5 to 8, low octet first. */

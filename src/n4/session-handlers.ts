@@ -1,6 +1,7 @@
 /** What the endpoint asks of the handlers of session messages (session/). */
 import type { MessageReader } from './codec/message-reader.js';
 import type { Peer } from './peer.js';
+import type { PeerAddress } from './peers/peer-address.js';
 import type { Transaction } from './transaction.js';
 
 export interface SessionHandlers {
@@ -11,8 +12,11 @@ export interface SessionHandlers {
    * asks for later is made after it. Waits for requests under way.
    */
   divide(peer: Peer): Promise<number>;
-  /** All sessions made before a time of divide(); resolves with their number when they are gone. */
-  deleteAll(peer: Peer, before: number): Promise<number>;
+  /**
+   * All sessions made before a time of divide(), but for those whose CP F-SEID has one of the
+   * addresses `retained`; resolves with their number when they are gone.
+   */
+  deleteAll(peer: Peer, before: number, retained?: readonly PeerAddress[]): Promise<number>;
   /** Those of the FQ-CSIDs of a Session Set Deletion Request; the reader is good during the call. */
   deleteSets(peer: Peer, reader: MessageReader): Promise<number>;
   /** The peer has provisioned other PFDs: its sessions with applications follow. */

@@ -13,6 +13,9 @@ const QUIET_MS = 700;
 const SESSIONS_MAX = 40;
 const OUTSTANDING_MAX = 12;
 const FIRST_SESSION_MESSAGE = Message.SessionEstablishmentRequest;
+/** PFCP Session Retention Information: of all sessions. PFCPASRsp-Flags: they are. */
+const RETAIN_ALL = '00b70000';
+const RETAINED = /00b8000101/;
 
 /** Something that must not happen. */
 export class Violation extends Error {}
@@ -47,6 +50,8 @@ export class SmfModel {
   heartbeatSentAtMs = -1;
   /** Recovery Time Stamp of the node that it is associated with, in hex digits. */
   upfStamp = '';
+  /** It has restarted, and still knows its sessions: it is to ask for them. */
+  #asksForSessions = false;
   #quietUntilMs = 0;
   #lastSentAtMs = 0;
   /** First answers by sequence number: duplicates have to be the same. */
@@ -66,9 +71,11 @@ export class SmfModel {
     const isIdle = this.outstanding.size === 0 && world.nowMs - this.#lastSentAtMs > QUIET_MS;
     const dice = world.random(1000);
     if (dice < 2) this.restart();
+    else if (dice < 4) this.#restartWithSessions();
     else if (dice < 30 && this.heartbeatSentAtMs < 0) this.#heartbeat();
     else if (!this.associated) {
-      if (this.outstanding.size === 0) this.#note(smf.setUp());
+      const more = this.#asksForSessions ? RETAIN_ALL : '';
+      if (this.outstanding.size === 0) this.#note(smf.setUp(0, more));
     } else if (dice < 34 && isIdle) this.#note(smf.setUp());
     else if (dice < 37 && isIdle) this.#note(smf.release());
     else if (dice < 500 && this.sessions.size < SESSIONS_MAX) {
@@ -79,16 +86,28 @@ export class SmfModel {
 
   /** Everything is forgotten but who it is; numbers begin anew. */
   restart(): void {
-    const { smf, world } = this;
-    this.associated = false;
     this.sessions.clear();
     this.uncertain.clear();
+    this.upfStamp = '';
+    this.smf.cpSeid = 0;
+    this.#beginAnew();
+    this.#asksForSessions = false;
+  }
+
+  /** Sessions are kept elsewhere, but not what it was doing with them. */
+  #restartWithSessions(): void {
+    for (const [sequence, request] of this.outstanding) this.#giveUp(sequence, request);
+    this.#beginAnew();
+    this.#asksForSessions = true;
+  }
+
+  #beginAnew(): void {
+    const { smf, world } = this;
+    this.associated = false;
     this.outstanding.clear();
     this.#answers.clear();
-    this.upfStamp = '';
     smf.stamp++;
     smf.sequence = 0;
-    smf.cpSeid = 0;
     this.#quietUntilMs = world.nowMs + QUIET_MS;
   }
 
@@ -204,7 +223,9 @@ export class SmfModel {
     if (one.cause !== Cause.Accepted) throw this.#violation('no association', one);
     this.associated = true;
     const stamp = /00600004(.{8})/.exec(one.hex)?.[1] ?? '';
-    if (stamp !== this.upfStamp) {
+    const isGone = this.#asksForSessions && !RETAINED.test(one.hex);
+    this.#asksForSessions = false;
+    if (isGone || stamp !== this.upfStamp) {
       this.sessions.clear();
       this.uncertain.clear();
     }

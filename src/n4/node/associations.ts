@@ -8,14 +8,9 @@
 import type { Log } from '../../base/log.js';
 import * as Cause from '../codec/cause.js';
 import type { PeerProfile } from '../peer.js';
+import { addressOf, type PeerAddress, sameAddress } from '../peers/peer-address.js';
 import type { PeerProfiles } from '../peers/peer-profiles.js';
-import {
-  addressOf,
-  type PeerAddress,
-  type PeerState,
-  type Purging,
-  sameAddress,
-} from '../peers/peer-state.js';
+import type { PeerState, Purging } from '../peers/peer-state.js';
 import type { PeerStore } from '../peers/peer-store.js';
 import type { PeerTable } from '../peers/peer-table.js';
 import type { SessionHandlers } from '../session-handlers.js';
@@ -50,8 +45,8 @@ export interface SetupRequest {
   /** NTP seconds. */
   readonly recoveryTimeStamp: number;
   readonly cpFeatures: number;
-  /** PFCP Session Retention Information is there. */
-  readonly retention: boolean;
+  /** What readRetention() found. */
+  readonly retained: readonly PeerAddress[] | undefined;
   readonly from: PeerAddress;
   readonly port: number;
   readonly local: number;
@@ -113,18 +108,22 @@ export class Associations {
     return undefined;
   }
 
-  /** Takes the association in; resolves when it outlives this process. */
-  async setUp(peer: PeerState, request: SetupRequest): Promise<void> {
+  /**
+   * Takes the association in; resolves when it outlives this process. True: the sessions that the
+   * request asks for are retained, whatever its stamp is.
+   */
+  async setUp(peer: PeerState, request: SetupRequest): Promise<boolean> {
     const { peers, profiles, counters, log, wallMs } = this.parts;
     const before = peer.recoveryTimeStamp;
     const again = peer.associated;
     const restarted = before !== 0 && isNewer(request.recoveryTimeStamp, before);
-    const same = request.recoveryTimeStamp === before;
+    const same = before !== 0 && request.recoveryTimeStamp === before;
+    const retained = again ? request.retained : undefined;
     this.parts.key.setUp(request.from.words);
     peers.enterAddress(peer, request.from);
     peer.port = request.port;
     peer.local = request.local;
-    peer.answeringPort = 0;
+    peer.forgetPort();
     peer.cpFeatures = request.cpFeatures;
     peer.profile = profiles.of(peer.nodeId, request.from);
     peer.reachable = true;
@@ -133,13 +132,17 @@ export class Associations {
     peer.overloadSequence = 0;
     if (before === 0 || restarted) peer.recoveryTimeStamp = request.recoveryTimeStamp;
     if (restarted) counters.peerRestarts++;
-    const keep = peer.profile.retainSessions || request.retention;
+    const keepsAll =
+      retained === undefined ? same && peer.profile.retainSessions : retained.length === 0;
+    // An older stamp changes nothing.
+    const isLate = before !== 0 && !restarted && !same;
     // The peer waits for its answer, not for that: what it establishes meanwhile is of the new time.
-    if (before === 0 || restarted || (same && !keep)) await this.#giveUp(peer);
+    if (!keepsAll && !isLate) await this.#giveUp(peer, retained);
     this.#begin(peer);
     await this.parts.store.save(peers);
     const fields = { peer: peer.nodeId, from: request.from.text, profile: peer.profile.name };
     this.#say(() => log.info({ ...fields, again, restarted }, 'associated'));
+    return retained !== undefined;
   }
 
   /** The peer says what it can. */
@@ -209,13 +212,14 @@ export class Associations {
         this.#begin(peer);
         scheduleHeartbeat(peer, 'soon');
       }
-      if (stored.purging) void this.#giveUp(peer, stored.purgingBefore);
+      const retained = stored.purgingRetained?.flatMap((text) => addressOf(text) ?? []);
+      if (stored.purging) void this.#giveUp(peer, retained, stored.purgingBefore);
     }
   }
 
   /** Gives up the peer's sessions while it is served; resolves when it is settled which ones. */
-  #giveUp(peer: PeerState, before?: number): Promise<unknown> {
-    const { divided, deleted } = this.#purge(peer, before);
+  #giveUp(peer: PeerState, retained?: readonly PeerAddress[], before?: number): Promise<unknown> {
+    const { divided, deleted } = this.#purge(peer, retained, before);
     const done = deleted.then(() => this.#gaveUp(peer));
     done.catch((error: unknown) => {
       const { log } = this.parts;
@@ -233,9 +237,14 @@ export class Associations {
 
   /**
    * Begins to give up the peer's sessions that were made before that time, or all that it has
-   * asked for so far; one such call after the other. `divided` resolves when it is known which.
+   * asked for so far, but those with a CP F-SEID of the addresses `retained`; one such call after
+   * the other. `divided` resolves when it is known which.
    */
-  #purge(peer: PeerState, before?: number): { divided: Promise<number>; deleted: Promise<number> } {
+  #purge(
+    peer: PeerState,
+    retained: readonly PeerAddress[] = [],
+    before?: number,
+  ): { divided: Promise<number>; deleted: Promise<number> } {
     const { sessions } = this.parts;
     const earlier = peer.purging;
     const divided = before === undefined ? sessions.divide(peer) : Promise.resolve(before);
@@ -243,7 +252,7 @@ export class Associations {
       purging.before = await divided;
       purging.isSettled = true;
       await earlier?.done;
-      const count = await sessions.deleteAll(peer, purging.before);
+      const count = await sessions.deleteAll(peer, purging.before, retained);
       // Where sessions are left, the next run tries again.
       if (peer.purging === purging) peer.purging = undefined;
       return count;
@@ -251,6 +260,7 @@ export class Associations {
     const purging: Purging = {
       before: before ?? earlier?.before ?? 0,
       isSettled: before !== undefined,
+      retained,
       done: Promise.resolve(),
     };
     peer.purging = purging;

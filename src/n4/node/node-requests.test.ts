@@ -122,6 +122,27 @@ describe('an association update', () => {
   });
 });
 
+describe('a set deletion', () => {
+  const set = '00410007010a0909090002';
+  it.each([
+    ['of a set is served', set, /0013000101$/],
+    ['of no set has nothing to go by', '', /001300014300280002 0041$/],
+    ['of a group is not supported', '0123000101', /001300014c00280002 0123$/],
+    ['of a set and a group neither', `${set}0123000101`, /001300014c00280002 0123$/],
+    ["of a CP function's sessions neither", '01240005020a000002', /001300014c00280002 0124$/],
+  ])('%s', async (_, octets, answer) => {
+    const { bed, smf } = await associated();
+    const elements = Buffer.from(octets, 'hex');
+    smf.writer.begin(Message.SessionSetDeletionRequest, false);
+    smf.writer.nodeId(Uint8Array.of(0, 10, 0, 0, 2));
+    smf.writer.elements(elements, 0, elements.length);
+    smf.send();
+    await bed.run(20);
+    const [{ hex } = { hex: '' }] = smf.take(Message.SessionSetDeletionResponse);
+    expect(hex).toMatch(new RegExp(answer.source.replace(' ', '')));
+  });
+});
+
 it('refuses set modification, which is not supported', async () => {
   const { bed, smf } = await associated();
   smf.writer.begin(Message.SessionSetModificationRequest, false);

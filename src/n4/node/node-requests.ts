@@ -6,13 +6,15 @@ import type { MessageReader } from '../codec/message-reader.js';
 import * as Message from '../codec/message-type.js';
 import { MessageWriter } from '../codec/message-writer.js';
 import { readNodeId } from '../codec/values/node-id.js';
-import { addressAt, type PeerState } from '../peers/peer-state.js';
+import { addressAt } from '../peers/peer-address.js';
+import type { PeerState } from '../peers/peer-state.js';
 import type { SessionHandlers } from '../session-handlers.js';
 import type { OpenTransaction } from '../transactions/open-transactions.js';
 import { WORD_ADDRESS, WORD_FAMILY, WORD_LOCAL, WORD_PORT } from '../transport/transport.js';
 import type { Associations, SetupRequest } from './associations.js';
 import type { PfdTable } from './pfd-table.js';
 import { beginAnswer, type NodeIdentity, writeRefusal } from './refusal.js';
+import { readRetention } from './retention.js';
 import { UP_FEATURES } from './up-features.js';
 
 export interface NodeRequestsParts {
@@ -24,6 +26,11 @@ export interface NodeRequestsParts {
   /** A request's stamp may mean that the peer has restarted: it is to be asked. */
   readonly ask: (peer: PeerState) => void;
 }
+
+/** PFCPASRsp-Flags: the sessions that were to be retained are. Source: TS 29.244 clause 8.2.134. */
+const PSREI = 1;
+/** What a set of sessions may be named by, beside FQ-CSIDs. */
+const OTHER_SETS = [Ie.GroupId, Ie.CpIpAddress];
 
 export class NodeRequests {
   readonly #writer = new MessageWriter();
@@ -40,7 +47,7 @@ export class NodeRequests {
       nodeId,
       recoveryTimeStamp: reader.u32(reader.find(-1, Ie.RecoveryTimeStamp)),
       cpFeatures: features < 0 ? 0 : reader.flags(features),
-      retention: reader.find(-1, Ie.PfcpSessionRetentionInformation) >= 0,
+      retained: readRetention(reader),
       from: addressAt(words[at + WORD_FAMILY]!, words, at + WORD_ADDRESS),
       port: words[at + WORD_PORT]!,
       local: words[at + WORD_LOCAL]!,
@@ -52,7 +59,7 @@ export class NodeRequests {
   handle(transaction: OpenTransaction, reader: MessageReader): void {
     switch (transaction.messageType) {
       case Message.AssociationSetupRequest:
-        this.#serve(transaction, this.parts.associations.setUp(transaction.peer, this.#setup!));
+        this.#setUp(transaction, this.#setup!);
         return;
       case Message.AssociationUpdateRequest:
         this.#update(transaction, reader);
@@ -64,7 +71,7 @@ export class NodeRequests {
         this.#provision(transaction, reader);
         return;
       case Message.SessionSetDeletionRequest:
-        this.#serve(transaction, this.parts.sessions.deleteSets(transaction.peer, reader));
+        this.#deleteSets(transaction, reader);
         return;
       default:
         this.#refuse(transaction, Cause.ServiceNotSupported, 0);
@@ -77,29 +84,38 @@ export class NodeRequests {
     if (peer.associated && stamp !== peer.recoveryTimeStamp) this.parts.ask(peer);
   }
 
-  #serve(transaction: OpenTransaction, done: Promise<unknown>): void {
+  #setUp(transaction: OpenTransaction, request: SetupRequest): void {
+    const done = this.parts.associations.setUp(transaction.peer, request);
+    this.#serve(transaction, done, (retains) => {
+      const writer = this.#writer;
+      writer.recoveryTimeStamp(this.parts.identity.recoveryTimeStamp);
+      const octets = transaction.peer.profile.featureOctets || UP_FEATURES.length;
+      const features = new Uint8Array(octets);
+      features.set(UP_FEATURES.subarray(0, octets));
+      writer.copy(Ie.UpFunctionFeatures, features);
+      if (retains) writer.flags(Ie.PfcpAsRspFlags, PSREI, 1);
+    });
+  }
+
+  /** @param more  writes what an accepting answer has besides. */
+  #serve<T>(
+    transaction: OpenTransaction,
+    done: Promise<T>,
+    more: (result: T) => void = () => {},
+  ): void {
+    const { identity } = this.parts;
     done.then(
-      () => this.#accept(transaction),
+      (result) => {
+        beginAnswer(this.#writer, transaction.messageType, Cause.Accepted, identity);
+        more(result);
+        transaction.answer(this.#writer);
+      },
       (error: unknown) => {
         const { peer, messageType } = transaction;
         this.parts.log.error({ err: error, peer: peer.nodeId, messageType }, 'a request failed');
         this.#refuse(transaction, Cause.SystemFailure, 0);
       },
     );
-  }
-
-  #accept(transaction: OpenTransaction): void {
-    const writer = this.#writer;
-    const { identity } = this.parts;
-    beginAnswer(writer, transaction.messageType, Cause.Accepted, identity);
-    if (transaction.messageType === Message.AssociationSetupRequest) {
-      writer.recoveryTimeStamp(identity.recoveryTimeStamp);
-      const octets = transaction.peer.profile.featureOctets || UP_FEATURES.length;
-      const features = new Uint8Array(octets);
-      features.set(UP_FEATURES.subarray(0, octets));
-      writer.copy(Ie.UpFunctionFeatures, features);
-    }
-    transaction.answer(writer);
   }
 
   #refuse(transaction: OpenTransaction, cause: number, offendingIe: number): void {
@@ -112,6 +128,18 @@ export class NodeRequests {
     const features = reader.find(-1, Ie.CpFunctionFeatures);
     const cpFeatures = features < 0 ? transaction.peer.cpFeatures : reader.flags(features);
     this.#serve(transaction, this.parts.associations.update(transaction.peer, cpFeatures));
+  }
+
+  /** Who asks for what is not understood is told so: less would be deleted than it means, or more. */
+  #deleteSets(transaction: OpenTransaction, reader: MessageReader): void {
+    const other = OTHER_SETS.find((type) => reader.find(-1, type) >= 0);
+    if (other !== undefined) {
+      this.#refuse(transaction, Cause.ServiceNotSupported, other);
+    } else if (reader.find(-1, Ie.FqCsid) < 0) {
+      this.#refuse(transaction, Cause.ConditionalIeMissing, Ie.FqCsid);
+    } else {
+      this.#serve(transaction, this.parts.sessions.deleteSets(transaction.peer, reader));
+    }
   }
 
   #provision(transaction: OpenTransaction, reader: MessageReader): void {

@@ -2,9 +2,10 @@
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
 import type { MessageWriter } from '../codec/message-writer.js';
+import type { UpAddresses } from './up-addresses.js';
 
 /** This node as its answers say it. */
-export interface NodeIdentity {
+export interface NodeIdentity extends UpAddresses {
   /** Value of the Node ID IE. */
   readonly nodeId: Uint8Array;
   /** Seconds since 1970. */
@@ -25,6 +26,8 @@ const WITHOUT_OFFENDING_IE = new Set<number>([
   Message.AssociationUpdateResponse,
   Message.AssociationReleaseResponse,
 ]);
+
+const NO_WORDS = new Uint32Array(4);
 
 /** Begins an answer with what every one of its type has; the rest may follow. */
 export function beginAnswer(
@@ -54,6 +57,11 @@ export function writeRefusal(
   beginAnswer(writer, requestType, cause, identity, seidLow, seidHigh);
   if (offendingIe !== 0 && !WITHOUT_OFFENDING_IE.has(requestType + 1)) {
     writer.offendingIe(offendingIe);
+  }
+  // There are SMFs that look for it before they look at the cause.
+  if (requestType === Message.SessionEstablishmentRequest) {
+    const { ipv4, ipv6 } = identity;
+    writer.fSeid(0, 0, ipv4 !== 0, ipv4, ipv6 !== null, ipv6 ?? NO_WORDS);
   }
   if (requestType === Message.AssociationSetupRequest) {
     writer.recoveryTimeStamp(identity.recoveryTimeStamp);

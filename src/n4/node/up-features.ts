@@ -7,6 +7,8 @@ const FTUP = 0x10;
 const PFDM = 0x20;
 const EMPU = 0x01;
 const PDIU = 0x02;
+const UDBC = 0x04;
+const QUOAC = 0x08;
 const FRRT = 0x20;
 const UEIP = 0x04;
 const MNOP = 0x10;
@@ -14,7 +16,7 @@ const VTIME = 0x04;
 
 export const UP_FEATURES = Uint8Array.of(
   DDND | FTUP | PFDM,
-  EMPU | PDIU | FRRT,
+  EMPU | PDIU | UDBC | QUOAC | FRRT,
   UEIP | MNOP,
   VTIME,
 );

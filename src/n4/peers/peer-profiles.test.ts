@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { parseConfig } from '../../base/config/config.js';
+import { addressOf } from './peer-address.js';
 import { PeerProfiles } from './peer-profiles.js';
-import { addressOf } from './peer-state.js';
 
 const profiles = new PeerProfiles(
   parseConfig(

@@ -2,7 +2,7 @@
 import type { N4Config, N4PeerConfig } from '../../base/config/n4.js';
 import type { PeerProfile } from '../peer.js';
 import { AllowList } from '../transport/allow-list.js';
-import { addressOf, type PeerAddress } from './peer-state.js';
+import { addressOf, type PeerAddress } from './peer-address.js';
 
 /**
  * What is known of SMFs: OAI reads two octets of features and no more; SD-Core uses the first

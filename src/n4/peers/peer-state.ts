@@ -1,20 +1,15 @@
 /** One CP function: what the endpoint knows of it. Thread: the control thread. */
 import type { MessageReader } from '../codec/message-reader.js';
+import * as Message from '../codec/message-type.js';
 import type { MessageWriter } from '../codec/message-writer.js';
 import { MessageCounts } from '../message-counts.js';
 import { type Applications, N4_OWNER_PREFIX, type Peer, type PeerProfile } from '../peer.js';
-import { ADDRESS_WORDS, addressText, readAddress } from '../transport/address-words.js';
+import { type PeerAddress, sameAddress } from './peer-address.js';
 
 /** UDP port of PFCP, TS 29.244 clause 6.1. */
 export const PFCP_PORT = 8805;
 /** Addresses of one peer that are remembered. */
 export const PEER_ADDRESSES_MAX = 8;
-
-export interface PeerAddress {
-  readonly family: number;
-  readonly words: Uint32Array;
-  readonly text: string;
-}
 
 /** What a peer does when it is asked to send: the endpoint. */
 export interface PeerHost {
@@ -25,11 +20,15 @@ export interface PeerHost {
   ): void;
 }
 
-/** Sessions of a peer that were made before that time are being given up. */
+/**
+ * Sessions of a peer that were made before that time are being given up, but for those whose
+ * CP F-SEID has one of the addresses `retained`.
+ */
 export interface Purging {
   /** Of the engine's creation.divide(); until that is settled, of the purge before or 0. */
   before: number;
   isSettled: boolean;
+  readonly retained: readonly PeerAddress[];
   /** Resolves when they are gone, or could not be given up. */
   done: Promise<unknown>;
 }
@@ -53,7 +52,9 @@ export class PeerState implements Peer {
   /** Port that its requests come from. */
   port = PFCP_PORT;
   /** Port that has answered requests of ours; 0: none yet. */
-  answeringPort = 0;
+  #answeringPort = 0;
+  /** A request was given up. */
+  #wasSilent = false;
   /** Milliseconds of the endpoint's clock when something came from it; 0: never. */
   heardAtMs = 0;
   purging: Purging | undefined;
@@ -75,6 +76,10 @@ export class PeerState implements Peer {
     return this.purging?.before ?? 0;
   }
 
+  get retained(): readonly PeerAddress[] {
+    return this.purging?.retained ?? [];
+  }
+
   request(writer: MessageWriter, done: (response: MessageReader | undefined) => void): void {
     this.host.request(this, writer, done);
   }
@@ -89,36 +94,27 @@ export class PeerState implements Peer {
     return false;
   }
 
-  /**
-   * Where a transmission goes: PFCP's port, or the one it sends from where that is another;
-   * in turns until one has answered.
-   */
-  portFor(attempt: number): number {
-    if (this.answeringPort !== 0 && attempt < 2) return this.answeringPort;
-    return attempt % 2 === 0 ? this.port : PFCP_PORT;
+  /** It is set up anew: nothing is known of where it answers. */
+  forgetPort(): void {
+    this.#answeringPort = 0;
+    this.#wasSilent = false;
   }
-}
+  /** A response came from there. Where nothing was sent to, nobody may listen. */
+  answered(port: number): void {
+    if (port === PFCP_PORT || port === this.port) this.#answeringPort = port;
+  }
+  gaveUp(): void {
+    this.#wasSilent = true;
+  }
 
-export function sameAddress(
-  one: PeerAddress,
-  family: number,
-  words: Uint32Array,
-  at: number,
-): boolean {
-  if (one.family !== family) return false;
-  for (let i = 0; i < ADDRESS_WORDS; i++) if (one.words[i] !== words[at + i]) return false;
-  return true;
-}
-
-/** A copy of the address in words[at…]. */
-export function addressAt(family: number, words: Uint32Array, at: number): PeerAddress {
-  const copy = words.slice(at, at + ADDRESS_WORDS);
-  return { family, words: copy, text: addressText(family, copy, 0) };
-}
-
-/** undefined: the text is no address. */
-export function addressOf(text: string): PeerAddress | undefined {
-  const words = new Uint32Array(ADDRESS_WORDS);
-  const family = readAddress(text, words, 0);
-  return family === 0 ? undefined : { family, words, text: addressText(family, words, 0) };
+  /**
+   * Where a transmission goes: to the port that has answered; before one has, to PFCP's. The one
+   * that the peer sends from has its turns when a request was given up without, and with
+   * heartbeats, since whom they don't reach counts as dead.
+   */
+  portFor(messageType: number, attempt: number): number {
+    if (this.#answeringPort !== 0) return this.#answeringPort;
+    const inTurns = this.#wasSilent || messageType === Message.HeartbeatRequest;
+    return inTurns && attempt % 2 === 1 ? this.port : PFCP_PORT;
+  }
 }

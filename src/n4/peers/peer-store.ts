@@ -18,6 +18,8 @@ export interface StoredPeer {
   readonly purging: boolean;
   /** Those made before that time; absent: all, since it was not settled yet. */
   readonly purgingBefore?: number;
+  /** Not so those whose CP F-SEID has one of these addresses. */
+  readonly purgingRetained?: readonly string[];
 }
 
 export class PeerStore {
@@ -76,6 +78,7 @@ function storedPeer(peer: PeerState): StoredPeer {
     ...{ nodeId, port, local, recoveryTimeStamp, cpFeatures, associatedAtMs, associated },
     addresses: peer.addresses.map((address) => address.text),
     purging: peer.purging !== undefined,
+    purgingRetained: peer.retained.map(({ text }) => text),
     ...(peer.purging?.isSettled === true ? { purgingBefore: peer.purging.before } : {}),
   };
 }

@@ -5,7 +5,8 @@
  */
 import type { PeerProfile } from '../peer.js';
 import { TRANSPORT_PEERS_MAX } from '../transport/transport.js';
-import { PEER_ADDRESSES_MAX, type PeerAddress, type PeerHost, PeerState } from './peer-state.js';
+import type { PeerAddress } from './peer-address.js';
+import { PEER_ADDRESSES_MAX, type PeerHost, PeerState } from './peer-state.js';
 
 export const PEERS_MAX = TRANSPORT_PEERS_MAX;
 
@@ -60,7 +61,7 @@ export class PeerTable implements Iterable<PeerState> {
   /** Gives up every address: the peer has moved. */
   clearAddresses(peer: PeerState): void {
     for (const address of [...peer.addresses]) this.#forget(peer, address);
-    peer.answeringPort = 0;
+    peer.forgetPort();
   }
 
   /** Peers that send from this address: mostly one. The list is not to be changed. */

@@ -1,6 +1,7 @@
 /** What a peer establishes after its restart, while its sessions from before are given up. */
 import { describe, expect, it } from 'vitest';
 import { MemoryStoreContents } from '../../store/memory.js';
+import { addressOf } from '../peers/peer-address.js';
 import {
   accepted,
   ask,
@@ -9,6 +10,7 @@ import {
   establishment,
   FakePeer,
   type Loose,
+  modification,
   startSessions,
 } from './session.fixture.js';
 
@@ -72,5 +74,56 @@ describe('what a peer establishes after its restart', () => {
     }
     expect(bench.engine.count).toBe(SESSIONS);
     expect(await deleteAll(bench.requests, peer)).toBe(SESSIONS - 1);
+  });
+});
+
+/** CP F-SEIDs of the SEIDs 1, 2… */
+const CP_ADDRESSES = [
+  { flags: ['V4'], ipv4: '10.0.0.1' },
+  { flags: ['V4'], ipv4: '10.0.0.7' },
+  { flags: ['V6'], ipv6: 'fd00::7' },
+  { flags: ['V6', 'V4'], ipv4: '10.0.0.8', ipv6: 'fd00::7' },
+  { flags: ['V6', 'V4'], ipv4: '10.0.0.7', ipv6: 'fd00::8' },
+];
+
+async function ofSeveralAddresses() {
+  const bench = await startSessions();
+  const peer = new FakePeer();
+  const seids: bigint[] = [];
+  for (const [i, address] of CP_ADDRESSES.entries()) {
+    const request = establishment(1 + i, (wanted: Loose) => {
+      Object.assign(wanted['F-SEID'], { ipv4: undefined, ...address });
+      const fTeid = { flags: ['V4'], teid: 0x100 + i, ipv4: '192.0.2.1' };
+      wanted['Create PDR'][0].PDI['F-TEID'] = fTeid;
+    });
+    seids.push((await accepted(bench, peer, request)).seid);
+  }
+  const left = () => seids.map((seid) => (bench.engine.get(peer.owner, { seid }) ? 1 : 0));
+  return { bench, peer, seids, left };
+}
+
+describe('what a peer asks to be retained over its restart', () => {
+  const retained = ['10.0.0.7', 'fd00::7'].map((text) => addressOf(text)!);
+
+  it('is what its CP F-SEIDs say now', async () => {
+    const { bench, peer, seids, left } = await ofSeveralAddresses();
+    const moved = { flags: ['V4'], seid: '0x0000000000000002', ipv4: '10.0.0.9' };
+    await accepted(bench, peer, modification(seids[1]!, { 'F-SEID': moved }));
+    const before = await bench.requests.divide(peer);
+    expect(await bench.requests.deleteAll(peer, before, retained)).toBe(2);
+    expect(left()).toEqual([0, 0, 1, 1, 1]);
+  });
+
+  it('keeps its TEIDs, which the others have to give away at once', async () => {
+    const { bench, peer, left } = await ofSeveralAddresses();
+    peer.givenUpBefore = await bench.requests.divide(peer);
+    peer.retained = retained;
+    const causes = [];
+    for (const taken of [0, 2]) {
+      const request = session(600 + taken, taken, 600 + taken);
+      causes.push(elementsOf(await ask(bench, peer, request)).Cause);
+    }
+    expect(causes).toEqual(['Request accepted', 'Invalid F-TEID allocation option']);
+    expect(left()).toEqual([0, 1, 1, 1, 1]);
   });
 });

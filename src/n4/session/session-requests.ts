@@ -16,6 +16,7 @@ import * as Cause from '../codec/cause.js';
 import { MessageReader } from '../codec/message-reader.js';
 import * as Message from '../codec/message-type.js';
 import type { Peer } from '../peer.js';
+import type { PeerAddress } from '../peers/peer-address.js';
 import { RefusalLog } from '../refusal-log.js';
 import type { ProtectedInstances } from '../rules/protected-instances.js';
 import type { SessionHandlers } from '../session-handlers.js';
@@ -24,7 +25,7 @@ import { BusySessions, INDEX_MASK, indexOf } from './busy-sessions.js';
 import { type NodeIdentity, SessionAnswers } from './session-answers.js';
 import { AFRESH, SessionChanges } from './session-changes.js';
 import { SessionReports } from './session-reports.js';
-import { isGivenUp, SessionSweep } from './session-sweep.js';
+import { SessionSweep } from './session-sweep.js';
 import { Step, type StoredRequest, storedOf, TURN_REQUESTS_MAX, Turn } from './turn.js';
 import { UnderWay } from './under-way.js';
 
@@ -101,8 +102,8 @@ export class SessionRequests implements SessionHandlers {
     await this.#underWay.whenIdle(peer);
     return this.#engine.creation.divide();
   }
-  deleteAll(peer: Peer, before: number): Promise<number> {
-    return this.#sweep.all(peer.owner, before);
+  deleteAll(peer: Peer, before: number, retained?: readonly PeerAddress[]): Promise<number> {
+    return this.#sweep.all(peer.owner, before, retained);
   }
   deleteSets(peer: Peer, reader: MessageReader): Promise<number> {
     return this.#sweep.sets(peer.owner, reader);
@@ -353,7 +354,7 @@ export class SessionRequests implements SessionHandlers {
     const low = Number(error.holder & 0xffff_ffffn);
     const high = Number(error.holder >> 32n);
     const holder = this.#engine.look('', low, high);
-    const past = holder !== null && isGivenUp(one.peer, holder);
+    const past = holder !== null && this.#sweep.isOfPast(one.peer, holder);
     if (!past && error.field.includes('.local_f_teid')) return false;
     // It is on its way in, or out: whichever it is, it is done by one of the next rounds.
     if (holder === null) return this.#establishAgain(one, tries);

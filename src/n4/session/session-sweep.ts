@@ -7,7 +7,9 @@ import { createTime } from '../../model/record.js';
 import * as layout from '../../model/record-layout.js';
 import type { RecordPlace, ScanOrder, SessionEngine } from '../../session/engine.js';
 import * as Ie from '../codec/ie.js';
+import { FSeid, readFSeid } from '../codec/values/f-seid.js';
 import type { Peer } from '../peer.js';
+import { type PeerAddress, sameAddress } from '../peers/peer-address.js';
 import type { IeTree } from '../rules/ie-tree.js';
 import { ShadowReader } from './shadow-reader.js';
 
@@ -23,16 +25,21 @@ export class SessionSweep {
   readonly #low = new Uint32Array(SLICE);
   readonly #high = new Uint32Array(SLICE);
   readonly #shadow = new ShadowReader();
+  readonly #cp = new FSeid();
 
   constructor(private readonly engine: SessionEngine) {}
 
-  /** Those that were made before that time, which the engine's creation.divide() gave. */
-  async all(owner: string, before: number): Promise<number> {
+  /**
+   * Those that were made before that time, which the engine's creation.divide() gave, but for
+   * those whose CP F-SEID has one of the addresses `retained`.
+   */
+  async all(owner: string, before: number, retained: readonly PeerAddress[] = []): Promise<number> {
+    const wanted = (place: RecordPlace) => this.#isGivenUp(place, before, retained);
     this.engine.creation.divideAt(before);
     let deleted = 0;
     let order: ScanOrder = 'store';
     for (let vain = 0; vain < VAIN_MAX; ) {
-      const { found, done } = await this.#pass(owner, before, order);
+      const { found, done } = await this.#pass(owner, wanted, order);
       if (found === 0 && order === 'table') break;
       // What the store does not have yet is left.
       if (found === 0) order = 'table';
@@ -45,7 +52,7 @@ export class SessionSweep {
   /** Once through all: what comes behind the place where it is then is for the next pass. */
   async #pass(
     owner: string,
-    before: number,
+    wanted: (place: RecordPlace) => boolean,
     order: ScanOrder,
   ): Promise<{ found: number; done: number }> {
     let found = 0;
@@ -55,12 +62,7 @@ export class SessionSweep {
     for (let from = 0; from >= 0 || underWay.length > 0; ) {
       if (from < 0 || underWay.length === SLICES_UNDER_WAY) done += (await underWay.shift()) ?? 0;
       if (from < 0) continue;
-      const { count, next } = this.#gather(
-        owner,
-        from,
-        ({ words, start }) => createTime(words, start) < before,
-        order,
-      );
+      const { count, next } = this.#gather(owner, from, wanted, order);
       found += count;
       from = failure === undefined ? next : -1;
       const deleted = this.#delete(owner, count).catch((error: unknown) => {
@@ -71,6 +73,11 @@ export class SessionSweep {
     }
     if (failure !== undefined) throw failure;
     return { found, done };
+  }
+
+  /** Of the peer from before its restart: it is being given up. */
+  isOfPast({ givenUpBefore, retained }: Peer, place: RecordPlace): boolean {
+    return this.#isGivenUp(place, givenUpBefore, retained);
   }
 
   /** Sessions with one of the request's FQ-CSIDs. */
@@ -138,6 +145,25 @@ export class SessionSweep {
     });
   }
 
+  #isGivenUp(place: RecordPlace, before: number, retained: readonly PeerAddress[]): boolean {
+    if (createTime(place.words, place.start) >= before) return false;
+    return retained.length === 0 || !this.#isControlledFrom(place, retained);
+  }
+
+  /** The CP F-SEID has one of these addresses. */
+  #isControlledFrom(place: RecordPlace, addresses: readonly PeerAddress[]): boolean {
+    if (!this.#shadow.read(place)) return false;
+    const { reader } = this.#shadow;
+    const cp = this.#cp;
+    const ie = reader.find(-1, Ie.FSeid);
+    if (ie < 0 || !readFSeid(reader, ie, cp)) return false;
+    return addresses.some((one) =>
+      one.family === 4
+        ? cp.hasIpv4 && one.words[0] === cp.ipv4
+        : cp.hasIpv6 && sameAddress(one, 6, cp.ipv6, 0),
+    );
+  }
+
   #isOf(place: RecordPlace, sets: ReadonlySet<string>): boolean {
     if (!this.#shadow.read(place)) return false;
     for (const set of csidsOf(this.#shadow.reader)) if (sets.has(set)) return true;
@@ -150,11 +176,6 @@ export class SessionSweep {
     for (let ie = 0; ie < count; ie++) if (ieType[ie] === Ie.ApplicationId) return true;
     return false;
   }
-}
-
-/** A session of the peer from before its restart. */
-export function isGivenUp(peer: Peer, { words, start }: RecordPlace): boolean {
-  return createTime(words, start) < peer.givenUpBefore;
 }
 
 /** Each set as node address and CSID, in hexadecimal digits. Source: TS 29.244 clause 8.2.46. */

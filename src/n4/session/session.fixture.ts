@@ -13,6 +13,7 @@ import { MessageReader } from '../codec/message-reader.js';
 import { MessageWriter } from '../codec/message-writer.js';
 import { elementOf } from '../codec/table/table.js';
 import type { Applications, Peer, PeerProfile } from '../peer.js';
+import type { PeerAddress } from '../peers/peer-address.js';
 import type { ProtectedInstances } from '../rules/protected-instances.js';
 import type { Transaction } from '../transaction.js';
 import { SessionRequests } from './session-requests.js';
@@ -36,6 +37,7 @@ export class FakePeer implements Peer {
   readonly owner: string;
   associated = true;
   givenUpBefore = 0;
+  retained: readonly PeerAddress[] = [];
   cpFeatures = 0;
   applications: Applications | null = null;
   readonly sent: SentRequest[] = [];

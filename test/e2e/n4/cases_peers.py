@@ -1,5 +1,6 @@
 """Peers: associations, heartbeats both ways, restarts, release, sets of sessions, node reports."""
 
+import socket
 import time
 
 from scapy.contrib import pfcp as p
@@ -94,6 +95,23 @@ def case_association_with_the_same_stamp_keeps_them(lab):
     assert goes_down(gnb, host, ue, teid)
     session.modify([ies.update_far(2, ies.DROP)])
     session.delete()
+
+
+def case_association_retains_what_it_asks_for(lab):
+    """Whatever the stamp is; then only what CP F-SEIDs of another address have."""
+    smf, gnb, host, ue, teid, _ = opened(lab)
+    later = smf.started + 50
+
+    def associate(retention):
+        head = [ies.node_id(smf.node), p.IE_RecoveryTimeStamp(timestamp=later)]
+        return smf.request(5, [*head, ies.raw(183, retention)]).find(184)
+
+    assert bytes(associate(b""))[4:] == b"\x01", "no PSREI"
+    smf.started = later
+    assert goes_down(gnb, host, ue, teid)
+    other = ies.raw(185, b"\x02" + socket.inet_aton("192.0.2.99"))
+    assert bytes(associate(bytes(other)))[4:] == b"\x01", "no PSREI"
+    assert until(lambda: ends_down(gnb, host, ue, teid))
 
 
 def case_silent_peer_comes_back(lab):

@@ -1,4 +1,4 @@
-/** Where TS 29.244 (Release 17) says what an element looks like. Pure data. */
+/** Where TS 29.244 (Release 17, the latest elements Release 18) says what an element looks like. Pure data. */
 
 /** First type, and the number behind 8.2. of its clause; those behind it count on. */
 const valueRanges: readonly [first: number, last: number, clause: number][] = [
@@ -45,6 +45,11 @@ const valueRanges: readonly [first: number, last: number, clause: number][] = [
   [274, 275, 185],
   [278, 278, 187],
   [280, 289, 188],
+  [291, 294, 198],
+  [296, 299, 202],
+  [305, 309, 206],
+  [312, 314, 211],
+  [317, 320, 214],
 ];
 
 /** Of groups: the clause with their table. */
@@ -52,19 +57,20 @@ const groupClauses: Readonly<Record<string, readonly number[]>> = {
   '7.4.3.1': [58, 59],
   '7.4.4.1': [183, 203, 233, 238],
   '7.4.4.3': [267],
-  '7.4.5.1': [102, 187, 205, 239, 240],
-  '7.5.2.1': [276, 277],
+  '7.4.5.1': [102, 187, 205, 239, 240, 315],
+  '7.4.7.1': [290],
+  '7.5.2.1': [276, 277, 300, 310, 316],
   '7.5.2.2': [1, 2, 132, 188, 255, 271],
-  '7.5.2.3': [3, 4, 5, 270],
+  '7.5.2.3': [3, 4, 5, 270, 301, 302],
   '7.5.2.4': [6, 118, 147],
   '7.5.2.5': [7],
   '7.5.2.6': [85],
   '7.5.2.7': [127],
   '7.5.2.8': [165, 166, 167],
-  '7.5.2.9': [212, 216, 242],
+  '7.5.2.9': [212, 216, 242, 295],
   '7.5.2.10': [220],
   '7.5.2.11': [261],
-  '7.5.3.1': [272, 279],
+  '7.5.3.1': [272, 279, 303, 311],
   '7.5.3.2': [8],
   '7.5.3.3': [51],
   '7.5.3.4': [54],
@@ -72,7 +78,7 @@ const groupClauses: Readonly<Record<string, readonly number[]>> = {
   '7.5.3.6': [195],
   '7.5.3.7': [221, 225, 226, 227],
   '7.5.4.2': [9],
-  '7.5.4.3': [10, 11, 105],
+  '7.5.4.3': [10, 11, 105, 304],
   '7.5.4.4': [13],
   '7.5.4.5': [14],
   '7.5.4.6': [15],
@@ -113,7 +119,6 @@ for (const [clause, types] of Object.entries(groupClauses)) {
   for (const type of types) byType.set(type, clause);
 }
 
-/** Of the latest elements, only the chapter. */
 export function clauseOf(type: number): string {
-  return byType.get(type) ?? '8.2';
+  return byType.get(type) ?? '';
 }

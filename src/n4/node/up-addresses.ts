@@ -1,0 +1,21 @@
+/** Where this node has its sessions: the addresses of UP F-SEIDs. Pure. */
+import { addressOf } from '../peers/peer-address.js';
+
+export interface UpAddresses {
+  /** 0 and null: none. */
+  readonly ipv4: number;
+  readonly ipv6: Uint32Array | null;
+}
+
+/** The first ones that it listens at. A wildcard names none; then it is the Node ID, if it is one. */
+export function upAddressesOf(
+  nodeId: string,
+  local: readonly { readonly host: string }[],
+): UpAddresses {
+  const hosts = [...local.map(({ host }) => host), nodeId].filter((host) => !/^[0.:]+$/.test(host));
+  const addresses = hosts.flatMap((host) => addressOf(host) ?? []);
+  return {
+    ipv4: addresses.find(({ family }) => family === 4)?.words[0] ?? 0,
+    ipv6: addresses.find(({ family }) => family === 6)?.words ?? null,
+  };
+}
