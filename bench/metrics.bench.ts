@@ -11,8 +11,9 @@ import { addCollectors } from '../src/api/http/collectors.js';
 import { OperationCounter } from '../src/api/sessions/operations.js';
 import { silentLog } from '../src/base/log.js';
 import { Metrics } from '../src/base/metrics.js';
-import type { Datapath, DatapathPortConfig, Statistics } from '../src/datapath/datapath.js';
+import type { Datapath, DatapathPortConfig } from '../src/datapath/datapath.js';
 import { createNativeDatapath } from '../src/datapath/native.js';
+import type { Statistics } from '../src/datapath/statistics.js';
 import { slotsFor } from '../src/session/identity.js';
 import { type BenchOptions, type Report, summarize } from './report/report.js';
 

@@ -9,6 +9,8 @@ import { apiForEachTest, ending, type Message, take, until } from './api.fixture
 
 const { start, connect } = apiForEachTest();
 
+const SENT = { txPackets: 0, txBytes: 0, txFull: 2 };
+const PORT = { name: 'n3', rxPackets: 2 ** 50, rxBytes: 1, rxMissed: 3, rxNoBuffer: 4, ...SENT };
 /** Of a worker's statistics, what is named alike inside and in the API. */
 const ROW = { id: 1, busy: 0.5, buckets: 256 };
 
@@ -43,18 +45,7 @@ describe('the node service', () => {
         watchTraffic: () => ({ take: () => [], close: () => undefined }),
         sight: new MemorySight(),
         statistics: () => ({
-          ports: [
-            {
-              name: 'n3',
-              rxPackets: 2 ** 50,
-              rxBytes: 1,
-              txPackets: 0,
-              txBytes: 0,
-              txFull: 2,
-              rxMissed: 3,
-              rxNoBuffer: 4,
-            },
-          ],
+          ports: [PORT],
           workers: [{ ...IDLE_WORKER, ...ROW, cyclesPerPacket: 70.5, longestStallNs: 8 }],
           dropped: { no_session: 3 },
           created: 6,

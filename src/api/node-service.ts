@@ -1,8 +1,9 @@
 import type { handleServerStreamingCall, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { SluiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import type { DatapathStatus, Statistics } from '../datapath/datapath.js';
+import type { DatapathStatus } from '../datapath/datapath.js';
 import type { PacketSight } from '../datapath/packet-sight.js';
+import type { Statistics } from '../datapath/statistics.js';
 import type { SessionTraffic, TrafficReader } from '../session/engine.js';
 import { MALFORMED, malformed, type Request, timestamp, unary } from './object-service.js';
 import { type SightParts, sightMethods } from './sight/service.js';

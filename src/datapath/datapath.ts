@@ -6,9 +6,10 @@
  * Owner: the control thread. Nothing here blocks.
  */
 import type { BucketPath } from './balance/bucket-path.js';
-import type { CryptoLaneStatistics, LanePath } from './lanes/lane-path.js';
-import type { CaptureStatistics, PacketSight } from './packet-sight.js';
+import type { LanePath } from './lanes/lane-path.js';
+import type { PacketSight } from './packet-sight.js';
 import type { ProtectionPath } from './protection-path.js';
+import type { Statistics } from './statistics.js';
 
 /** Words per entry of {@link Datapath.operations}. */
 export const OPERATION_WORDS = 8;
@@ -289,53 +290,6 @@ export interface DatapathStatus {
   readonly peers: readonly PeerStatus[];
   readonly peersTotal: number;
 }
-export interface PortStatistics {
-  readonly name: string;
-  readonly rxPackets: number;
-  readonly rxBytes: number;
-  readonly txPackets: number;
-  readonly txBytes: number;
-  readonly txFull: number;
-  /** Packets that the kernel or device had no room to keep for the port. */
-  readonly rxMissed: number;
-  /** Times that nothing was received because the packet pool was empty. */
-  readonly rxNoBuffer: number;
-}
-export interface WorkerStatistics {
-  readonly id: number;
-  readonly cyclesPerPacket: number;
-  readonly burstFill: number;
-  readonly longestStallNs: number;
-  readonly busy: number;
-  readonly buckets: number;
-  readonly bucketsTaken: number;
-  /** What waits in its rings: session operations, events, packets handed over by other workers. */
-  readonly commandsWaiting: number;
-  readonly eventsWaiting: number;
-  readonly packetsWaiting: number;
-  /** Times that an event found no room and was offered again later. */
-  readonly eventsFull: number;
-}
-/** GTP-U messages beside G-PDUs and Echo. */
-export interface GtpuStatistics {
-  readonly endMarkersSent: number;
-  readonly errorIndicationsSent: number;
-  readonly extensionNotificationsSent: number;
-  /** not sent, because of the limit or the time after the start */
-  readonly answersSuppressed: number;
-}
-/** rx + created = tx + held + dropped, always. */
-export interface Statistics {
-  readonly ports: readonly PortStatistics[];
-  readonly workers: readonly WorkerStatistics[];
-  readonly dropped: Readonly<Record<string, number>>;
-  readonly created: number;
-  readonly held: number;
-  readonly gtpu: GtpuStatistics;
-  readonly captures: CaptureStatistics;
-  readonly cryptoLanes: CryptoLaneStatistics;
-}
-
 export interface Datapath extends PacketSight, ProtectionPath, LanePath, BucketPath {
   /** Shared with native code: OPERATIONS_MAX entries of OPERATION_WORDS. */
   readonly operations: Uint32Array;

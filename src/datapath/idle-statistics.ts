@@ -1,5 +1,6 @@
 /** What a packet path without traffic says of itself. Constant; any thread. */
-import type { DatapathStatus, Statistics, WorkerStatistics } from './datapath.js';
+import type { DatapathStatus } from './datapath.js';
+import type { Statistics, WorkerStatistics } from './statistics.js';
 
 export const IDLE_STATUS: DatapathStatus = {
   ports: [],

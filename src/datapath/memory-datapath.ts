@@ -30,11 +30,11 @@ import {
   PrepareStatus,
   SAMPLE_WORDS,
   SAMPLES_MAX,
-  type Statistics,
 } from './datapath.js';
 import { IDLE_STATISTICS, IDLE_STATUS } from './idle-statistics.js';
 import { RecordKeys } from './memory/record-keys.js';
 import { MemorySight } from './memory/sight.js';
+import type { Statistics } from './statistics.js';
 import { UsageTrigger } from './usage-event.js';
 
 const QUERY_END = 0xffff_ffff;

@@ -1,6 +1,7 @@
 import type { Metrics } from '../../base/metrics.js';
-import type { DatapathStatus, PortStatistics, Statistics } from '../../datapath/datapath.js';
+import type { DatapathStatus } from '../../datapath/datapath.js';
 import { nameOf } from '../../datapath/path-watch.js';
+import type { PortStatistics, Statistics } from '../../datapath/statistics.js';
 import type { EngineStatistics } from '../../session/engine.js';
 import { collectLanes } from './lane-collector.js';
 

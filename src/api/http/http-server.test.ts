@@ -6,8 +6,9 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { silentLog } from '../../base/log.js';
 import { Metrics } from '../../base/metrics.js';
-import type { DatapathStatus, Statistics } from '../../datapath/datapath.js';
+import type { DatapathStatus } from '../../datapath/datapath.js';
 import { IDLE_WORKER } from '../../datapath/idle-statistics.js';
+import type { Statistics } from '../../datapath/statistics.js';
 import { addCollectors } from './collectors.js';
 import { HttpServer } from './http-server.js';
 
