@@ -72,6 +72,7 @@ Status port_of(const Napi::Object& from, std::uint32_t index, PortConfig& port) 
   port.output_file = text_of(from, "outputFile");
   Status status = Ok{};
   if (Status read = addresses_of(from, "addresses", path, port.addresses); !read) status = read;
+  if (Status read = addresses_of(from, "advertise", path, port.advertise); !read) status = read;
   if (Status read = addresses_of(from, "gateway", path, port.gateways); !read) status = read;
   if (Status read = addresses_of(from, "icmpSource", path, port.icmp_sources); !read) status = read;
   for_each(from, "networkInstances", [&](std::uint32_t, Napi::Value value) {

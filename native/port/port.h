@@ -41,6 +41,7 @@ struct PortConfig {
   std::string driver;  ///< "memory", "pcap", "socket", "tun", "afxdp", "dpdk"
   PortRole role = PortRole::Access;
   std::vector<IpAddress> addresses;  ///< access: local GTP-U addresses; dpdk: answered for
+  std::vector<IpAddress> advertise;  ///< access: each of them as peers know it; empty: the same
   std::vector<IpAddress> gateways;   ///< dpdk: the next hop, at most one a family
   std::vector<std::string> network_instances;  ///< "*" accepts any
   std::uint16_t udp_port = 2152;

@@ -81,15 +81,22 @@ Status Datapath::make_network() {
     const bool access = port.role == PortRole::Access;
     network_.ports.push_back({index, access, port.udp_port, port.network_instances});
     if (!access) continue;
-    for (const IpAddress& address : port.addresses) {
+    for (std::size_t k = 0; k < port.addresses.size(); ++k) {
       if (network_.locals.size() == kLocalAddressesMax) {
         return Error{"at most " + std::to_string(kLocalAddressesMax) + " local addresses in all",
                      "ports[" + std::to_string(i) + "].addresses"};
       }
-      network_.locals.push_back(local_address(address, index));
+      const IpAddress& told = k < port.advertise.size() ? port.advertise[k] : port.addresses[k];
+      network_.locals.push_back(local_address(port.addresses[k], index));
+      network_.advertised.push_back(local_address(told, index));
     }
   }
   network_.owns = network_.locals;
+  for (std::size_t i = 0; i < network_.locals.size(); ++i) {
+    if (network_.advertised[i] != network_.locals[i]) {
+      network_.owns.push_back(network_.advertised[i]);
+    }
+  }
   for (const IpAddress& address : config_.own_addresses) {
     network_.owns.push_back(local_address(address, kNoPort));
   }
@@ -380,8 +387,7 @@ DatapathStatistics Datapath::collect_statistics() const {
     const unsigned id = worker->config().id;
     const auto owned = std::count(bucket_owner_.begin(), bucket_owner_.end(), id);
     s.workers.push_back({id, worker->counters(), static_cast<unsigned>(owned), buckets_taken_[id],
-                         worker->commands_waiting(), worker->events_waiting(),
-                         worker->incoming()});
+                         worker->commands_waiting(), worker->events_waiting(), worker->incoming()});
     const PipelineCounters& c = worker->pipeline().counters();
     for (std::size_t r = 0; r < kDropReasons; ++r) s.dropped[r] += c.dropped[r];
     s.created += c.created;

@@ -184,6 +184,41 @@ TEST_F(SignallingTest, UnknownTeidsAreAnsweredWithErrorIndications) {
   conserve();
 }
 
+/// Peers know N3 by another address: a NAT stands between.
+class AdvertisedTest : public SignallingTest {
+ protected:
+  static constexpr std::uint32_t kOutside = 0xcb007109;
+  void configure(DatapathConfig& config) const override {
+    SignallingTest::configure(config);
+    IpAddress told;
+    wire::store32(reinterpret_cast<std::byte*>(told.bytes.data()), kOutside);
+    config.ports[0].advertise.assign(config.ports[0].addresses.size(), told);
+  }
+};
+
+TEST_F(AdvertisedTest, ErrorIndicationsNameTheAddressThatThePeerSentTo) {
+  const auto out = send(0, gtpu(0x03abcdef, ipv4({})));
+  ASSERT_EQ(out.size(), 1u);
+  const std::byte* p = out[0].data();
+  EXPECT_EQ(wire::load32(p + 12), kN3) << "the NAT changes it";
+  wire::GtpuHeader header{};
+  ASSERT_EQ(wire::parse_gtpu(p + 28, out[0].size() - 28, header), DropReason::None);
+  wire::ErrorIndication said{};
+  ASSERT_EQ(
+      wire::parse_error_indication(p + 28 + header.payload_offset, header.payload_length, said),
+      DropReason::None);
+  EXPECT_EQ(wire::load32(reinterpret_cast<const std::byte*>(said.address)), kOutside);
+}
+
+TEST_F(AdvertisedTest, TheAddressIsTheNodesOwnToUes) {
+  ASSERT_EQ(create(kSession, plain_session(kTeid)), PrepareStatus::Ok);
+  const auto to = [](std::uint16_t port) {
+    return gtpu(kTeid, ipv4({.destination = kOutside, .destination_port = port}));
+  };
+  expect_drop(0, to(2152), DropReason::NestedGtpu);
+  expect_drop(0, to(443), DropReason::OwnAddress);
+}
+
 TEST_F(SignallingTest, AMissInsideASessionIsSilent) {
   SessionSpec spec = plain_session(kTeid);
   spec.pdrs[0].qfis = 1ull << 5;

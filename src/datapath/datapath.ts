@@ -138,6 +138,8 @@ export interface DatapathPortConfig {
   readonly driver: 'memory' | 'pcap' | 'socket' | 'tun' | 'afxdp' | 'dpdk';
   readonly role: 'access' | 'core';
   readonly addresses: readonly string[];
+  /** Each of them as peers know it. Absent or empty: the same. */
+  readonly advertise?: readonly string[];
   readonly networkInstances: readonly string[];
   readonly udpPort: number;
   readonly sourcePorts: number;

@@ -1,8 +1,14 @@
 import { IpTextReader } from '../base/ip-text.js';
-import { pdrCount, pdrsAt, recordWords } from '../model/record.js';
+import { farCount, farsAt, pdrCount, pdrsAt, recordWords } from '../model/record.js';
 import {
   F_TEID_IPV4,
   F_TEID_IPV6,
+  FAR_ACTION,
+  FAR_IPV4,
+  FAR_IPV6,
+  FAR_OUTER_IPV4,
+  FAR_OUTER_IPV6,
+  FAR_WORDS,
   PDR_F_TEID,
   PDR_LOCAL_IPV4,
   PDR_LOCAL_IPV6,
@@ -19,8 +25,9 @@ export interface AdvertisingPort {
 const IPV6_WORDS = 4;
 
 /**
- * Local addresses of F-TEIDs as peers know them, where the two differ (NAT before the node).
- * Records hold the address that packets arrive at; clients write and see the advertised one.
+ * Local addresses of F-TEIDs as peers know them, where the two differ (NAT before the node), and
+ * those of tunnels that lead to the node itself. Records hold the address that packets arrive at;
+ * clients write and see the advertised one.
  */
 export class AdvertisedAddresses {
   readonly #local = new Map<string, readonly number[]>();
@@ -68,6 +75,12 @@ function replace(words: Uint32Array, by: ReadonlyMap<string, readonly number[]>)
     const flags = words[at + PDR_F_TEID] ?? 0;
     if ((flags & F_TEID_IPV4) !== 0) replaceAt(words, at + PDR_LOCAL_IPV4, 1, by);
     if ((flags & F_TEID_IPV6) !== 0) replaceAt(words, at + PDR_LOCAL_IPV6, IPV6_WORDS, by);
+  }
+  const fars = farsAt(words, 0);
+  for (let at = fars; at < fars + farCount(words, 0) * FAR_WORDS; at += FAR_WORDS) {
+    const flags = words[at + FAR_ACTION] ?? 0;
+    if ((flags & (FAR_OUTER_IPV4 << 16)) !== 0) replaceAt(words, at + FAR_IPV4, 1, by);
+    if ((flags & (FAR_OUTER_IPV6 << 16)) !== 0) replaceAt(words, at + FAR_IPV6, IPV6_WORDS, by);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/types.h"
+#include "session/table/network_map.h"
 #include "wire/ipv6.h"
 #include "wire/udp.h"
 
@@ -26,6 +27,18 @@ inline OuterPath outer_path(const std::byte* ip) noexcept {
   std::memcpy(path.source, ip + at, path.width());
   std::memcpy(path.destination, ip + at + path.width(), path.width());
   return path;
+}
+
+/// Where a packet came to, as its sender knows it: path.width() octets into `out`.
+inline void advertised_address(const NetworkMap& network, const OuterPath& path,
+                               std::byte* out) noexcept {
+  const unsigned count = path.width() / 4;
+  std::uint32_t words[4] = {};
+  for (unsigned k = 0; k < count; ++k) words[k] = wire::load32(path.destination + 4 * k);
+  const LocalAddress* const told = network.as_advertised(words, path.is_v6);
+  for (unsigned k = 0; k < count; ++k) {
+    wire::store32(out + 4 * k, told == nullptr ? words[k] : told->words[k]);
+  }
 }
 
 /// Bytes of IP and UDP header of an answer.

@@ -62,7 +62,9 @@ void Pipeline::answer(Burst& burst, unsigned i, DropReason why) noexcept {
   std::byte* message = p + answer_header_bytes(path);
   std::size_t bytes;
   if (why == DropReason::UnknownTeid) {
-    bytes = wire::write_error_indication(message, sequence_++, Teid{burst.key[i]}, path.destination,
+    std::byte address[16];
+    advertised_address(network_, path, address);
+    bytes = wire::write_error_indication(message, sequence_++, Teid{burst.key[i]}, address,
                                          path.width());
     ++counters_.gtpu.error_indications_sent;
   } else {

@@ -39,7 +39,9 @@ struct PortNames {
 struct NetworkMap {
   std::vector<PortNames> ports;
   std::vector<LocalAddress> locals;
-  /// Addresses of the UPF itself: the local ones, and with kNoPort those of its other services.
+  /// The local ones as peers know them, where a NAT stands between; the same order.
+  std::vector<LocalAddress> advertised;
+  /// Addresses of the UPF itself: these two, and with kNoPort those of its other services.
   std::vector<LocalAddress> owns;
 
   /// Ports of one role that carry an instance (empty: any), bit n is port n.
@@ -60,6 +62,16 @@ struct NetworkMap {
       }
     }
     return false;
+  }
+  /// A local address as the peers of its port know it.
+  const LocalAddress* as_advertised(const std::uint32_t (&words)[4], bool is_v6) const {
+    for (std::size_t i = 0; i < locals.size(); ++i) {
+      const LocalAddress& local = locals[i];
+      if (local.is_v6 == is_v6 && std::equal(words, words + (is_v6 ? 4 : 1), local.words)) {
+        return &advertised[i];
+      }
+    }
+    return nullptr;
   }
   /// The address that packets out of a port get, or null when it has none of the family.
   const LocalAddress* source(std::uint8_t port, bool is_v6) const {

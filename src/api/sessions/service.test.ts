@@ -107,6 +107,14 @@ describe('CreateSession', () => {
   });
 });
 
+/** A FAR whose tunnel, if it has one, leads to that address. */
+function toOutside(far: Message, ipv4: string): Message {
+  const forward = far.forward as Message | undefined;
+  const outer = forward?.outer_header_creation as Message | undefined;
+  if (outer === undefined) return far;
+  return { ...far, forward: { ...forward, outer_header_creation: { ...outer, ipv4 } } };
+}
+
 describe('advertised addresses', () => {
   it('are what clients write and see; the packet path has its own', async () => {
     const other = await startApi({
@@ -119,7 +127,8 @@ describe('advertised addresses', () => {
     const [first, ...rest] = chosen.pdrs as Message[];
     const asked = { teid: 77, ipv4: '203.0.113.9', ipv6: '2001:db8:f::9' };
     const pdi = { ...(first?.pdi as Message), local_f_teid: asked };
-    const given = { ...sampleSession('given'), pdrs: [{ ...first, pdi }, ...rest] };
+    const fars = (chosen.fars as Message[]).map((far) => toOutside(far, '203.0.113.9'));
+    const given = { ...sampleSession('given'), pdrs: [{ ...first, pdi }, ...rest], fars };
     const seen = async (session: Message) => {
       await outside.call('SessionService/CreateSession', { session });
       const { name } = session;
@@ -129,6 +138,8 @@ describe('advertised addresses', () => {
     };
     expect(await seen(chosen)).toMatchObject({ ipv4: '203.0.113.9', choose_id: 5 });
     expect(await seen(given)).toEqual(asked);
+    const kept = await outside.call('SessionService/GetSession', { name: 'given' });
+    expect(kept.fars).toEqual(fars);
     const records = other.engine.list('', 10, '').records;
     for (const record of records) {
       expect(record).toContain(0xc000_0201);
