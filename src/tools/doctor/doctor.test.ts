@@ -226,6 +226,7 @@ ports:
       'note interfaces: port n3: wlp2s0 has 1 receive queues for 2 workers',
       'error interfaces: port n6: a device sluice0 exists already',
       'note sysctls: rp_filter of sluice0 is strict (1)',
+      'note sysctls: net.ipv4.conf.all.send_redirects is 1',
       'error ports: GTP-U of n3: UDP 192.168.1.20:2152 is taken by open5gs-upfd (process 999)',
       'warning clock: the clock is not synchronised',
     ]);
