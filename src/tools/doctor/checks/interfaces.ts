@@ -1,12 +1,12 @@
 import { isIPv6 } from 'node:net';
+import { MTU_MAX } from '../../../base/config/schema.js';
 import { type Finding, Findings } from '../finding.js';
 import { edit, type Machine, type Probe, readNumber } from '../probe.js';
 
 const NET = '/sys/class/net';
 /** Outer IP, UDP and GTP-U with a PDU Session Container. */
 const TUNNEL_BYTES = { ipv4: 44, ipv6: 64 } as const;
-/** Largest packet that a frame of AF_XDP has room for, and queues that a worker has packets for. */
-const AFXDP_MTU_MAX = 1842;
+/** Queues that a worker has packets for. */
 const AFXDP_QUEUES_A_WORKER = 2;
 
 /** The interface that has an address, undefined: none. The loopback one has all of 127/8. */
@@ -144,11 +144,11 @@ function deviceFindings(findings: Findings, machine: Machine, port: Port): void 
     findings.error(`port ${name}: ${device} is down`, refuses, `ip link set ${device} up`);
   } else findings.ok(`port ${name}: ${nicText(probe, device)}`);
   const mtu = readNumber(probe, `${NET}/${device}/mtu`) ?? 0;
-  if (mtu > AFXDP_MTU_MAX) {
+  if (mtu > MTU_MAX.afxdp) {
     findings.error(
-      `port ${name}: MTU ${mtu} of ${device} is more than a packet holds (${AFXDP_MTU_MAX})`,
+      `port ${name}: MTU ${mtu} of ${device} is more than a packet holds (${MTU_MAX.afxdp})`,
       refuses,
-      `ip link set dev ${device} mtu ${AFXDP_MTU_MAX}`,
+      `ip link set dev ${device} mtu ${MTU_MAX.afxdp}`,
     );
   }
   for (const address of port.addresses) {
