@@ -90,6 +90,7 @@ function unknownIn(cell: string, tests: Tests): string[] | undefined {
 
 interface Row {
   readonly rule: string;
+  readonly source: string;
   readonly test: string;
 }
 
@@ -99,7 +100,11 @@ function rowsOf(text: string): Row[] {
     .filter((line) => line.startsWith('| ') && !/^\| (rule|---)/.test(line))
     .map((line) => {
       const cells = line.split('|').slice(1, -1);
-      return { rule: cells[0]!.trim(), test: cells.at(-1)!.trim() };
+      return {
+        rule: cells[0]!.trim(),
+        source: cells.at(-2)!.trim(),
+        test: cells.at(-1)!.trim(),
+      };
     });
 }
 
@@ -128,6 +133,10 @@ describe('docs/RULES.md', () => {
         : unknown.map((name) => `${rule}: ${name}`);
     });
     expect(wrong).toEqual([]);
+  });
+  it('has a source for every rule, of 3GPP with its clause', () => {
+    const none = rows.filter(({ source }) => source === '' || /^TS \d+\.\d+$/.test(source));
+    expect(none.map(({ rule }) => rule)).toEqual([]);
   });
   it('names every case of test/packets that is not in a row as a family', () => {
     const text = readFileSync(join(root, 'docs', 'RULES.md'), 'utf8');

@@ -63,6 +63,7 @@ Napi::Object object_of(Napi::Env env, const gnb::SplitCounts& counts) {
     put(skipped, drop_reason_label(static_cast<DropReason>(i)), counts.skipped[i]);
   }
   out.Set("skipped", skipped);
+  if (counts.cut_at) put(out, "cut_at_byte", *counts.cut_at);
   return out;
 }
 

@@ -115,7 +115,11 @@ class Splitter {
     for (;;) {
       const CaptureReader::Step step = reader.value()->next(frame);
       if (step == CaptureReader::Step::End) break;
-      if (step == CaptureReader::Step::Fault) return reader.value()->error();
+      if (step == CaptureReader::Step::Fault) {
+        if (!reader.value()->is_cut() || counts_.frames == 0) return reader.value()->error();
+        counts_.cut_at = reader.value()->fault_offset();
+        break;
+      }
       if (step == CaptureReader::Step::Frame) take(frame);
     }
     if (!access_->flush()) return access_->error();
@@ -284,7 +288,10 @@ Result<std::optional<IpAddress>> busiest_gtpu_destination(const std::string& pat
   for (;;) {
     const CaptureReader::Step step = reader.value()->next(frame);
     if (step == CaptureReader::Step::End) break;
-    if (step == CaptureReader::Step::Fault) return reader.value()->error();
+    if (step == CaptureReader::Step::Fault) {
+      if (!reader.value()->is_cut()) return reader.value()->error();
+      break;
+    }
     if (step != CaptureReader::Step::Frame) continue;
     if (find_ip_packet(frame, found) != DropReason::None) continue;
     const std::byte* const ip = frame.data + found.offset;

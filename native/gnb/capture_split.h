@@ -41,10 +41,11 @@ struct SplitCounts {
   std::uint64_t other = 0;     ///< of nobody, to the core port
   std::uint64_t adopted = 0;   ///< of uplink and downlink: with an address replaced
   std::array<std::uint64_t, kDropReasons> skipped{};  ///< no packet could be made of it
+  std::optional<std::uint64_t> cut_at;  ///< byte of the last record, if it is cut: no frame of it
 };
 
-/// Errors: a file that cannot be read or written, a capture that is broken ("at byte …"); the
-/// outputs then have what came before.
+/// Errors: a file that cannot be read or written, a capture that is broken ("at byte …") or cut
+/// before its first frame is whole; the outputs then have what came before.
 Result<SplitCounts> split_capture(const SplitRequest& request);
 
 /// The address that most GTP-U packets of a capture go to; none without GTP-U.

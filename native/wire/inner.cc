@@ -20,10 +20,11 @@ void parse_inner_upper(const std::byte* bytes, std::size_t n, InnerPacket& out) 
 DropReason parse_inner_v6(const std::byte* bytes, std::size_t n, InnerPacket& out) noexcept {
   Ipv6Header header;
   Ipv6Upper upper;
-  if (parse_ipv6(bytes, n, header) != DropReason::None ||
-      walk_ipv6(bytes, header.total_length, upper) != DropReason::None) {
-    return DropReason::InnerMalformed;
-  }
+  if (parse_ipv6(bytes, n, header) != DropReason::None) return DropReason::InnerMalformed;
+  const DropReason reason = walk_ipv6(bytes, header.total_length, upper);
+  // A packet of more headers than are followed may well be a good one.
+  if (reason == DropReason::ExtensionLimit) return reason;
+  if (reason != DropReason::None) return DropReason::InnerMalformed;
   out = InnerPacket{};
   out.version = 6;
   out.protocol = upper.protocol;

@@ -65,7 +65,7 @@ inline DropReason parse_inner_v4(const std::byte* bytes, std::size_t n, InnerPac
 /// @param n      bytes there; what is beyond the IP total length is ignored.
 /// @param out    written only on success. A port-carrying protocol with fewer than four bytes
 ///               of upper layer has no ports, so that no filter on ports matches it.
-/// @return None, EmptyPayload (n is 0) or InnerMalformed.
+/// @return None, EmptyPayload (n is 0), ExtensionLimit or InnerMalformed.
 /// Bounds: at most kIpv6ExtensionsMax extension headers. Threads: any; pure.
 /// Source: RFC 791, RFC 8200, RFC 7112.
 inline DropReason parse_inner(const std::byte* bytes, std::size_t n, InnerPacket& out) noexcept {

@@ -214,7 +214,7 @@ TEST(Inner, Ipv6ChainIsBounded) {
   Bytes eight;
   for (int i = 0; i < 8; ++i) eight = eight + from_hex("3c00010400000000");
   const Bytes nine = ipv6(60, eight + from_hex("1100010400000000") + udp({}));
-  EXPECT_EQ(malformed(nine), DropReason::InnerMalformed);
+  EXPECT_EQ(malformed(nine), DropReason::ExtensionLimit);
   Ipv6Upper upper{};
   EXPECT_EQ(walk_ipv6(nine.data(), static_cast<std::uint32_t>(nine.size()), upper),
             DropReason::ExtensionLimit);

@@ -46,6 +46,9 @@ Examples:
     )
     .action(async (_: unknown, own: Command) => {
       const options = own.optsWithGlobals<StatsOptions>();
+      if (options.count !== undefined && options.watch === undefined) {
+        throw usageError('--count goes with --watch');
+      }
       await withClient(options, async (client) => {
         if (options.watch !== undefined) return watchStats(client, options);
         const stats = await client.call<Stats>('NodeService', 'GetStats', {});

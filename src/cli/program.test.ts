@@ -272,6 +272,17 @@ describe('usage', () => {
     expect(await run(['sesion'])).toBe(2);
     expect(await run(['gnb', 'up'])).toBe(2);
     expect(await run(['gnb', 'load'])).toBe(2);
+    for (const [args, said] of [
+      [['gnb', 'load', '--session', 'ue1', '--pps', '0'], '--pps: at least one packet'],
+      [['gnb', 'load', '--session', 'ue1', '--to', '999.1.1.1'], '--to: "999.1.1.1" is no'],
+      [['gnb', 'load', '--session', 'ue1', '--to', '[::1'], '--to: "[::1" is no IP'],
+      [['gnb', 'load', '--session', 'ue1', '--to', '[1.1.1.1]:5'], '--to: "[1.1.1.1]:5" is no'],
+      [['gnb', 'load', '--session', 'ue1', '--to', '1.1.1.1:x'], '--to: "1.1.1.1:x" is no'],
+      [['stats', '--count', '3'], '--count goes with --watch'],
+    ] as const) {
+      expect(await run([...args]), args.join(' ')).toBe(2);
+      expect(written.err).toContain(said);
+    }
   });
   it('prints help and version with 0', async () => {
     for (const args of [['--help'], ['session', 'create', '--help'], ['--version']]) {

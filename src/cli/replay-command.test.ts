@@ -161,6 +161,31 @@ describe.runIf(hasAddon)('replay', () => {
     expect(result.rx).toBe(0);
   });
 
+  it('plays what is before a last record that is cut, and says so', async () => {
+    const sessions = join(folder, 'sessions.yaml');
+    const cut = join(folder, 'cut.pcap');
+    const up = udp('10.60.0.2', '203.0.113.1', 53, payload);
+    const whole = pcap(RAW_IP, [up, up]);
+    const second = 24 + 16 + up.length;
+    for (const end of [second + 1, second + 16, whole.length - 1]) {
+      Object.assign(written, { out: '', err: '' });
+      writeFileSync(cut, whole.subarray(0, end));
+      expect(await run(['replay', cut, '--sessions', sessions, '--json'])).toBe(0);
+      expect(written.err).toBe(
+        `sluice: ${cut}: the last record, at byte ${second}, is cut and ignored\n`,
+      );
+      const { tx, capture } = JSON.parse(written.out) as ReplayResult;
+      expect([tx.n6, capture.frames, capture.cut_at_byte]).toEqual([1, 1, second]);
+    }
+    // With no frame before it, there is nothing to play.
+    for (const end of [20, 24 + 8, second - 1]) {
+      Object.assign(written, { out: '', err: '' });
+      writeFileSync(cut, whole.subarray(0, end));
+      expect(await run(['replay', cut, '--sessions', sessions])).toBe(1);
+      expect(written.err).toContain(cut);
+    }
+  });
+
   it('says what is wrong with a capture or a session', async () => {
     const sessions = join(folder, 'sessions.yaml');
     const broken = join(folder, 'broken.pcap');

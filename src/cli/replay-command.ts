@@ -49,7 +49,11 @@ Without --n3, the address that most GTP-U packets go to is taken; without GTP-U 
 capture, 192.0.2.1. Time is the capture's: rates and timers see its time stamps. Nothing
 touches the network, a running UPF or its data.
 
-With --json: the keys of "stats --json" and "capture", which says how the frames came in.
+Of a capture that ends inside its last record, as a tcpdump that was killed leaves it, the frames
+before it are taken.
+
+With --json: the keys of "stats --json" and "capture", which says how the frames came in, and in
+"cut_at_byte" where a last record begins that is cut.
 
 Examples:
   sluice replay n3.pcap --sessions sessions.yaml
@@ -59,6 +63,12 @@ Examples:
     .action(async (capture: string, _: unknown, own: Command) => {
       const options = own.optsWithGlobals<ReplayFlags>();
       const result = await runReplay(capture, options);
+      const cutAt = result.capture.cut_at_byte;
+      if (cutAt !== undefined) {
+        process.stderr.write(
+          `sluice: ${capture}: the last record, at byte ${cutAt}, is cut and ignored\n`,
+        );
+      }
       if (options.json === true) printJson(result);
       else printLine(resultText(result, options.out));
     });

@@ -87,16 +87,25 @@ describe('sameContent', () => {
     expect(sameContent(sample, 0, explicit, 0)).toBe(false);
   });
 
-  it('takes a local address that was filled in here for an absent one', () => {
+  it('takes a local address that was filled in here for an absent one, and for itself', () => {
     const asked = changed((s) => (s.pdrs[0].pdi.local_f_teid = { teid: 7 }));
     const filled = asked.slice();
     const at = layout.HEADER_WORDS;
     filled[at + layout.PDR_LOCAL_IPV4] = 0x7f000001;
     filled[at + layout.PDR_F_TEID] =
       filled[at + layout.PDR_F_TEID]! | layout.F_TEID_IPV4 | layout.F_TEID_ADDRESS_HERE;
-    expect(sameContent(asked, 0, filled, 0)).toBe(true);
-    const given = changed((s) => (s.pdrs[0].pdi.local_f_teid = { teid: 7, ipv4: '127.0.0.1' }));
-    expect(sameContent(given, 0, filled, 0)).toBe(false);
+    const given = (addresses: object) =>
+      changed((s) => (s.pdrs[0].pdi.local_f_teid = { teid: 7, ...addresses }));
+    const same = (one: Uint32Array, other: Uint32Array) => [
+      sameContent(one, 0, other, 0),
+      sameContent(other, 0, one, 0),
+    ];
+    expect(same(asked, filled)).toEqual([true, true]);
+    expect(same(given({ ipv4: '127.0.0.1' }), filled)).toEqual([true, true]);
+    expect(same(given({ ipv4: '127.0.0.2' }), filled)).toEqual([false, false]);
+    expect(same(given({ ipv6: '::7' }), filled)).toEqual([false, false]);
+    expect(same(given({ ipv4: '127.0.0.1', ipv6: '::7' }), filled)).toEqual([false, false]);
+    expect(same(given({ ipv4: '127.0.0.1' }), asked)).toEqual([false, false]);
   });
 
   it.each<[string, (s: Loose) => void]>([

@@ -15,7 +15,7 @@ interface Side {
 /**
  * The two ask for the same session: names, types and rules in the same order. Ignored: SEID,
  * revision, owner, index, incarnation, times, chosen TEIDs and addresses. "auto" is the same
- * as "auto", and as the address that came of it.
+ * as "auto", and as the address that came of it; so is an F-TEID without an address.
  */
 export function sameContent(a: Uint32Array, aBase: number, b: Uint32Array, bBase: number): boolean {
   const one = { words: a, base: aBase };
@@ -179,10 +179,10 @@ function sameFTeid(a: Uint32Array, aAt: number, b: Uint32Array, bAt: number): bo
   const families = layout.F_TEID_IPV4 | layout.F_TEID_IPV6;
   const aGiven = (aFlags & layout.F_TEID_ADDRESS_HERE) === 0 ? aFlags & families : 0;
   const bGiven = (bFlags & layout.F_TEID_ADDRESS_HERE) === 0 ? bFlags & families : 0;
-  if (aGiven !== bGiven) return false;
+  if (aGiven === 0 && bGiven === 0) return true;
+  if (((aFlags ^ bFlags) & families) !== 0) return false;
   const count = layout.PDR_QFIS_LOW - layout.PDR_LOCAL_IPV4;
-  const aLocal = aAt + layout.PDR_LOCAL_IPV4;
-  return aGiven === 0 || record.sameWords(a, aLocal, b, bAt + layout.PDR_LOCAL_IPV4, count);
+  return record.sameWords(a, aAt + layout.PDR_LOCAL_IPV4, b, bAt + layout.PDR_LOCAL_IPV4, count);
 }
 
 function sameUe(one: Side, oneAt: number, other: Side, otherAt: number): boolean {

@@ -202,8 +202,8 @@ function outerBytes({ destination, container, pdcpNumber }: SentTunnel): number 
 }
 
 /**
- * The PDU Session Container: the QER's marking, else what came along, else the default QFI. The
- * far side says which of the two kinds.
+ * The PDU Session Container: each mark of the first QER that has it; without a QFI there, the one
+ * that came along, else the default. The far side says which of the two kinds.
  */
 function containerOf(
   session: Session,
@@ -212,15 +212,13 @@ function containerOf(
   packet: ModelPacket,
 ): Container | undefined {
   const uplink = to !== 'access';
-  const marking = qersOf(session, pdr).find((qer) => qer.qfi !== undefined);
-  if (marking !== undefined) {
-    if (uplink) return { uplink, qfi: marking.qfi! };
-    const { rqi, ppi } = marking;
-    return { uplink, qfi: marking.qfi!, rqi: rqi === true, ...(ppi === undefined ? {} : { ppi }) };
-  }
   const qfi = qfiOf(session, pdr, packet);
   if (qfi === undefined) return undefined;
-  return uplink ? { uplink, qfi } : { uplink, qfi, rqi: false };
+  if (uplink) return { uplink, qfi };
+  const qers = qersOf(session, pdr);
+  const rqi = qers.some((qer) => qer.rqi === true);
+  const ppi = qers.find((qer) => qer.ppi !== undefined)?.ppi;
+  return { uplink, qfi, rqi, ...(ppi === undefined ? {} : { ppi }) };
 }
 
 /** The QER's, else the packet's own, else, towards the UE, the session's first. */

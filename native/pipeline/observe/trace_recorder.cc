@@ -89,7 +89,7 @@ TraceNote* TraceRecorder::note(Stage stage, const Burst& burst, unsigned i,
     n.operand = burst.operand[i];
     const unsigned at = is_here ? packet.offset + burst.inner_offset[i] : kChunkBytes;
     // Behind forward, the packet starts elsewhere.
-    if (stage != Stage::Forward && verdict != kTakenAway && at < kChunkBytes) {
+    if (stage != Stage::Forward && at < kChunkBytes) {
       std::memcpy(n.inner, reinterpret_cast<const std::byte*>(&packet) + at,
                   std::min<std::size_t>(sizeof(n.inner), kChunkBytes - at));
     }

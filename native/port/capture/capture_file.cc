@@ -329,6 +329,12 @@ Nanoseconds CaptureReader::time_of(const Interface& interface, std::uint64_t tic
   return static_cast<Nanoseconds>(std::min(static_cast<Wide>(shifted), kMax));
 }
 
+bool CaptureReader::is_cut() const noexcept {
+  // No program writes larger records: there, it is the length that is broken.
+  constexpr std::uint64_t kRecordBytesMax = std::uint64_t{1} << 20;
+  return fault_.kind == FaultKind::PastEnd && fault_.claimed <= kRecordBytesMax;
+}
+
 Error CaptureReader::error() const {
   const auto number = [](std::uint64_t value) { return std::to_string(value); };
   const std::string at = std::string(fault_.record) + " at byte " + number(fault_.offset);

@@ -73,6 +73,11 @@ class CaptureReader final {
   Step next(CaptureFrame& out) noexcept;
   /// What next() found wrong, for people; meaningful after Fault.
   Error error() const;
+  /// Whether a Fault is just the file's end inside its last record, as a program that was killed
+  /// leaves it, and what came before is all good.
+  bool is_cut() const noexcept;
+  /// First byte of the record that a Fault is about.
+  std::uint64_t fault_offset() const noexcept { return fault_.offset; }
   const std::string& name() const noexcept { return name_; }
 
  private:

@@ -103,6 +103,23 @@ TEST(CaptureReader, ANewSectionForgetsTheInterfacesAndMayTurnTheByteOrder) {
       << outcome.error;
 }
 
+TEST(CaptureReader, TellsACutFileFromABrokenOne) {
+  const auto is_cut = [](const CaptureBytes& file) { return read_all(file).reader->is_cut(); };
+  CaptureBytes record(false);
+  record.pcap_header(false, 1).pcap_record(0, 0, 10, 10);
+  EXPECT_FALSE(is_cut(record)) << "it ends well";
+  record.patch32(24 + 8, 11);
+  EXPECT_TRUE(is_cut(record));
+  record.patch32(24 + 8, 0x7fffffff);
+  EXPECT_FALSE(is_cut(record)) << "no record is as long";
+  CaptureBytes block(false);
+  block.section().interface(1, 0, {}).enhanced(0, 1, 4, 4);
+  block.patch32(28 + 20 + 4, 40);
+  EXPECT_TRUE(is_cut(block));
+  block.patch32(28 + 20 + 4, 6);
+  EXPECT_FALSE(is_cut(block)) << "no block has such a length";
+}
+
 TEST(CaptureReader, FaultsSayWhere) {
   CaptureBytes cut(false);
   cut.pcap_header(false, 1).pcap_record(0, 0, 10, 10);

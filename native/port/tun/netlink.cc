@@ -64,16 +64,17 @@ int Netlink::configure_link(unsigned device, std::uint16_t mtu) noexcept {
   quiet.close(families);
   // A kernel without IPv6 does not know the attribute, and does not need it.
   exchange(quiet);
-  Request sender(RTM_NEWLINK, 0, &link, sizeof link);
-  families = sender.open(IFLA_AF_SPEC);
-  rtattr* inet = sender.open(AF_INET);
-  rtattr* options = sender.open(IFLA_INET_CONF);
-  const std::uint32_t on = 1;
-  sender.add(IPV4_DEVCONF_ACCEPT_LOCAL, &on, sizeof on);
-  sender.close(options);
-  sender.close(inet);
-  sender.close(families);
-  return exchange(sender);
+  Request router(RTM_NEWLINK, 0, &link, sizeof link);
+  families = router.open(IFLA_AF_SPEC);
+  rtattr* inet = router.open(AF_INET);
+  rtattr* options = router.open(IFLA_INET_CONF);
+  const std::uint32_t on = 1, off = 0;
+  router.add(IPV4_DEVCONF_ACCEPT_LOCAL, &on, sizeof on);
+  router.add(IPV4_DEVCONF_SEND_REDIRECTS, &off, sizeof off);
+  router.close(options);
+  router.close(inet);
+  router.close(families);
+  return exchange(router);
 }
 
 int Netlink::set_link_up(unsigned device) noexcept {

@@ -17,8 +17,9 @@ class Netlink {
   // Each request waits for the kernel's answer and returns 0 or a positive errno.
 
   /// Sets the MTU; that the kernel makes no link-local IPv6 address, since nobody would answer
-  /// it; and that it takes IPv4 packets from the device's own address (accept_local): ICMP
-  /// errors of the packet path come from there.
+  /// it; that it takes IPv4 packets from the device's own address (accept_local), since ICMP
+  /// errors of the packet path come from there; and that it tells no UE to send elsewhere what
+  /// goes back into the device (send_redirects), since a UE has no other way.
   int configure_link(unsigned device, std::uint16_t mtu) noexcept;
   int set_link_up(unsigned device) noexcept;
   /// Adds an address with the prefix length of its network, whose route comes with it.

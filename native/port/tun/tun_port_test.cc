@@ -75,6 +75,16 @@ TEST(TunPort, KeepsTheContract) {
   });
 }
 
+/// What the kernel does with IPv4 of the device; one digit.
+char kernel_option(const char* name) {
+  const std::string path = std::string("/proc/sys/net/ipv4/conf/sluice0/") + name;
+  const int file = ::open(path.c_str(), O_RDONLY);
+  char value = '?';
+  EXPECT_EQ(::read(file, &value, 1), 1);
+  ::close(file);
+  return value;
+}
+
 TEST(TunPort, GivesTheDeviceItsAddressesMtuAndRoutes) {
   with_tun([] {
     PortConfig config = default_config();
@@ -92,11 +102,9 @@ TEST(TunPort, GivesTheDeviceItsAddressesMtuAndRoutes) {
       EXPECT_EQ(::ioctl(fd, SIOCGIFFLAGS, &request), 0);
       EXPECT_NE(request.ifr_flags & IFF_UP, 0);
       ::close(fd);
-      char accepts = '0';
-      const int option = ::open("/proc/sys/net/ipv4/conf/sluice0/accept_local", O_RDONLY);
-      EXPECT_EQ(::read(option, &accepts, 1), 1);
-      ::close(option);
-      EXPECT_EQ(accepts, '1') << "else ICMP errors from the own address are martians";
+      EXPECT_EQ(kernel_option("accept_local"), '1')
+          << "else ICMP errors from the own address are martians";
+      EXPECT_EQ(kernel_option("send_redirects"), '0') << "a UE has no other way";
       // An own address can be bound, one of the pool is reached from it by the device.
       const auto source_towards = [](const char* text) -> std::string {
         const IpPrefix to = prefix(text, 0);

@@ -24,6 +24,14 @@ bool gate_closed(const std::uint32_t* q, Direction d) noexcept {
   return (q[qer::Flags] & (uplink ? qer::kUplinkClosed : qer::kDownlinkClosed)) != 0 ||
          (mbr(q, d, kbps) && kbps == 0);
 }
+/// Each mark is that of the first QER that has it, so a QER may add RQI and PPI to another's QFI.
+void mark(const std::uint32_t* q, PdrEntry& entry) noexcept {
+  if ((q[qer::Flags] & qer::kQfi) && entry.qfi == 0) entry.qfi = q[qer::Qfi] & 0x3f;
+  if (q[qer::Flags] & qer::kRqi) entry.flags |= kPdrRqi;
+  if ((q[qer::Flags] & qer::kPpi) && entry.ppi == 0) {
+    entry.ppi = static_cast<std::uint8_t>((q[qer::Qfi] >> 8 & 7) + 1);
+  }
+}
 bool same_bucket(const RecordReader& a, unsigned qa, const RecordReader& b, unsigned qb) noexcept {
   const auto name_a = a.text(a.qer(qa)[qer::SharedBucket]);
   const auto name_b = b.text(b.qer(qb)[qer::SharedBucket]);
@@ -168,13 +176,7 @@ PrepareError Compiler::compile_pdrs(const RecordReader& record, Direction direct
       const std::uint32_t* words = record.qer(q);
       if (gate_closed(words, direction)) entry.flags |= kPdrGateClosed;
       if (const int bucket = side.buckets.find(record, q); bucket >= 0) mask |= 1ull << bucket;
-      if ((words[qer::Flags] & qer::kQfi) && entry.qfi == 0) {
-        entry.qfi = words[qer::Qfi] & 0x3f;
-        if (words[qer::Flags] & qer::kRqi) entry.flags |= kPdrRqi;
-        if (words[qer::Flags] & qer::kPpi) {
-          entry.ppi = static_cast<std::uint8_t>((words[qer::Qfi] >> 8 & 7) + 1);
-        }
-      }
+      mark(words, entry);
     }
     if (entry.qfi == 0 && direction == Direction::Downlink) {
       entry.qfi = default_qfi_;

@@ -237,11 +237,14 @@ class TraceOfWorkersTest : public TraceTest {
 
 TEST_F(TraceOfWorkersTest, GoesOnWithTheOwner) {
   SessionSpec spec = full_session();
+  spec.ue_prefix = kUePrefix;
   ASSERT_EQ(create(kSession, spec), PrepareStatus::Ok);  // bucket 3: worker 1 of 2
   const TraceResult result = trace(1, ipv4({.source = kServer, .destination = kUe}));
   EXPECT_EQ(result.verdict, "forwarded");
   if (workers() == 2) {
-    expect_says(result, "is session ue1 of worker 1: handed over to it");
+    const TraceResult result6 = trace(1, ipv6(0x20010db800000000, kUePrefix, 53));
+    expect_says(result6, "UE address fd00:60:0:7::2 is session ue1 of worker 1: handed over to it");
+    expect_says(result, "UE address 10.60.0.7 is session ue1 of worker 1: handed over to it");
     expect_says(result, "worker 1 takes it over");
   }
   EXPECT_EQ(path_->statistics().held, 0u);

@@ -269,6 +269,23 @@ describe('WatchReports', () => {
     });
   });
 
+  it.each(['cursor', 'acknowledge'])('refuses a %s that is no cursor', async (field) => {
+    for (const value of ['zzz', '5f3a9c01', '5f3a9c01.', '.17', '5f3a9c01.1x', '5f3a9c01.-1']) {
+      const stream = client.stream('SessionService/WatchReports');
+      const ended = ending(stream);
+      stream.write({ [field]: value });
+      expect(await ended, value).toMatchObject({
+        code: status.INVALID_ARGUMENT,
+        details: `${field}: must be the cursor of a report, or empty`,
+      });
+    }
+    const stream = client.stream('SessionService/WatchReports');
+    const ended = ending(stream);
+    stream.write({ [field]: '5f3a9c01.17' });
+    stream.write({ acknowledge: 'zzz' });
+    expect(await ended).toMatchObject({ details: expect.stringMatching(/^acknowledge: /) });
+  });
+
   it('is told when the node shuts down', async () => {
     const stream = watch({});
     const ended = ending(stream);

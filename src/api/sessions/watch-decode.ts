@@ -4,6 +4,8 @@ import { ProtobufReader } from '../../model/protobuf.js';
 /** Sessions that one watcher may name. */
 const NAMES_MAX = 10_000;
 const TEXT_BYTES_MAX = 1024;
+/** Of every cursor: which store's, and the number of the report. */
+const CURSOR_FORM = /^[0-9a-f]+\.\d+$/;
 /** Tags of WatchReportsRequest: number << 3 | wire type. */
 const CURSOR = 10;
 const ACKNOWLEDGE = 18;
@@ -34,9 +36,17 @@ export function decodeWatch(bytes: Buffer, refusal: Refusal): WatchRequest | und
       return undefined;
     }
   }
-  if (!reader.failed) return { cursor, acknowledge, names };
-  refusal.set('invalid_argument', '', 'the request is not a valid protobuf message');
-  return undefined;
+  if (reader.failed) {
+    refusal.set('invalid_argument', '', 'the request is not a valid protobuf message');
+    return undefined;
+  }
+  // One of another store is a cursor, too; what is none was never given out.
+  for (const [field, value] of Object.entries({ cursor, acknowledge })) {
+    if (value === '' || CURSOR_FORM.test(value)) continue;
+    refusal.set('invalid_argument', field, 'must be the cursor of a report, or empty');
+    return undefined;
+  }
+  return { cursor, acknowledge, names };
 }
 
 /** The text that comes next; one that no name or cursor can be fails the message. */

@@ -2,7 +2,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { listenText, parseListen } from './listen.js';
 import { overlap, parsePrefix } from './prefix.js';
-import { type Config, isDpdkDevice, isInterface, type PortConfig } from './schema.js';
+import { type Config, isDpdkDevice, isInterface, MTU_MAX, type PortConfig } from './schema.js';
 import type { YamlSource } from './source.js';
 
 type Complain = (keys: readonly PropertyKey[], message: string) => void;
@@ -102,6 +102,13 @@ function checkPort(port: PortConfig, index: number, complain: Complain): void {
   const noMtu = port.mtu === 0 && port.driver !== 'afxdp' && port.driver !== 'dpdk';
   if (port.role === 'core' && noMtu) {
     complain([...at, 'mtu'], 'must be from 1280 to 65535 on a core port');
+  }
+  const mostMtu = MTU_MAX[port.driver];
+  if (port.mtu > mostMtu) {
+    complain(
+      [...at, 'mtu'],
+      `must be at most ${mostMtu} with driver ${port.driver}, not ${port.mtu}`,
+    );
   }
   if (port.clampMss === true && noMtu) {
     complain([...at, 'clampMss'], "needs the port's mtu; give it, or clampMss a number of bytes");

@@ -148,6 +148,10 @@ const bad: readonly (readonly [string, string])[] = [
     'bad.yaml:2:66: ports[0].uePools[1]: 10.60.128.0/20 overlaps 10.60.0.0/16 of ports[0] in the same network instance',
   ],
   [
+    'ports:\n  - { name: n6, driver: tun, role: core, mtu: 2029 }\n  - { name: n3, driver: afxdp, device: eth1, role: access, addresses: [10.0.0.1], mtu: 1843 }',
+    'bad.yaml:2:47: ports[0].mtu: must be at most 2028 with driver tun, not 2029\nbad.yaml:3:88: ports[1].mtu: must be at most 1842 with driver afxdp, not 1843',
+  ],
+  [
     'ports:\n  - { name: n6, driver: tun, role: core, device: name-that-is-too-long }',
     'bad.yaml:2:50: ports[0].device: must be 1 to 15 characters without space or /, not "name-that-is-too-long"',
   ],

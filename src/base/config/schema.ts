@@ -69,6 +69,15 @@ const MTU_FORMS = 'must be a whole number from 1280 to 65535, or 0 for no limit 
 const mtu = z
   .int({ error: MTU_FORMS })
   .refine((value) => value === 0 || (value >= 1280 && value <= 65_535), { error: MTU_FORMS });
+/** The largest packet that a buffer of the driver holds, as native/port refuses more when it opens. */
+export const MTU_MAX = {
+  memory: 65_535,
+  pcap: 65_535,
+  socket: 65_535,
+  tun: 2028,
+  afxdp: 1842,
+  dpdk: 1968,
+} as const;
 const clampMss = z.union([flag(), whole(536, 65_495)], {
   error: 'must be true, false or a whole number from 536 to 65495',
 });

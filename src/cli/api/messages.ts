@@ -63,6 +63,7 @@ export interface Qer {
   downlink_mbr_kbps?: Uint64;
   qfi?: number;
   rqi?: boolean;
+  ppi?: number;
 }
 export interface Volume {
   total_bytes?: Uint64;

@@ -1,7 +1,7 @@
 /** `sluice gnb load`: uplink load from many sessions, and where it went. */
 
 import { randomInt } from 'node:crypto';
-import { isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { Gnb } from '../../tools/gnb.js';
@@ -72,7 +72,7 @@ async function runLoad(client: ApiClient, options: LoadFlags): Promise<void> {
     throw usageError('give --sessions N (created for the load) or --session NAME…');
   }
   const load = {
-    packetsPerSecond: parseCount(options.pps, '--pps'),
+    packetsPerSecond: rateOf(options.pps),
     innerBytes: parseInteger(options.size, '--size', 36, 1900),
     seconds: parseSeconds(options.time, '--time'),
     flows: parseInteger(options.flows, '--flows', 1, 40_000),
@@ -101,11 +101,19 @@ async function runLoad(client: ApiClient, options: LoadFlags): Promise<void> {
   }
 }
 
+function rateOf(text: string): number {
+  const rate = parseCount(text, '--pps');
+  if (rate === 0) throw usageError('--pps: at least one packet per second');
+  return rate;
+}
+
 function destinationOf(text: string): { to: string; toPort: number } {
-  const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(text);
-  if (bracketed !== null) return { to: bracketed[1] ?? '', toPort: portOf(bracketed[2]) };
   if (isIPv6(text)) return { to: text, toPort: DISCARD_PORT };
-  const [to = '', port] = text.split(':');
+  const [, v6, v4, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text) ?? [];
+  const to = v6 ?? v4 ?? '';
+  if (isIP(to) !== (v6 === undefined ? 4 : 6)) {
+    throw usageError(`--to: "${text}" is no IP address with or without a port`);
+  }
   return { to, toPort: portOf(port) };
 }
 

@@ -43,7 +43,7 @@ function addRuleFlags(command: Command): Command {
   return command
     .option('--gnb <address>', 'address of the gNB, where downlink packets go')
     .option('--gnb-teid <teid>', 'TEID at the gNB, such as 0x100')
-    .option('--qfi <qfi>', 'QoS flow, 0 to 63')
+    .option('--qfi <qfi>', 'QoS flow, 1 to 63')
     .option('--mbr-ul <rate>', 'maximum bit rate uplink: 64k, 10M, 1.5G, or none')
     .option('--mbr-dl <rate>', 'maximum bit rate downlink')
     .addOption(new Option('--gate-ul <gate>', 'uplink gate').choices(['open', 'closed']))

@@ -48,7 +48,9 @@ describe('sessionFromFlags', () => {
     expect(() => sessionFromFlags({})).toThrow('--name');
     expect(() => sessionFromFlags({ name: 'a', ueIp: '10.0.0.300' })).toThrow('--ue-ip:');
     expect(() => sessionFromFlags({ name: 'a', gnb: 'gnb1' })).toThrow('--gnb:');
-    expect(() => sessionFromFlags({ name: 'a', qfi: '64' })).toThrow('--qfi:');
+    for (const qfi of ['0', '64']) {
+      expect(() => sessionFromFlags({ name: 'a', qfi })).toThrow('--qfi:');
+    }
     expect(() => sessionFromFlags({ name: 'a', ueIp: 'none' })).toThrow('needs an address');
   });
 });

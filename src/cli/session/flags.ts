@@ -236,7 +236,7 @@ function gateClosed(text: string, flag: string): boolean {
 }
 
 function applyQerFlags(qer: Qer, flags: RuleFlags): void {
-  if (flags.qfi !== undefined) qer.qfi = parseInteger(flags.qfi, '--qfi', 0, 63);
+  if (flags.qfi !== undefined) qer.qfi = parseInteger(flags.qfi, '--qfi', 1, 63);
   if (flags.gateUl !== undefined) qer.uplink_gate_closed = gateClosed(flags.gateUl, '--gate-ul');
   if (flags.gateDl !== undefined) qer.downlink_gate_closed = gateClosed(flags.gateDl, '--gate-dl');
   if (flags.mbrUl === 'none') delete qer.uplink_mbr_kbps;

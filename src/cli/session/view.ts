@@ -4,6 +4,7 @@ import type {
   Far,
   FTeid,
   MonitoringTime,
+  Qer,
   Report,
   Session,
   Uint64,
@@ -81,13 +82,19 @@ function ruleLines(session: Session): string[] {
       kbps === undefined ? 'unlimited' : formatRate(Number(kbps));
     const gate = (closed: boolean | undefined) => (closed === true ? 'closed' : 'open');
     lines.push(
-      `qer ${qer.id}  qfi ${qer.qfi ?? '-'}, gate ${gate(qer.uplink_gate_closed)} up ` +
+      `qer ${qer.id}  ${markText(qer)}, gate ${gate(qer.uplink_gate_closed)} up ` +
         `${gate(qer.downlink_gate_closed)} down, mbr ${rate(qer.uplink_mbr_kbps)} up ` +
         `${rate(qer.downlink_mbr_kbps)} down`,
     );
   }
   for (const urr of session.urrs ?? []) lines.push(`urr ${urr.id}  ${urrText(urr)}`);
   return lines;
+}
+
+function markText(qer: Qer): string {
+  const rqi = qer.rqi === true ? ', rqi' : '';
+  const ppi = qer.ppi === undefined ? '' : `, ppi ${qer.ppi}`;
+  return `qfi ${qer.qfi ?? '-'}${rqi}${ppi}`;
 }
 
 function urrText(urr: Urr): string {

@@ -34,14 +34,19 @@ const getSession: Unary = (call, callback) =>
     ? callback(null, SESSION)
     : callback({ code: grpc.status.NOT_FOUND, details: 'none' });
 const getNode: Unary = (_, callback) =>
-  callback(null, { ports: [{ name: 'n3', addresses: ['10.0.0.1'] }, { name: 'n6' }] });
+  callback(null, {
+    ports: [
+      { name: 'n3', driver: 'socket', addresses: ['10.0.0.1'] },
+      { name: 'n6', driver: 'tun' },
+    ],
+  });
 const trace: Unary = (call, callback) => {
   const request = call.request as unknown as { packet: Buffer; port: string };
   traced.push(request);
   callback(null, {
     steps: [{ stage: 'match', decision: 'PDR 2 matched', seid: '5', rule_id: 2 }],
     verdict: 'forwarded',
-    outputs: [{ port: 'n6', packet: request.packet }],
+    outputs: ['n6', 'n3'].map((port) => ({ port, packet: request.packet })),
   });
 };
 const capture: grpc.handleServerStreamingCall<Record<string, unknown>, object> = (call) => {
@@ -108,6 +113,18 @@ describe('trace', () => {
     expect(written.out).toMatch(/^PDU Session Container +uplink, QFI 5$/m);
   });
 
+  it('names what the kernel makes of outer headers that go out by a socket', async () => {
+    const far = ['--session', 'ue1', '--to', '203.0.113.9:443'];
+    expect(await sluice('trace', 'uplink', 'udp', ...far)).toBe(0);
+    const [, n6 = '', n3 = ''] = written.out.split(/^out on /m);
+    expect(n3).toMatch(/^n3, 144 bytes\ndriver socket: .* without DF, .* with a checksum\nHEADER/);
+    expect(n6).toMatch(/^n6, 144 bytes\nHEADER/);
+    expect(
+      await sluice('trace', 'downlink', 'udp', '--session', 'ue1', '--from', '1.2.3.4:5'),
+    ).toBe(0);
+    expect(written.out.split(/^out on n3/m).at(-1)).not.toContain('driver socket');
+  });
+
   it('builds downlink, other protocols and IPv6', async () => {
     await sluice('trace', 'downlink', 'tcp', '--session', 'ue1', '--from', '203.0.113.9:443');
     expect(traced[0]?.port).toBe('n6');
@@ -129,7 +146,7 @@ describe('trace', () => {
     const json = JSON.parse(written.out.slice(0, written.out.indexOf('\n}') + 2)) as object;
     expect(json).toMatchObject({
       steps: [{ stage: 'match', rule_id: 2 }],
-      outputs: [{ port: 'n6', packet: ip }],
+      outputs: ['n6', 'n3'].map((port) => ({ port, packet: ip })),
     });
   });
 

@@ -33,6 +33,8 @@ type Way = 'uplink' | 'downlink';
 
 const BYTES_DEFAULT = 100;
 const UE_PORT_DEFAULT = 40_000;
+const KERNELS_HEADERS =
+  'driver socket: the kernel sends outer IPv4 without DF, and outer UDP with a checksum';
 const PROTOCOLS = ['udp', 'tcp', 'icmp'];
 
 export function addTraceCommand(program: Command): void {
@@ -74,7 +76,7 @@ Examples:
           const request = await source(client);
           const reply = await client.call<TraceResponse>('NodeService', 'Trace', request);
           if (options.json === true) printJson(client.json.toJson('TraceResponse', reply));
-          else printLine(traceText(reply));
+          else printLine(traceText(reply, await socketPorts(client)));
         });
       },
     );
@@ -186,8 +188,15 @@ async function received(
   throw usageError('name the port that receives it: --port NAME (see "sluice node")');
 }
 
+/** The ports whose outer headers are the kernel's in the end. */
+async function socketPorts(client: ApiClient): Promise<ReadonlySet<string>> {
+  const { ports = [] } = await client.call<Node>('NodeService', 'GetNode', {});
+  const sockets = ports.filter(({ driver }) => driver === 'socket');
+  return new Set(sockets.map(({ name = '' }) => name));
+}
+
 /** The steps as a table, and each output header by header. */
-export function traceText(reply: TraceResponse): string {
+function traceText(reply: TraceResponse, sockets: ReadonlySet<string>): string {
   const steps = table(
     ['stage', 'decision'],
     (reply.steps ?? []).map((step) => [step.stage ?? '', step.decision ?? '']),
@@ -196,7 +205,11 @@ export function traceText(reply: TraceResponse): string {
   const parts = [steps, `${reply.verdict}${why}`];
   for (const { port, packet = new Uint8Array() } of reply.outputs ?? []) {
     const lines = decodeHeaders(packet).map(({ name, text }) => [name, text]);
-    parts.push(`out on ${port}, ${packet.length} bytes\n${table(['header', 'fields'], lines)}`);
+    const kernels = sockets.has(port ?? '') && lines[0]?.[0] === 'outer IPv4';
+    parts.push(
+      `out on ${port}, ${packet.length} bytes\n${kernels ? `${KERNELS_HEADERS}\n` : ''}` +
+        table(['header', 'fields'], lines),
+    );
   }
   return parts.join('\n\n');
 }

@@ -226,8 +226,33 @@ ports:
       'note interfaces: port n3: wlp2s0 has 1 receive queues for 2 workers',
       'error interfaces: port n6: a device sluice0 exists already',
       'note sysctls: rp_filter of sluice0 is strict (1)',
+      'note sysctls: net.ipv4.conf.all.send_redirects is 1',
       'error ports: GTP-U of n3: UDP 192.168.1.20:2152 is taken by open5gs-upfd (process 999)',
       'warning clock: the clock is not synchronised',
+    ]);
+  });
+
+  it("hears of outer fragments only where the port's own MTU leaves them to the kernel", () => {
+    const room = (port: string, mtu: number) => {
+      const link = { '/sys/class/net/wlp2s0/mtu': `${mtu}\n` };
+      const withPort = yaml.replace('addresses: [192', `${port}, addresses: [192`);
+      const all = examined(changed(laptop, link), withPort);
+      return all.filter(({ found }) => found.includes('has no room'));
+    };
+    expect(room('mtu: 1544', 1600)).toEqual([]);
+    expect(room('mtu: 1600', 1500)).toMatchObject([
+      { level: 'warning', means: expect.stringMatching(/^large .* as two fragments/) },
+    ]);
+    const told = {
+      level: 'note',
+      found: 'port n3: MTU 1500 of its own has no room for a full packet of N6 in a tunnel (1544)',
+      means: expect.stringMatching(/^large .* told by ICMP/),
+    };
+    expect(room('mtu: 1500', 1500)).toMatchObject([
+      { ...told, mend: expect.stringMatching(/^ip link set dev wlp2s0 mtu 1600/) },
+    ]);
+    expect(room('mtu: 1500', 1600)).toMatchObject([
+      { ...told, mend: expect.stringContaining('ports: n3: mtu: 1544') },
     ]);
   });
 

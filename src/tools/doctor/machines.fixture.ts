@@ -210,6 +210,7 @@ export const laptop: MachineTexts = {
       'net.ipv6.conf.all.forwarding': 1,
       'net.ipv4.conf.all.rp_filter': 1,
       'net.ipv4.conf.default.rp_filter': 0,
+      'net.ipv4.conf.all.send_redirects': 1,
       'net.core.rmem_max': 212992,
     }),
     '/proc/net/udp':

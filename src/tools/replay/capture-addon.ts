@@ -18,6 +18,8 @@ export interface SplitCounts {
   readonly adopted: number;
   /** frames of which no packet could be made, by reason */
   readonly skipped: Readonly<Record<string, number>>;
+  /** where the last record begins, if the file ends inside it: it is no frame */
+  readonly cut_at_byte?: number;
 }
 
 interface CaptureAddon {

@@ -1,12 +1,12 @@
 import { isIPv6 } from 'node:net';
+import { MTU_MAX } from '../../../base/config/schema.js';
 import { type Finding, Findings } from '../finding.js';
 import { edit, type Machine, type Probe, readNumber } from '../probe.js';
 
 const NET = '/sys/class/net';
 /** Outer IP, UDP and GTP-U with a PDU Session Container. */
 const TUNNEL_BYTES = { ipv4: 44, ipv6: 64 } as const;
-/** Largest packet that a frame of AF_XDP has room for, and queues that a worker has packets for. */
-const AFXDP_MTU_MAX = 1842;
+/** Queues that a worker has packets for. */
 const AFXDP_QUEUES_A_WORKER = 2;
 
 /** The interface that has an address, undefined: none. The loopback one has all of 127/8. */
@@ -87,22 +87,32 @@ function queuesOf(probe: Probe, device: string): number {
 
 function mtuFinding(
   findings: Findings,
-  { probe, config }: Machine,
+  machine: Machine,
   port: Port,
   device: string,
   address: string,
 ): void {
-  const mtu = readNumber(probe, `${NET}/${device}/mtu`);
+  const { probe, config } = machine;
+  const link = readNumber(probe, `${NET}/${device}/mtu`);
   const core = config.ports
     .filter(({ role }) => role === 'core')
     .map((one) => one.mtu || (readNumber(probe, `${NET}/${one.device}/mtu`) ?? 0));
-  if (mtu === undefined || core.length === 0) return;
+  if (link === undefined || core.length === 0) return;
   const needed = Math.max(...core) + (isIPv6(address) ? TUNNEL_BYTES.ipv6 : TUNNEL_BYTES.ipv4);
+  const own = port.mtu !== 0 && port.mtu <= link;
+  const [mtu, of] = own ? [port.mtu, 'its own'] : [link, device];
   if (mtu >= needed) return;
-  findings.warning(
-    `port ${port.name}: MTU ${mtu} of ${device} has no room for a full packet of N6 in a tunnel (${needed})`,
-    'large downlink packets travel as two fragments, which costs both ends dearly',
-    `ip link set dev ${device} mtu ${Math.max(needed, 1600)}   # and on the switches and gNBs of N3`,
+  // Only what the packet path takes for small enough is left to the kernel to cut.
+  const cutsOuter = port.driver === 'socket' && !own;
+  findings.add(
+    own ? 'note' : 'warning',
+    `port ${port.name}: MTU ${mtu} of ${of} has no room for a full packet of N6 in a tunnel (${needed})`,
+    cutsOuter
+      ? 'large downlink packets travel as two fragments, which costs both ends dearly'
+      : 'large downlink packets are cut inside the tunnel, or their senders told by ICMP to send smaller ones',
+    own && link >= needed
+      ? edit(machine, `ports: ${port.name}: mtu: ${needed}`)
+      : `ip link set dev ${device} mtu ${Math.max(needed, 1600)}   # and on the switches and gNBs of N3`,
   );
 }
 
@@ -144,11 +154,11 @@ function deviceFindings(findings: Findings, machine: Machine, port: Port): void 
     findings.error(`port ${name}: ${device} is down`, refuses, `ip link set ${device} up`);
   } else findings.ok(`port ${name}: ${nicText(probe, device)}`);
   const mtu = readNumber(probe, `${NET}/${device}/mtu`) ?? 0;
-  if (mtu > AFXDP_MTU_MAX) {
+  if (mtu > MTU_MAX.afxdp) {
     findings.error(
-      `port ${name}: MTU ${mtu} of ${device} is more than a packet holds (${AFXDP_MTU_MAX})`,
+      `port ${name}: MTU ${mtu} of ${device} is more than a packet holds (${MTU_MAX.afxdp})`,
       refuses,
-      `ip link set dev ${device} mtu ${AFXDP_MTU_MAX}`,
+      `ip link set dev ${device} mtu ${MTU_MAX.afxdp}`,
     );
   }
   for (const address of port.addresses) {

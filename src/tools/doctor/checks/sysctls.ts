@@ -31,6 +31,7 @@ export function checkSysctls(machine: Machine): Finding[] {
       }
     }
     reversePathFinding(findings, probe, port.device);
+    if (port.uePools.some((pool) => !pool.includes(':'))) redirectFinding(findings, port.name, get);
   }
   if (config.ports.some(({ driver }) => driver === 'socket')) bufferFindings(findings, probe, get);
   return findings.all;
@@ -51,6 +52,21 @@ function reversePathFinding(findings: Findings, probe: Probe, device: string): v
     `rp_filter of ${device} is strict (1)`,
     "packets of UEs are dropped by the kernel where the way back isn't by this device",
     `sysctl net.ipv4.conf.${own === undefined ? 'default' : device}.rp_filter=2`,
+  );
+}
+
+/** The device's own is set to 0 when the port opens, but either of the two is enough. */
+function redirectFinding(
+  findings: Findings,
+  port: string,
+  get: (name: string) => number | undefined,
+): void {
+  const key = 'net.ipv4.conf.all.send_redirects';
+  if (get(key) !== 1) return;
+  findings.note(
+    `${key} is 1`,
+    `a UE of ${port} that sends to an address of the pool that no UE has gets ICMP Redirects`,
+    `sysctl ${key}=0   # other devices keep to their own`,
   );
 }
 
