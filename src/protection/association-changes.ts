@@ -85,7 +85,8 @@ export class AssociationChanges {
       if (secret === undefined) throw invalid(`${field}.key`, 'must be given for a new SPI');
       if (direction === 'inbound') this.#checkSpi(kept.terms.id, spi, field);
       const wrapped = await this.wrap.wrap(secret, contextOf(kept.terms.id, direction, spi));
-      const fresh = { spi, number: 0n, wrapped, digest: await digestOf(secret) };
+      const use = { number: 0n, bytes: 0n };
+      const fresh = { spi, use, wrapped, digest: await digestOf(secret) };
       secrets.set(fresh, secret);
       out.push(fresh);
     }

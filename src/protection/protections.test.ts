@@ -79,7 +79,7 @@ describe('a protection', () => {
     const { kept } = await create();
     expect(path.keys.get(1001)).toEqual(new Uint8Array(16).fill(1001 & 255));
     expect(path.keys.get(2002)).toEqual(new Uint8Array(16).fill(2002 & 255));
-    expect(outbound().map(({ number, numbersUpTo }) => [number, numbersUpTo])).toEqual([
+    expect(outbound().map(({ used, allowed }) => [used.number, allowed.number])).toEqual([
       [0n, BLOCK],
       [0n, BLOCK],
     ]);
@@ -229,7 +229,7 @@ describe('new keys', () => {
     const fresh = { outbound: [association(1003), bare(1002)] };
     const { kept } = await update({ ...fresh, inbound: [bare(2003)] });
     expect(kept.revision).toBe(3);
-    expect(outbound().map(({ spi, number }) => [spi, number])).toEqual([
+    expect(outbound().map(({ spi, used }) => [spi, used.number])).toEqual([
       [1003, 0n],
       [1002, BLOCK],
     ]);
@@ -270,7 +270,7 @@ describe('over the end of a process', () => {
     await create();
     path.figures.set('1001 out', { number: 77n });
     protections = await restarted();
-    expect(outbound().map(({ number, numbersUpTo }) => [number, numbersUpTo])).toEqual([
+    expect(outbound().map(({ used, allowed }) => [used.number, allowed.number])).toEqual([
       [BLOCK, 2n * BLOCK],
       [BLOCK, 2n * BLOCK],
     ]);
@@ -283,17 +283,48 @@ describe('over the end of a process', () => {
     path.figures.set('2001 in', { number: 88n });
     await protections.close();
     protections = await restarted();
-    expect(outbound().map(({ number }) => number)).toEqual([77n, 0n]);
-    expect(path.protections.get(1)!.inbound.map(({ number }) => number)).toEqual([88n, 0n]);
+    expect(outbound().map(({ used }) => used.number)).toEqual([77n, 0n]);
+    expect(path.protections.get(1)!.inbound.map(({ used }) => used.number)).toEqual([88n, 0n]);
+  });
+
+  it('begins no lifetime anew', async () => {
+    const lifetime = { softPackets: '10', hardPackets: '12', softBytes: '0', hardBytes: '5000' };
+    await create({ lifetime });
+    path.figures.set('1001 out', { number: 10n, bytes: 4000n });
+    await protections.close();
+    protections = await restarted();
+    expect(outbound()[0]!.used).toEqual({ number: 10n, bytes: 4000n });
+    await restarted();
+    const { number, bytes } = outbound()[0]!.used;
+    expect(number, 'a crash may have come behind all that was allowed').toBeGreaterThan(12n);
+    expect(bytes).toBeGreaterThan(5000n);
+  });
+
+  it('loses an eighth of a long lifetime to a crash, and no more', async () => {
+    const hard = 2n ** 26n;
+    const hardBytes = 2n ** 34n;
+    const lifetime = { softPackets: '0', softBytes: '0' };
+    await create({ lifetime: { ...lifetime, hardPackets: `${hard}`, hardBytes: `${hardBytes}` } });
+    await restarted();
+    expect(outbound()[0]!.used).toEqual({ number: hard / 8n, bytes: hardBytes / 8n });
+  });
+
+  it('gets further bytes before they run out', async () => {
+    await create();
+    const { allowed } = outbound()[0]!;
+    path.figures.set('1001 out', { number: 1n, bytes: allowed.bytes / 2n + 1n });
+    await protections.tick();
+    expect(outbound()[0]!.allowed.bytes).toBeGreaterThan(allowed.bytes);
+    expect(outbound()[1]!.allowed).toEqual(allowed);
   });
 
   it('gets further numbers before they run out, and the store knows first', async () => {
     await create();
     path.figures.set('1001 out', { number: BLOCK / 2n + 1n });
     await protections.tick();
-    expect(outbound().map(({ numbersUpTo }) => numbersUpTo)).toEqual([2n * BLOCK, BLOCK]);
+    expect(outbound().map(({ allowed }) => allowed.number)).toEqual([2n * BLOCK, BLOCK]);
     await restarted();
-    expect(outbound().map(({ number }) => number)).toEqual([2n * BLOCK, BLOCK]);
+    expect(outbound().map(({ used }) => used.number)).toEqual([2n * BLOCK, BLOCK]);
   });
 
   it('remembers what had come some seconds before', async () => {
@@ -301,7 +332,7 @@ describe('over the end of a process', () => {
     path.figures.set('2001 in', { number: 300n });
     for (let second = 0; second < 5; second++) await protections.tick();
     await restarted();
-    expect(path.protections.get(1)!.inbound.map(({ number }) => number)).toEqual([300n, 0n]);
+    expect(path.protections.get(1)!.inbound.map(({ used }) => used.number)).toEqual([300n, 0n]);
   });
 
   it.each<[string, () => void, string]>([

@@ -1,7 +1,7 @@
 /**
  * The protections of the node: made and changed over the API, kept in the store, brought into the
- * packet path. Sequence numbers are given to it by blocks that the store knows of first, so that no
- * end of the process makes a key count anew (decision 0039).
+ * packet path. Sequence numbers and bytes are given to it by blocks that the store knows of first, so
+ * that no end of the process makes a key count anew (decision 0039).
  *
  * Owner: the control thread. Start at {@link Protections.create}.
  */
@@ -10,6 +10,7 @@ import type { Log } from '../base/log.js';
 import type {
   AssociationSettings,
   AssociationStatus,
+  AssociationUse,
   ProtectionPath,
 } from '../datapath/protection-path.js';
 import type { Store } from '../store/store.js';
@@ -25,15 +26,13 @@ import {
   sameTerms,
 } from './protection.js';
 import { type ProtectionEvent, ProtectionWatch } from './protection-watch.js';
+import { isHalfUsed, withBlock } from './reserve.js';
 import {
   type KeptAssociation,
   type KeptProtection,
   StoredProtections,
 } from './stored-protections.js';
 
-/** Numbers that an association gets at a time; extended sequences have 2^40 such blocks. */
-const BLOCK = 1n << 24n;
-const SHORT_BLOCK = 1n << 20n;
 const TICK_MS = 1_000;
 /** How long packets of a moment before a crash could come again: docs/SM4.md says so. */
 const INBOUND_SAVE_TICKS = 5;
@@ -80,14 +79,14 @@ export class Protections {
   }
 
   /**
-   * Brings back what the store has, before sessions that refer to it. Outbound numbers go on behind
-   * all that may have been used.
+   * Brings back what the store has, before sessions that refer to it. Outbound associations go on
+   * behind all that may have been used.
    */
   async restore(): Promise<void> {
-    const restored: [KeptProtection, readonly bigint[], Secrets][] = [];
+    const restored: [KeptProtection, readonly AssociationUse[], Secrets][] = [];
     for (const kept of this.#stored.load()) {
       const secrets = await unwrapped(this.parts.wrap, kept);
-      restored.push([kept, kept.outbound.map(({ number }) => number), secrets]);
+      restored.push([kept, kept.outbound.map(({ use }) => use), secrets]);
     }
     if (restored.length === 0) return;
     for (const [kept] of restored) this.#reserve(kept, kept.outbound);
@@ -115,7 +114,7 @@ export class Protections {
       for (const kept of this.#kept.values()) {
         for (const row of this.parts.path.protectionStatus(kept.terms.id)) {
           const association = associationOf(kept, row);
-          if (association !== undefined) association.number = row.number;
+          if (association !== undefined) association.use = useOf(row);
         }
         this.#stored.put(kept);
       }
@@ -174,29 +173,31 @@ export class Protections {
     if (unknown !== undefined) this.#tell(unknown);
     if (!writes) return;
     await this.#stored.commit();
-    for (const [id, { spi, number }] of extended) this.parts.path.extendProtection(id, spi, number);
+    for (const [id, { spi, use }] of extended) this.parts.path.extendProtection(id, spi, use);
   }
 
   /** Whether what is known of an inbound association is newer than what is kept. */
   #note(kept: KeptProtection, row: AssociationStatus, saves: boolean): boolean {
     const association = row.outbound ? undefined : associationOf(kept, row);
-    if (!saves || association === undefined || association.number === row.number) return false;
-    association.number = row.number;
+    if (!saves || association === undefined || association.use.number === row.number) return false;
+    association.use = useOf(row);
     return true;
   }
 
   #runsOut(
-    kept: KeptProtection,
-    { spi, number }: KeptAssociation,
+    { terms }: KeptProtection,
+    { spi, use }: KeptAssociation,
     rows: readonly AssociationStatus[],
   ): boolean {
     const row = rows.find((one) => one.outbound && one.spi === spi);
-    return row !== undefined && number - row.number < blockOf(kept) / 2n;
+    return row !== undefined && isHalfUsed(terms, use, row);
   }
 
-  /** Gathers the write of further numbers. */
+  /** Gathers the write of further blocks. */
   #reserve(kept: KeptProtection, associations: readonly KeptAssociation[]): void {
-    for (const association of associations) association.number += blockOf(kept);
+    for (const association of associations) {
+      association.use = withBlock(kept.terms, association.use);
+    }
     this.#stored.put(kept);
   }
 
@@ -265,9 +266,9 @@ export class Protections {
   async #change(kept: KeptProtection, asked: AskedProtection): Promise<void> {
     const before = this.#kept.get(kept.terms.id);
     const { next, secrets } = await this.#changes.of(kept, asked);
-    const used = next.outbound.map(({ number }) => number);
+    const used = next.outbound.map(({ use }) => use);
     for (const association of next.outbound) {
-      if (secrets.has(association)) association.number += blockOf(next);
+      if (secrets.has(association)) association.use = withBlock(next.terms, association.use);
     }
     this.#kept.set(next.terms.id, next);
     this.#stored.put(next);
@@ -301,17 +302,17 @@ export class Protections {
     await this.#stored.commit();
   }
 
-  #bringIn(kept: KeptProtection, used: readonly bigint[], secrets: Secrets): void {
+  #bringIn(kept: KeptProtection, used: readonly AssociationUse[], secrets: Secrets): void {
     const { terms } = kept;
-    const settings = (association: KeptAssociation, number: bigint): AssociationSettings => {
+    const settings = (association: KeptAssociation, soFar: AssociationUse): AssociationSettings => {
       const secret = secrets.get(association) ?? NO_SECRET;
       return {
         spi: association.spi,
         key: secret.subarray(0, KEY_BYTES),
         salt: secret.subarray(KEY_BYTES, KEY_BYTES + SALT_BYTES),
         authKey: secret.subarray(KEY_BYTES + SALT_BYTES).subarray(0, AUTH_KEY_BYTES),
-        number,
-        numbersUpTo: association.number,
+        used: soFar,
+        allowed: association.use,
       };
     };
     try {
@@ -328,7 +329,7 @@ export class Protections {
         bytesSoft: terms.lifetime.softBytes,
         bytesHard: terms.lifetime.hardBytes,
         outbound: kept.outbound.map((one, position) => settings(one, used[position]!)),
-        inbound: kept.inbound.map((one) => settings(one, one.number)),
+        inbound: kept.inbound.map((one) => settings(one, one.use)),
       });
     } finally {
       for (const secret of secrets.values()) secret.fill(0);
@@ -374,8 +375,8 @@ function refusedByPath(error: unknown): unknown {
   return new SluiceError('resource_exhausted', error.message, { field });
 }
 
-function blockOf({ terms }: KeptProtection): bigint {
-  return terms.shortSequence ? SHORT_BLOCK : BLOCK;
+function useOf({ number, bytes }: AssociationStatus): AssociationUse {
+  return { number, bytes };
 }
 
 function associationOf(

@@ -3,13 +3,14 @@
  * them. Secrets are in them as the key provider has wrapped them. Owner: the control thread.
  */
 import { SluiceError } from '../base/errors.js';
+import type { AssociationUse } from '../datapath/protection-path.js';
 import type { Store } from '../store/store.js';
 import type { Lifetime, ProtectionTerms } from './protection.js';
 
 export interface KeptAssociation {
   readonly spi: number;
-  /** Outbound: numbers up to this one may have been used. Inbound: the newest that had come. */
-  number: bigint;
+  /** Outbound: so much may have been used. Inbound: the newest number that had come. */
+  use: AssociationUse;
   /** The secret, wrapped. */
   readonly wrapped: Uint8Array;
   /** Tells its secret from others: a hash. */
@@ -98,8 +99,14 @@ function encoded(kept: KeptProtection): Buffer {
 }
 
 function storedAssociation(kept: KeptAssociation): StoredAssociation {
-  const { spi, number, wrapped, digest } = kept;
-  return { spi, number: String(number), wrapped: Buffer.from(wrapped).toString('base64'), digest };
+  const { spi, use, wrapped, digest } = kept;
+  return {
+    spi,
+    number: String(use.number),
+    bytes: String(use.bytes),
+    wrapped: Buffer.from(wrapped).toString('base64'),
+    digest,
+  };
 }
 
 interface StoredList {
@@ -109,6 +116,8 @@ interface StoredList {
 interface StoredAssociation {
   readonly spi: number;
   readonly number: string;
+  /** Versions before this one did not keep it. */
+  readonly bytes?: string;
   readonly wrapped: string;
   readonly digest: string;
 }
@@ -145,6 +154,8 @@ function decoded(value: Uint8Array): KeptProtection | undefined {
   }
 }
 
-function associationOf({ spi, number, wrapped, digest }: StoredAssociation): KeptAssociation {
-  return { spi, number: BigInt(number), wrapped: Buffer.from(wrapped, 'base64'), digest };
+function associationOf(stored: StoredAssociation): KeptAssociation {
+  const { spi, number, bytes = '0', wrapped, digest } = stored;
+  const use = { number: BigInt(number), bytes: BigInt(bytes) };
+  return { spi, use, wrapped: Buffer.from(wrapped, 'base64'), digest };
 }
