@@ -25,8 +25,9 @@ import {
   SALT_BYTES,
   sameTerms,
 } from './protection.js';
+import { associationOf, ProtectionRounds, useOf } from './protection-rounds.js';
 import { type ProtectionEvent, ProtectionWatch } from './protection-watch.js';
-import { isHalfUsed, withBlock } from './reserve.js';
+import { withBlock } from './reserve.js';
 import {
   type KeptAssociation,
   type KeptProtection,
@@ -34,8 +35,6 @@ import {
 } from './stored-protections.js';
 
 const TICK_MS = 1_000;
-/** How long packets of a moment before a crash could come again: docs/SM4.md says so. */
-const INBOUND_SAVE_TICKS = 5;
 const SETTLE_MS = 1;
 const NO_SECRET = new Uint8Array(0);
 
@@ -65,17 +64,25 @@ export class Protections {
   readonly #stored: StoredProtections;
   readonly #watch: ProtectionWatch;
   readonly #changes: AssociationChanges;
+  readonly #rounds: ProtectionRounds;
   readonly #now: () => number;
   /** Changes come one after the other. */
   #last: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
-  #ticks = 0;
 
   constructor(private readonly parts: ProtectionParts) {
     this.#stored = new StoredProtections(parts.store);
     this.#now = parts.now ?? Date.now;
     this.#watch = new ProtectionWatch(parts.alarmPacketsPerSecond, this.#now);
     this.#changes = new AssociationChanges(parts.wrap, this.#kept, this.#stored);
+    this.#rounds = new ProtectionRounds({
+      kept: this.#kept,
+      path: parts.path,
+      stored: this.#stored,
+      watch: this.#watch,
+      unknownSpis: parts.unknownSpis,
+      tell: (event) => this.#tell(event),
+    });
   }
 
   /**
@@ -89,7 +96,10 @@ export class Protections {
       restored.push([kept, kept.outbound.map(({ use }) => use), secrets]);
     }
     if (restored.length === 0) return;
-    for (const [kept] of restored) this.#reserve(kept, kept.outbound);
+    for (const [kept] of restored) {
+      for (const one of kept.outbound) one.use = withBlock(kept.terms, one.use);
+      this.#stored.put(kept);
+    }
     await this.#stored.commit();
     for (const [kept, used, secrets] of restored) {
       this.#bringIn(kept, used, secrets);
@@ -153,52 +163,9 @@ export class Protections {
     return this.#watch.listen(listener);
   }
 
-  /** Once a second: numbers before they run out, and what is worth an event. */
-  async tick(): Promise<void> {
-    const savesInbound = ++this.#ticks % INBOUND_SAVE_TICKS === 0;
-    const extended: [number, KeptAssociation][] = [];
-    let writes = false;
-    for (const kept of this.#kept.values()) {
-      const { id } = kept.terms;
-      const rows = this.parts.path.protectionStatus(id);
-      for (const event of this.#watch.look(kept, rows)) this.#tell(event);
-      const due = rows.filter((row) => this.#note(kept, row, savesInbound)).length > 0;
-      const short = kept.outbound.filter((association) => this.#runsOut(kept, association, rows));
-      if (short.length > 0) this.#reserve(kept, short);
-      else if (due) this.#stored.put(kept);
-      for (const association of short) extended.push([id, association]);
-      writes ||= due || short.length > 0;
-    }
-    const unknown = this.#watch.lookAtUnknown(this.parts.unknownSpis());
-    if (unknown !== undefined) this.#tell(unknown);
-    if (!writes) return;
-    await this.#stored.commit();
-    for (const [id, { spi, use }] of extended) this.parts.path.extendProtection(id, spi, use);
-  }
-
-  /** Whether what is known of an inbound association is newer than what is kept. */
-  #note(kept: KeptProtection, row: AssociationStatus, saves: boolean): boolean {
-    const association = row.outbound ? undefined : associationOf(kept, row);
-    if (!saves || association === undefined || association.use.number === row.number) return false;
-    association.use = useOf(row);
-    return true;
-  }
-
-  #runsOut(
-    { terms }: KeptProtection,
-    { spi, use }: KeptAssociation,
-    rows: readonly AssociationStatus[],
-  ): boolean {
-    const row = rows.find((one) => one.outbound && one.spi === spi);
-    return row !== undefined && isHalfUsed(terms, use, row);
-  }
-
-  /** Gathers the write of further blocks. */
-  #reserve(kept: KeptProtection, associations: readonly KeptAssociation[]): void {
-    for (const association of associations) {
-      association.use = withBlock(kept.terms, association.use);
-    }
-    this.#stored.put(kept);
+  /** Once a second: blocks before they run out, and what is worth an event. */
+  tick(): Promise<void> {
+    return this.#rounds.run();
   }
 
   #tell(event: ProtectionEvent): void {
@@ -373,15 +340,4 @@ function refusedByPath(error: unknown): unknown {
   if (!(error instanceof Error) || !('field' in error)) return error;
   const field = `protection.${String(error.field)}`;
   return new SluiceError('resource_exhausted', error.message, { field });
-}
-
-function useOf({ number, bytes }: AssociationStatus): AssociationUse {
-  return { number, bytes };
-}
-
-function associationOf(
-  kept: KeptProtection,
-  { outbound, spi }: AssociationStatus,
-): KeptAssociation | undefined {
-  return (outbound ? kept.outbound : kept.inbound).find((one) => one.spi === spi);
 }

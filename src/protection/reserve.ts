@@ -5,9 +5,8 @@
 import type { AssociationUse } from '../datapath/protection-path.js';
 import type { ProtectionTerms } from './protection.js';
 
-/** Extended sequences have 2^40 blocks of so many numbers. */
+/** As many as no worker seals in two seconds; short sequences have 256 such blocks. */
 const NUMBERS = 1n << 24n;
-const SHORT_NUMBERS = 1n << 20n;
 const NUMBERS_LEAST = 1n << 20n;
 /** What the numbers carry when all packets are of 4 kB. */
 const BYTES = 1n << 36n;
@@ -30,10 +29,9 @@ export function isHalfUsed(
   return allowed.number - used.number < number / 2n || allowed.bytes - used.bytes < bytes / 2n;
 }
 
-function blockOf({ lifetime, shortSequence }: ProtectionTerms): AssociationUse {
-  const numbers = shortSequence ? SHORT_NUMBERS : NUMBERS;
+function blockOf({ lifetime }: ProtectionTerms): AssociationUse {
   return {
-    number: partOf(lifetime.hardPackets, NUMBERS_LEAST, numbers),
+    number: partOf(lifetime.hardPackets, NUMBERS_LEAST, NUMBERS),
     bytes: partOf(lifetime.hardBytes, BYTES_LEAST, BYTES),
   };
 }

@@ -27,6 +27,9 @@ export interface KeptProtection {
   readonly retired: string[];
 }
 
+export type NewerUse = ReadonlyMap<KeptAssociation, AssociationUse>;
+const NOTHING_NEWER: NewerUse = new Map();
+
 const LIST = 'protections';
 const VERSION = 1;
 const EMPTY = new Uint8Array(0);
@@ -62,8 +65,9 @@ export class StoredProtections {
     const list: StoredList = { ids: [...ids], retired: [...this.retired] };
     this.store.putMeta(LIST, Buffer.from(JSON.stringify(list)));
   }
-  put(kept: KeptProtection): void {
-    this.store.putMeta(nameOf(kept.terms.id), encoded(kept));
+  /** @param newer  what is written of these in the place of what is kept */
+  put(kept: KeptProtection, newer: NewerUse = NOTHING_NEWER): void {
+    this.store.putMeta(nameOf(kept.terms.id), encoded(kept, newer));
   }
   /** To be followed by putList(). */
   remove({ terms, outbound, retired }: KeptProtection): void {
@@ -85,12 +89,13 @@ function nameOf(id: number): string {
   return `protection.${id}`;
 }
 
-function encoded(kept: KeptProtection): Buffer {
+function encoded(kept: KeptProtection, newer: NewerUse): Buffer {
   const { outbound, inbound } = kept;
+  const storedAs = (one: KeptAssociation) => storedAssociation(one, newer.get(one) ?? one.use);
   const stored = {
     ...{ version: VERSION, ...kept },
-    outbound: outbound.map(storedAssociation),
-    inbound: inbound.map(storedAssociation),
+    outbound: outbound.map(storedAs),
+    inbound: inbound.map(storedAs),
   };
   const text = JSON.stringify(stored, (_, value: unknown) =>
     typeof value === 'bigint' ? String(value) : value,
@@ -98,8 +103,8 @@ function encoded(kept: KeptProtection): Buffer {
   return Buffer.from(text);
 }
 
-function storedAssociation(kept: KeptAssociation): StoredAssociation {
-  const { spi, use, wrapped, digest } = kept;
+function storedAssociation(kept: KeptAssociation, use: AssociationUse): StoredAssociation {
+  const { spi, wrapped, digest } = kept;
   return {
     spi,
     number: String(use.number),

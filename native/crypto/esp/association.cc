@@ -7,8 +7,9 @@
 
 namespace sluice::crypto {
 namespace {
-/// Numbers that are left when it is time for a new key.
-constexpr std::uint64_t kNumbersForRekeying = 1 << 20;
+/// Numbers that are left when it is time for a new key: a 64th of the short ones, so that a crash,
+/// which may skip 2^24, does not lead to the last of them unasked.
+constexpr std::uint64_t kNumbersForRekeying = 1 << 26;
 
 bool is_reached(std::uint64_t value, std::uint64_t limit) noexcept {
   return limit != 0 && value >= limit;

@@ -102,7 +102,7 @@ class EspOutbound {
   const EspKeys& keys() const noexcept { return keys_; }
   std::uint64_t last_number() const noexcept { return number_; }
   std::uint64_t bytes() const noexcept { return bytes_; }
-  /// Whether a soft lifetime is over, or the numbers left are fewer than 2^20: it is time to rekey.
+  /// Whether a soft lifetime is over, or the numbers left are fewer than 2^26: it is time to rekey.
   bool wants_rekeying() const noexcept;
 
   /// A number for a packet of that many bytes, or 0: the association has expired.
