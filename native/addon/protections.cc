@@ -118,6 +118,7 @@ Napi::Value protection_status(const Napi::CallbackInfo& info, Datapath& datapath
     put("notGenuine", from.not_genuine);
     put("malformed", from.malformed);
     row.Set("wantsRekeying", Napi::Boolean::New(env, from.wants_rekeying));
+    row.Set("hasExpired", Napi::Boolean::New(env, from.has_expired));
     out.Set(i, row);
   }
   return out;

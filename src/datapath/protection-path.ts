@@ -59,6 +59,8 @@ export interface AssociationStatus extends AssociationUse {
   readonly notGenuine: bigint;
   readonly malformed: bigint;
   readonly wantsRekeying: boolean;
+  /** Outbound: it has come to the end of its life, and seals no more. */
+  readonly hasExpired: boolean;
 }
 
 export interface ProtectionPath {

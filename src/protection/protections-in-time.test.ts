@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MemoryStore } from '../store/memory.js';
 import type { ProtectionEvent } from './protection-watch.js';
-import { ProtectingNode } from './protections.fixture.js';
+import { association, ProtectingNode } from './protections.fixture.js';
 
 const BLOCK = 2n ** 24n;
+/** Associations of another protection than the first. */
+const other = { outbound: [association(3001), association(3002)], inbound: [association(4001)] };
 
 let node: ProtectingNode;
 
@@ -134,6 +136,18 @@ describe('over the end of a process', () => {
   });
 });
 
+describe('a hard lifetime by itself', () => {
+  it('wants new keys when nine tenths are gone', async () => {
+    const soft = { softPackets: '0', softBytes: '0' };
+    await node.create({ lifetime: { ...soft, hardPackets: '1', hardBytes: '2000' } });
+    expect(node.path.protections.get(1)).toMatchObject({ packetsSoft: 1n, bytesSoft: 1800n });
+    const { terms } = node.protections.get(1).kept;
+    expect(terms.lifetime, 'shown as it was asked for').toMatchObject({ softBytes: 0n });
+    await node.create({ id: 2, ...other, lifetime: { ...soft, hardPackets: '0', hardBytes: '0' } });
+    expect(node.path.protections.get(2)).toMatchObject({ packetsSoft: 0n, bytesSoft: 0n });
+  });
+});
+
 describe('events', () => {
   it('tell of lifetimes once, and of rates each second that they last', async () => {
     const lifetime = { softPackets: '5', hardPackets: '10', softBytes: '0', hardBytes: '0' };
@@ -152,7 +166,7 @@ describe('events', () => {
       ['rekeying_wanted', 1001, 0],
       ['replayed', 2001, 11],
     ]);
-    node.path.figures.set('1001 out', { packets: 10n, wantsRekeying: true });
+    node.path.figures.set('1001 out', { wantsRekeying: true, hasExpired: true });
     node.path.figures.set('2001 in', { notGenuine: 21n, replayed: 12n });
     node.unknownSpis = 11;
     expect(await kinds()).toEqual([

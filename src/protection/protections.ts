@@ -291,9 +291,9 @@ export class Protections {
         suite: terms.suite,
         extendedSequence: !terms.shortSequence,
         window: terms.window,
-        packetsSoft: terms.lifetime.softPackets,
+        packetsSoft: softOf(terms.lifetime.softPackets, terms.lifetime.hardPackets),
         packetsHard: terms.lifetime.hardPackets,
-        bytesSoft: terms.lifetime.softBytes,
+        bytesSoft: softOf(terms.lifetime.softBytes, terms.lifetime.hardBytes),
         bytesHard: terms.lifetime.hardBytes,
         outbound: kept.outbound.map((one, position) => settings(one, used[position]!)),
         inbound: kept.inbound.map((one) => settings(one, one.use)),
@@ -334,6 +334,11 @@ const EVENT_TEXTS = {
   replayed: 'packets are replayed at a rate that is an alarm',
   unknown_spi: 'packets with unknown SPIs come at a rate that is an alarm',
 } as const;
+
+/** New keys are wanted before a hard lifetime is over, also where nobody has said when. */
+function softOf(soft: bigint, hard: bigint): bigint {
+  return soft === 0n ? hard - hard / 10n : soft;
+}
 
 /** The packet path names the field that it has no room for. */
 function refusedByPath(error: unknown): unknown {

@@ -89,9 +89,22 @@ bool EspOutbound::wants_rekeying() const noexcept {
 }
 
 std::uint64_t EspOutbound::take_number(std::size_t bytes) noexcept {
-  if (number_ >= number_allowed_ || bytes_ + bytes > bytes_allowed_) return 0;
+  if (expired_ || number_ >= number_allowed_ || bytes_ + bytes > bytes_allowed_) {
+    return refuse(bytes);
+  }
   bytes_ += bytes;
   return ++number_;
+}
+
+bool EspOutbound::has_expired() const noexcept {
+  return expired_ || number_ >= end_.number || bytes_ >= end_.bytes;
+}
+
+/// Once a packet was too long for what is left, shorter ones do not pass either: an association
+/// that seals some of its packets would look as if it lived.
+std::uint64_t EspOutbound::refuse(std::size_t bytes) noexcept {
+  if (number_ >= end_.number || bytes_ + bytes > end_.bytes) expired_ = true;
+  return 0;
 }
 
 EspInbound::EspInbound(const EspParameters& parameters, unsigned window, Tier tier) noexcept

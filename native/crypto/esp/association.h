@@ -105,16 +105,23 @@ class EspOutbound {
   /// Whether a soft lifetime is over, or the numbers left are fewer than 2^26: it is time to rekey.
   bool wants_rekeying() const noexcept;
 
-  /// A number for a packet of that many bytes, or 0: the association has expired.
+  /// Whether it has come to the end of its life, and seals no more.
+  bool has_expired() const noexcept;
+
+  /// A number for a packet of that many bytes, or 0: the association has expired, or has used all
+  /// that it is allowed.
   std::uint64_t take_number(std::size_t bytes) noexcept;
 
  private:
+  std::uint64_t refuse(std::size_t bytes) noexcept;
+
   std::uint32_t spi_;
   bool extended_;
   EspLifetime lifetime_;
   EspUse end_;  ///< of its life: the hard lifetime, or the last number
   Counter number_, bytes_;
   Counter number_allowed_, bytes_allowed_;
+  Figure<bool> expired_;  ///< a packet did not fit in what was left
   EspKeys keys_;
 };
 

@@ -191,13 +191,17 @@ TEST_P(Esp, ALifetimeEndsBeforeANumberCouldComeTwice) {
     EXPECT_EQ(few.wants_rekeying(), i >= 2);
     EXPECT_FALSE(seal(few, packet(10)).empty());
   }
+  EXPECT_TRUE(few.has_expired());
   EXPECT_TRUE(seal(few, packet(10)).empty());
   EspOutbound small(secrets.parameters(EspSuite::Sm4Gcm16), {.bytes_soft = 100, .bytes_hard = 150},
                     {}, GetParam());
   EXPECT_FALSE(seal(small, packet(100)).empty());
   EXPECT_TRUE(small.wants_rekeying());
+  EXPECT_FALSE(small.has_expired());
   EXPECT_TRUE(seal(small, packet(51)).empty());
-  EXPECT_FALSE(seal(small, packet(50)).empty());
+  EXPECT_TRUE(small.has_expired());
+  EXPECT_TRUE(seal(small, packet(50)).empty()) << "it seals no more";
+  EXPECT_EQ(small.bytes(), 100);
   for (const bool extended : {false, true}) {
     EspOutbound last(secrets.parameters(EspSuite::Sm4Gcm16, extended), {},
                      {.number = extended ? ~std::uint64_t{0} - 1 : 0xfffffffe}, GetParam());
@@ -234,8 +238,9 @@ TEST_P(Esp, NothingIsUsedBeyondWhatIsAllowed) {
   EXPECT_TRUE(seal(sender, packet(101)).empty());
   EXPECT_FALSE(seal(sender, packet(100)).empty());
   sender.use_up_to({.number = 100, .bytes = 100'000});
+  EXPECT_FALSE(sender.has_expired());
   EXPECT_TRUE(seal(sender, packet(301)).empty()) << "a lifetime stays what it is";
-  EXPECT_FALSE(seal(sender, packet(300)).empty());
+  EXPECT_TRUE(sender.has_expired());
 }
 
 TEST_P(Esp, NumbersGoOnBeyond32Bits) {

@@ -207,6 +207,7 @@ std::vector<AssociationStatus> Protections::status(std::uint16_t number) const {
     row.number = row.packets = end->esp.last_number();
     row.bytes = end->esp.bytes();
     row.wants_rekeying = end->esp.wants_rekeying();
+    row.has_expired = end->esp.has_expired();
     rows.push_back(row);
   }
   for (const auto& [spi, end] : it->second.inbound) {

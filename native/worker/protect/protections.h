@@ -44,7 +44,7 @@ struct AssociationStatus {
   std::uint64_t number = 0;
   std::uint64_t packets = 0, bytes = 0;
   std::uint64_t replayed = 0, not_genuine = 0, malformed = 0;
-  bool wants_rekeying = false;
+  bool wants_rekeying = false, has_expired = false;
 };
 
 class Protections {

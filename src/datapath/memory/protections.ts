@@ -55,6 +55,7 @@ export class MemoryProtections implements ProtectionPath, LanePath {
       notGenuine: 0n,
       malformed: 0n,
       wantsRekeying: false,
+      hasExpired: false,
       ...this.figures.get(`${spi} ${position < outbound.length ? 'out' : 'in'}`),
     }));
   }
