@@ -14,8 +14,8 @@ import {
 } from './protection.js';
 import type { KeptAssociation, KeptProtection, StoredProtections } from './stored-protections.js';
 
-/** Of a protection; the older ones are those of deleted protections. */
-const RETIRED_MAX = 1024;
+/** Of a protection; older ones are forgotten. */
+const RETIRED_MAX = 2048;
 
 type Direction = 'outbound' | 'inbound';
 const DIRECTIONS: readonly Direction[] = ['outbound', 'inbound'];
@@ -42,10 +42,11 @@ export class AssociationChanges {
     const secrets: Secrets = new Map();
     const outbound = await this.#associations(kept, asked, 'outbound', secrets);
     const inbound = await this.#associations(kept, asked, 'inbound', secrets);
-    const gone = kept.outbound.filter(({ spi }) => !outbound.some((one) => one.spi === spi));
+    const stays = new Set([...outbound, ...inbound]);
+    const gone = [...kept.outbound, ...kept.inbound].filter((one) => !stays.has(one));
     const retired = [...kept.retired, ...gone.map(({ digest }) => digest)].slice(-RETIRED_MAX);
     const next = { ...kept, outbound, inbound, retired };
-    this.#checkSecrets(next);
+    this.#checkSecrets(next, secrets);
     return { next, secrets };
   }
 
@@ -102,23 +103,36 @@ export class AssociationChanges {
     }
   }
 
-  /** A key seals one sequence of packets in its life, or a nonce comes twice. */
-  #checkSecrets(next: KeptProtection): void {
-    const sealing = new Set<string>(next.retired);
+  /**
+   * A key seals one sequence of packets in its life, or a nonce comes twice; and what was opened with it
+   * once is not opened again by an association that knows nothing of that.
+   */
+  #checkSecrets(next: KeptProtection, secrets: Secrets): void {
+    const retired = new Set<string>(next.retired);
+    const live = new Set<string>();
     for (const kept of this.all.values()) {
       if (kept.terms.id === next.terms.id) continue;
-      for (const { digest } of kept.outbound) sealing.add(digest);
-      for (const digest of kept.retired) sealing.add(digest);
+      for (const { digest } of [...kept.outbound, ...kept.inbound]) live.add(digest);
+      for (const digest of kept.retired) retired.add(digest);
     }
-    for (const [position, { digest }] of next.outbound.entries()) {
-      if (sealing.has(digest) || this.stored.retired.has(digest)) {
-        throw invalid(`outbound[${position}].key`, 'has sealed packets before: give a fresh key');
+    for (const one of [...next.outbound, ...next.inbound]) {
+      if (!secrets.has(one)) live.add(one.digest);
+    }
+    for (const direction of DIRECTIONS) {
+      for (const [position, one] of next[direction].entries()) {
+        if (!secrets.has(one)) continue;
+        const field = `${direction}[${position}].key`;
+        if (retired.has(one.digest) || this.stored.retired.has(one.digest)) {
+          throw invalid(field, 'has sealed packets before: give a fresh key');
+        }
+        if (live.has(one.digest)) {
+          throw invalid(
+            field,
+            'is that of another association: each has its own, in each direction',
+          );
+        }
+        live.add(one.digest);
       }
-      sealing.add(digest);
-    }
-    for (const [position, { digest }] of next.inbound.entries()) {
-      if (!sealing.has(digest)) continue;
-      throw invalid(`inbound[${position}].key`, 'seals packets: each direction has its own key');
     }
   }
 }

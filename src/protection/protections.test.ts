@@ -116,6 +116,39 @@ describe('a protection', () => {
     );
   });
 
+  it('refuses a key whose packets came before: they would be taken again', async () => {
+    await node.create();
+    await node.update({ inbound: [association(2001)] });
+    const again = { inbound: [association(2001), association(2002)] };
+    const refusal = {
+      field: 'protection.inbound[1].key',
+      message: 'has sealed packets before: give a fresh key',
+    };
+    await expect(node.update(again)).rejects.toMatchObject(refusal);
+    node.protections = await node.restarted();
+    await expect(node.update(again)).rejects.toMatchObject(refusal);
+    await node.protections.delete(1);
+    const outbound = [association(1011), association(1012)];
+    await expect(node.create({ ...again, outbound })).rejects.toMatchObject({
+      ...refusal,
+      field: 'protection.inbound[0].key',
+    });
+    await node.create({ outbound, inbound: [association(2011)] });
+  });
+
+  it('refuses a key that another association has, whichever way', async () => {
+    await node.create();
+    const fresh = { id: 2, outbound: [association(3001), association(3002)], inbound: [] };
+    const inbound = [association(4001, 2001)];
+    await expect(node.create({ ...fresh, inbound })).rejects.toMatchObject({
+      field: 'protection.inbound[0].key',
+    });
+    const outbound = [association(3001, 2001), association(3002)];
+    await expect(node.create({ ...fresh, outbound })).rejects.toMatchObject({
+      field: 'protection.outbound[0].key',
+    });
+  });
+
   it('is not there when the store fails', async () => {
     const store = new MemoryStore(node.contents);
     store.failCommits = 1;

@@ -23,7 +23,7 @@ export interface KeptProtection {
   readonly createTimeMs: number;
   outbound: KeptAssociation[];
   inbound: KeptAssociation[];
-  /** Digests of outbound secrets that are not in use any more, and must not be again. */
+  /** Digests of secrets that are not in use any more, and must not be again. */
   readonly retired: string[];
 }
 
@@ -34,13 +34,13 @@ const LIST = 'protections';
 const VERSION = 1;
 const EMPTY = new Uint8Array(0);
 /** Older ones are forgotten: no list grows for ever. */
-const RETIRED_MAX = 65_536;
+const RETIRED_MAX = 131_072;
 
 type ProtectionStore = Pick<Store, 'getMeta' | 'putMeta' | 'commit'>;
 
 /** Gathers writes; they take effect with the commit that follows in the same turn. */
 export class StoredProtections {
-  /** Digests of outbound secrets of protections that were deleted, oldest first. */
+  /** Digests of secrets of protections that were deleted, oldest first. */
   readonly retired = new Set<string>();
 
   constructor(private readonly store: ProtectionStore) {}
@@ -70,11 +70,10 @@ export class StoredProtections {
     this.store.putMeta(nameOf(kept.terms.id), encoded(kept, newer));
   }
   /** To be followed by putList(). */
-  remove({ terms, outbound, retired }: KeptProtection): void {
+  remove({ terms, outbound, inbound, retired }: KeptProtection): void {
     this.store.putMeta(nameOf(terms.id), EMPTY);
-    for (const digest of [...retired, ...outbound.map((one) => one.digest)]) {
-      this.retired.add(digest);
-    }
+    const gone = [...outbound, ...inbound].map(({ digest }) => digest);
+    for (const digest of [...retired, ...gone]) this.retired.add(digest);
     for (const oldest of this.retired) {
       if (this.retired.size <= RETIRED_MAX) break;
       this.retired.delete(oldest);
