@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MemoryStore } from '../store/memory.js';
-import { askedProtection, type ProtectionMessage } from './protection.js';
+import { type AssociationMessage, askedProtection, type ProtectionMessage } from './protection.js';
 import { association, message, ProtectingNode, WORKERS } from './protections.fixture.js';
 
 const BLOCK = 2n ** 24n;
@@ -147,6 +147,43 @@ describe('a protection', () => {
     await expect(node.create({ ...fresh, outbound })).rejects.toMatchObject({
       field: 'protection.outbound[0].key',
     });
+  });
+
+  it.each(['salt', 'authenticationKey'] as const)('knows a key under another %s', async (part) => {
+    const suite = part === 'salt' ? undefined : 'PROTECTION_SUITE_SM4_CBC_HMAC_SM3_256';
+    const keyed = (spi: number, key: number, other: number): AssociationMessage => ({
+      ...association(spi, key),
+      salt: Buffer.alloc(0),
+      [part]: Buffer.alloc(part === 'salt' ? 4 : 32, other),
+    });
+    const asked = (id: number, other: number) => ({
+      ...{ id, ...(suite && { suite }), inbound: [] },
+      outbound: [keyed(1001, 1, other), keyed(1002, 2, other)],
+    });
+    await node.create(asked(1, 7));
+    const refused = { field: 'protection.outbound[0].key' };
+    await expect(node.create(asked(2, 8))).rejects.toMatchObject(refused);
+    await expect(node.create(asked(1, 8))).rejects.toMatchObject({ code: 'already_exists' });
+    await node.protections.delete(1);
+    await expect(node.create(asked(1, 8))).rejects.toMatchObject(refused);
+  });
+
+  it('knows keys that were stored without a digest of their own', async () => {
+    await node.create();
+    const stored = Buffer.from(node.contents.meta.get('protection.1')!).toString();
+    const former = stored.replaceAll(/,"keyDigest":"[^"]*"/g, '');
+    expect(former).not.toBe(stored);
+    node.contents.meta.set('protection.1', Buffer.from(former));
+    node.protections = await node.restarted();
+    const other = { ...association(3001, 1001), salt: Buffer.alloc(4) };
+    const asked = { id: 2, outbound: [other, association(3002)], inbound: [] };
+    await expect(node.create(asked)).rejects.toMatchObject({ field: 'protection.outbound[0].key' });
+    // A list of what was retired then has hashes of whole secrets.
+    const digest = /"digest":"([^"]*)"/.exec(former)![1];
+    const list = JSON.stringify({ ids: [], retired: [digest] });
+    node.contents.meta.set('protections', Buffer.from(list));
+    node.protections = await node.restarted();
+    await expect(node.create()).rejects.toThrow('has sealed packets before: give a fresh key');
   });
 
   it('is not there when the store fails', async () => {

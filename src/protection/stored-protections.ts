@@ -15,6 +15,11 @@ export interface KeptAssociation {
   readonly wrapped: Uint8Array;
   /** Tells its secret from others: a hash. */
   readonly digest: string;
+  /**
+   * Tells its SM4 key from others, whatever its salt and authentication key are: a hash. With CBC the
+   * key alone makes the initialization vectors. '': not known yet.
+   */
+  keyDigest: string;
 }
 
 export interface KeptProtection {
@@ -23,7 +28,7 @@ export interface KeptProtection {
   readonly createTimeMs: number;
   outbound: KeptAssociation[];
   inbound: KeptAssociation[];
-  /** Digests of secrets that are not in use any more, and must not be again. */
+  /** Digests of keys that are not in use any more, and must not be again. */
   readonly retired: string[];
 }
 
@@ -40,7 +45,7 @@ type ProtectionStore = Pick<Store, 'getMeta' | 'putMeta' | 'commit'>;
 
 /** Gathers writes; they take effect with the commit that follows in the same turn. */
 export class StoredProtections {
-  /** Digests of secrets of protections that were deleted, oldest first. */
+  /** Digests of keys of protections that were deleted, oldest first. */
   readonly retired = new Set<string>();
 
   constructor(private readonly store: ProtectionStore) {}
@@ -72,7 +77,7 @@ export class StoredProtections {
   /** To be followed by putList(). */
   remove({ terms, outbound, inbound, retired }: KeptProtection): void {
     this.store.putMeta(nameOf(terms.id), EMPTY);
-    const gone = [...outbound, ...inbound].map(({ digest }) => digest);
+    const gone = [...outbound, ...inbound].map(({ keyDigest }) => keyDigest);
     for (const digest of [...retired, ...gone]) this.retired.add(digest);
     for (const oldest of this.retired) {
       if (this.retired.size <= RETIRED_MAX) break;
@@ -103,13 +108,14 @@ function encoded(kept: KeptProtection, newer: NewerUse): Buffer {
 }
 
 function storedAssociation(kept: KeptAssociation, use: AssociationUse): StoredAssociation {
-  const { spi, wrapped, digest } = kept;
+  const { spi, wrapped, digest, keyDigest } = kept;
   return {
     spi,
     number: String(use.number),
     bytes: String(use.bytes),
     wrapped: Buffer.from(wrapped).toString('base64'),
     digest,
+    keyDigest,
   };
 }
 
@@ -124,6 +130,8 @@ interface StoredAssociation {
   readonly bytes?: string;
   readonly wrapped: string;
   readonly digest: string;
+  /** As `bytes`. */
+  readonly keyDigest?: string;
 }
 type Stored = Omit<KeptProtection, 'terms' | 'outbound' | 'inbound'> & {
   readonly version: number;
@@ -159,7 +167,7 @@ function decoded(value: Uint8Array): KeptProtection | undefined {
 }
 
 function associationOf(stored: StoredAssociation): KeptAssociation {
-  const { spi, number, bytes = '0', wrapped, digest } = stored;
+  const { spi, number, bytes = '0', wrapped, digest, keyDigest = '' } = stored;
   const use = { number: BigInt(number), bytes: BigInt(bytes) };
-  return { spi, use, wrapped: Buffer.from(wrapped, 'base64'), digest };
+  return { spi, use, wrapped: Buffer.from(wrapped, 'base64'), digest, keyDigest };
 }
