@@ -137,7 +137,9 @@ function checkAddresses({ localAddress, peerAddress }: ProtectionMessage): void 
     local_address: localAddress,
     peer_address: peerAddress,
   })) {
-    if (isIP(text) === 0) throw invalid(field, 'must be an IPv4 or IPv6 address');
+    if (isIP(text) === 0 || text.includes('%')) {
+      throw invalid(field, 'must be an IPv4 or IPv6 address, without a zone');
+    }
   }
   if (isIP(localAddress) !== isIP(peerAddress)) {
     throw invalid('peer_address', 'must be of the same family as local_address');

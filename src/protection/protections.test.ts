@@ -50,6 +50,7 @@ describe('a protection', () => {
     ['no ID', { id: 0 }, 'id', 'from 1 to 16384'],
     ['an unknown suite', { suite: 'AES' }, 'suite', 'must be one of PROTECTION_SUITE_SM4_GCM_16'],
     ['a missing peer', { peerAddress: '' }, 'peer_address', 'an IPv4 or IPv6 address'],
+    ['a zone', { localAddress: 'fe80::1%lo' }, 'local_address', 'without a zone'],
     ['two families', { peerAddress: 'fd00::2' }, 'peer_address', 'of the same family'],
     ['an odd window', { replayWindow: 100 }, 'replay_window', 'a power of two from 64 to 4096'],
     ['a reserved SPI', { inbound: [association(255)] }, 'inbound[0].spi', 'from 256 on'],
@@ -205,14 +206,14 @@ describe('a protection', () => {
     });
     expect((await node.restarted()).count).toBe(0);
     node.protections = node.open();
-    await node.create({ outbound: [association(1011), association(1012)] });
+    await node.create();
     node.path.refuseNext = refusal;
     const more = [association(2001), association(2002), association(2003)];
-    const asked = { outbound: [association(1011), association(1012)], inbound: more };
-    await expect(node.update(asked)).rejects.toThrow('at most 32768');
+    await expect(node.update({ inbound: more })).rejects.toThrow('at most 32768');
     expect(node.protections.get(1).kept.revision).toBe(1);
-    await node.restarted();
+    node.protections = await node.restarted();
     expect(node.path.protections.get(1)!.inbound.map(({ spi }) => spi)).toEqual([2001, 2002]);
+    await node.update({ inbound: more });
   });
 
   it('stays while rules refer to it', async () => {

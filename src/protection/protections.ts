@@ -263,7 +263,7 @@ export class Protections {
   /** What the packet path has no room for must not be in the store: the next start would fail. */
   async #takeBack(next: KeptProtection, before: KeptProtection | undefined): Promise<void> {
     this.#forget(next, before);
-    if (before === undefined) this.#stored.remove(next);
+    if (before === undefined) this.#stored.withdraw(next);
     else this.#stored.put(before);
     this.#stored.putList(this.#kept.keys());
     await this.#stored.commit();

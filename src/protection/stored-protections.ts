@@ -74,9 +74,14 @@ export class StoredProtections {
   put(kept: KeptProtection, newer: NewerUse = NOTHING_NEWER): void {
     this.store.putMeta(nameOf(kept.terms.id), encoded(kept, newer));
   }
-  /** To be followed by putList(). */
-  remove({ terms, outbound, inbound, retired }: KeptProtection): void {
+  /** One that never was in use, whose keys may come again. To be followed by putList(). */
+  withdraw({ terms }: KeptProtection): void {
     this.store.putMeta(nameOf(terms.id), EMPTY);
+  }
+  /** To be followed by putList(). */
+  remove(kept: KeptProtection): void {
+    const { outbound, inbound, retired } = kept;
+    this.withdraw(kept);
     const gone = [...outbound, ...inbound].map(({ keyDigest }) => keyDigest);
     for (const digest of [...retired, ...gone]) this.retired.add(digest);
     for (const oldest of this.retired) {
