@@ -11,6 +11,7 @@ import { type AssociationMessage, askedProtection, type ProtectionMessage } from
 import { Protections, type ProtectionView } from './protections.js';
 
 export const WORKERS = 2;
+const NO_PORT = { field: 'local_address', message: 'no port carries it' };
 
 export class ProtectingNode {
   readonly folder = mkdtempSync(join(tmpdir(), 'sluice-protection-'));
@@ -24,7 +25,7 @@ export class ProtectingNode {
       path: this.path,
       store,
       wrap: new NodeKeyFile(join(this.folder, 'node.key')),
-      obstacle: ({ local }) => (local === '10.9.9.9' ? 'no port carries it' : undefined),
+      obstacle: ({ local }) => (local === '10.9.9.9' ? NO_PORT : undefined),
       unknownSpis: () => this.unknownSpis,
       alarmPacketsPerSecond: 10,
       log: silentLog(),

@@ -51,6 +51,19 @@ describe('a protection', () => {
     ['an unknown suite', { suite: 'AES' }, 'suite', 'must be one of PROTECTION_SUITE_SM4_GCM_16'],
     ['a missing peer', { peerAddress: '' }, 'peer_address', 'an IPv4 or IPv6 address'],
     ['a zone', { localAddress: 'fe80::1%lo' }, 'local_address', 'without a zone'],
+    ['any local address', { localAddress: '0.0.0.0' }, 'local_address', 'of one host'],
+    ['any peer', { peerAddress: '0.0.0.0' }, 'peer_address', 'of one host'],
+    ['a group', { peerAddress: '224.0.0.1' }, 'peer_address', 'of one host'],
+    ['all hosts', { peerAddress: '255.255.255.255' }, 'peer_address', 'of one host'],
+    ['no IPv6 host', { localAddress: '0::0' }, 'local_address', 'of one host'],
+    ['an IPv6 group', { localAddress: 'ff02::1' }, 'local_address', 'of one host'],
+    ['itself as peer', { peerAddress: '10.0.0.1' }, 'peer_address', 'another one'],
+    [
+      'itself otherwise written',
+      { localAddress: 'fd00::a', peerAddress: 'FD00:0::000A' },
+      'peer_address',
+      'another one',
+    ],
     ['two families', { peerAddress: 'fd00::2' }, 'peer_address', 'of the same family'],
     ['an odd window', { replayWindow: 100 }, 'replay_window', 'a power of two from 64 to 4096'],
     ['a reserved SPI', { inbound: [association(255)] }, 'inbound[0].spi', 'from 256 on'],
@@ -88,7 +101,7 @@ describe('a protection', () => {
   it('refuses what no port carries', async () => {
     await expect(node.create({ localAddress: '10.9.9.9' })).rejects.toMatchObject({
       code: 'failed_precondition',
-      field: 'protection.udp_encapsulation',
+      field: 'protection.local_address',
     });
     expect(node.path.protections.size).toBe(0);
   });

@@ -15,6 +15,7 @@ import type {
 } from '../datapath/protection-path.js';
 import type { Store } from '../store/store.js';
 import { AssociationChanges, type Secrets, unwrapped } from './association-changes.js';
+import type { EspObstacle } from './esp-obstacle.js';
 import type { KeyWrap } from './node-key.js';
 import {
   type AskedProtection,
@@ -50,7 +51,7 @@ export interface ProtectionParts {
   readonly store: Pick<Store, 'getMeta' | 'putMeta' | 'commit'>;
   readonly wrap: KeyWrap;
   /** Why no port can carry it, undefined: one can, as far as can be known. */
-  readonly obstacle: (terms: ProtectionTerms) => string | undefined;
+  readonly obstacle: (terms: ProtectionTerms) => EspObstacle | undefined;
   /** Packets without a known SPI that were dropped, ever. */
   readonly unknownSpis: () => number;
   /** More refused packets than these in a second are an event. */
@@ -184,8 +185,8 @@ export class Protections {
     }
     const obstacle = this.parts.obstacle(terms);
     if (obstacle !== undefined) {
-      const field = 'protection.udp_encapsulation';
-      throw new SluiceError('failed_precondition', obstacle, { field });
+      const field = `protection.${obstacle.field}`;
+      throw new SluiceError('failed_precondition', obstacle.message, { field });
     }
     const kept: KeptProtection = {
       terms,
