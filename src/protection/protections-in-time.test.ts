@@ -1,4 +1,4 @@
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MemoryStore } from '../store/memory.js';
@@ -15,6 +15,11 @@ beforeEach(() => {
   node = new ProtectingNode();
 });
 afterEach(() => node.end());
+
+function folderInPlaceOf(file: string): void {
+  rmSync(file);
+  mkdirSync(file);
+}
 
 describe('over the end of a process', () => {
   it('goes on behind all numbers that may have been used', async () => {
@@ -125,6 +130,7 @@ describe('over the end of a process', () => {
       'is not the key',
     ],
     ['that is none', () => writeFileSync(join(node.folder, 'node.key'), 'x'), 'has 1 bytes'],
+    ['that is a folder', () => folderInPlaceOf(join(node.folder, 'node.key')), 'is no file'],
   ])('stops the start with a node key %s', async (_, spoil, text) => {
     await node.create();
     spoil();
