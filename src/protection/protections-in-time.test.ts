@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MemoryStore } from '../store/memory.js';
+import type { AssociationMessage } from './protection.js';
 import type { ProtectionEvent } from './protection-watch.js';
 import { association, ProtectingNode } from './protections.fixture.js';
 
@@ -153,6 +154,45 @@ describe('a hard lifetime by itself', () => {
     expect(node.path.protections.get(2)).toMatchObject({ packetsSoft: 0n, bytesSoft: 0n });
   });
 });
+
+describe('a round over many protections', () => {
+  it('lets others have their turn, and ends with the node', async () => {
+    for (let n = 2; n <= 600; n++) {
+      const [outbound, inbound] = [[key(n), key(n + 1000)], [key(n + 2000)]];
+      await node.create({ id: n, outbound, inbound });
+    }
+    let turns = 0;
+    let looks = 0;
+    const look = node.path.protectionStatus.bind(node.path);
+    const seen: number[] = [];
+    node.path.protectionStatus = (id) => {
+      looks++;
+      seen[turns] = (seen[turns] ?? 0) + 1;
+      return look(id);
+    };
+    const count = (): void => {
+      turns++;
+      if (looks < 599) setImmediate(count);
+    };
+    setImmediate(count);
+    await node.protections.tick();
+    expect(looks).toBe(599);
+    expect(Math.max(...seen.filter((n) => n > 0))).toBeLessThanOrEqual(86);
+    looks = 0;
+    const round = node.protections.tick();
+    await node.protections.close();
+    const atEnd = looks;
+    await round;
+    expect(looks).toBe(atEnd);
+  });
+});
+
+/** An association of its own key, however many there are. */
+function key(n: number): AssociationMessage {
+  const own = Buffer.alloc(16);
+  own.writeUInt32BE(n);
+  return { ...association(1000 + n), key: own };
+}
 
 describe('events', () => {
   it('tell of lifetimes once, and of rates each second that they last', async () => {

@@ -83,6 +83,7 @@ export class Protections {
       watch: this.#watch,
       unknownSpis: parts.unknownSpis,
       tell: (event) => this.#tell(event),
+      enqueue: (work) => this.#enqueue(work),
     });
   }
 
@@ -110,10 +111,14 @@ export class Protections {
 
   /** Looks after numbers and rates from now on. */
   start(): void {
-    const tick = (): void => {
-      this.#enqueue(() => this.tick()).catch((error: unknown) =>
+    let isUnderWay = false;
+    const tick = async (): Promise<void> => {
+      if (isUnderWay) return;
+      isUnderWay = true;
+      await this.tick().catch((error: unknown) =>
         this.parts.log.error({ err: error }, 'the figures of protections could not be kept'),
       );
+      isUnderWay = false;
     };
     this.#timer = setInterval(tick, TICK_MS).unref();
   }
@@ -121,6 +126,7 @@ export class Protections {
   /** When the packet path has ended: what it used is known now, and no number is lost. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    this.#rounds.end();
     await this.#enqueue(async () => {
       for (const kept of this.#kept.values()) {
         for (const row of this.parts.path.protectionStatus(kept.terms.id)) {
