@@ -34,6 +34,13 @@ describe('over the end of a process', () => {
     expect(node.path.keys.get(1001)).toEqual(new Uint8Array(16).fill(1001 & 255));
   });
 
+  it('takes nothing from an association in reserve, which no worker has', async () => {
+    const outbound = [association(1001), association(1002), association(1003)];
+    await node.create({ outbound });
+    await node.restarted();
+    expect(node.outbound().map(({ used }) => used.number)).toEqual([BLOCK, BLOCK, 0n]);
+  });
+
   it('goes on exactly after an orderly end', async () => {
     await node.create();
     node.path.figures.set('1001 out', { number: 77n });

@@ -25,6 +25,7 @@ export class ProtectingNode {
       path: this.path,
       store,
       wrap: new NodeKeyFile(join(this.folder, 'node.key')),
+      workers: WORKERS,
       obstacle: ({ local }) => (local === '10.9.9.9' ? NO_PORT : undefined),
       unknownSpis: () => this.unknownSpis,
       alarmPacketsPerSecond: 10,

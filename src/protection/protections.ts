@@ -50,6 +50,8 @@ export interface ProtectionParts {
   readonly path: ProtectionPath;
   readonly store: Pick<Store, 'getMeta' | 'putMeta' | 'commit'>;
   readonly wrap: KeyWrap;
+  /** Of the node. */
+  readonly workers: number;
   /** Why no port can carry it, undefined: one can, as far as can be known. */
   readonly obstacle: (terms: ProtectionTerms) => EspObstacle | undefined;
   /** Packets without a known SPI that were dropped, ever. */
@@ -99,7 +101,7 @@ export class Protections {
     }
     if (restored.length === 0) return;
     for (const [kept] of restored) {
-      for (const one of kept.outbound) one.use = withBlock(kept.terms, one.use);
+      for (const one of this.#sealing(kept)) one.use = withBlock(kept.terms, one.use);
       this.#stored.put(kept);
     }
     await this.#stored.commit();
@@ -241,7 +243,7 @@ export class Protections {
     const before = this.#kept.get(kept.terms.id);
     const { next, secrets } = await this.#changes.of(kept, asked);
     const used = next.outbound.map(({ use }) => use);
-    for (const association of next.outbound) {
+    for (const association of this.#sealing(next)) {
       if (secrets.has(association)) association.use = withBlock(next.terms, association.use);
     }
     this.#kept.set(next.terms.id, next);
@@ -314,6 +316,11 @@ export class Protections {
     while (!this.parts.path.protectionsSettled()) {
       await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     }
+  }
+
+  /** Without those that wait for a node of more workers, of which nothing is used. */
+  #sealing({ outbound }: KeptProtection): readonly KeptAssociation[] {
+    return outbound.slice(0, this.parts.workers);
   }
 
   #known(id: number): KeptProtection {
