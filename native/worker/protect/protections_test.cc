@@ -207,6 +207,24 @@ TEST_P(ProtectionsTest, NumbersEndWhereTheyAreSaidTo) {
   expect_drop(0, packet, DropReason::EspExpired);
 }
 
+TEST_P(ProtectionsTest, ALifetimeWithoutRoomForAPacketIsOver) {
+  ProtectionSettings settings = protection();
+  settings.lifetime.bytes_hard = 2000;
+  settings.outbound[0].used = {.number = 12, .bytes = 1000};
+  set(settings);
+  set_up_two();
+  const auto is_over = [&] { return path_->protections().status(kNumber)[0].has_expired; };
+  ASSERT_FALSE(seal(ipv4({.bytes = 500})).empty());
+  EXPECT_FALSE(is_over());
+  expect_drop(0, gtpu(kFirstTeid, ipv4({.bytes = 1000})), DropReason::EspExpired);
+  EXPECT_TRUE(is_over());
+  expect_drop(0, gtpu(kFirstTeid, ipv4({.bytes = 28})), DropReason::EspExpired);
+  const AssociationStatus row = path_->protections().status(kNumber)[0];
+  EXPECT_EQ(row.packets, 13u);
+  EXPECT_GT(row.bytes, 1500u);
+  EXPECT_LT(row.bytes, 2000u);
+}
+
 TEST_P(ProtectionsTest, NothingThatCameBeforeComesAgain) {
   ProtectionSettings settings = protection();
   settings.outbound[0].used.number = 998;
