@@ -26,7 +26,7 @@ import { PathWatch } from './datapath/path-watch.js';
 import { N4 } from './n4/open-n4.js';
 import { espObstacle } from './protection/esp-obstacle.js';
 import { NodeKeyFile } from './protection/node-key.js';
-import { PROTECTION_EVENT_KINDS } from './protection/protection-watch.js';
+import { countProtections } from './protection/protection-metrics.js';
 import { Protections } from './protection/protections.js';
 import { createEngine, type SessionEngine } from './session/engine.js';
 import { loadIdentity, loadRegionName, type StoreIdentity } from './session/identity.js';
@@ -200,26 +200,19 @@ export class UpfNode {
   }
 
   #openProtections(store: Store, path_: Datapath): Protections {
-    const { crypto, store: folder } = this.config;
+    const { crypto, store: folder, workers } = this.config;
     const file = crypto.nodeKey === '' ? path.join(folder.path, NODE_KEY_FILE) : crypto.nodeKey;
     const protections = new Protections({
       path: path_,
       store,
       wrap: new NodeKeyFile(file),
+      workers: workers.count,
       obstacle: (terms) => espObstacle(this.config.ports, terms),
       unknownSpis: () => path_.statistics().dropped.esp_unknown_spi ?? 0,
       alarmPacketsPerSecond: crypto.alarmPacketsPerSecond,
       log: this.#log,
     });
-    const gauge = this.#metrics.gauge('sluice_protections', 'Protections that there are');
-    const events = this.#metrics.counter(
-      'sluice_protection_events_total',
-      'Events of protections: lifetimes near their end (rekeying_wanted, expired), refused packets at a rate (not_genuine, replayed, unknown_spi)',
-      ['kind'],
-    );
-    this.#metrics.onScrape(() => gauge.set(protections.count));
-    for (const kind of PROTECTION_EVENT_KINDS) events.inc({ kind }, 0);
-    protections.watch(({ kind }) => events.inc({ kind }));
+    countProtections(protections, this.#metrics);
     return protections;
   }
 

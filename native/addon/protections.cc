@@ -19,6 +19,10 @@ std::uint32_t word_of(const Napi::Object& from, const char* key) {
   return static_cast<std::uint32_t>(number_of(from, key));
 }
 
+crypto::EspUse use_of(const Napi::Object& from) {
+  return {wide_of(from, "number"), wide_of(from, "bytes")};
+}
+
 template <std::size_t kBytes>
 void copy_secret(const Napi::Object& from, const char* key, std::array<std::byte, kBytes>& to) {
   const auto bytes = from.Get(key).As<Napi::Uint8Array>();
@@ -35,8 +39,8 @@ std::vector<AssociationSettings> associations_of(const Napi::Object& from, const
     copy_secret(entry, "key", out[i].key);
     copy_secret(entry, "salt", out[i].salt);
     copy_secret(entry, "authKey", out[i].auth_key);
-    out[i].number = wide_of(entry, "number");
-    out[i].numbers_up_to = wide_of(entry, "numbersUpTo");
+    out[i].used = use_of(entry.Get("used").As<Napi::Object>());
+    out[i].allowed = use_of(entry.Get("allowed").As<Napi::Object>());
   }
   return out;
 }
@@ -80,10 +84,9 @@ Napi::Value remove_protection(const Napi::CallbackInfo& info, Datapath& datapath
 }
 
 void extend_protection(const Napi::CallbackInfo& info, Datapath& datapath) {
-  bool lossless = false;
   datapath.protections().extend(
       static_cast<std::uint16_t>(info[0].As<Napi::Number>().Uint32Value()),
-      info[1].As<Napi::Number>().Uint32Value(), info[2].As<Napi::BigInt>().Uint64Value(&lossless));
+      info[1].As<Napi::Number>().Uint32Value(), use_of(info[2].As<Napi::Object>()));
 }
 
 Napi::Value protections_settled(const Napi::CallbackInfo& info, Datapath& datapath) {
@@ -115,6 +118,7 @@ Napi::Value protection_status(const Napi::CallbackInfo& info, Datapath& datapath
     put("notGenuine", from.not_genuine);
     put("malformed", from.malformed);
     row.Set("wantsRekeying", Napi::Boolean::New(env, from.wants_rekeying));
+    row.Set("hasExpired", Napi::Boolean::New(env, from.has_expired));
     out.Set(i, row);
   }
   return out;

@@ -11,7 +11,7 @@ namespace sluice::addon {
 void set_protection(const Napi::CallbackInfo& info, Datapath& datapath);
 /// The number: whether it is gone.
 Napi::Value remove_protection(const Napi::CallbackInfo& info, Datapath& datapath);
-/// Number, SPI, sequence number.
+/// Number, SPI, AssociationUse.
 void extend_protection(const Napi::CallbackInfo& info, Datapath& datapath);
 Napi::Value protections_settled(const Napi::CallbackInfo& info, Datapath& datapath);
 /// The number: AssociationStatus of each.

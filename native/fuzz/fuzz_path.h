@@ -116,7 +116,7 @@ inline void protect() {
   settings.window = 64;
   AssociationSettings association;
   association.spi = 0x1001;
-  association.numbers_up_to = ~std::uint64_t{0};
+  association.allowed = {~std::uint64_t{0}, ~std::uint64_t{0}};
   settings.outbound = settings.inbound = {association};
   if (!datapath().protections().set(settings)) std::abort();
 }

@@ -46,6 +46,7 @@ export async function startApi(options: Partial<ApiServerOptions> = {}): Promise
     path: datapath,
     store: bench.store,
     wrap: new NodeKeyFile(path.join(folder, 'node.key')),
+    workers: 1,
     obstacle: () => undefined,
     unknownSpis: () => 0,
     alarmPacketsPerSecond: 100,

@@ -11,6 +11,13 @@ export const enum EspSuite {
   Sm4CbcSm3_256 = 3,
 }
 
+/** How much of an association is used. */
+export interface AssociationUse {
+  /** The last sequence number, which is how many packets it has sealed at most. */
+  readonly number: bigint;
+  readonly bytes: bigint;
+}
+
 export interface AssociationSettings {
   readonly spi: number;
   /** 16 bytes; of an association that is there already it is not looked at. */
@@ -19,10 +26,10 @@ export interface AssociationSettings {
   readonly salt: Uint8Array;
   /** 32 bytes */
   readonly authKey: Uint8Array;
-  /** The last sequence number that was used (outbound), or had come (inbound). */
-  readonly number: bigint;
-  /** Outbound: no number beyond this one is used. */
-  readonly numbersUpTo: bigint;
+  /** Outbound: what may have been used. Inbound: the newest number that had come. */
+  readonly used: AssociationUse;
+  /** Outbound: nothing beyond it is used. */
+  readonly allowed: AssociationUse;
 }
 
 export interface ProtectionSettings {
@@ -44,16 +51,16 @@ export interface ProtectionSettings {
   readonly inbound: readonly AssociationSettings[];
 }
 
-export interface AssociationStatus {
+export interface AssociationStatus extends AssociationUse {
   readonly spi: number;
   readonly outbound: boolean;
-  readonly number: bigint;
   readonly packets: bigint;
-  readonly bytes: bigint;
   readonly replayed: bigint;
   readonly notGenuine: bigint;
   readonly malformed: bigint;
   readonly wantsRekeying: boolean;
+  /** Outbound: it has come to the end of its life, and seals no more. */
+  readonly hasExpired: boolean;
 }
 
 export interface ProtectionPath {
@@ -64,8 +71,8 @@ export interface ProtectionPath {
   setProtection(settings: ProtectionSettings): void;
   /** False: rules refer to it, or there is none. */
   removeProtection(number: number): boolean;
-  /** Further sequence numbers for an outbound association. */
-  extendProtection(number: number, spi: number, numbersUpTo: bigint): void;
+  /** Further sequence numbers and bytes for an outbound association. */
+  extendProtection(number: number, spi: number, allowed: AssociationUse): void;
   /** Whether all workers have what was set and removed. Also moves it on. */
   protectionsSettled(): boolean;
   /** Outbound ones first; none: there is no such protection. */

@@ -9,13 +9,16 @@ import {
   type AskedAssociation,
   type AskedProtection,
   invalid,
+  KEY_BYTES,
   type Secret,
   sameTerms,
 } from './protection.js';
 import type { KeptAssociation, KeptProtection, StoredProtections } from './stored-protections.js';
 
-/** Of a protection; the older ones are those of deleted protections. */
-const RETIRED_MAX = 1024;
+/** Of a protection; older ones are forgotten. */
+const RETIRED_MAX = 2048;
+
+const KEY_DIGEST_BYTES = 16;
 
 type Direction = 'outbound' | 'inbound';
 const DIRECTIONS: readonly Direction[] = ['outbound', 'inbound'];
@@ -42,10 +45,13 @@ export class AssociationChanges {
     const secrets: Secrets = new Map();
     const outbound = await this.#associations(kept, asked, 'outbound', secrets);
     const inbound = await this.#associations(kept, asked, 'inbound', secrets);
-    const gone = kept.outbound.filter(({ spi }) => !outbound.some((one) => one.spi === spi));
-    const retired = [...kept.retired, ...gone.map(({ digest }) => digest)].slice(-RETIRED_MAX);
+    const stays = new Set([...outbound, ...inbound]);
+    const gone = [...kept.outbound, ...kept.inbound].filter((one) => !stays.has(one));
+    const retired = [...kept.retired, ...gone.map(({ keyDigest }) => keyDigest)].slice(
+      -RETIRED_MAX,
+    );
     const next = { ...kept, outbound, inbound, retired };
-    this.#checkSecrets(next);
+    this.#checkSecrets(next, secrets);
     return { next, secrets };
   }
 
@@ -85,7 +91,8 @@ export class AssociationChanges {
       if (secret === undefined) throw invalid(`${field}.key`, 'must be given for a new SPI');
       if (direction === 'inbound') this.#checkSpi(kept.terms.id, spi, field);
       const wrapped = await this.wrap.wrap(secret, contextOf(kept.terms.id, direction, spi));
-      const fresh = { spi, number: 0n, wrapped, digest: await digestOf(secret) };
+      const use = { number: 0n, bytes: 0n };
+      const fresh = { spi, use, wrapped, ...(await digestsOf(secret)) };
       secrets.set(fresh, secret);
       out.push(fresh);
     }
@@ -101,34 +108,53 @@ export class AssociationChanges {
     }
   }
 
-  /** A key seals one sequence of packets in its life, or a nonce comes twice. */
-  #checkSecrets(next: KeptProtection): void {
-    const sealing = new Set<string>(next.retired);
+  /**
+   * A key seals one sequence of packets in its life, or a nonce comes twice; and what was opened with it
+   * once is not opened again by an association that knows nothing of that.
+   */
+  #checkSecrets(next: KeptProtection, secrets: Secrets): void {
+    const retired = new Set<string>(next.retired);
+    const live = new Set<string>();
     for (const kept of this.all.values()) {
       if (kept.terms.id === next.terms.id) continue;
-      for (const { digest } of kept.outbound) sealing.add(digest);
-      for (const digest of kept.retired) sealing.add(digest);
+      for (const { keyDigest } of [...kept.outbound, ...kept.inbound]) live.add(keyDigest);
+      for (const digest of kept.retired) retired.add(digest);
     }
-    for (const [position, { digest }] of next.outbound.entries()) {
-      if (sealing.has(digest) || this.stored.retired.has(digest)) {
-        throw invalid(`outbound[${position}].key`, 'has sealed packets before: give a fresh key');
+    for (const one of [...next.outbound, ...next.inbound]) {
+      if (!secrets.has(one)) live.add(one.keyDigest);
+    }
+    for (const direction of DIRECTIONS) {
+      for (const [position, one] of next[direction].entries()) {
+        if (!secrets.has(one)) continue;
+        const field = `${direction}[${position}].key`;
+        const wasUsed = (digest: string) => retired.has(digest) || this.stored.retired.has(digest);
+        // What was retired before there were digests of keys alone is known by all of its secret.
+        if (wasUsed(one.keyDigest) || wasUsed(one.digest)) {
+          throw invalid(field, 'has sealed packets before: give a fresh key');
+        }
+        if (live.has(one.keyDigest)) {
+          throw invalid(
+            field,
+            'is that of another association: each has its own, in each direction',
+          );
+        }
+        live.add(one.keyDigest);
       }
-      sealing.add(digest);
-    }
-    for (const [position, { digest }] of next.inbound.entries()) {
-      if (!sealing.has(digest)) continue;
-      throw invalid(`inbound[${position}].key`, 'seals packets: each direction has its own key');
     }
   }
 }
 
-/** All secrets of a protection that the store has; the caller wipes them. */
+/**
+ * All secrets of a protection that the store has; the caller wipes them. Digests that the version which
+ * stored it did not have are made up for.
+ */
 export async function unwrapped(wrap: KeyWrap, kept: KeptProtection): Promise<Secrets> {
   const secrets: Secrets = new Map();
   for (const direction of DIRECTIONS) {
     for (const association of kept[direction]) {
       const context = contextOf(kept.terms.id, direction, association.spi);
       const secret = await wrap.unwrap(association.wrapped, context);
+      association.keyDigest ||= await keyDigestOf(secret);
       secrets.set(association, Uint8Array.from(secret));
       secret.fill(0);
     }
@@ -147,6 +173,16 @@ async function checkStays(
 
 function contextOf(id: number, direction: Direction, spi: number): string {
   return `sluice protection ${id} ${direction} ${spi}`;
+}
+
+async function digestsOf(secret: Secret): Promise<{ digest: string; keyDigest: string }> {
+  return { digest: await digestOf(secret), keyDigest: await keyDigestOf(secret) };
+}
+
+/** Half of a digest is enough to tell keys apart. */
+async function keyDigestOf(secret: Uint8Array): Promise<string> {
+  const digest = await sm3(secret.subarray(0, KEY_BYTES));
+  return digest.subarray(0, KEY_DIGEST_BYTES).toString('base64');
 }
 
 async function digestOf(secret: Secret): Promise<string> {

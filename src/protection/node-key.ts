@@ -57,7 +57,10 @@ function readKey(file: string): Buffer | undefined {
     throw refused(`${file} can't be read: ${(error as Error).message}`);
   }
   try {
-    if ((fstatSync(descriptor).mode & OTHERS) !== 0) {
+    const status = fstatSync(descriptor);
+    // A folder can be opened too, and not read.
+    if (!status.isFile()) throw refused(`${file} is no file`);
+    if ((status.mode & OTHERS) !== 0) {
       throw refused(`others may read or change ${file}; run chmod 600 ${file}`);
     }
     const key = readFileSync(descriptor);

@@ -75,7 +75,7 @@ export class ProtectionWatch {
         add(kind, 0n);
       };
       once('rekeying_wanted', row.wantsRekeying);
-      once('expired', row.outbound && hasExpired(kept, row));
+      once('expired', row.hasExpired);
     }
     return events;
   }
@@ -95,16 +95,4 @@ export class ProtectionWatch {
     }
     return seen;
   }
-}
-
-const SHORT_LAST = 0xffff_ffffn;
-const LAST = (1n << 64n) - 1n;
-
-function hasExpired({ terms }: KeptProtection, row: AssociationStatus): boolean {
-  const { hardPackets, hardBytes } = terms.lifetime;
-  return (
-    (hardPackets !== 0n && row.packets >= hardPackets) ||
-    (hardBytes !== 0n && row.bytes >= hardBytes) ||
-    row.number >= (terms.shortSequence ? SHORT_LAST : LAST)
-  );
 }

@@ -3,6 +3,7 @@
  * are apart from all else, so that nothing that is kept or shown has them. Pure; any thread.
  */
 import { isIP } from 'node:net';
+import { addressBits } from '../base/config/prefix.js';
 import { SluiceError } from '../base/errors.js';
 import { EspSuite } from '../datapath/protection-path.js';
 import { PROTECTION_MAX } from '../model/record-layout.js';
@@ -137,11 +138,24 @@ function checkAddresses({ localAddress, peerAddress }: ProtectionMessage): void 
     local_address: localAddress,
     peer_address: peerAddress,
   })) {
-    if (isIP(text) === 0) throw invalid(field, 'must be an IPv4 or IPv6 address');
+    if (isIP(text) === 0 || text.includes('%')) {
+      throw invalid(field, 'must be an IPv4 or IPv6 address, without a zone');
+    }
+    if (!isOneHost(text)) throw invalid(field, 'must be the address of one host');
   }
   if (isIP(localAddress) !== isIP(peerAddress)) {
     throw invalid('peer_address', 'must be of the same family as local_address');
   }
+  if (addressBits(localAddress) === addressBits(peerAddress)) {
+    throw invalid('peer_address', 'must be another one than local_address');
+  }
+}
+
+/** Neither unspecified nor multicast nor, over IPv4, reserved or broadcast. */
+function isOneHost(address: string): boolean {
+  const bits = addressBits(address);
+  const isGroup = isIP(address) === 4 ? bits >> 29n === 0b111n : bits >> 120n === 0xffn;
+  return bits !== 0n && !isGroup;
 }
 
 function windowOf(asked: number): number {

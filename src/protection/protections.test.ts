@@ -1,105 +1,45 @@
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { silentLog } from '../base/log.js';
-import { MemoryProtections } from '../datapath/memory/protections.js';
-import { MemoryStore, MemoryStoreContents } from '../store/memory.js';
-import { NodeKeyFile } from './node-key.js';
+import { MemoryStore } from '../store/memory.js';
 import { type AssociationMessage, askedProtection, type ProtectionMessage } from './protection.js';
-import type { ProtectionEvent } from './protection-watch.js';
-import { Protections } from './protections.js';
+import { association, message, ProtectingNode, WORKERS } from './protections.fixture.js';
 
 const BLOCK = 2n ** 24n;
-const WORKERS = 2;
 
-let folder: string;
-let contents: MemoryStoreContents;
-let path: MemoryProtections;
-let protections: Protections;
-let unknownSpis = 0;
-
-function open(store = new MemoryStore(contents)): Protections {
-  return new Protections({
-    path,
-    store,
-    wrap: new NodeKeyFile(join(folder, 'node.key')),
-    obstacle: ({ local }) => (local === '10.9.9.9' ? 'no port carries it' : undefined),
-    unknownSpis: () => unknownSpis,
-    alarmPacketsPerSecond: 10,
-    log: silentLog(),
-    now: () => 1_700_000_000_000,
-  });
-}
-/** A process after this one, whose packet path is empty. */
-async function restarted(): Promise<Protections> {
-  path = new MemoryProtections();
-  const next = open();
-  await next.restore();
-  return next;
-}
+let node: ProtectingNode;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sluice-protection-'));
-  contents = new MemoryStoreContents();
-  path = new MemoryProtections();
-  protections = open();
-  unknownSpis = 0;
+  node = new ProtectingNode();
 });
-afterEach(() => rmSync(folder, { recursive: true }));
-
-function association(spi: number, key = spi): AssociationMessage {
-  const none = new Uint8Array(0);
-  return { spi, key: Buffer.alloc(16, key), salt: Buffer.alloc(4, key), authenticationKey: none };
-}
-function message(change: Partial<ProtectionMessage> = {}): ProtectionMessage {
-  return {
-    id: 1,
-    description: 'to the anchor',
-    suite: 'PROTECTION_SUITE_SM4_GCM_16',
-    localAddress: '10.0.0.1',
-    peerAddress: '10.0.0.2',
-    udpEncapsulation: true,
-    shortSequence: false,
-    replayWindow: 0,
-    lifetime: null,
-    outbound: [association(1001), association(1002)],
-    inbound: [association(2001), association(2002)],
-    ...change,
-  };
-}
-const create = (change?: Partial<ProtectionMessage>, of = protections) =>
-  of.create(askedProtection(message(change), WORKERS));
-const update = (change?: Partial<ProtectionMessage>, revision = 0n) =>
-  protections.update(askedProtection(message(change), WORKERS), revision);
-const outbound = () => path.protections.get(1)!.outbound;
+afterEach(() => node.end());
 
 describe('a protection', () => {
   it('comes into the packet path with its keys, and is shown without', async () => {
-    const { kept } = await create();
-    expect(path.keys.get(1001)).toEqual(new Uint8Array(16).fill(1001 & 255));
-    expect(path.keys.get(2002)).toEqual(new Uint8Array(16).fill(2002 & 255));
-    expect(outbound().map(({ number, numbersUpTo }) => [number, numbersUpTo])).toEqual([
+    const { kept } = await node.create();
+    expect(node.path.keys.get(1001)).toEqual(new Uint8Array(16).fill(1001 & 255));
+    expect(node.path.keys.get(2002)).toEqual(new Uint8Array(16).fill(2002 & 255));
+    expect(node.outbound().map(({ used, allowed }) => [used.number, allowed.number])).toEqual([
       [0n, BLOCK],
       [0n, BLOCK],
     ]);
     expect(kept.terms.window).toBe(1024);
-    const texts = [...contents.meta.values()].map((value) => Buffer.from(value));
+    const texts = [...node.contents.meta.values()].map((value) => Buffer.from(value));
     const key = Buffer.alloc(16, 1001 & 255);
     for (const text of texts) {
       expect(text.includes(key)).toBe(false);
       expect(text.includes(key.toString('base64').slice(0, 16))).toBe(false);
     }
-    expect(statSync(join(folder, 'node.key')).mode & 0o777).toBe(0o600);
+    expect(statSync(join(node.folder, 'node.key')).mode & 0o777).toBe(0o600);
   });
 
   it('is made once: the same again is no error, another content is', async () => {
-    await create();
-    expect((await create()).kept.revision).toBe(1);
-    await expect(create({ outbound: [association(1001, 7), association(1002)] })).rejects.toThrow(
-      'another protection has this ID',
-    );
-    await expect(create({ peerAddress: '10.0.0.3' })).rejects.toMatchObject({
+    await node.create();
+    expect((await node.create()).kept.revision).toBe(1);
+    await expect(
+      node.create({ outbound: [association(1001, 7), association(1002)] }),
+    ).rejects.toThrow('another protection has this ID');
+    await expect(node.create({ peerAddress: '10.0.0.3' })).rejects.toMatchObject({
       code: 'already_exists',
       field: 'protection.id',
     });
@@ -110,6 +50,20 @@ describe('a protection', () => {
     ['no ID', { id: 0 }, 'id', 'from 1 to 16384'],
     ['an unknown suite', { suite: 'AES' }, 'suite', 'must be one of PROTECTION_SUITE_SM4_GCM_16'],
     ['a missing peer', { peerAddress: '' }, 'peer_address', 'an IPv4 or IPv6 address'],
+    ['a zone', { localAddress: 'fe80::1%lo' }, 'local_address', 'without a zone'],
+    ['any local address', { localAddress: '0.0.0.0' }, 'local_address', 'of one host'],
+    ['any peer', { peerAddress: '0.0.0.0' }, 'peer_address', 'of one host'],
+    ['a group', { peerAddress: '224.0.0.1' }, 'peer_address', 'of one host'],
+    ['all hosts', { peerAddress: '255.255.255.255' }, 'peer_address', 'of one host'],
+    ['no IPv6 host', { localAddress: '0::0' }, 'local_address', 'of one host'],
+    ['an IPv6 group', { localAddress: 'ff02::1' }, 'local_address', 'of one host'],
+    ['itself as peer', { peerAddress: '10.0.0.1' }, 'peer_address', 'another one'],
+    [
+      'itself otherwise written',
+      { localAddress: 'fd00::a', peerAddress: 'FD00:0::000A' },
+      'peer_address',
+      'another one',
+    ],
     ['two families', { peerAddress: 'fd00::2' }, 'peer_address', 'of the same family'],
     ['an odd window', { replayWindow: 100 }, 'replay_window', 'a power of two from 64 to 4096'],
     ['a reserved SPI', { inbound: [association(255)] }, 'inbound[0].spi', 'from 256 on'],
@@ -145,95 +99,167 @@ describe('a protection', () => {
   });
 
   it('refuses what no port carries', async () => {
-    await expect(create({ localAddress: '10.9.9.9' })).rejects.toMatchObject({
+    await expect(node.create({ localAddress: '10.9.9.9' })).rejects.toMatchObject({
       code: 'failed_precondition',
-      field: 'protection.udp_encapsulation',
+      field: 'protection.local_address',
     });
-    expect(path.protections.size).toBe(0);
+    expect(node.path.protections.size).toBe(0);
   });
 
   it('refuses a key that would seal two sequences of packets', async () => {
     const twice = { outbound: [association(1001), association(1002, 1001)] };
-    await expect(create(twice)).rejects.toMatchObject({ field: 'protection.outbound[1].key' });
+    await expect(node.create(twice)).rejects.toMatchObject({ field: 'protection.outbound[1].key' });
     const same = { inbound: [association(2001, 1001)] };
-    await expect(create(same)).rejects.toMatchObject({ field: 'protection.inbound[0].key' });
-    await create();
+    await expect(node.create(same)).rejects.toMatchObject({ field: 'protection.inbound[0].key' });
+    await node.create();
     const other = { id: 2, inbound: [association(3001)] };
-    await expect(create(other)).rejects.toMatchObject({ field: 'protection.outbound[0].key' });
+    await expect(node.create(other)).rejects.toMatchObject({ field: 'protection.outbound[0].key' });
     const shared = {
       id: 2,
       outbound: [association(11), association(12)].map((a, i) => ({ ...a, spi: 5001 + i })),
     };
-    await expect(create(shared)).rejects.toMatchObject({
+    await expect(node.create(shared)).rejects.toMatchObject({
       code: 'already_exists',
       field: 'protection.inbound[0].spi',
     });
-    await protections.delete(1);
-    await expect(create()).rejects.toThrow('has sealed packets before: give a fresh key');
-    expect(path.protections.size).toBe(0);
-    await expect(create({}, await restarted())).rejects.toThrow('has sealed packets before');
+    await node.protections.delete(1);
+    await expect(node.create()).rejects.toThrow('has sealed packets before: give a fresh key');
+    expect(node.path.protections.size).toBe(0);
+    await expect(node.create({}, await node.restarted())).rejects.toThrow(
+      'has sealed packets before',
+    );
+  });
+
+  it('refuses a key whose packets came before: they would be taken again', async () => {
+    await node.create();
+    await node.update({ inbound: [association(2001)] });
+    const again = { inbound: [association(2001), association(2002)] };
+    const refusal = {
+      field: 'protection.inbound[1].key',
+      message: 'has sealed packets before: give a fresh key',
+    };
+    await expect(node.update(again)).rejects.toMatchObject(refusal);
+    node.protections = await node.restarted();
+    await expect(node.update(again)).rejects.toMatchObject(refusal);
+    await node.protections.delete(1);
+    const outbound = [association(1011), association(1012)];
+    await expect(node.create({ ...again, outbound })).rejects.toMatchObject({
+      ...refusal,
+      field: 'protection.inbound[0].key',
+    });
+    await node.create({ outbound, inbound: [association(2011)] });
+  });
+
+  it('refuses a key that another association has, whichever way', async () => {
+    await node.create();
+    const fresh = { id: 2, outbound: [association(3001), association(3002)], inbound: [] };
+    const inbound = [association(4001, 2001)];
+    await expect(node.create({ ...fresh, inbound })).rejects.toMatchObject({
+      field: 'protection.inbound[0].key',
+    });
+    const outbound = [association(3001, 2001), association(3002)];
+    await expect(node.create({ ...fresh, outbound })).rejects.toMatchObject({
+      field: 'protection.outbound[0].key',
+    });
+  });
+
+  it.each(['salt', 'authenticationKey'] as const)('knows a key under another %s', async (part) => {
+    const suite = part === 'salt' ? undefined : 'PROTECTION_SUITE_SM4_CBC_HMAC_SM3_256';
+    const keyed = (spi: number, key: number, other: number): AssociationMessage => ({
+      ...association(spi, key),
+      salt: Buffer.alloc(0),
+      [part]: Buffer.alloc(part === 'salt' ? 4 : 32, other),
+    });
+    const asked = (id: number, other: number) => ({
+      ...{ id, ...(suite && { suite }), inbound: [] },
+      outbound: [keyed(1001, 1, other), keyed(1002, 2, other)],
+    });
+    await node.create(asked(1, 7));
+    const refused = { field: 'protection.outbound[0].key' };
+    await expect(node.create(asked(2, 8))).rejects.toMatchObject(refused);
+    await expect(node.create(asked(1, 8))).rejects.toMatchObject({ code: 'already_exists' });
+    await node.protections.delete(1);
+    await expect(node.create(asked(1, 8))).rejects.toMatchObject(refused);
+  });
+
+  it('knows keys that were stored without a digest of their own', async () => {
+    await node.create();
+    const stored = Buffer.from(node.contents.meta.get('protection.1')!).toString();
+    const former = stored.replaceAll(/,"keyDigest":"[^"]*"/g, '');
+    expect(former).not.toBe(stored);
+    node.contents.meta.set('protection.1', Buffer.from(former));
+    node.protections = await node.restarted();
+    const other = { ...association(3001, 1001), salt: Buffer.alloc(4) };
+    const asked = { id: 2, outbound: [other, association(3002)], inbound: [] };
+    await expect(node.create(asked)).rejects.toMatchObject({ field: 'protection.outbound[0].key' });
+    // A list of what was retired then has hashes of whole secrets.
+    const digest = /"digest":"([^"]*)"/.exec(former)![1];
+    const list = JSON.stringify({ ids: [], retired: [digest] });
+    node.contents.meta.set('protections', Buffer.from(list));
+    node.protections = await node.restarted();
+    await expect(node.create()).rejects.toThrow('has sealed packets before: give a fresh key');
   });
 
   it('is not there when the store fails', async () => {
-    const store = new MemoryStore(contents);
+    const store = new MemoryStore(node.contents);
     store.failCommits = 1;
-    protections = open(store);
-    await expect(create()).rejects.toThrow();
-    expect(protections.count).toBe(0);
-    expect(path.protections.size).toBe(0);
-    await create();
+    node.protections = node.open(store);
+    await expect(node.create()).rejects.toThrow();
+    expect(node.protections.count).toBe(0);
+    expect(node.path.protections.size).toBe(0);
+    await node.create();
   });
 
   it('is not in the store when the packet path has no room for it', async () => {
     const refusal = { message: 'at most 32768 inbound associations in all', field: 'inbound' };
-    path.refuseNext = refusal;
-    await expect(create()).rejects.toMatchObject({
+    node.path.refuseNext = refusal;
+    await expect(node.create()).rejects.toMatchObject({
       code: 'resource_exhausted',
       field: 'protection.inbound',
     });
-    expect((await restarted()).count).toBe(0);
-    protections = open();
-    await create({ outbound: [association(1011), association(1012)] });
-    path.refuseNext = refusal;
+    expect((await node.restarted()).count).toBe(0);
+    node.protections = node.open();
+    await node.create();
+    node.path.refuseNext = refusal;
     const more = [association(2001), association(2002), association(2003)];
-    const asked = { outbound: [association(1011), association(1012)], inbound: more };
-    await expect(update(asked)).rejects.toThrow('at most 32768');
-    expect(protections.get(1).kept.revision).toBe(1);
-    await restarted();
-    expect(path.protections.get(1)!.inbound.map(({ spi }) => spi)).toEqual([2001, 2002]);
+    await expect(node.update({ inbound: more })).rejects.toThrow('at most 32768');
+    expect(node.protections.get(1).kept.revision).toBe(1);
+    node.protections = await node.restarted();
+    expect(node.path.protections.get(1)!.inbound.map(({ spi }) => spi)).toEqual([2001, 2002]);
+    await node.update({ inbound: more });
   });
 
   it('stays while rules refer to it', async () => {
-    await create();
-    path.uses.set(1, 3);
-    await expect(protections.delete(1)).rejects.toThrow('3 FARs and PDRs refer to it');
-    path.uses.clear();
-    await protections.delete(1);
-    await expect(protections.delete(1)).rejects.toMatchObject({ code: 'not_found' });
-    expect((await restarted()).count).toBe(0);
+    await node.create();
+    node.path.uses.set(1, 3);
+    await expect(node.protections.delete(1)).rejects.toThrow('3 FARs and PDRs refer to it');
+    node.path.uses.clear();
+    await node.protections.delete(1);
+    await expect(node.protections.delete(1)).rejects.toMatchObject({ code: 'not_found' });
+    expect((await node.restarted()).count).toBe(0);
   });
 });
 
 describe('new keys', () => {
   it('come beside the old ones, then in their place', async () => {
-    await create();
+    await node.create();
     const bare = (spi: number) => ({
       ...association(spi),
       key: Buffer.alloc(0),
       salt: Buffer.alloc(0),
     });
     const stays = { outbound: [bare(1001), bare(1002)] };
-    await update({ ...stays, inbound: [bare(2001), bare(2002), association(2003)] });
-    expect(path.protections.get(1)!.inbound.map(({ spi }) => spi)).toEqual([2001, 2002, 2003]);
-    path.figures.set('1002 out', { number: 500n });
+    await node.update({ ...stays, inbound: [bare(2001), bare(2002), association(2003)] });
+    expect(node.path.protections.get(1)!.inbound.map(({ spi }) => spi)).toEqual([2001, 2002, 2003]);
+    node.path.figures.set('1002 out', { number: 500n });
     const fresh = { outbound: [association(1003), bare(1002)] };
-    const { kept } = await update({ ...fresh, inbound: [bare(2003)] });
+    const { kept } = await node.update({ ...fresh, inbound: [bare(2003)] });
     expect(kept.revision).toBe(3);
-    expect(outbound().map(({ spi, number }) => [spi, number])).toEqual([
+    expect(node.outbound().map(({ spi, used }) => [spi, used.number])).toEqual([
       [1003, 0n],
       [1002, BLOCK],
     ]);
-    await expect(update({ outbound: [association(1004, 1001), bare(1002)] })).rejects.toThrow(
+    await expect(node.update({ outbound: [association(1004, 1001), bare(1002)] })).rejects.toThrow(
       'has sealed packets before',
     );
   });
@@ -252,107 +278,15 @@ describe('new keys', () => {
     ],
     ['another peer', { peerAddress: '10.0.0.3' }, 'id'],
   ])('refuse %s', async (_, change, field) => {
-    await create();
-    const before = path.protections.get(1);
-    await expect(update(change)).rejects.toMatchObject({ field: `protection.${field}` });
-    expect(path.protections.get(1)).toBe(before);
+    await node.create();
+    const before = node.path.protections.get(1);
+    await expect(node.update(change)).rejects.toMatchObject({ field: `protection.${field}` });
+    expect(node.path.protections.get(1)).toBe(before);
   });
 
   it('are refused when somebody was faster', async () => {
-    await create();
-    await expect(update({}, 2n)).rejects.toMatchObject({ code: 'aborted' });
-    await update({}, 1n);
-  });
-});
-
-describe('over the end of a process', () => {
-  it('goes on behind all numbers that may have been used', async () => {
-    await create();
-    path.figures.set('1001 out', { number: 77n });
-    protections = await restarted();
-    expect(outbound().map(({ number, numbersUpTo }) => [number, numbersUpTo])).toEqual([
-      [BLOCK, 2n * BLOCK],
-      [BLOCK, 2n * BLOCK],
-    ]);
-    expect(path.keys.get(1001)).toEqual(new Uint8Array(16).fill(1001 & 255));
-  });
-
-  it('goes on exactly after an orderly end', async () => {
-    await create();
-    path.figures.set('1001 out', { number: 77n });
-    path.figures.set('2001 in', { number: 88n });
-    await protections.close();
-    protections = await restarted();
-    expect(outbound().map(({ number }) => number)).toEqual([77n, 0n]);
-    expect(path.protections.get(1)!.inbound.map(({ number }) => number)).toEqual([88n, 0n]);
-  });
-
-  it('gets further numbers before they run out, and the store knows first', async () => {
-    await create();
-    path.figures.set('1001 out', { number: BLOCK / 2n + 1n });
-    await protections.tick();
-    expect(outbound().map(({ numbersUpTo }) => numbersUpTo)).toEqual([2n * BLOCK, BLOCK]);
-    await restarted();
-    expect(outbound().map(({ number }) => number)).toEqual([2n * BLOCK, BLOCK]);
-  });
-
-  it('remembers what had come some seconds before', async () => {
-    await create();
-    path.figures.set('2001 in', { number: 300n });
-    for (let second = 0; second < 5; second++) await protections.tick();
-    await restarted();
-    expect(path.protections.get(1)!.inbound.map(({ number }) => number)).toEqual([300n, 0n]);
-  });
-
-  it.each<[string, () => void, string]>([
-    ['that others may read', () => chmodSync(join(folder, 'node.key'), 0o644), 'chmod 600'],
-    ['that is gone', () => rmSync(join(folder, 'node.key')), 'is missing'],
-    [
-      'of another node',
-      () => writeFileSync(join(folder, 'node.key'), Buffer.alloc(16)),
-      'is not the key',
-    ],
-    ['that is none', () => writeFileSync(join(folder, 'node.key'), 'x'), 'has 1 bytes'],
-  ])('stops the start with a node key %s', async (_, spoil, text) => {
-    await create();
-    spoil();
-    await expect(restarted()).rejects.toMatchObject({
-      code: 'failed_precondition',
-      field: 'crypto.nodeKey',
-      message: expect.stringContaining(text),
-    });
-  });
-});
-
-describe('events', () => {
-  it('tell of lifetimes once, and of rates each second that they last', async () => {
-    const lifetime = { softPackets: '5', hardPackets: '10', softBytes: '0', hardBytes: '0' };
-    await create({ lifetime });
-    const events: ProtectionEvent[] = [];
-    const end = protections.watch((event) => events.push(event));
-    const kinds = async () => {
-      events.length = 0;
-      await protections.tick();
-      return events.map(({ kind, spi, packets }) => [kind, spi, packets]);
-    };
-    expect(await kinds()).toEqual([]);
-    path.figures.set('1001 out', { packets: 6n, wantsRekeying: true });
-    path.figures.set('2001 in', { notGenuine: 10n, replayed: 11n });
-    expect(await kinds()).toEqual([
-      ['rekeying_wanted', 1001, 0],
-      ['replayed', 2001, 11],
-    ]);
-    path.figures.set('1001 out', { packets: 10n, wantsRekeying: true });
-    path.figures.set('2001 in', { notGenuine: 21n, replayed: 12n });
-    unknownSpis = 11;
-    expect(await kinds()).toEqual([
-      ['expired', 1001, 0],
-      ['not_genuine', 2001, 11],
-      ['unknown_spi', 0, 11],
-    ]);
-    expect(await kinds()).toEqual([]);
-    end();
-    unknownSpis = 100;
-    expect(await kinds()).toEqual([]);
+    await node.create();
+    await expect(node.update({}, 2n)).rejects.toMatchObject({ code: 'aborted' });
+    await node.update({}, 1n);
   });
 });

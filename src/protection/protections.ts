@@ -1,7 +1,7 @@
 /**
  * The protections of the node: made and changed over the API, kept in the store, brought into the
- * packet path. Sequence numbers are given to it by blocks that the store knows of first, so that no
- * end of the process makes a key count anew (decision 0039).
+ * packet path. Sequence numbers and bytes are given to it by blocks that the store knows of first, so
+ * that no end of the process makes a key count anew (decision 0039).
  *
  * Owner: the control thread. Start at {@link Protections.create}.
  */
@@ -10,10 +10,12 @@ import type { Log } from '../base/log.js';
 import type {
   AssociationSettings,
   AssociationStatus,
+  AssociationUse,
   ProtectionPath,
 } from '../datapath/protection-path.js';
 import type { Store } from '../store/store.js';
 import { AssociationChanges, type Secrets, unwrapped } from './association-changes.js';
+import type { EspObstacle } from './esp-obstacle.js';
 import type { KeyWrap } from './node-key.js';
 import {
   type AskedProtection,
@@ -24,19 +26,16 @@ import {
   SALT_BYTES,
   sameTerms,
 } from './protection.js';
+import { associationOf, ProtectionRounds, useOf } from './protection-rounds.js';
 import { type ProtectionEvent, ProtectionWatch } from './protection-watch.js';
+import { withBlock } from './reserve.js';
 import {
   type KeptAssociation,
   type KeptProtection,
   StoredProtections,
 } from './stored-protections.js';
 
-/** Numbers that an association gets at a time; extended sequences have 2^40 such blocks. */
-const BLOCK = 1n << 24n;
-const SHORT_BLOCK = 1n << 20n;
 const TICK_MS = 1_000;
-/** How long packets of a moment before a crash could come again: docs/SM4.md says so. */
-const INBOUND_SAVE_TICKS = 5;
 const SETTLE_MS = 1;
 const NO_SECRET = new Uint8Array(0);
 
@@ -51,8 +50,10 @@ export interface ProtectionParts {
   readonly path: ProtectionPath;
   readonly store: Pick<Store, 'getMeta' | 'putMeta' | 'commit'>;
   readonly wrap: KeyWrap;
+  /** Of the node. */
+  readonly workers: number;
   /** Why no port can carry it, undefined: one can, as far as can be known. */
-  readonly obstacle: (terms: ProtectionTerms) => string | undefined;
+  readonly obstacle: (terms: ProtectionTerms) => EspObstacle | undefined;
   /** Packets without a known SPI that were dropped, ever. */
   readonly unknownSpis: () => number;
   /** More refused packets than these in a second are an event. */
@@ -66,31 +67,43 @@ export class Protections {
   readonly #stored: StoredProtections;
   readonly #watch: ProtectionWatch;
   readonly #changes: AssociationChanges;
+  readonly #rounds: ProtectionRounds;
   readonly #now: () => number;
   /** Changes come one after the other. */
   #last: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
-  #ticks = 0;
 
   constructor(private readonly parts: ProtectionParts) {
     this.#stored = new StoredProtections(parts.store);
     this.#now = parts.now ?? Date.now;
     this.#watch = new ProtectionWatch(parts.alarmPacketsPerSecond, this.#now);
     this.#changes = new AssociationChanges(parts.wrap, this.#kept, this.#stored);
+    this.#rounds = new ProtectionRounds({
+      kept: this.#kept,
+      path: parts.path,
+      stored: this.#stored,
+      watch: this.#watch,
+      unknownSpis: parts.unknownSpis,
+      tell: (event) => this.#tell(event),
+      enqueue: (work) => this.#enqueue(work),
+    });
   }
 
   /**
-   * Brings back what the store has, before sessions that refer to it. Outbound numbers go on behind
-   * all that may have been used.
+   * Brings back what the store has, before sessions that refer to it. Outbound associations go on
+   * behind all that may have been used.
    */
   async restore(): Promise<void> {
-    const restored: [KeptProtection, readonly bigint[], Secrets][] = [];
+    const restored: [KeptProtection, readonly AssociationUse[], Secrets][] = [];
     for (const kept of this.#stored.load()) {
       const secrets = await unwrapped(this.parts.wrap, kept);
-      restored.push([kept, kept.outbound.map(({ number }) => number), secrets]);
+      restored.push([kept, kept.outbound.map(({ use }) => use), secrets]);
     }
     if (restored.length === 0) return;
-    for (const [kept] of restored) this.#reserve(kept, kept.outbound);
+    for (const [kept] of restored) {
+      for (const one of this.#sealing(kept)) one.use = withBlock(kept.terms, one.use);
+      this.#stored.put(kept);
+    }
     await this.#stored.commit();
     for (const [kept, used, secrets] of restored) {
       this.#bringIn(kept, used, secrets);
@@ -100,10 +113,14 @@ export class Protections {
 
   /** Looks after numbers and rates from now on. */
   start(): void {
-    const tick = (): void => {
-      this.#enqueue(() => this.tick()).catch((error: unknown) =>
+    let isUnderWay = false;
+    const tick = async (): Promise<void> => {
+      if (isUnderWay) return;
+      isUnderWay = true;
+      await this.tick().catch((error: unknown) =>
         this.parts.log.error({ err: error }, 'the figures of protections could not be kept'),
       );
+      isUnderWay = false;
     };
     this.#timer = setInterval(tick, TICK_MS).unref();
   }
@@ -111,11 +128,12 @@ export class Protections {
   /** When the packet path has ended: what it used is known now, and no number is lost. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    this.#rounds.end();
     await this.#enqueue(async () => {
       for (const kept of this.#kept.values()) {
         for (const row of this.parts.path.protectionStatus(kept.terms.id)) {
           const association = associationOf(kept, row);
-          if (association !== undefined) association.number = row.number;
+          if (association !== undefined) association.use = useOf(row);
         }
         this.#stored.put(kept);
       }
@@ -154,50 +172,9 @@ export class Protections {
     return this.#watch.listen(listener);
   }
 
-  /** Once a second: numbers before they run out, and what is worth an event. */
-  async tick(): Promise<void> {
-    const savesInbound = ++this.#ticks % INBOUND_SAVE_TICKS === 0;
-    const extended: [number, KeptAssociation][] = [];
-    let writes = false;
-    for (const kept of this.#kept.values()) {
-      const { id } = kept.terms;
-      const rows = this.parts.path.protectionStatus(id);
-      for (const event of this.#watch.look(kept, rows)) this.#tell(event);
-      const due = rows.filter((row) => this.#note(kept, row, savesInbound)).length > 0;
-      const short = kept.outbound.filter((association) => this.#runsOut(kept, association, rows));
-      if (short.length > 0) this.#reserve(kept, short);
-      else if (due) this.#stored.put(kept);
-      for (const association of short) extended.push([id, association]);
-      writes ||= due || short.length > 0;
-    }
-    const unknown = this.#watch.lookAtUnknown(this.parts.unknownSpis());
-    if (unknown !== undefined) this.#tell(unknown);
-    if (!writes) return;
-    await this.#stored.commit();
-    for (const [id, { spi, number }] of extended) this.parts.path.extendProtection(id, spi, number);
-  }
-
-  /** Whether what is known of an inbound association is newer than what is kept. */
-  #note(kept: KeptProtection, row: AssociationStatus, saves: boolean): boolean {
-    const association = row.outbound ? undefined : associationOf(kept, row);
-    if (!saves || association === undefined || association.number === row.number) return false;
-    association.number = row.number;
-    return true;
-  }
-
-  #runsOut(
-    kept: KeptProtection,
-    { spi, number }: KeptAssociation,
-    rows: readonly AssociationStatus[],
-  ): boolean {
-    const row = rows.find((one) => one.outbound && one.spi === spi);
-    return row !== undefined && number - row.number < blockOf(kept) / 2n;
-  }
-
-  /** Gathers the write of further numbers. */
-  #reserve(kept: KeptProtection, associations: readonly KeptAssociation[]): void {
-    for (const association of associations) association.number += blockOf(kept);
-    this.#stored.put(kept);
+  /** Once a second: blocks before they run out, and what is worth an event. */
+  tick(): Promise<void> {
+    return this.#rounds.run();
   }
 
   #tell(event: ProtectionEvent): void {
@@ -216,8 +193,8 @@ export class Protections {
     }
     const obstacle = this.parts.obstacle(terms);
     if (obstacle !== undefined) {
-      const field = 'protection.udp_encapsulation';
-      throw new SluiceError('failed_precondition', obstacle, { field });
+      const field = `protection.${obstacle.field}`;
+      throw new SluiceError('failed_precondition', obstacle.message, { field });
     }
     const kept: KeptProtection = {
       terms,
@@ -265,9 +242,9 @@ export class Protections {
   async #change(kept: KeptProtection, asked: AskedProtection): Promise<void> {
     const before = this.#kept.get(kept.terms.id);
     const { next, secrets } = await this.#changes.of(kept, asked);
-    const used = next.outbound.map(({ number }) => number);
-    for (const association of next.outbound) {
-      if (secrets.has(association)) association.number += blockOf(next);
+    const used = next.outbound.map(({ use }) => use);
+    for (const association of this.#sealing(next)) {
+      if (secrets.has(association)) association.use = withBlock(next.terms, association.use);
     }
     this.#kept.set(next.terms.id, next);
     this.#stored.put(next);
@@ -295,23 +272,23 @@ export class Protections {
   /** What the packet path has no room for must not be in the store: the next start would fail. */
   async #takeBack(next: KeptProtection, before: KeptProtection | undefined): Promise<void> {
     this.#forget(next, before);
-    if (before === undefined) this.#stored.remove(next);
+    if (before === undefined) this.#stored.withdraw(next);
     else this.#stored.put(before);
     this.#stored.putList(this.#kept.keys());
     await this.#stored.commit();
   }
 
-  #bringIn(kept: KeptProtection, used: readonly bigint[], secrets: Secrets): void {
+  #bringIn(kept: KeptProtection, used: readonly AssociationUse[], secrets: Secrets): void {
     const { terms } = kept;
-    const settings = (association: KeptAssociation, number: bigint): AssociationSettings => {
+    const settings = (association: KeptAssociation, soFar: AssociationUse): AssociationSettings => {
       const secret = secrets.get(association) ?? NO_SECRET;
       return {
         spi: association.spi,
         key: secret.subarray(0, KEY_BYTES),
         salt: secret.subarray(KEY_BYTES, KEY_BYTES + SALT_BYTES),
         authKey: secret.subarray(KEY_BYTES + SALT_BYTES).subarray(0, AUTH_KEY_BYTES),
-        number,
-        numbersUpTo: association.number,
+        used: soFar,
+        allowed: association.use,
       };
     };
     try {
@@ -323,12 +300,12 @@ export class Protections {
         suite: terms.suite,
         extendedSequence: !terms.shortSequence,
         window: terms.window,
-        packetsSoft: terms.lifetime.softPackets,
+        packetsSoft: softOf(terms.lifetime.softPackets, terms.lifetime.hardPackets),
         packetsHard: terms.lifetime.hardPackets,
-        bytesSoft: terms.lifetime.softBytes,
+        bytesSoft: softOf(terms.lifetime.softBytes, terms.lifetime.hardBytes),
         bytesHard: terms.lifetime.hardBytes,
         outbound: kept.outbound.map((one, position) => settings(one, used[position]!)),
-        inbound: kept.inbound.map((one) => settings(one, one.number)),
+        inbound: kept.inbound.map((one) => settings(one, one.use)),
       });
     } finally {
       for (const secret of secrets.values()) secret.fill(0);
@@ -339,6 +316,11 @@ export class Protections {
     while (!this.parts.path.protectionsSettled()) {
       await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     }
+  }
+
+  /** Without those that wait for a node of more workers, of which nothing is used. */
+  #sealing({ outbound }: KeptProtection): readonly KeptAssociation[] {
+    return outbound.slice(0, this.parts.workers);
   }
 
   #known(id: number): KeptProtection {
@@ -367,20 +349,14 @@ const EVENT_TEXTS = {
   unknown_spi: 'packets with unknown SPIs come at a rate that is an alarm',
 } as const;
 
+/** New keys are wanted before a hard lifetime is over, also where nobody has said when. */
+function softOf(soft: bigint, hard: bigint): bigint {
+  return soft === 0n ? hard - hard / 10n : soft;
+}
+
 /** The packet path names the field that it has no room for. */
 function refusedByPath(error: unknown): unknown {
   if (!(error instanceof Error) || !('field' in error)) return error;
   const field = `protection.${String(error.field)}`;
   return new SluiceError('resource_exhausted', error.message, { field });
-}
-
-function blockOf({ terms }: KeptProtection): bigint {
-  return terms.shortSequence ? SHORT_BLOCK : BLOCK;
-}
-
-function associationOf(
-  kept: KeptProtection,
-  { outbound, spi }: AssociationStatus,
-): KeptAssociation | undefined {
-  return (outbound ? kept.outbound : kept.inbound).find((one) => one.spi === spi);
 }

@@ -123,7 +123,7 @@ void protect(Datapath& datapath) {
     AssociationSettings association;
     association.spi = 1000u + number;
     association.key = {static_cast<std::byte>(number), static_cast<std::byte>(number >> 8)};
-    association.numbers_up_to = ~std::uint64_t{0};
+    association.allowed = {~std::uint64_t{0}, ~std::uint64_t{0}};
     settings.outbound = {association};
     if (Status status = datapath.protections().set(settings); !status) fail(status.error());
   }

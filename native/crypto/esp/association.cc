@@ -1,16 +1,24 @@
 #include "crypto/esp/association.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "crypto/secret.h"
 
 namespace sluice::crypto {
 namespace {
-/// Numbers that are left when it is time for a new key.
-constexpr std::uint64_t kNumbersForRekeying = 1 << 20;
+/// Numbers that are left when it is time for a new key: a 64th of the short ones, so that a crash,
+/// which may skip 2^24, does not lead to the last of them unasked.
+constexpr std::uint64_t kNumbersForRekeying = 1 << 26;
 
 bool is_reached(std::uint64_t value, std::uint64_t limit) noexcept {
   return limit != 0 && value >= limit;
+}
+std::uint64_t end_of(std::uint64_t limit) noexcept {
+  return limit == 0 ? ~std::uint64_t{0} : limit;
+}
+std::uint64_t last_number_of(bool extended) noexcept {
+  return extended ? ~std::uint64_t{0} : 0xffffffff;
 }
 }  // namespace
 
@@ -58,29 +66,45 @@ void EspKeys::prefetch() const noexcept {
 EspKeys::~EspKeys() { wipe(salt_, sizeof salt_); }
 
 EspOutbound::EspOutbound(const EspParameters& parameters, const EspLifetime& lifetime,
-                         std::uint64_t last_number, Tier tier) noexcept
+                         const EspUse& used, Tier tier) noexcept
     : spi_(parameters.spi),
       extended_(parameters.extended_sequence),
       lifetime_(lifetime),
-      number_(last_number),
-      last_allowed_(extended_ ? ~std::uint64_t{0} : 0xffffffff),
+      end_{std::min(last_number_of(extended_), end_of(lifetime.packets_hard)),
+           end_of(lifetime.bytes_hard)},
+      number_(used.number),
+      bytes_(used.bytes),
+      number_allowed_(end_.number),
+      bytes_allowed_(end_.bytes),
       keys_(parameters, tier) {}
 
+void EspOutbound::use_up_to(const EspUse& allowed) noexcept {
+  number_allowed_ = std::min(allowed.number, end_.number);
+  bytes_allowed_ = std::min(allowed.bytes, end_.bytes);
+}
+
 bool EspOutbound::wants_rekeying() const noexcept {
-  const std::uint64_t last = extended_ ? ~std::uint64_t{0} : 0xffffffff;
-  return is_reached(packets_, lifetime_.packets_soft) || is_reached(bytes_, lifetime_.bytes_soft) ||
-         last - number_ < kNumbersForRekeying;
+  return is_reached(number_, lifetime_.packets_soft) || is_reached(bytes_, lifetime_.bytes_soft) ||
+         last_number_of(extended_) - number_ < kNumbersForRekeying;
 }
 
 std::uint64_t EspOutbound::take_number(std::size_t bytes) noexcept {
-  const std::uint64_t last = extended_ ? ~std::uint64_t{0} : 0xffffffff;
-  if (number_ >= last || number_ >= last_allowed_ || is_reached(packets_, lifetime_.packets_hard) ||
-      (lifetime_.bytes_hard != 0 && bytes > lifetime_.bytes_hard - bytes_)) {
-    return 0;
+  if (expired_ || number_ >= number_allowed_ || bytes_ + bytes > bytes_allowed_) {
+    return refuse(bytes);
   }
-  ++packets_;
   bytes_ += bytes;
   return ++number_;
+}
+
+bool EspOutbound::has_expired() const noexcept {
+  return expired_ || number_ >= end_.number || bytes_ >= end_.bytes;
+}
+
+/// Once a packet was too long for what is left, shorter ones do not pass either: an association
+/// that seals some of its packets would look as if it lived.
+std::uint64_t EspOutbound::refuse(std::size_t bytes) noexcept {
+  if (number_ >= end_.number || bytes_ + bytes > end_.bytes) expired_ = true;
+  return 0;
 }
 
 EspInbound::EspInbound(const EspParameters& parameters, unsigned window, Tier tier) noexcept

@@ -40,7 +40,14 @@ struct EspParameters {
   bool extended_sequence = true;
 };
 
-/// How long an association lasts; 0: no limit but that of its sequence numbers.
+/// How much of an association is used: its last sequence number, which is how many packets it has
+/// sealed at most, and their bytes.
+struct EspUse {
+  std::uint64_t number = 0, bytes = 0;
+};
+
+/// How long an association lasts, from its first packet; 0: no limit but that of its sequence
+/// numbers.
 struct EspLifetime {
   std::uint64_t packets_soft = 0, packets_hard = 0;
   std::uint64_t bytes_soft = 0, bytes_hard = 0;
@@ -81,34 +88,40 @@ class EspKeys {
 /// The sending end. Its figures may be read by any thread.
 class EspOutbound {
  public:
-  /// @param last_number  the last sequence number that may have been used with this key; the next
-  ///                     packet has the one behind it, so that no nonce comes twice.
-  EspOutbound(const EspParameters& parameters, const EspLifetime& lifetime,
-              std::uint64_t last_number = 0, Tier tier = active_tier()) noexcept;
+  /// @param used  what may have been used with this key; the next packet has the number behind it,
+  ///              so that no nonce comes twice, and no lifetime begins anew.
+  EspOutbound(const EspParameters& parameters, const EspLifetime& lifetime, const EspUse& used = {},
+              Tier tier = active_tier()) noexcept;
 
-  /// No number beyond this one is used, until it is set anew: whoever keeps account of numbers
+  /// Nothing beyond this is used, until it is set anew: whoever keeps account of an association
   /// over a restart has it written down first. Any thread.
-  void use_numbers_up_to(std::uint64_t last) noexcept { last_allowed_ = last; }
+  void use_up_to(const EspUse& allowed) noexcept;
 
   std::uint32_t spi() const noexcept { return spi_; }
   bool extended() const noexcept { return extended_; }
   const EspKeys& keys() const noexcept { return keys_; }
   std::uint64_t last_number() const noexcept { return number_; }
-  std::uint64_t packets() const noexcept { return packets_; }
   std::uint64_t bytes() const noexcept { return bytes_; }
-  /// Whether a soft lifetime is over, or the numbers left are fewer than 2^20: it is time to rekey.
+  /// Whether a soft lifetime is over, or the numbers left are fewer than 2^26: it is time to rekey.
   bool wants_rekeying() const noexcept;
 
-  /// A number for a packet of that many bytes, or 0: the association has expired.
+  /// Whether it has come to the end of its life, and seals no more.
+  bool has_expired() const noexcept;
+
+  /// A number for a packet of that many bytes, or 0: the association has expired, or has used all
+  /// that it is allowed.
   std::uint64_t take_number(std::size_t bytes) noexcept;
 
  private:
+  std::uint64_t refuse(std::size_t bytes) noexcept;
+
   std::uint32_t spi_;
   bool extended_;
   EspLifetime lifetime_;
-  Counter number_;
-  Counter last_allowed_;
-  Counter packets_, bytes_;
+  EspUse end_;  ///< of its life: the hard lifetime, or the last number
+  Counter number_, bytes_;
+  Counter number_allowed_, bytes_allowed_;
+  Figure<bool> expired_;  ///< a packet did not fit in what was left
   EspKeys keys_;
 };
 

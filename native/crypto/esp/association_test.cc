@@ -95,7 +95,7 @@ TEST_P(Esp, WhatWasSealedIsOpened) {
   for (const EspSuite suite : kSuites) {
     for (const bool extended : {false, true}) {
       const Secrets secrets(random_);
-      EspOutbound sender(secrets.parameters(suite, extended), {}, 0, GetParam());
+      EspOutbound sender(secrets.parameters(suite, extended), {}, {}, GetParam());
       EspInbound receiver(secrets.parameters(suite, extended), 1024, GetParam());
       for (std::size_t bytes = 1; bytes < 1500; bytes += 1 + bytes / 7) {
         const Bytes plain = packet(bytes), esp = seal(sender, plain, 41);
@@ -118,7 +118,7 @@ TEST_P(Esp, PacketsOfManyAssociationsShareABatch) {
   for (unsigned i = 0; i < 150; ++i) {
     const Secrets secrets(random_);
     const EspSuite suite = kSuites[i % 4];
-    senders.emplace_back(secrets.parameters(suite), EspLifetime{}, 0, GetParam());
+    senders.emplace_back(secrets.parameters(suite), EspLifetime{}, EspUse{}, GetParam());
     receivers.emplace_back(secrets.parameters(suite), 1024, GetParam());
     plain.push_back(packet(20 + random_() % 300));
     rooms.emplace_back(kEspHeadRoom);
@@ -148,7 +148,7 @@ TEST_P(Esp, PacketsOfManyAssociationsShareABatch) {
 TEST_P(Esp, TheSamePacketTwiceInABatchPassesOnce) {
   for (const EspSuite suite : kSuites) {
     const Secrets secrets(random_);
-    EspOutbound sender(secrets.parameters(suite), {}, 0, GetParam());
+    EspOutbound sender(secrets.parameters(suite), {}, {}, GetParam());
     EspInbound receiver(secrets.parameters(suite), 1024, GetParam());
     Bytes first = seal(sender, packet(100)), second = first;
     EspOpenJob jobs[2] = {{&receiver, first}, {&receiver, second}};
@@ -162,7 +162,7 @@ TEST_P(Esp, NothingThatWasTouchedPassesOrMovesTheWindow) {
   for (const EspSuite suite : kSuites) {
     for (const bool extended : {false, true}) {
       const Secrets secrets(random_);
-      EspOutbound sender(secrets.parameters(suite, extended), {}, 0, GetParam());
+      EspOutbound sender(secrets.parameters(suite, extended), {}, {}, GetParam());
       EspInbound receiver(secrets.parameters(suite, extended), 1024, GetParam());
       const Bytes plain = packet(61), esp = seal(sender, plain);
       // The SPI is what finds the association, and it is authenticated too.
@@ -185,32 +185,68 @@ TEST_P(Esp, NothingThatWasTouchedPassesOrMovesTheWindow) {
 
 TEST_P(Esp, ALifetimeEndsBeforeANumberCouldComeTwice) {
   const Secrets secrets(random_);
-  EspOutbound few(secrets.parameters(EspSuite::Sm4Gcm16), {.packets_soft = 2, .packets_hard = 3}, 0,
-                  GetParam());
+  EspOutbound few(secrets.parameters(EspSuite::Sm4Gcm16), {.packets_soft = 2, .packets_hard = 3},
+                  {}, GetParam());
   for (unsigned i = 0; i < 3; ++i) {
     EXPECT_EQ(few.wants_rekeying(), i >= 2);
     EXPECT_FALSE(seal(few, packet(10)).empty());
   }
+  EXPECT_TRUE(few.has_expired());
   EXPECT_TRUE(seal(few, packet(10)).empty());
   EspOutbound small(secrets.parameters(EspSuite::Sm4Gcm16), {.bytes_soft = 100, .bytes_hard = 150},
-                    0, GetParam());
+                    {}, GetParam());
   EXPECT_FALSE(seal(small, packet(100)).empty());
   EXPECT_TRUE(small.wants_rekeying());
+  EXPECT_FALSE(small.has_expired());
   EXPECT_TRUE(seal(small, packet(51)).empty());
-  EXPECT_FALSE(seal(small, packet(50)).empty());
+  EXPECT_TRUE(small.has_expired());
+  EXPECT_TRUE(seal(small, packet(50)).empty()) << "it seals no more";
+  EXPECT_EQ(small.bytes(), 100);
   for (const bool extended : {false, true}) {
     EspOutbound last(secrets.parameters(EspSuite::Sm4Gcm16, extended), {},
-                     extended ? ~std::uint64_t{0} - 1 : 0xfffffffe, GetParam());
+                     {.number = extended ? ~std::uint64_t{0} - 1 : 0xfffffffe}, GetParam());
     EXPECT_TRUE(last.wants_rekeying());
     EXPECT_FALSE(seal(last, packet(10)).empty());
     EXPECT_TRUE(seal(last, packet(10)).empty());
   }
 }
 
+TEST_P(Esp, ALifetimeGoesOnWithWhatWasUsedBefore) {
+  const Secrets secrets(random_);
+  const EspLifetime lifetime{
+      .packets_soft = 10, .packets_hard = 12, .bytes_soft = 900, .bytes_hard = 1000};
+  EspOutbound packets(secrets.parameters(EspSuite::Sm4Gcm16), lifetime, {.number = 10}, GetParam());
+  EXPECT_TRUE(packets.wants_rekeying());
+  EXPECT_FALSE(seal(packets, packet(10)).empty());
+  EXPECT_FALSE(seal(packets, packet(10)).empty());
+  EXPECT_TRUE(seal(packets, packet(10)).empty());
+  EspOutbound bytes(secrets.parameters(EspSuite::Sm4Gcm16), lifetime, {.number = 1, .bytes = 950},
+                    GetParam());
+  EXPECT_TRUE(bytes.wants_rekeying());
+  EXPECT_FALSE(seal(bytes, packet(50)).empty());
+  EXPECT_TRUE(seal(bytes, packet(1)).empty());
+}
+
+TEST_P(Esp, NothingIsUsedBeyondWhatIsAllowed) {
+  const Secrets secrets(random_);
+  EspOutbound sender(secrets.parameters(EspSuite::Sm4Gcm16), {.packets_hard = 9, .bytes_hard = 500},
+                     {}, GetParam());
+  sender.use_up_to({.number = 1, .bytes = 500});
+  EXPECT_FALSE(seal(sender, packet(100)).empty());
+  EXPECT_TRUE(seal(sender, packet(100)).empty());
+  sender.use_up_to({.number = 9, .bytes = 200});
+  EXPECT_TRUE(seal(sender, packet(101)).empty());
+  EXPECT_FALSE(seal(sender, packet(100)).empty());
+  sender.use_up_to({.number = 100, .bytes = 100'000});
+  EXPECT_FALSE(sender.has_expired());
+  EXPECT_TRUE(seal(sender, packet(301)).empty()) << "a lifetime stays what it is";
+  EXPECT_TRUE(sender.has_expired());
+}
+
 TEST_P(Esp, NumbersGoOnBeyond32Bits) {
   for (const EspSuite suite : kSuites) {
     const Secrets secrets(random_);
-    EspOutbound sender(secrets.parameters(suite), {}, 0xfffffff0, GetParam());
+    EspOutbound sender(secrets.parameters(suite), {}, {.number = 0xfffffff0}, GetParam());
     EspInbound receiver(secrets.parameters(suite), 1024, GetParam());
     receiver.window().take(0xfffffff0);
     for (unsigned i = 0; i < 40; ++i) {
@@ -231,8 +267,8 @@ TEST_P(Esp, OursAreThoseThatOthersOpen) {
     EspParameters parameters =
         secrets.parameters(kSuites[std::stoul(vector.at("Suite"))], vector.at("Extended") == "1");
     parameters.spi = static_cast<std::uint32_t>(std::stoul(vector.at("Spi"), nullptr, 16));
-    EspOutbound sender(parameters, {}, std::stoull(vector.at("Number"), nullptr, 16) - 1,
-                       GetParam());
+    EspOutbound sender(parameters, {},
+                       {.number = std::stoull(vector.at("Number"), nullptr, 16) - 1}, GetParam());
     EXPECT_EQ(seal(sender, from_hex(vector.at("Packet")), 4), from_hex(vector.at("Esp")));
   }
 }

@@ -46,8 +46,8 @@ EspOuter make_esp_outer(const LocalAddress& local, const LocalAddress& peer, boo
 }
 
 OutboundEnd::OutboundEnd(const EspOuter& outer_header, const crypto::EspParameters& parameters,
-                         const crypto::EspLifetime& lifetime, std::uint64_t last_number)
-    : outer(outer_header), esp(parameters, lifetime, last_number) {
+                         const crypto::EspLifetime& lifetime, const crypto::EspUse& used)
+    : outer(outer_header), esp(parameters, lifetime, used) {
   const crypto::EspShape shape = crypto::esp_shape(parameters.suite);
   overhead_ = static_cast<unsigned>(outer.bytes + crypto::kEspHeaderBytes + shape.iv +
                                     (shape.block - 1) + 2 + shape.icv);

@@ -51,7 +51,7 @@ class PacketsAway {
 
 struct OutboundEnd {
   OutboundEnd(const EspOuter& outer_header, const crypto::EspParameters& parameters,
-              const crypto::EspLifetime& lifetime, std::uint64_t last_number);
+              const crypto::EspLifetime& lifetime, const crypto::EspUse& used);
   /// Bytes that a packet grows by at most.
   unsigned overhead() const noexcept { return overhead_; }
   /// Writes the outer header in front of sealed bytes, with the DSCP and ECN of what is inside.

@@ -120,8 +120,8 @@ Status Protections::set(const ProtectionSettings& settings) {
       errand->changes_outbound = true;
       if (out != nullptr) {
         errand->outbound = std::make_unique<OutboundEnd>(outer, parameters_of(settings, *out),
-                                                         settings.lifetime, out->number);
-        errand->outbound->esp.use_numbers_up_to(out->numbers_up_to);
+                                                         settings.lifetime, out->used);
+        errand->outbound->esp.use_up_to(out->allowed);
       }
       current = errand->outbound.get();
     }
@@ -132,7 +132,7 @@ Status Protections::set(const ProtectionSettings& settings) {
       place.owner = static_cast<std::uint16_t>(in.spi % lanes_.size());
       if (place.owner == w) {
         place.end = std::make_unique<InboundEnd>(
-            settings.number, local, parameters_of(settings, in), settings.window, in.number);
+            settings.number, local, parameters_of(settings, in), settings.window, in.used.number);
         protection.inbound[in.spi] = place.end.get();
         spis_[in.spi] = settings.number;
       }
@@ -163,11 +163,11 @@ bool Protections::remove(std::uint16_t number) {
   return true;
 }
 
-void Protections::extend(std::uint16_t number, std::uint32_t spi, std::uint64_t numbers_up_to) {
+void Protections::extend(std::uint16_t number, std::uint32_t spi, const crypto::EspUse& allowed) {
   const auto it = protections_.find(number);
   if (it == protections_.end()) return;
   for (OutboundEnd* end : it->second.outbound) {
-    if (end != nullptr && end->esp.spi() == spi) end->esp.use_numbers_up_to(numbers_up_to);
+    if (end != nullptr && end->esp.spi() == spi) end->esp.use_up_to(allowed);
   }
 }
 
@@ -204,10 +204,10 @@ std::vector<AssociationStatus> Protections::status(std::uint16_t number) const {
     AssociationStatus row;
     row.spi = end->esp.spi();
     row.outbound = true;
-    row.number = end->esp.last_number();
-    row.packets = end->esp.packets();
+    row.number = row.packets = end->esp.last_number();
     row.bytes = end->esp.bytes();
     row.wants_rekeying = end->esp.wants_rekeying();
+    row.has_expired = end->esp.has_expired();
     rows.push_back(row);
   }
   for (const auto& [spi, end] : it->second.inbound) {

@@ -21,9 +21,9 @@ struct AssociationSettings {
   std::array<std::byte, crypto::kSm4KeyBytes> key{};
   std::array<std::byte, crypto::kEspSaltBytes> salt{};
   std::array<std::byte, crypto::kEspAuthKeyBytes> auth_key{};
-  /// The last sequence number that was used (outbound), or had come (inbound).
-  std::uint64_t number = 0;
-  std::uint64_t numbers_up_to = 0;  ///< outbound: none beyond it, until extend()
+  /// Outbound: what may have been used. Inbound: the newest number that had come.
+  crypto::EspUse used;
+  crypto::EspUse allowed;  ///< outbound: nothing beyond it, until extend()
 };
 
 struct ProtectionSettings {
@@ -44,7 +44,7 @@ struct AssociationStatus {
   std::uint64_t number = 0;
   std::uint64_t packets = 0, bytes = 0;
   std::uint64_t replayed = 0, not_genuine = 0, malformed = 0;
-  bool wants_rekeying = false;
+  bool wants_rekeying = false, has_expired = false;
 };
 
 class Protections {
@@ -64,8 +64,8 @@ class Protections {
   Status set(const ProtectionSettings& settings);
   /// False: rules refer to it, or there is none.
   bool remove(std::uint16_t number);
-  /// Further sequence numbers for an outbound association.
-  void extend(std::uint16_t number, std::uint32_t spi, std::uint64_t numbers_up_to);
+  /// Further sequence numbers and bytes for an outbound association.
+  void extend(std::uint16_t number, std::uint32_t spi, const crypto::EspUse& allowed);
   /// Whether all that was set and removed is in force. Goes on with what is not.
   bool settled();
   std::vector<AssociationStatus> status(std::uint16_t number) const;

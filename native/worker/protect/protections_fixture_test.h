@@ -14,7 +14,7 @@ inline AssociationSettings association(std::uint32_t spi) {
   a.spi = spi;
   for (std::size_t i = 0; i < a.key.size(); ++i) a.key[i] = static_cast<std::byte>(spi + i);
   a.auth_key.fill(static_cast<std::byte>(spi));
-  a.numbers_up_to = ~std::uint64_t{0};
+  a.allowed = {~std::uint64_t{0}, ~std::uint64_t{0}};
   return a;
 }
 

@@ -193,8 +193,8 @@ TEST_P(ProtectionsTest, ANewKeyComesBesideTheOldOne) {
 
 TEST_P(ProtectionsTest, NumbersEndWhereTheyAreSaidTo) {
   ProtectionSettings settings = protection();
-  settings.outbound[0].number = 1000;
-  settings.outbound[0].numbers_up_to = 1002;
+  settings.outbound[0].used = {.number = 1000, .bytes = 50'000};
+  settings.outbound[0].allowed.number = 1002;
   set(settings);
   set_up_two();
   const Bytes packet = gtpu(kFirstTeid, ipv4({}));
@@ -202,15 +202,33 @@ TEST_P(ProtectionsTest, NumbersEndWhereTheyAreSaidTo) {
   EXPECT_EQ(wire::load32(esp.data() + 24), 1001u);
   EXPECT_EQ(send(0, packet).size(), 1u);
   expect_drop(0, packet, DropReason::EspExpired);
-  path_->protections().extend(kNumber, kSpi, 1003);
+  path_->protections().extend(kNumber, kSpi, {1003, ~std::uint64_t{0}});
   EXPECT_EQ(send(0, packet).size(), 1u);
   expect_drop(0, packet, DropReason::EspExpired);
 }
 
+TEST_P(ProtectionsTest, ALifetimeWithoutRoomForAPacketIsOver) {
+  ProtectionSettings settings = protection();
+  settings.lifetime.bytes_hard = 2000;
+  settings.outbound[0].used = {.number = 12, .bytes = 1000};
+  set(settings);
+  set_up_two();
+  const auto is_over = [&] { return path_->protections().status(kNumber)[0].has_expired; };
+  ASSERT_FALSE(seal(ipv4({.bytes = 500})).empty());
+  EXPECT_FALSE(is_over());
+  expect_drop(0, gtpu(kFirstTeid, ipv4({.bytes = 1000})), DropReason::EspExpired);
+  EXPECT_TRUE(is_over());
+  expect_drop(0, gtpu(kFirstTeid, ipv4({.bytes = 28})), DropReason::EspExpired);
+  const AssociationStatus row = path_->protections().status(kNumber)[0];
+  EXPECT_EQ(row.packets, 13u);
+  EXPECT_GT(row.bytes, 1500u);
+  EXPECT_LT(row.bytes, 2000u);
+}
+
 TEST_P(ProtectionsTest, NothingThatCameBeforeComesAgain) {
   ProtectionSettings settings = protection();
-  settings.outbound[0].number = 998;
-  settings.inbound[0].number = 1000;
+  settings.outbound[0].used.number = 998;
+  settings.inbound[0].used.number = 1000;
   set(settings);
   set_up_two();
   expect_drop(0, seal(ipv4({})), DropReason::EspReplayed);
@@ -267,7 +285,7 @@ INSTANTIATE_TEST_SUITE_P(Lanes, CapturedProtections, ::testing::Values(0u, 3u));
 
 TEST_P(CapturedProtections, WhatIsMadeHereAndNotSealedIsSeenAtItsPort) {
   ProtectionSettings settings = protection();
-  settings.outbound[0].numbers_up_to = 0;
+  settings.outbound[0].allowed = {};
   set(settings);
   set_up_two();
   const unsigned capture = start({.ports = 1, .drops = true});

@@ -132,6 +132,7 @@ function associationMessage(row: AssociationStatus): object {
     notGenuine: String(row.notGenuine),
     malformed: String(row.malformed),
     rekeyingWanted: row.wantsRekeying,
+    expired: row.hasExpired,
   };
 }
 

@@ -18,6 +18,11 @@ export function parsePrefix(text: string): Prefix | undefined {
   return undefined;
 }
 
+/** An IP address as a number, however it is written. */
+export function addressBits(text: string): bigint {
+  return isIP(text) === 4 ? ipv4Bits(text) : ipv6Bits(text);
+}
+
 function width(prefix: Prefix): number {
   return prefix.family === 4 ? 32 : 128;
 }

@@ -264,6 +264,7 @@ export interface SecurityAssociation {
   not_genuine?: Uint64;
   malformed?: Uint64;
   rekeying_wanted?: boolean;
+  expired?: boolean;
 }
 export interface Protection {
   id?: number;

@@ -46,8 +46,13 @@ function associationRow(way: string, one: SecurityAssociation): string[] {
     ...[one.sequence_number, one.packets, one.bytes, one.replayed, one.not_genuine].map((value) =>
       grouped(value),
     ),
-    one.rekeying_wanted === true ? 'wants new keys' : 'live',
+    stateOf(one),
   ];
+}
+
+function stateOf({ expired, rekeying_wanted }: SecurityAssociation): string {
+  if (expired === true) return 'expired';
+  return rekeying_wanted === true ? 'wants new keys' : 'live';
 }
 
 function suiteText(suite: string | undefined): string {

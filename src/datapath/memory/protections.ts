@@ -1,6 +1,11 @@
 /** Protections of a packet path without packets: it keeps what it is told. Owner: the control thread. */
 import type { LanePath } from '../lanes/lane-path.js';
-import type { AssociationStatus, ProtectionPath, ProtectionSettings } from '../protection-path.js';
+import type {
+  AssociationStatus,
+  AssociationUse,
+  ProtectionPath,
+  ProtectionSettings,
+} from '../protection-path.js';
 
 export class MemoryProtections implements ProtectionPath, LanePath {
   readonly protections = new Map<number, ProtectionSettings>();
@@ -27,11 +32,11 @@ export class MemoryProtections implements ProtectionPath, LanePath {
   removeProtection(number: number): boolean {
     return this.protectionUses(number) === 0 && this.protections.delete(number);
   }
-  extendProtection(number: number, spi: number, numbersUpTo: bigint): void {
+  extendProtection(number: number, spi: number, allowed: AssociationUse): void {
     const settings = this.protections.get(number);
     if (settings === undefined) return;
     const outbound = settings.outbound.map((association) =>
-      association.spi === spi ? { ...association, numbersUpTo } : association,
+      association.spi === spi ? { ...association, allowed } : association,
     );
     this.protections.set(number, { ...settings, outbound });
   }
@@ -40,16 +45,17 @@ export class MemoryProtections implements ProtectionPath, LanePath {
   }
   protectionStatus(number: number): readonly AssociationStatus[] {
     const { outbound = [], inbound = [] } = this.protections.get(number) ?? {};
-    return [...outbound, ...inbound].map(({ spi, number: last }, position) => ({
+    return [...outbound, ...inbound].map(({ spi, used }, position) => ({
       spi,
       outbound: position < outbound.length,
-      number: last,
+      number: used.number,
       packets: 0n,
-      bytes: 0n,
+      bytes: used.bytes,
       replayed: 0n,
       notGenuine: 0n,
       malformed: 0n,
       wantsRekeying: false,
+      hasExpired: false,
       ...this.figures.get(`${spi} ${position < outbound.length ? 'out' : 'in'}`),
     }));
   }
