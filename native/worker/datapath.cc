@@ -86,15 +86,9 @@ Status Datapath::make_network() {
         return Error{"at most " + std::to_string(kLocalAddressesMax) + " local addresses in all",
                      "ports[" + std::to_string(i) + "].addresses"};
       }
-      const IpAddress& told = k < port.advertise.size() ? port.advertise[k] : port.addresses[k];
-      network_.locals.push_back(local_address(port.addresses[k], index));
-      network_.advertised.push_back(local_address(told, index));
-    }
-  }
-  network_.owns = network_.locals;
-  for (std::size_t i = 0; i < network_.locals.size(); ++i) {
-    if (network_.advertised[i] != network_.locals[i]) {
-      network_.owns.push_back(network_.advertised[i]);
+      const LocalAddress local = local_address(port.addresses[k], index);
+      const bool same = k >= port.advertise.size();
+      network_.add_local(local, same ? local : local_address(port.advertise[k], index));
     }
   }
   for (const IpAddress& address : config_.own_addresses) {

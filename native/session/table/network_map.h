@@ -44,6 +44,13 @@ struct NetworkMap {
   /// Addresses of the UPF itself: these two, and with kNoPort those of its other services.
   std::vector<LocalAddress> owns;
 
+  /// @param told  the same address as peers know it.
+  void add_local(const LocalAddress& local, const LocalAddress& told) {
+    locals.push_back(local);
+    advertised.push_back(told);
+    owns.push_back(local);
+    if (told != local) owns.push_back(told);
+  }
   /// Ports of one role that carry an instance (empty: any), bit n is port n.
   PortMask mask(bool access, std::string_view instance) const {
     PortMask mask = 0;

@@ -19,6 +19,10 @@ const DRIVERS_OF_KEY: { readonly [K in keyof PortConfig]?: readonly PortConfig['
   file: ['pcap'],
   outputFile: ['pcap'],
 };
+const IPV6_MTU_MIN = 1280;
+/** Of IP, UDP and GTP-U with a PDU Session Container. */
+const OUTER_BYTES_IPV4 = 44;
+const OUTER_BYTES_IPV6 = 64;
 /** Keys that mean something on one side alone. */
 const ROLE_OF_KEY: { readonly [K in keyof PortConfig]?: PortConfig['role'] } = {
   advertise: 'access',
@@ -45,6 +49,7 @@ export function checkAcross(config: Config, source: YamlSource, complain: Compla
   }
   checkUnique(config, complain);
   checkPools(config.ports, complain);
+  checkTunnelRoom(config.ports, complain);
   checkTls(config, complain);
   checkListen(config, complain);
   checkN4(config, complain);
@@ -124,6 +129,22 @@ function checkPort(port: PortConfig, index: number, complain: Complain): void {
   checkAddresses(port, index, complain);
   if (port.networkInstances.includes('*') && port.networkInstances.length > 1) {
     complain([...at, 'networkInstances'], "has '*' beside other instances; '*' alone is any");
+  }
+}
+
+/**
+ * An IPv6 packet of 1280 bytes is never cut (RFC 8200 clause 5), and no sender makes smaller ones:
+ * a tunnel that has no room for it would lose it for ever.
+ */
+function checkTunnelRoom(ports: readonly PortConfig[], complain: Complain): void {
+  if (!ports.some((port) => port.uePools.some((pool) => pool.includes(':')))) return;
+  for (const [index, port] of ports.entries()) {
+    if (port.role !== 'access' || port.mtu === 0) continue;
+    const overIpv6 = port.addresses.some((address) => isIP(address) === 6);
+    const least = IPV6_MTU_MIN + (overIpv6 ? OUTER_BYTES_IPV6 : OUTER_BYTES_IPV4);
+    if (port.mtu >= least) continue;
+    const message = `must be at least ${least}: pools have IPv6, and packets of 1280 bytes can't be cut`;
+    complain(['ports', index, 'mtu'], message);
   }
 }
 
