@@ -201,16 +201,18 @@ void Sessions::carry_over(Prepared& change, SessionView& old, Nanoseconds now,
 void Sessions::carry_error_marks(Prepared& change) noexcept {
   for (unsigned d = 0; d < kDirections; ++d) {
     FlowRules& old = flows_[d][change.session].rules;
-    FlowRules& fresh = change.compiled.flows[d].rules;
     if ((old.flags & kRulesErrorReported) == 0) continue;
     for_each_own_far(arena_, old, [&](const FarEntry& was) {
       if ((was.flags & kFarErrorReported) == 0) return;
-      for_each_own_far(arena_, fresh, [&](FarEntry& far) {
-        if (!far.leads_into_tunnel()) return;
-        if (far.teid != was.teid || far.peer != was.peer) return;
-        far.flags |= kFarErrorReported;
-        fresh.flags |= kRulesErrorReported;
-      });
+      // The tunnel may be another direction's now.
+      for (Flow& flow : change.compiled.flows) {
+        for_each_own_far(arena_, flow.rules, [&](FarEntry& far) {
+          if (!far.leads_into_tunnel()) return;
+          if (far.teid != was.teid || far.peer != was.peer) return;
+          far.flags |= kFarErrorReported;
+          flow.rules.flags |= kRulesErrorReported;
+        });
+      }
     });
   }
 }

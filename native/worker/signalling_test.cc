@@ -190,9 +190,7 @@ class AdvertisedTest : public SignallingTest {
   static constexpr std::uint32_t kOutside = 0xcb007109;
   void configure(DatapathConfig& config) const override {
     SignallingTest::configure(config);
-    IpAddress told;
-    wire::store32(reinterpret_cast<std::byte*>(told.bytes.data()), kOutside);
-    config.ports[0].advertise.assign(config.ports[0].addresses.size(), told);
+    config.ports[0].advertise.assign(config.ports[0].addresses.size(), v4(kOutside));
   }
 };
 
@@ -255,6 +253,18 @@ TEST_F(SignallingTest, ErrorIndicationsReportATunnelOnce) {
   expect_drop(0, error_indication(kGnb, kGnb, 0x22), DropReason::ErrorIndication);
   collect_events();
   EXPECT_EQ(events_.size(), 2u);
+}
+
+TEST_F(SignallingTest, ATunnelThatAnotherDirectionTakesOverIsNotReportedAgain) {
+  ASSERT_EQ(create(kSession, towards(0x11)), PrepareStatus::Ok);
+  expect_drop(0, error_indication(kGnb, kGnb, 0x11), DropReason::ErrorIndication);
+  SessionSpec turned = towards(0x11);
+  turned.pdrs[0].far = 1;
+  turned.pdrs[1].far = 0;
+  ASSERT_EQ(update(kSession, turned), PrepareStatus::Ok);
+  expect_drop(0, error_indication(kGnb, kGnb, 0x11), DropReason::ErrorIndication);
+  collect_events();
+  EXPECT_EQ(events_.size(), 1u);
 }
 
 TEST_F(SignallingTest, UnknownRequiredExtensionsAreAnswered) {

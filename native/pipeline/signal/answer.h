@@ -29,14 +29,13 @@ inline OuterPath outer_path(const std::byte* ip) noexcept {
   return path;
 }
 
-/// Where a packet came to, as its sender knows it: path.width() octets into `out`.
+/// Where a packet came to, as its sender knows it: path.width() octets, then zeros.
 inline void advertised_address(const NetworkMap& network, const OuterPath& path,
-                               std::byte* out) noexcept {
-  const unsigned count = path.width() / 4;
-  std::uint32_t words[4] = {};
-  for (unsigned k = 0; k < count; ++k) words[k] = wire::load32(path.destination + 4 * k);
+                               std::byte (&out)[16]) noexcept {
+  std::uint32_t words[4];
+  for (unsigned k = 0; k < 4; ++k) words[k] = wire::load32(path.destination + 4 * k);
   const LocalAddress* const told = network.as_advertised(words, path.is_v6);
-  for (unsigned k = 0; k < count; ++k) {
+  for (unsigned k = 0; k < 4; ++k) {
     wire::store32(out + 4 * k, told == nullptr ? words[k] : told->words[k]);
   }
 }
