@@ -152,6 +152,7 @@ describe('the self test', () => {
   it('says what was tried, for people and programs', async () => {
     expect(await crypto('selftest')).toBe(0);
     expect(written.out).toMatch(/^ALGORITHM +MODE +BY +RESULT\nSM3 +stream +portable +ok\n/);
+    expect(written.out).toMatch(/^ESP +SM4-GCM-16 +portable +ok$/m);
     written.out = '';
     expect(await crypto('selftest', '--json')).toBe(0);
     const { passed, tier, results } = JSON.parse(written.out);
