@@ -159,6 +159,8 @@ Status Datapath::open_ports() {
     PipelinePort row;
     row.is_access = config.role == PortRole::Access;
     row.fills_udp_checksum = config.driver == "socket";
+    row.takes_esp = config.esp;
+    row.takes_esp_in_udp = config.esp || config.esp_in_udp;
     set_ip_rules(ports_[i]->config(), row);
     row.udp_port = config.udp_port;
     const auto sources = ports_[i]->source_ports();

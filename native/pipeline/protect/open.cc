@@ -15,6 +15,8 @@ namespace {
 struct EspPart {
   unsigned offset, bytes;  ///< of it in the packet's data
   std::uint32_t to[4];     ///< destination of the packet
+  bool in_udp;
+  bool is_keepalive;  ///< of a NAT's mapping, and no ESP
 };
 
 /// Nothing: it is another kind of packet, of which ESP says no word.
@@ -54,8 +56,12 @@ std::optional<EspPart> find_esp(const Packet& packet) noexcept {
     // The checksum is not looked at: what is inside has a better one.
     end = upper + udp.length;
     upper += wire::kUdpBytes;
-    // SPI 0 marks IKE, and one octet keeps a NAT's mapping alive (RFC 3948 clause 2).
-    if (end - upper < 4 || wire::load32(p + upper) == 0) return std::nullopt;
+    part.in_udp = true;
+    // One octet keeps a NAT's mapping alive, and SPI 0 marks IKE (RFC 3948 clause 2).
+    part.is_keepalive = end - upper == 1 && wire::load8(p + upper) == 0xff;
+    if (!part.is_keepalive && (end - upper < 4 || wire::load32(p + upper) == 0)) {
+      return std::nullopt;
+    }
   } else if (protocol != kProtocolEsp) {
     return std::nullopt;
   }
@@ -84,7 +90,7 @@ DropReason reason_of(crypto::EspStatus status, InboundEnd& end) noexcept {
 /// @return kTakenAway, or why it is dropped after all.
 DropReason Pipeline::take_sealed(Burst& burst, unsigned i) noexcept {
   const DropReason verdict = burst.verdict[i];
-  if (protections_.empty() || traced_) return verdict;
+  if (traced_) return verdict;
   Fate fate = Fate::Opened;
   const DropReason reason = admit_sealed(burst.packets[i], verdict, fate);
   return reason == DropReason::None ? burst.take_away(i, fate) : reason;
@@ -93,8 +99,13 @@ DropReason Pipeline::take_sealed(Burst& burst, unsigned i) noexcept {
 DropReason Pipeline::admit_sealed(Packet* packet, DropReason otherwise, Fate& fate) noexcept {
   const auto part = find_esp(*packet);
   if (!part) return otherwise;
-  // Towards a UE that is not there, it is none of ours.
-  const bool is_local = protections_.may_be_local(part->to);
+  // Towards a UE that is not there, it is none of ours. What a port takes ESP for is ours whatever
+  // protections there are; what came under one is no packet of the port any more.
+  const PipelinePort& port = ports_[packet->port];
+  const bool is_of_port = (part->in_udp ? port.takes_esp_in_udp : port.takes_esp) &&
+                          (packet->flags & kPacketProtected) == 0;
+  const bool is_local = is_of_port || protections_.may_be_local(part->to);
+  if (part->is_keepalive) return is_local ? DropReason::NatKeepalive : otherwise;
   if (part->bytes < crypto::kEspHeaderBytes) return is_local ? DropReason::EspMalformed : otherwise;
   const InboundPlace* place = protections_.inbound(wire::load32(packet->data() + part->offset));
   if (place == nullptr) return is_local ? DropReason::EspUnknownSpi : otherwise;
