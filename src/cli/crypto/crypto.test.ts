@@ -1,4 +1,5 @@
 /** `sluice crypto` as people and programs see it. */
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   mkdtempSync,
@@ -77,6 +78,19 @@ describe('sealed files', () => {
     expect(written.err).toContain('usage is not sealed by Sluice');
     const left = readdirSync(folder).filter((name) => /cut$|other|part/.test(name));
     expect(left).toEqual([]);
+  });
+
+  it('are not said to be whole to a reader that stops before the end', () => {
+    // The first chunks of it hold.
+    writeFileSync(at('long'), Buffer.alloc(8_000_000));
+    const of = (command: string): string =>
+      execFileSync('bash', ['-c', `${command}; echo \${PIPESTATUS[0]}`], { encoding: 'latin1' });
+    const key = `--key-file ${at('node.key')}`;
+    of(`bin/sluice crypto seal ${at('long')} ${key} && truncate -s -1 ${at('long.sealed')}`);
+    const open = `bin/sluice crypto open ${at('long.sealed')} ${key} -o -`;
+    expect(of(`${open} | head -c 100 > ${at('head')}`)).toBe('1\n');
+    expect(statSync(at('head')).size).toBe(100);
+    expect(of('bin/sluice crypto selftest | true')).toBe('0\n');
   });
 
   it('ask for a key of theirs', async () => {
