@@ -247,6 +247,18 @@ s.sendto(bytes.fromhex('${message}'), ('${addresses.upfN3}', 2152))`;
       expect(await droppedOf(anchor, 'unprotected')).toBe(before + 1);
     });
 
+    it('names what comes to its port 4500 and is of nobody', async () => {
+      const reasons = ['esp_unknown_spi', 'nat_keepalive'];
+      const dropped = () => Promise.all(reasons.map((reason) => droppedOf(anchor, reason)));
+      const [unknown, keepalives] = await dropped();
+      const script = `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for octets in (bytes(64 * [7]), b'\\xff'):
+    s.sendto(octets, ('${addresses.upfN3}', 4500))`;
+      await lab.run('ran', ['/usr/bin/python3', '-c', script]);
+      await expect.poll(dropped, { timeout: 5000 }).toEqual([unknown! + 1, keepalives! + 1]);
+    });
+
     more(() => ({ lab, intermediate, anchor, droppedOf }));
 
     it('goes on after kill -9 with numbers that were never used', async () => {

@@ -4,12 +4,15 @@
 #include <optional>
 
 #include "pipeline/pipeline.h"
+#include "wire/checksum.h"
 #include "wire/ipv4.h"
 #include "wire/ipv6.h"
 #include "wire/udp.h"
 
 namespace sluice {
 namespace {
+
+constexpr unsigned kEcnMask = 3, kEcnCongested = 3;  ///< of ToS or traffic class
 
 /// ESP in a packet, by itself or in UDP.
 struct EspPart {
@@ -84,6 +87,46 @@ DropReason reason_of(crypto::EspStatus status, InboundEnd& end) noexcept {
   }
 }
 
+/// Whether an IP packet is inside, of the version that the next header says.
+bool has_ip_inside(const CryptoJob& job) noexcept {
+  if (job.packet->length == 0) return false;
+  const unsigned version = wire::load8(job.packet->data()) >> 4;
+  return (job.next_header == kNextIpv4 && version == 4) ||
+         (job.next_header == kNextIpv6 && version == 6);
+}
+
+/// Hands what routers said to the outer packet on to the inner one. Source: RFC 6040 section 4.2.
+/// @return false: one that knows no such mark, which is to be dropped instead
+bool take_congestion(Packet& packet, unsigned outer_tos) noexcept {
+  std::byte* const p = packet.data();
+  const bool is_v6 = wire::load8(p) >> 4 == 6;
+  if ((outer_tos & kEcnMask) != kEcnCongested ||
+      packet.length < (is_v6 ? wire::kIpv6Bytes : wire::kIpv4Bytes)) {
+    return true;
+  }
+  const unsigned more = kEcnCongested - (tos_of(p) & kEcnMask);
+  if (more == kEcnCongested) return false;
+  if (is_v6) {
+    wire::store32(p, wire::load32(p) + (more << 20));
+  } else {
+    const std::uint16_t before = wire::load16(p);
+    const auto after = static_cast<std::uint16_t>(before + more);
+    wire::store16(p, after);
+    wire::store16(p + 10, wire::checksum_update16(wire::load16(p + 10), before, after));
+  }
+  return true;
+}
+
+DropReason judge_opened(const CryptoJob& job) noexcept {
+  if (job.status != crypto::EspStatus::Ok) return reason_of(job.status, *job.opens);
+  if (job.next_header == kNextNothing) return DropReason::EspDummy;
+  if (!has_ip_inside(job)) {
+    ++job.opens->malformed;
+    return DropReason::EspMalformed;
+  }
+  return take_congestion(*job.packet, job.tos) ? DropReason::None : DropReason::EspCongested;
+}
+
 }  // namespace
 
 /// For a packet that ends here unless it is ESP.
@@ -129,6 +172,7 @@ DropReason Pipeline::admit_sealed(Packet* packet, DropReason otherwise, Fate& fa
   job.opens = &end;
   job.offset = static_cast<std::uint16_t>(part->offset);
   job.bytes = static_cast<std::uint16_t>(part->bytes);
+  job.tos = static_cast<std::uint8_t>(tos_of(packet->data()));
   ++inside_;
   return DropReason::None;
 }
@@ -175,10 +219,10 @@ void Pipeline::finish_opened(std::span<const CryptoJob> jobs, Nanoseconds now) n
   for (const CryptoJob& job : jobs) {
     Packet* packet = job.packet;
     InboundEnd& end = *job.opens;
-    const bool is_ip = job.next_header == kNextIpv4 || job.next_header == kNextIpv6;
     inside_ -= 1;
-    if (job.status != crypto::EspStatus::Ok || !is_ip || packet->length == 0) {
-      drop(&packet, 1, reason_of(job.status, end));
+    const DropReason reason = judge_opened(job);
+    if (reason != DropReason::None) {
+      drop(&packet, 1, reason);
       continue;
     }
     ++end.packets;
