@@ -1,5 +1,5 @@
 /**
- * What peers from Debian's packages reach in the same run, under the names of our own rows with
+ * What DPDK of Debian reaches in the same run, under the names of our own rows with
  * `peer/` and the peer's name in place of the family's first word:
  *
  * peer/rte_ring/{spsc|mpmc}/1core/burst{8|32}   beside ring/…: DPDK's own ring test
@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { runNativeBench } from './native-program.js';
 import { type BenchOptions, type Report, summarize } from './report/report.js';
 
-export const families = ['peer/'];
+export const families = ['peer/rte_', 'peer/testpmd/'];
 
 const packages = ['dpdk-dev', 'librte-net-af-xdp23'];
 const common = ['--no-pci', '--no-huge', '--no-telemetry', '-l', '0,1', '-m', '512'];

@@ -23,11 +23,11 @@ const nativeProgram = join(root, 'build-bench', 'sluice_bench');
 const usage = `usage: npm run bench -- [--only PREFIX] [--quick | --full] [--json FILE] [--charts FOLDER]
   --only PREFIX    benches whose names begin so
   --quick          to see that they work: few rounds, no figures to quote
-  --full           also what takes long: four million sessions, peers from Debian's packages
+  --full           also what takes long: four million sessions, the peers of DPDK
   --json FILE      machine, commit and figures, for programs
   --charts FOLDER  the figures as SVG`;
 /** Minutes and gigabytes: left out where neither --full nor --only asks for them. */
-const long = ['/4M', 'peer/'];
+const long = ['/4M', 'peer/rte_', 'peer/testpmd/'];
 
 interface Arguments {
   readonly only: string;
@@ -55,7 +55,8 @@ function readArguments(): Arguments | undefined {
       process.exit(0);
     }
     if (quick && values.full) throw new Error('--quick and --full are two things; give one');
-    const full = values.full || long.some((part) => only.includes(part));
+    const asksFor = (part: string) => only.includes(part) || (only !== '' && part.startsWith(only));
+    const full = values.full || long.some(asksFor);
     return { only, quick, full, json, charts };
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : error}\n${usage}`);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "crypto/known_esp_answers.h"
 #include "crypto/known_sm4_answers.h"
 #include "crypto/sm3/batch.h"
 #include "crypto/sm3/sm3.h"
@@ -91,6 +92,7 @@ std::vector<KnownAnswer> known_answers() {
     answers.push_back({"HMAC-SM3", "stream", tier, code_holds(inputs, tier)});
     answers.push_back({"SM3 and HMAC-SM3", "lanes", tier, lanes_hold(inputs, tier)});
     add_sm4_answers(tier, answers);
+    add_esp_answers(tier, answers);
   }
   return answers;
 }

@@ -35,6 +35,7 @@ struct alignas(kCacheLine) PipelinePort {
   bool is_access = false;
   bool fills_udp_checksum = false;  ///< the driver or kernel computes the outer checksum
   bool decrements_ttl = false;
+  bool takes_esp = false, takes_esp_in_udp = false;
   /// Largest packet that leaves without a closer look; 0: all want one.
   std::uint16_t plain_bytes = 1500;
   std::uint16_t mtu = 1500;          ///< access: of the outer packet

@@ -44,6 +44,8 @@ void set_ip_rules(const PortConfig& config, PipelinePort& row) {
   const bool access = config.role == PortRole::Access;
   row.mtu = !access ? config.mtu : config.outer_mtu != 0 ? config.outer_mtu : 0xffff;
   row.decrements_ttl = config.decrements_ttl;
+  row.takes_esp = config.esp;
+  row.takes_esp_in_udp = config.esp || config.esp_in_udp;
   if (config.clamp_mss != 0) {
     const bool v6 = std::any_of(config.addresses.begin(), config.addresses.end(),
                                 [](const IpAddress& a) { return a.is_v6; });

@@ -9,7 +9,7 @@ namespace sluice {
 /// An address as the pipeline compares it; `port` is kNoPort where it is no port's own.
 LocalAddress local_address(const IpAddress& address, std::uint8_t port);
 
-/// Fills mtu, mss4, mss6, decrements_ttl and the ICMP sources.
+/// Fills mtu, mss4, mss6, decrements_ttl, the ICMP sources and whether ESP is the node's own.
 void set_ip_rules(const PortConfig& config, PipelinePort& row);
 
 }  // namespace sluice

@@ -43,6 +43,8 @@ export function protectedN9(
   let anchor: Upf;
   let capture: LabProcess;
   let captureFile: string;
+  /** Name of the pair whose keys are in use. */
+  let inUse = 'n9';
 
   beforeAll(async () => {
     lab = await Lab.open();
@@ -62,8 +64,7 @@ export function protectedN9(
     });
     await anchor.start(env);
     await intermediate.start(env);
-    const pair = ['protection', 'pair', '--id', '1', '--udp', '-o', join(lab.folder, 'n9')];
-    await anchor.sluice([...pair, '--addresses', `${addresses.gnb},${addresses.upfN3}`]);
+    await makePair('n9');
     await intermediate.sluice(['protection', 'create', '-f', join(lab.folder, 'n9-1.yaml')]);
     await anchor.sluice(['protection', 'create', '-f', join(lab.folder, 'n9-2.yaml')]);
     await createSession(intermediate, intermediateSession(UE));
@@ -90,8 +91,56 @@ export function protectedN9(
     return Number((await upf.stats()).dropped?.[reason] ?? 0);
   }
 
-  function readPair(end: 1 | 2): PairFile {
-    return parse(readFileSync(join(lab.folder, `n9-${end}.yaml`), 'utf8')) as PairFile;
+  /** What both ends dropped for reasons of protections. */
+  async function losses(): Promise<[string, number][]> {
+    const all = await Promise.all(
+      [intermediate, anchor].map(async (upf) => Object.entries((await upf.stats()).dropped ?? {})),
+    );
+    return all
+      .flat()
+      .filter(([reason]) => /^esp_|^crypto_|^lane_|protect/.test(reason))
+      .map(([reason, count]) => [reason, Number(count)]);
+  }
+
+  function readPair(end: 1 | 2, name = 'n9'): PairFile {
+    return parse(readFileSync(join(lab.folder, `${name}-${end}.yaml`), 'utf8')) as PairFile;
+  }
+
+  function makePair(name: string): Promise<unknown> {
+    const pair = ['protection', 'pair', '--id', '1', '--udp', '-o', join(lab.folder, name)];
+    return anchor.sluice([...pair, '--addresses', `${addresses.gnb},${addresses.upfN3}`]);
+  }
+
+  /** Puts keys of a new pair beside the old ones, and has them used. @returns what takes the old ones away */
+  async function changeKeys(name: string): Promise<() => Promise<void>> {
+    const { outbound: there, inbound: back } = readPair(1, name);
+    const [first, second] = [readPair(1, inUse), readPair(2, inUse)];
+    const set = async (upf: Upf, end: 1 | 2, lists: Pick<PairFile, 'outbound' | 'inbound'>) => {
+      const request = { protection: asked(end, lists) };
+      await upf.client.call('ProtectionService', 'UpdateProtection', request);
+    };
+    const [atFirst, atSecond] = [
+      [...first.inbound, ...back],
+      [...second.inbound, ...there],
+    ];
+    await set(intermediate, 1, { inbound: atFirst, outbound: first.outbound });
+    await set(anchor, 2, { inbound: atSecond, outbound: second.outbound });
+    await set(intermediate, 1, { inbound: atFirst, outbound: there });
+    await set(anchor, 2, { inbound: atSecond, outbound: back });
+    inUse = name;
+    return async () => {
+      await set(intermediate, 1, { inbound: back, outbound: there });
+      await set(anchor, 2, { inbound: there, outbound: back });
+    };
+  }
+
+  async function seesFreshKeysInUse(): Promise<void> {
+    const { outbound = [], inbound = [] } = await protectionOf(intermediate);
+    expect(outbound.map(({ spi }) => spi)).toEqual(
+      readPair(1, inUse).outbound.map(({ spi }) => spi),
+    );
+    expect(Number(outbound[0]?.packets)).toBeGreaterThan(0);
+    expect(Number(inbound[0]?.packets)).toBeGreaterThan(0);
   }
 
   /** The file's protection with keys as octets, for the API itself. */
@@ -153,35 +202,34 @@ export function protectedN9(
     });
 
     it('changes its keys while packets pass, and loses none', async () => {
-      const pair = ['protection', 'pair', '--id', '1', '--udp', '-o', join(lab.folder, 'fresh')];
-      await anchor.sluice([...pair, '--addresses', `${addresses.gnb},${addresses.upfN3}`]);
-      const fresh = parse(readFileSync(join(lab.folder, 'fresh-1.yaml'), 'utf8')) as PairFile;
-      const [first, second] = [readPair(1), readPair(2)];
-      const set = async (upf: Upf, end: 1 | 2, lists: Pick<PairFile, 'outbound' | 'inbound'>) => {
-        const request = { protection: asked(end, lists) };
-        await upf.client.call('ProtectionService', 'UpdateProtection', request);
-      };
+      await makePair('fresh');
       await intermediate.gnb(UE);
       const ping = lab.run(
         `ue:${UE}`,
         ['ping', '-c', '400', '-i', '0.005', addresses.server],
         false,
       );
-      const there = fresh.outbound;
-      const back = fresh.inbound;
-      const both = { inbound: [...first.inbound, ...back], outbound: first.outbound };
-      await set(intermediate, 1, both);
-      await set(anchor, 2, { inbound: [...second.inbound, ...there], outbound: second.outbound });
-      await set(intermediate, 1, { inbound: both.inbound, outbound: there });
-      await set(anchor, 2, { inbound: [...second.inbound, ...there], outbound: back });
+      const finish = await changeKeys('fresh');
       const result = await ping;
-      await set(intermediate, 1, { inbound: back, outbound: there });
-      await set(anchor, 2, { inbound: there, outbound: back });
+      await finish();
       expect(answersOf(result), result.stdout).toBe(400);
-      const after = await protectionOf(intermediate);
-      expect(after.outbound?.map(({ spi }) => spi)).toEqual(there.map(({ spi }) => spi));
-      expect(Number(after.outbound?.[0]?.packets)).toBeGreaterThan(0);
-      expect(Number(after.inbound?.[0]?.packets)).toBeGreaterThan(0);
+      await seesFreshKeysInUse();
+    });
+
+    it('changes its keys under a load, of which none is lost by them', async () => {
+      await makePair('under-load');
+      const sealed = async () => Number((await protectionOf(intermediate)).outbound?.[0]?.packets);
+      const before = await losses();
+      const start = await sealed();
+      const flags = ['--pps', '10k', '--size', '200', '--time', '4s', '--to', addresses.server];
+      const load = intermediate.sluice(['gnb', 'load', '--session', UE, ...flags]);
+      await expect.poll(sealed, { timeout: 10_000 }).toBeGreaterThan(start + 1000);
+      const finish = await changeKeys('under-load');
+      const changed = await sealed();
+      await expect.poll(sealed, { timeout: 10_000 }).toBeGreaterThan(changed + 1000);
+      await load;
+      await finish();
+      expect(await losses()).toEqual(before);
     });
 
     it('takes no packet that comes by itself', async () => {
@@ -197,6 +245,18 @@ s.sendto(bytes.fromhex('${message}'), ('${addresses.upfN3}', 2152))`;
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
       expect(await droppedOf(anchor, 'unprotected')).toBe(before + 1);
+    });
+
+    it('names what comes to its port 4500 and is of nobody', async () => {
+      const reasons = ['esp_unknown_spi', 'nat_keepalive'];
+      const dropped = () => Promise.all(reasons.map((reason) => droppedOf(anchor, reason)));
+      const [unknown, keepalives] = await dropped();
+      const script = `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for octets in (bytes(64 * [7]), b'\\xff'):
+    s.sendto(octets, ('${addresses.upfN3}', 4500))`;
+      await lab.run('ran', ['/usr/bin/python3', '-c', script]);
+      await expect.poll(dropped, { timeout: 5000 }).toEqual([unknown! + 1, keepalives! + 1]);
     });
 
     more(() => ({ lab, intermediate, anchor, droppedOf }));

@@ -2,6 +2,7 @@
 // sluice_secrets [--leak]: everything that handles keys and plain text, run with memcheck told that
 // those are undefined. It complains where a branch or an address depends on them, which is where
 // time would. Valgrind has neither GFNI nor AVX-512, so the tiers are the portable one and AVX2.
+// sluice_secrets --times [--leak]: what times tell of secrets, for the other tiers (times.h).
 // sluice_secrets --of N [--leak]: the same with less plain text, for qemu-user, which tells what it
 // executes: that has to be the same whatever N, from which the secrets are drawn.
 // Opening is not among it: whether a tag holds decides a branch, and is no secret. With --leak, a
@@ -22,6 +23,7 @@
 
 #include "crypto/sm3/batch.h"
 #include "crypto/sm4/batch.h"
+#include "times.h"
 
 namespace {
 using namespace sluice::crypto;
@@ -93,7 +95,9 @@ int main(int argc, char** argv) {
     draws.seed(std::strtoull(argv[2], nullptr, 10));
     sizes = {64, 800};
   }
-  if (argc > 1 && std::strcmp(argv[argc - 1], "--leak") == 0) {
+  const bool leaks = std::strcmp(argv[argc - 1], "--leak") == 0;
+  if (argc > 1 && std::strcmp(argv[1], "--times") == 0) return sluice::bench::check_times(leaks);
+  if (leaks) {
     // Its value must not be left out.
     volatile int result = leak();
     static_cast<void>(result);

@@ -7,6 +7,7 @@
 
 #include "memory/packet.h"
 #include "pipeline/protect/protection_table.h"
+#include "wire/bytes.h"
 
 namespace sluice {
 
@@ -18,11 +19,16 @@ struct CryptoJob {
   std::uint16_t offset, bytes;
   std::uint8_t port;         ///< sealing: that it leaves by
   std::uint8_t next_header;  ///< of what is inside
-  std::uint8_t tos;          ///< sealing: of what is inside
+  std::uint8_t tos;          ///< sealing: of what is inside; opening: of the packet around
   // Set by doing it:
   bool lost = false;  ///< the thread that did it died, and nobody knows how far it came
   crypto::EspStatus status = crypto::EspStatus::Ok;
 };
+
+/// Type of service or traffic class of an IP packet.
+inline unsigned tos_of(const std::byte* ip) noexcept {
+  return wire::load8(ip) >> 4 == 6 ? wire::load16(ip) >> 4 & 0xff : wire::load8(ip + 1);
+}
 
 /// As many as share the lanes of the kernels.
 inline constexpr unsigned kCryptoBurst = 64;

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "pipeline/pipeline.h"
+#include "wire/checksum.h"
 #include "wire/ipv4.h"
 #include "wire/ipv6.h"
 #include "wire/udp.h"
@@ -11,10 +12,14 @@
 namespace sluice {
 namespace {
 
+constexpr unsigned kEcnMask = 3, kEcnCongested = 3;  ///< of ToS or traffic class
+
 /// ESP in a packet, by itself or in UDP.
 struct EspPart {
   unsigned offset, bytes;  ///< of it in the packet's data
   std::uint32_t to[4];     ///< destination of the packet
+  bool in_udp;
+  bool is_keepalive;  ///< of a NAT's mapping, and no ESP
 };
 
 /// Nothing: it is another kind of packet, of which ESP says no word.
@@ -54,8 +59,12 @@ std::optional<EspPart> find_esp(const Packet& packet) noexcept {
     // The checksum is not looked at: what is inside has a better one.
     end = upper + udp.length;
     upper += wire::kUdpBytes;
-    // SPI 0 marks IKE, and one octet keeps a NAT's mapping alive (RFC 3948 clause 2).
-    if (end - upper < 4 || wire::load32(p + upper) == 0) return std::nullopt;
+    part.in_udp = true;
+    // One octet keeps a NAT's mapping alive, and SPI 0 marks IKE (RFC 3948 clause 2).
+    part.is_keepalive = end - upper == 1 && wire::load8(p + upper) == 0xff;
+    if (!part.is_keepalive && (end - upper < 4 || wire::load32(p + upper) == 0)) {
+      return std::nullopt;
+    }
   } else if (protocol != kProtocolEsp) {
     return std::nullopt;
   }
@@ -78,13 +87,53 @@ DropReason reason_of(crypto::EspStatus status, InboundEnd& end) noexcept {
   }
 }
 
+/// Whether an IP packet is inside, of the version that the next header says.
+bool has_ip_inside(const CryptoJob& job) noexcept {
+  if (job.packet->length == 0) return false;
+  const unsigned version = wire::load8(job.packet->data()) >> 4;
+  return (job.next_header == kNextIpv4 && version == 4) ||
+         (job.next_header == kNextIpv6 && version == 6);
+}
+
+/// Hands what routers said to the outer packet on to the inner one. Source: RFC 6040 section 4.2.
+/// @return false: one that knows no such mark, which is to be dropped instead
+bool take_congestion(Packet& packet, unsigned outer_tos) noexcept {
+  std::byte* const p = packet.data();
+  const bool is_v6 = wire::load8(p) >> 4 == 6;
+  if ((outer_tos & kEcnMask) != kEcnCongested ||
+      packet.length < (is_v6 ? wire::kIpv6Bytes : wire::kIpv4Bytes)) {
+    return true;
+  }
+  const unsigned more = kEcnCongested - (tos_of(p) & kEcnMask);
+  if (more == kEcnCongested) return false;
+  if (is_v6) {
+    wire::store32(p, wire::load32(p) + (more << 20));
+  } else {
+    const std::uint16_t before = wire::load16(p);
+    const auto after = static_cast<std::uint16_t>(before + more);
+    wire::store16(p, after);
+    wire::store16(p + 10, wire::checksum_update16(wire::load16(p + 10), before, after));
+  }
+  return true;
+}
+
+DropReason judge_opened(const CryptoJob& job) noexcept {
+  if (job.status != crypto::EspStatus::Ok) return reason_of(job.status, *job.opens);
+  if (job.next_header == kNextNothing) return DropReason::EspDummy;
+  if (!has_ip_inside(job)) {
+    ++job.opens->malformed;
+    return DropReason::EspMalformed;
+  }
+  return take_congestion(*job.packet, job.tos) ? DropReason::None : DropReason::EspCongested;
+}
+
 }  // namespace
 
 /// For a packet that ends here unless it is ESP.
 /// @return kTakenAway, or why it is dropped after all.
 DropReason Pipeline::take_sealed(Burst& burst, unsigned i) noexcept {
   const DropReason verdict = burst.verdict[i];
-  if (protections_.empty() || traced_) return verdict;
+  if (traced_) return verdict;
   Fate fate = Fate::Opened;
   const DropReason reason = admit_sealed(burst.packets[i], verdict, fate);
   return reason == DropReason::None ? burst.take_away(i, fate) : reason;
@@ -93,8 +142,13 @@ DropReason Pipeline::take_sealed(Burst& burst, unsigned i) noexcept {
 DropReason Pipeline::admit_sealed(Packet* packet, DropReason otherwise, Fate& fate) noexcept {
   const auto part = find_esp(*packet);
   if (!part) return otherwise;
-  // Towards a UE that is not there, it is none of ours.
-  const bool is_local = protections_.may_be_local(part->to);
+  // Towards a UE that is not there, it is none of ours. What a port takes ESP for is ours whatever
+  // protections there are; what came under one is no packet of the port any more.
+  const PipelinePort& port = ports_[packet->port];
+  const bool is_of_port = (part->in_udp ? port.takes_esp_in_udp : port.takes_esp) &&
+                          (packet->flags & kPacketProtected) == 0;
+  const bool is_local = is_of_port || protections_.may_be_local(part->to);
+  if (part->is_keepalive) return is_local ? DropReason::NatKeepalive : otherwise;
   if (part->bytes < crypto::kEspHeaderBytes) return is_local ? DropReason::EspMalformed : otherwise;
   const InboundPlace* place = protections_.inbound(wire::load32(packet->data() + part->offset));
   if (place == nullptr) return is_local ? DropReason::EspUnknownSpi : otherwise;
@@ -118,6 +172,7 @@ DropReason Pipeline::admit_sealed(Packet* packet, DropReason otherwise, Fate& fa
   job.opens = &end;
   job.offset = static_cast<std::uint16_t>(part->offset);
   job.bytes = static_cast<std::uint16_t>(part->bytes);
+  job.tos = static_cast<std::uint8_t>(tos_of(packet->data()));
   ++inside_;
   return DropReason::None;
 }
@@ -164,10 +219,10 @@ void Pipeline::finish_opened(std::span<const CryptoJob> jobs, Nanoseconds now) n
   for (const CryptoJob& job : jobs) {
     Packet* packet = job.packet;
     InboundEnd& end = *job.opens;
-    const bool is_ip = job.next_header == kNextIpv4 || job.next_header == kNextIpv6;
     inside_ -= 1;
-    if (job.status != crypto::EspStatus::Ok || !is_ip || packet->length == 0) {
-      drop(&packet, 1, reason_of(job.status, end));
+    const DropReason reason = judge_opened(job);
+    if (reason != DropReason::None) {
+      drop(&packet, 1, reason);
       continue;
     }
     ++end.packets;

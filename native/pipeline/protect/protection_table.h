@@ -19,7 +19,8 @@
 namespace sluice {
 
 inline constexpr std::uint8_t kProtocolEsp = 50;
-inline constexpr std::uint8_t kNextIpv4 = 4, kNextIpv6 = 41;  ///< what ESP has inside
+/// What ESP has inside; nothing: a dummy packet (RFC 4303 section 2.6).
+inline constexpr std::uint8_t kNextIpv4 = 4, kNextIpv6 = 41, kNextNothing = 59;
 /// Security associations that packets may come under, of all protections.
 inline constexpr std::uint32_t kInboundMax = 32768;
 

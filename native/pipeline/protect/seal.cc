@@ -13,10 +13,6 @@ namespace {
 constexpr std::uint16_t kRoomyOffset = 96;
 static_assert(kRoomyOffset >= sizeof(Packet) + sizeof(EspOuter::header) + crypto::kEspHeadRoom);
 
-unsigned tos_of(const std::byte* ip) noexcept {
-  return wire::load8(ip) >> 4 == 6 ? wire::load16(ip) >> 4 & 0xff : wire::load8(ip + 1);
-}
-
 bool make_room(Packet& packet) noexcept {
   if (packet.length + kRoomyOffset + crypto::kEspTailRoom > kChunkBytes) return false;
   if (packet.offset >= kRoomyOffset) {

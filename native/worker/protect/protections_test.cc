@@ -311,6 +311,52 @@ TEST_P(ProtectionsTest, WhatTurnsRoundIsNotProtectedAnyMore) {
   expect_drop(0, esp, DropReason::Unprotected);
 }
 
+Bytes to_n3(std::uint8_t protocol, const Bytes& rest) {
+  Bytes packet(20);
+  wire::write_ipv4(packet.data(),
+                   {.source = kGnb,
+                    .destination = kN3,
+                    .total_length = static_cast<std::uint16_t>(packet.size() + rest.size()),
+                    .protocol = protocol});
+  packet.insert(packet.end(), rest.begin(), rest.end());
+  return packet;
+}
+Bytes to_n3_4500(const Bytes& rest) {
+  Bytes udp(8);
+  wire::write_udp(udp.data(), 4500, 4500, static_cast<std::uint16_t>(udp.size() + rest.size()));
+  udp.insert(udp.end(), rest.begin(), rest.end());
+  return to_n3(wire::kProtocolUdp, udp);
+}
+
+/// A port that takes ESP, and nobody who has any of it.
+class PortOfEsp : public DatapathTest {
+ protected:
+  void configure(DatapathConfig& config) const override { config.ports[0].esp = true; }
+};
+
+TEST_F(PortOfEsp, UnknownSpisAreNamedWithoutAnyProtection) {
+  const Bytes spi(64, std::byte{7});
+  const Bytes by_itself = to_n3(kProtocolEsp, spi);
+  const Bytes in_udp = to_n3_4500(spi);
+  for (unsigned i = 0; i < 50; ++i) {
+    expect_drop(0, by_itself, DropReason::EspUnknownSpi);
+    expect_drop(0, in_udp, DropReason::EspUnknownSpi);
+  }
+  ProtectionSettings outbound = protection();
+  outbound.inbound.clear();
+  ASSERT_TRUE(path_->protections().set(outbound));
+  expect_drop(0, in_udp, DropReason::EspUnknownSpi);
+  expect_drop(0, to_n3(kProtocolEsp, Bytes(4)), DropReason::EspMalformed);
+  expect_drop(0, to_n3_4500(Bytes(1, std::byte{0xff})), DropReason::NatKeepalive);
+  expect_drop(0, to_n3_4500(Bytes(8)), DropReason::NotGtpu);
+  conserve();
+}
+
+TEST_F(DatapathTest, WithoutAPortOfEspItIsNotGtpu) {
+  expect_drop(0, to_n3_4500(Bytes(64, std::byte{7})), DropReason::NotGtpu);
+  expect_drop(0, to_n3_4500(Bytes(1, std::byte{0xff})), DropReason::NotGtpu);
+}
+
 /// Two workers: an SPI is one worker's, and sessions are another's.
 class ProtectionsOfWorkers : public WorkersTest {};
 

@@ -26,6 +26,7 @@ export interface Pdi {
   sdf_filters?: SdfFilter[];
   qfis?: number[];
   framed_routes?: string[];
+  protection_id?: number;
 }
 export interface Pdr {
   id?: number;
@@ -47,6 +48,7 @@ export interface Forward {
   network_instance?: string;
   outer_header_creation?: OuterHeaderCreation;
   dscp?: number;
+  protection_id?: number;
 }
 export interface Far {
   id?: number;

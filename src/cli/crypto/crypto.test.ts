@@ -1,4 +1,5 @@
 /** `sluice crypto` as people and programs see it. */
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   mkdtempSync,
@@ -79,6 +80,19 @@ describe('sealed files', () => {
     expect(left).toEqual([]);
   });
 
+  it('are not said to be whole to a reader that stops before the end', () => {
+    // The first chunks of it hold.
+    writeFileSync(at('long'), Buffer.alloc(8_000_000));
+    const of = (command: string): string =>
+      execFileSync('bash', ['-c', `${command}; echo \${PIPESTATUS[0]}`], { encoding: 'latin1' });
+    const key = `--key-file ${at('node.key')}`;
+    of(`bin/sluice crypto seal ${at('long')} ${key} && truncate -s -1 ${at('long.sealed')}`);
+    const open = `bin/sluice crypto open ${at('long.sealed')} ${key} -o -`;
+    expect(of(`${open} | head -c 100 > ${at('head')}`)).toBe('1\n');
+    expect(statSync(at('head')).size).toBe(100);
+    expect(of('bin/sluice crypto selftest | true')).toBe('0\n');
+  });
+
   it('ask for a key of theirs', async () => {
     expect(await crypto('seal', at('report'), '--key-file', at('phrase'))).toBe(1);
     expect(written.err).toContain('is no SM4 key: 32 hexadecimal digits');
@@ -152,6 +166,7 @@ describe('the self test', () => {
   it('says what was tried, for people and programs', async () => {
     expect(await crypto('selftest')).toBe(0);
     expect(written.out).toMatch(/^ALGORITHM +MODE +BY +RESULT\nSM3 +stream +portable +ok\n/);
+    expect(written.out).toMatch(/^ESP +SM4-GCM-16 +portable +ok$/m);
     written.out = '';
     expect(await crypto('selftest', '--json')).toBe(0);
     const { passed, tier, results } = JSON.parse(written.out);

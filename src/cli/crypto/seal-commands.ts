@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { openFile, sealFile } from '../../tools/crypto/sealed-files.js';
-import { ToolError, usageError } from '../../tools/tool-error.js';
+import { EXIT_FAILED, ToolError, usageError } from '../../tools/tool-error.js';
 import { grouped, printJson, printLine } from '../print.js';
 
 const SUFFIX = '.sealed';
@@ -60,7 +60,8 @@ export function addOpenCommand(crypto: Command): void {
 The new file appears only when all chunks have held. What goes to stdout has held chunk by chunk,
 but only exit code 0 says that none is missing at the end: don't act on it before.
 
-Exit codes: 0 done, 1 another key, or the file was changed or cut off, 2 wrong usage.
+Exit codes: 0 done, 1 another key, or the file was changed or cut off, or stdout was closed before
+the end, 2 wrong usage.
 
 Examples:
   sluice crypto open usage.csv.sealed --key-file node.key
@@ -73,8 +74,8 @@ Examples:
         throw usageError(`say where it goes: -o FILE (${file} does not end in ${SUFFIX})`);
       }
       const output = out ?? file.slice(0, -SUFFIX.length);
-      const bytes = await untilInterrupted((signal) =>
-        openFile({ input: file, output, keyFile, signal }),
+      const bytes = await failingUntilDone(() =>
+        untilInterrupted((signal) => openFile({ input: file, output, keyFile, signal })),
       );
       report(output, bytes, json);
     });
@@ -82,6 +83,17 @@ Examples:
 
 function refuseTerminal(output: string, why: string): void {
   if (output === '-' && process.stdout.isTTY === true) throw usageError(`-o -: ${why}`);
+}
+
+/** Whoever stops reading stdout ends the process before it is known whether the rest holds. */
+async function failingUntilDone<T>(work: () => Promise<T>): Promise<T> {
+  const before = process.exitCode;
+  process.exitCode = EXIT_FAILED;
+  try {
+    return await work();
+  } finally {
+    process.exitCode = before;
+  }
 }
 
 /** What went to stdout is not to be mixed with words. */

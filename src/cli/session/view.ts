@@ -73,7 +73,8 @@ function ruleLines(session: Session): string[] {
     refs.push(...(pdr.urr_ids ?? []).map((id) => `urr ${id}`));
     const from = (pdr.pdi?.source_interface ?? '').replace('INTERFACE_', '').toLowerCase();
     const filters = (pdr.pdi?.sdf_filters ?? []).map((filter) => `"${filter.flow_description}"`);
-    const match = [`from ${from}`, ...filters].join(' ');
+    const way = protectionTexts('under', pdr.pdi?.protection_id);
+    const match = [`from ${from}`, ...way, ...filters].join(' ');
     lines.push(`pdr ${pdr.id}  precedence ${pdr.precedence ?? 0}, ${match} -> ${refs.join(', ')}`);
   }
   for (const far of session.fars ?? []) lines.push(`far ${far.id}  ${farText(far)}`);
@@ -163,9 +164,16 @@ function farText(far: Far): string {
   const to = (far.forward?.destination_interface ?? '').replace('INTERFACE_', '').toLowerCase();
   const instance = far.forward?.network_instance;
   const tunnel = tunnelText(far);
-  return ['forward to', to, instance ? `(${instance})` : '', tunnel ? `in tunnel ${tunnel}` : '']
+  return [
+    ...['forward to', to, instance ? `(${instance})` : '', tunnel ? `in tunnel ${tunnel}` : ''],
+    ...protectionTexts('sealed by', far.forward?.protection_id),
+  ]
     .filter((part) => part !== '')
     .join(' ');
+}
+
+function protectionTexts(how: string, id: number | undefined): string[] {
+  return (id ?? 0) === 0 ? [] : [`${how} protection ${id}`];
 }
 
 function tunnelText(far: Far): string {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { closePool } from '../pool/pool.js';
 import { sm3 } from '../sm3.js';
+import { pointOf, scalarOf } from './key-bytes.js';
 import { sm2 } from './sm2.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-sm2-'));
@@ -47,6 +48,46 @@ describe.runIf(found)('the openssl command', () => {
 
     const text = openssl('dgst', '-sm3', '-r', 'message').toString();
     expect(text.split(' ')[0]).toBe((await sm3(message)).toString('hex'));
+  });
+
+  it('writes keys in several forms, which are all the same ones', async () => {
+    openssl('ecparam', '-name', 'SM2', '-genkey', '-noout', '-out', 'plain.pem');
+    const plain = sm2.importPrivateKey(readFileSync(at('plain.pem')));
+    const signature = await sm2.sign(plain, message);
+    const forms = [
+      ['-conv_form', 'compressed'],
+      ['-conv_form', 'hybrid'],
+      ['-param_enc', 'explicit'],
+      ['-param_enc', 'explicit', '-conv_form', 'compressed'],
+      ['-no_public'],
+    ];
+    for (const form of forms) {
+      const ec = ['ec', '-in', 'plain.pem', ...form];
+      openssl(...ec, '-out', 'form.pem');
+      openssl('pkcs8', '-topk8', '-nocrypt', '-in', 'form.pem', '-out', 'form.p8');
+      for (const file of ['form.pem', 'form.p8']) {
+        const privateKey = sm2.importPrivateKey(readFileSync(at(file)));
+        expect(scalarOf(privateKey)).toEqual(scalarOf(plain));
+        expect(pointOf(privateKey)).toEqual(pointOf(plain));
+        const own = await sm2.sign(privateKey, message);
+        expect(await sm2.verify(plain, message, own), form.join(' ')).toBe(true);
+      }
+      if (form[0] === '-no_public') continue;
+      openssl(...ec, '-pubout', '-out', 'form.pub');
+      const publicKey = sm2.importPublicKey(readFileSync(at('form.pub')));
+      expect(await sm2.verify(publicKey, message, signature), form.join(' ')).toBe(true);
+      const sealed = await sm2.encrypt(publicKey, message);
+      expect(await sm2.decrypt(plain, sealed)).toEqual(message);
+    }
+  });
+
+  it('writes parameters of other curves, which are refused', () => {
+    const other = ['-name', 'P-256', '-genkey', '-noout', '-param_enc', 'explicit'];
+    openssl('ecparam', ...other, '-out', 'other.pem');
+    openssl('ec', '-in', 'other.pem', '-pubout', '-out', 'other.pub');
+    const wrong = 'is no key on the curve SM2';
+    expect(() => sm2.importPrivateKey(readFileSync(at('other.pem')))).toThrow(wrong);
+    expect(() => sm2.importPublicKey(readFileSync(at('other.pub')))).toThrow(wrong);
   });
 
   it('makes certificates that we read and check', async () => {

@@ -82,6 +82,25 @@ describe('vectors', () => {
       expect(decryptNow(key, hex(input)).toString()).toBe(output);
     }
   });
+
+  it("has the key under which OpenSSL's signatures verify", () => {
+    const text = vectors('openssl/evppkey_sm2.txt');
+    const key = sm2.importPrivateKey(/-----BEGIN[\s\S]+?END PRIVATE KEY-----/.exec(text)![0]);
+    const signed = [
+      ...text.matchAll(/^Verify = SM2_key1\nCtrl = digest:SM3\nInput = (.*)\nOutput = (.*)/gm),
+    ];
+    expect(signed.length).toBe(2);
+    // They are of digests, and this API, which always has the identity in front, takes none.
+    const { sm2: other } = createRequire(import.meta.url)('sm-crypto-v2');
+    for (const [, digest = '', signature = ''] of signed) {
+      const verify = (of: string): boolean =>
+        other.doVerifySignature(hex(of), signature.toLowerCase(), pointOf(key).toString('hex'), {
+          der: true,
+        });
+      expect(verify(digest)).toBe(true);
+      expect(verify(digest.replace(/^../, '00'))).toBe(false);
+    }
+  });
 });
 
 describe('keys', () => {
