@@ -16,6 +16,7 @@ afterEach(() => lab.upf.stop());
 const nothingOf = (type: number) => `${type.toString(16).padStart(4, '0')}0000`;
 const [QER_ID, MBR, MARKING, APPLY_ACTION] = [109, 26, 30, 44];
 const [VOLUME_QUOTA, INACTIVITY_TIMER] = [73, 117];
+const CREATE_PDR = 1;
 const RULE_FAILURE = 'Rule creation/modification Failure';
 const USAGE = 'Usage Report (Session Modification Response)';
 
@@ -115,6 +116,15 @@ describe('a rule that is removed', () => {
     expect(await refuse(both)).toMatchObject({ Cause: RULE_FAILURE });
     expect(await refuse({ 'Remove FAR': [{ 'FAR ID': 1 }] })).toMatchObject({
       Cause: RULE_FAILURE,
+    });
+    expect(up()).toEqual([`n6 ${UP}`]);
+  });
+
+  it('may not be the last PDR', async () => {
+    const { up, refuse } = await start();
+    expect(await refuse({ 'Remove PDR': [{ 'PDR ID': 1 }, { 'PDR ID': 2 }] })).toMatchObject({
+      Cause: RULE_FAILURE,
+      'Offending IE': CREATE_PDR,
     });
     expect(up()).toEqual([`n6 ${UP}`]);
   });

@@ -73,7 +73,7 @@ struct alignas(kCacheLine) PortCounters {
   Counter rx_no_buffer;  ///< times rx stopped because the pool was empty
   /// Frames that no packet could be made of: too big, malformed, another's. Not in rx_packets.
   Counter rx_errors;
-  Counter tx_errors;     ///< packets that tx() took and the kernel or device refused
+  Counter tx_errors;  ///< packets that tx() took and the kernel or device refused
 };
 
 /// One worker's end of a port. Owner: that worker's thread; nothing here blocks or throws.

@@ -64,6 +64,8 @@ const RULE_PATH = /^session\.(pdrs|fars|qers|urrs|bars)\[(\d+)\](.*)$/;
 
 /** Ends of paths, the most particular first, and the IE that carries the field. */
 const FIELDS: readonly [RegExp, number][] = [
+  [/^session\.pdrs$/, Ie.CreatePdr],
+  [/^session\.fars$/, Ie.CreateFar],
   [/^\.far_id|^\.quota_far_id/, Ie.FarId],
   [/^\.qer_ids/, Ie.QerId],
   [/^\.linked_urr_ids/, Ie.LinkedUrrId],
