@@ -138,11 +138,11 @@ bool vectors_differ(const Suite& suite, Tier tier) noexcept {
   std::array<Room, 2 * kSealed> rooms;
   std::array<EspSealJob, 2 * kSealed> jobs;
   const auto both = std::span(jobs);
-  EspOutbound before(suite.parameters(), {}, kLast, tier);
+  EspOutbound before(suite.parameters(), {}, EspUse{.number = kLast}, tier);
   if (!seal(before, kLast, std::span(rooms).first(kSealed), both.first(kSealed), tier))
     return false;
   const std::uint64_t reached = before.last_number();
-  EspOutbound after(suite.parameters(), {}, reached, tier);
+  EspOutbound after(suite.parameters(), {}, EspUse{.number = reached}, tier);
   if (!seal(after, reached, std::span(rooms).last(kSealed), both.last(kSealed), tier)) return false;
   const std::size_t iv_bytes = esp_shape(suite.suite).iv;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
