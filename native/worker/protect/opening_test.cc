@@ -37,7 +37,7 @@ class OtherSender {
   }
   static constexpr LocalAddress kAt{.words = {kN3}, .is_v6 = false, .port = 0};
   AssociationSettings association_ = association(kSpi);
-  OutboundEnd end_{make_esp_outer(kAt, kAt, false), parameters(association_), {}, 0};
+  OutboundEnd end_{make_esp_outer(kAt, kAt, false), parameters(association_), {}, {}};
 };
 
 TEST_P(Opening, ADummyIsNoFault) {
