@@ -53,6 +53,7 @@ class BusyDatapath extends MemoryDatapath {
           txFull: 1,
           rxMissed: 2,
           rxNoBuffer: 3,
+          rxIgnored: 4,
         },
       ],
       workers: [{ ...IDLE_WORKER, cyclesPerPacket: 70, longestStallNs: 2, busy: 0.5 }],

@@ -339,6 +339,7 @@ Napi::Object statistics_to(Napi::Env env, const DatapathStatistics& s) {
     row.Set("txFull", count_to(env, port.counters.tx_full));
     row.Set("rxMissed", count_to(env, port.counters.rx_missed));
     row.Set("rxNoBuffer", count_to(env, port.counters.rx_no_buffer));
+    row.Set("rxIgnored", count_to(env, port.counters.rx_ignored));
     ports.Set(ports.Length(), row);
   }
   out.Set("ports", ports);

@@ -71,9 +71,10 @@ struct alignas(kCacheLine) PortCounters {
   Counter tx_full;       ///< packets that tx() did not take
   Counter rx_missed;     ///< packets that the kernel or device had no room to keep for the port
   Counter rx_no_buffer;  ///< times rx stopped because the pool was empty
-  /// Frames that no packet could be made of: too big, malformed, another's. Not in rx_packets.
+  /// Packets that are too big for a buffer, or malformed. Not in rx_packets.
   Counter rx_errors;
-  Counter tx_errors;  ///< packets that tx() took and the kernel or device refused
+  Counter rx_ignored;  ///< frames of a device that are no IP packet for the node; in no other count
+  Counter tx_errors;   ///< packets that tx() took and the kernel or device refused
 };
 
 /// One worker's end of a port. Owner: that worker's thread; nothing here blocks or throws.

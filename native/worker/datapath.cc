@@ -362,7 +362,7 @@ DatapathStatistics Datapath::collect_statistics() const {
     DatapathStatistics::PortRow row{port->config().name, {}};
     for (unsigned w = 0; w < workers_.size(); ++w) {
       const PortCounters& c = port->queue(w).counters();
-      // A frame that was no packet was received and dropped, as far as anyone outside can tell.
+      // Received and dropped, as far as anyone outside can tell.
       row.counters.rx_packets += c.rx_packets + c.rx_errors;
       s.dropped[static_cast<std::size_t>(DropReason::PortUnreadable)] += c.rx_errors;
       row.counters.rx_bytes += c.rx_bytes;
@@ -370,6 +370,7 @@ DatapathStatistics Datapath::collect_statistics() const {
       row.counters.tx_bytes += c.tx_bytes;
       row.counters.tx_full += c.tx_full;
       row.counters.rx_missed += c.rx_missed;
+      row.counters.rx_ignored += c.rx_ignored;
       row.counters.rx_no_buffer += c.rx_no_buffer;
       row.counters.tx_errors += c.tx_errors;
       // The port has taken these from the pipeline, so that only it can know that they are lost.

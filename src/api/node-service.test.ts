@@ -9,7 +9,7 @@ import { apiForEachTest, ending, type Message, take, until } from './api.fixture
 
 const { start, connect } = apiForEachTest();
 
-const SENT = { txPackets: 0, txBytes: 0, txFull: 2 };
+const SENT = { txPackets: 0, txBytes: 0, txFull: 2, rxIgnored: 5 };
 const PORT = { name: 'n3', rxPackets: 2 ** 50, rxBytes: 1, rxMissed: 3, rxNoBuffer: 4, ...SENT };
 /** Of a worker's statistics, what is named alike inside and in the API. */
 const ROW = { id: 1, busy: 0.5, buckets: 256 };
@@ -68,6 +68,7 @@ describe('the node service', () => {
           tx_full: '2',
           rx_missed: '3',
           rx_no_buffer: '4',
+          rx_ignored: '5',
         },
       ],
       workers: [{ ...ROW, cycles_per_packet: 70.5, longest_stall_ns: '8' }],

@@ -13,6 +13,8 @@ export interface PortStatistics {
   readonly rxMissed: number;
   /** Times that nothing was received because the packet pool was empty. */
   readonly rxNoBuffer: number;
+  /** Frames of a device that are no IP packet for the node; in no other count. */
+  readonly rxIgnored: number;
 }
 export interface WorkerStatistics {
   readonly id: number;

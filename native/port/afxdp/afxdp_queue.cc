@@ -94,7 +94,7 @@ unsigned AfxdpQueue::rx(Packet** packets, unsigned max) noexcept {
   }
   count(counters_.rx_packets, kept);
   count(counters_.rx_bytes, bytes);
-  count(counters_.rx_errors, received - kept);
+  count(counters_.rx_ignored, received - kept);
   return kept;
 }
 

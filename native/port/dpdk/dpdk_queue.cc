@@ -50,7 +50,7 @@ void DpdkQueue::hear(Packet* frame) noexcept {
     case LinkHeard::Taken:
       break;
     default:
-      count(counters_.rx_errors, 1);
+      count(counters_.rx_ignored, 1);
       break;
   }
   cache_.free(&frame, 1);
@@ -90,7 +90,7 @@ unsigned DpdkQueue::rx(Packet** packets, unsigned max) noexcept {
       bytes += packet->length;
       packets[kept++] = packet;
     } else {
-      count(counters_.rx_errors, 1);
+      count(counters_.rx_ignored, 1);
       cache_.free(&packet, 1);
     }
   }

@@ -152,6 +152,7 @@ function collectPorts(metrics: Metrics, read: CollectorSources['statistics']): v
     port('tx_full_packets', 'Packets that the port had no room for', 'txFull'),
     port('rx_missed_packets', 'Packets that the kernel or device could not keep', 'rxMissed'),
     port('rx_no_buffer', 'Times that the packet pool was empty', 'rxNoBuffer'),
+    port('rx_ignored_frames', 'Frames that are no IP packet for the node', 'rxIgnored'),
   ];
   const dropped = metrics.counter(
     'sluice_packets_dropped_total',

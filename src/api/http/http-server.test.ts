@@ -49,6 +49,7 @@ const counted: Statistics = {
       txFull: 1,
       rxMissed: 2,
       rxNoBuffer: 3,
+      rxIgnored: 4,
     },
   ],
   workers: [

@@ -212,6 +212,7 @@ export interface PortStats {
   tx_full?: Uint64;
   rx_missed?: Uint64;
   rx_no_buffer?: Uint64;
+  rx_ignored?: Uint64;
 }
 export interface WorkerStats {
   id?: number;
