@@ -302,6 +302,7 @@ export class Bed {
   readonly sessions: CountedSessions;
   contents = new MemoryStoreContents();
   readonly config: N4Config;
+  readonly log = silentLog();
   transport!: FakeTransport;
   endpoint!: Endpoint;
   stamp = UPF_STAMP;
@@ -323,7 +324,7 @@ export class Bed {
       scheduler: schedulerOf(this.clock, () => life === this.sessions.life),
       store: new MemoryStore(this.contents),
       sessions: this.sessions,
-      log: silentLog(),
+      log: this.log,
       nodeId: '10.0.0.1',
       recoveryTimeStamp: this.stamp,
       sessionsMax: 1000,

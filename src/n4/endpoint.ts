@@ -136,15 +136,16 @@ export class Endpoint {
       timer: PEER_TIMER,
       intervalMs: config.heartbeatSeconds * SECOND_MS,
     });
+    const refusals = new RefusalLog(log, scheduler.now);
     const nodeRequests = new NodeRequests({
-      ...{ associations, sessions, identity, log },
+      ...{ associations, sessions, identity, refusals, log },
       pfds: this.#pfds,
       ask: (peer) => this.#heartbeats.ask(peer),
     });
     this.#inbound = new Inbound({
       ...{ transport, scheduler, reader, peers, sessions, counters, identity, nodeRequests, key },
       writer: new MessageWriter(),
-      refusals: new RefusalLog(log, scheduler.now),
+      refusals,
       replies: this.#replies,
       requests: this.#requests,
       ownerOf: options.ownerOf,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { MemoryStore } from '../../store/memory.js';
 import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
@@ -141,6 +141,22 @@ describe('a set deletion', () => {
     const [{ hex } = { hex: '' }] = smf.take(Message.SessionSetDeletionResponse);
     expect(hex).toMatch(new RegExp(answer.source.replace(' ', '')));
   });
+});
+
+it('says in the log what it refuses', async () => {
+  const { bed, smf } = await associated();
+  const warn = vi.spyOn(bed.log, 'warn');
+  smf.writer.begin(Message.SessionSetDeletionRequest, false);
+  smf.writer.nodeId(Uint8Array.of(0, 10, 0, 0, 2));
+  smf.send();
+  await bed.run(20);
+  const said = {
+    peer: '10.0.0.2',
+    message: 'Session Set Deletion Request',
+    cause: '67 Conditional IE missing',
+    element: 'FQ-CSID',
+  };
+  expect(warn.mock.calls.map(([fields]) => fields)).toEqual([said]);
 });
 
 it('refuses set modification, which is not supported', async () => {

@@ -8,6 +8,7 @@ import { MessageWriter } from '../codec/message-writer.js';
 import { readNodeId } from '../codec/values/node-id.js';
 import { addressAt } from '../peers/peer-address.js';
 import type { PeerState } from '../peers/peer-state.js';
+import type { RefusalLog } from '../refusal-log.js';
 import type { SessionHandlers } from '../session-handlers.js';
 import type { OpenTransaction } from '../transactions/open-transactions.js';
 import { WORD_ADDRESS, WORD_FAMILY, WORD_LOCAL, WORD_PORT } from '../transport/transport.js';
@@ -22,6 +23,7 @@ export interface NodeRequestsParts {
   readonly pfds: PfdTable;
   readonly sessions: SessionHandlers;
   readonly identity: NodeIdentity;
+  readonly refusals: RefusalLog;
   readonly log: Log;
   /** A request's stamp may mean that the peer has restarted: it is to be asked. */
   readonly ask: (peer: PeerState) => void;
@@ -119,7 +121,8 @@ export class NodeRequests {
   }
 
   #refuse(transaction: OpenTransaction, cause: number, offendingIe: number): void {
-    const { identity } = this.parts;
+    const { identity, refusals } = this.parts;
+    refusals.note(transaction.peer.nodeId, transaction.messageType, cause, offendingIe);
     writeRefusal(this.#writer, transaction.messageType, cause, offendingIe, identity);
     transaction.answer(this.#writer);
   }
