@@ -274,6 +274,7 @@ describe('usage', () => {
     expect(await run(['gnb', 'load'])).toBe(2);
     for (const [args, said] of [
       [['gnb', 'load', '--session', 'ue1', '--pps', '0'], '--pps: at least one packet'],
+      [['gnb', 'load', '--session', 'ue1', '--time', '0s'], '--time: longer than nothing'],
       [['gnb', 'load', '--session', 'ue1', '--to', '999.1.1.1'], '--to: "999.1.1.1" is no'],
       [['gnb', 'load', '--session', 'ue1', '--to', '[::1'], '--to: "[::1" is no IP'],
       [['gnb', 'load', '--session', 'ue1', '--to', '[1.1.1.1]:5'], '--to: "[1.1.1.1]:5" is no'],

@@ -74,7 +74,7 @@ async function runLoad(client: ApiClient, options: LoadFlags): Promise<void> {
   const load = {
     packetsPerSecond: rateOf(options.pps),
     innerBytes: parseInteger(options.size, '--size', 36, 1900),
-    seconds: parseSeconds(options.time, '--time'),
+    seconds: timeOf(options.time),
     flows: parseInteger(options.flows, '--flows', 1, 40_000),
     ...destination,
   };
@@ -99,6 +99,12 @@ async function runLoad(client: ApiClient, options: LoadFlags): Promise<void> {
       names.map((name) => ({ delete: { name } })),
     );
   }
+}
+
+function timeOf(text: string): number {
+  const seconds = parseSeconds(text, '--time');
+  if (seconds === 0) throw usageError('--time: longer than nothing, such as 10s');
+  return seconds;
 }
 
 function rateOf(text: string): number {
