@@ -15,7 +15,7 @@ afterEach(() => lab.upf.stop());
 /** An IE of that type without a value. */
 const nothingOf = (type: number) => `${type.toString(16).padStart(4, '0')}0000`;
 const [QER_ID, MBR, MARKING, APPLY_ACTION] = [109, 26, 30, 44];
-const [VOLUME_QUOTA, INACTIVITY_TIMER] = [73, 117];
+const [VOLUME_QUOTA, URR_ID, INACTIVITY_TIMER] = [73, 81, 117];
 const CREATE_PDR = 1;
 const RULE_FAILURE = 'Rule creation/modification Failure';
 const USAGE = 'Usage Report (Session Modification Response)';
@@ -44,6 +44,16 @@ describe('an IE without a value', () => {
     expect(lab.send(`n6 ${DOWN}`)).toEqual(['gate_closed']);
     await modify({ 'Update QER': [{ 'QER ID': 1, malformed: nothingOf(MBR) }] });
     expect(lab.send(`n6 ${DOWN}`)).toHaveLength(1);
+  });
+
+  it('takes a URR from its last PDRs, which is its end', async () => {
+    const { up, modify } = await start();
+    up();
+    const both = [1, 2].map((id) => ({ 'PDR ID': id, malformed: nothingOf(URR_ID) }));
+    const elements = await modify({ 'Update PDR': both });
+    expect(elements[USAGE]).toMatchObject([
+      { 'Usage Report Trigger': ['TERMR'], 'Volume Measurement': { total: 100 } },
+    ]);
   });
 
   it('ends a quota, and what it blocked goes on', async () => {
@@ -139,7 +149,11 @@ describe('a rule that is removed', () => {
       uplink.PDI['Traffic Endpoint ID'] = [1];
     });
     expect(up()).toEqual([`n6 ${UP}`]);
-    await modify({ 'Remove Traffic Endpoint': [{ 'Traffic Endpoint ID': 1 }] });
+    await modify({
+      'Update PDR': [{ 'PDR ID': 2, malformed: nothingOf(URR_ID) }],
+    });
+    const ended = await modify({ 'Remove Traffic Endpoint': [{ 'Traffic Endpoint ID': 1 }] });
+    expect(ended[USAGE]).toMatchObject([{ 'URR ID': 1, 'Usage Report Trigger': ['TERMR'] }]);
     expect(up()).toEqual(['unknown_teid']);
     expect(lab.send(`n6 ${DOWN}`)).toHaveLength(1);
     expect(await refuse({ 'Remove PDR': [{ 'PDR ID': 1 }] })).toMatchObject({

@@ -2,7 +2,7 @@
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
 import type { MessageWriter } from '../codec/message-writer.js';
-import type { UpAddresses } from './up-addresses.js';
+import { type UpAddresses, writeUpFSeid } from './up-addresses.js';
 
 /** This node as its answers say it. */
 export interface NodeIdentity extends UpAddresses {
@@ -26,8 +26,6 @@ const WITHOUT_OFFENDING_IE = new Set<number>([
   Message.AssociationUpdateResponse,
   Message.AssociationReleaseResponse,
 ]);
-
-const NO_WORDS = new Uint32Array(4);
 
 /** Begins an answer with what every one of its type has; the rest may follow. */
 export function beginAnswer(
@@ -59,10 +57,7 @@ export function writeRefusal(
     writer.offendingIe(offendingIe);
   }
   // There are SMFs that look for it before they look at the cause.
-  if (requestType === Message.SessionEstablishmentRequest) {
-    const { ipv4, ipv6 } = identity;
-    writer.fSeid(0, 0, ipv4 !== 0, ipv4, ipv6 !== null, ipv6 ?? NO_WORDS);
-  }
+  if (requestType === Message.SessionEstablishmentRequest) writeUpFSeid(writer, identity, 0, 0);
   if (requestType === Message.AssociationSetupRequest) {
     writer.recoveryTimeStamp(identity.recoveryTimeStamp);
   }

@@ -1,10 +1,23 @@
 /** Where this node has its sessions: the addresses of UP F-SEIDs. Pure. */
+import type { MessageWriter } from '../codec/message-writer.js';
 import { addressOf } from '../peers/peer-address.js';
+
+const NO_WORDS = new Uint32Array(4);
 
 export interface UpAddresses {
   /** 0 and null: none. */
   readonly ipv4: number;
   readonly ipv6: Uint32Array | null;
+}
+
+/** The UP F-SEID of a session; 0, 0: of one that was refused. */
+export function writeUpFSeid(
+  writer: MessageWriter,
+  { ipv4, ipv6 }: UpAddresses,
+  low: number,
+  high: number,
+): void {
+  writer.fSeid(low, high, ipv4 !== 0, ipv4, ipv6 !== null, ipv6 ?? NO_WORDS);
 }
 
 /** The first ones that it listens at. A wildcard names none; then it is the Node ID, if it is one. */

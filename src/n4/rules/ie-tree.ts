@@ -28,6 +28,16 @@ export function wireType(tree: IeTree, ie: number): number {
   return (tree.bytes[at]! << 8) | tree.bytes[at + 1]!;
 }
 
+/** The first child of that type of a group, also one without a value; -1: none. */
+export function mention(tree: IeTree, group: number, type: number): number {
+  const end = group < 0 ? tree.count : tree.ieEnd[group]!;
+  for (let ie = group + 1; ie < end; ie = tree.ieEnd[ie]!) {
+    if (tree.ieType[ie] === type) return ie;
+    if (tree.valueLength[ie] === 0 && wireType(tree, ie) === type) return ie;
+  }
+  return -1;
+}
+
 /** The unsigned number in the first `octets` of a value, at most 4; -1: the value is shorter. */
 export function numberAt(tree: IeTree, ie: number, octets: number): number {
   if (tree.valueLength[ie]! < octets) return -1;

@@ -7,13 +7,13 @@
  * was there of its type. What named a rule that is removed names it no longer; only FARs can't go
  * before their PDRs, and PDRs go with their traffic endpoint.
  *
- * Source: TS 29.244 clauses 5.6.3, 6.3.3.3 and 7.5.4. Bounds: the sizes of both messages, RULES_MAX changes. Pure;
+ * Source: TS 29.244 clauses 5.6.3, 6.3.3.3 and 7.5.4. Bounds: the sizes of both messages, CHANGES_MAX. Pure;
  * any thread, one merger each. Start at {@link ShadowMerger.merge}.
  */
 import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
 import { isKept } from './compile.js';
-import { findIe, IE_HEADER_BYTES, type IeTree, numberAt, wireType } from './ie-tree.js';
+import { findIe, IE_HEADER_BYTES, type IeTree, mention, numberAt } from './ie-tree.js';
 import {
   CREATE,
   ENDPOINT,
@@ -335,16 +335,6 @@ export class ShadowMerger {
 /** Position of the first of some groups, from one on, that speaks of a type; -1: none. */
 function firstWith(tree: IeTree, groups: readonly number[], type: number, from = 0): number {
   for (let i = from; i < groups.length; i++) if (mention(tree, groups[i]!, type) >= 0) return i;
-  return -1;
-}
-
-/** The first child of that type of a group, also one without a value; -1: none. */
-function mention(tree: IeTree, group: number, type: number): number {
-  const end = group < 0 ? tree.count : tree.ieEnd[group]!;
-  for (let ie = group + 1; ie < end; ie = tree.ieEnd[ie]!) {
-    if (tree.ieType[ie] === type) return ie;
-    if (tree.valueLength[ie] === 0 && wireType(tree, ie) === type) return ie;
-  }
   return -1;
 }
 

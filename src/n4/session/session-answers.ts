@@ -11,21 +11,18 @@ import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
 import { MessageWriter } from '../codec/message-writer.js';
+import { type UpAddresses, writeUpFSeid } from '../node/up-addresses.js';
 import type { RuleRefusal } from '../rules/rule-refusal.js';
 import type { Transaction } from '../transaction.js';
 import { ANSWER_MAX, writeFurther, writeUsage, writeUsages } from './usage/usage-encode.js';
 
 /** Who this node is on N4. */
-export interface NodeIdentity {
+export interface NodeIdentity extends UpAddresses {
   /** Value of the Node ID IE. */
   readonly nodeId: Uint8Array;
-  /** Addresses of the UP F-SEID; 0 and null: none. */
-  readonly ipv4: number;
-  readonly ipv6: Uint32Array | null;
 }
 
 const ANSWER_BYTES_MAX = 32 * 1024;
-const NO_WORDS = new Uint32Array(4);
 const IPV6_PREFIX_WORDS = 2;
 /** Added to the ID of a traffic endpoint among IDs of PDRs. */
 export const TELL_ENDPOINT = 0x1_0000;
@@ -125,8 +122,7 @@ export class SessionAnswers {
   }
 
   private fSeid(low: number, high: number): void {
-    const { ipv4, ipv6 } = this.identity;
-    this.writer.fSeid(low, high, ipv4 !== 0, ipv4, ipv6 !== null, ipv6 ?? NO_WORDS);
+    writeUpFSeid(this.writer, this.identity, low, high);
   }
 
   /** @param told  as of modified(); null: all PDRs. */

@@ -6,7 +6,7 @@ import { byteAt, pdrCount, pdrsAt, urrCount, urrsAt } from '../../../model/recor
 import * as layout from '../../../model/record-layout.js';
 import type { RecordPlace } from '../../../session/engine.js';
 import * as Ie from '../../codec/ie.js';
-import { findIe, type IeTree } from '../../rules/ie-tree.js';
+import { type IeTree, mention } from '../../rules/ie-tree.js';
 import { INACTIVITY_URR_ID } from '../../rules/urr-compile.js';
 
 const URRS = 256;
@@ -18,8 +18,9 @@ const usedAfter = new Uint8Array(URRS);
 export function mayEndUrrs(request: IeTree): boolean {
   for (let ie = 0; ie < request.count; ie = request.ieEnd[ie]!) {
     const type = request.ieType[ie];
-    if (type === Ie.RemovePdr) return true;
-    if (type === Ie.UpdatePdr && findIe(request, ie, Ie.UrrId) >= 0) return true;
+    // PDRs go with their traffic endpoint.
+    if (type === Ie.RemovePdr || type === Ie.RemoveTrafficEndpoint) return true;
+    if (type === Ie.UpdatePdr && mention(request, ie, Ie.UrrId) >= 0) return true;
   }
   return false;
 }
