@@ -187,9 +187,6 @@ class Pipeline {
   DropReason forward(Burst& burst, unsigned i, const Hit& hit) noexcept;
   template <bool kAccess, PlainKind kKind>
   bool may_be_plain(const Burst& burst, unsigned i) const noexcept;
-  template <bool kAccess>
-  unsigned match_any(const Burst& burst, unsigned i, const std::byte* inner,
-                     const stage::ExtraCheck& accepts) const noexcept;
   template <bool kAccess, PlainKind kKind>
   unsigned find_plain(const Burst& burst, std::size_t i) const noexcept;
   template <bool kAccess, bool kMost>

@@ -15,10 +15,16 @@ namespace sluice {
 
 /// Packets that are taken together.
 enum class PlainKind : std::uint8_t {
-  Most,   ///< IPv4, of a session whose rules are in its two lines
-  Alike,  ///< the same, of a burst that has no other
-  Other   ///< IPv6, and rules beyond the lines
+  Alike4,  ///< IPv4, of a session whose rules are in its two lines, in a burst that has no other
+  InLines4,
+  InLines6,
+  Other4,  ///< and of other sessions: further PDRs, tunnels, filters that have an index
+  Other6
 };
+constexpr bool is_v6(PlainKind kind) noexcept {
+  return kind == PlainKind::InLines6 || kind == PlainKind::Other6;
+}
+constexpr bool is_in_lines(PlainKind kind) noexcept { return kind <= PlainKind::InLines6; }
 
 namespace stage {
 
@@ -58,14 +64,14 @@ inline bool is_plain(const PdrEntry& pdr) noexcept {
   return true;
 }
 
-/// What a packet of the plain way may be besides.
-template <bool kMost>
-inline constexpr unsigned kMayBe = kHasContainer | kResolved | (kMost ? 0u : kInnerV6);
+/// What a packet of the plain way may be besides its family.
+inline constexpr unsigned kMayBe = kHasContainer | kResolved;
 
-/// Alive, from the UE where it came from access, and nothing that wants a closer look.
-template <bool kAccess, bool kMost>
+/// Alive, of a family, from the UE where it came from access, and nothing that wants a closer look.
+template <bool kAccess, bool kV6>
 [[gnu::always_inline]] inline bool is_common(const Burst& burst, unsigned i) noexcept {
-  return burst.verdict[i] == DropReason::None && (burst.flags[i] & ~kMayBe<kMost>) == 0 &&
+  return burst.verdict[i] == DropReason::None &&
+         (burst.flags[i] & ~kMayBe) == (kV6 ? kInnerV6 : 0u) &&
          (!kAccess || burst.direction[i] == Direction::Uplink);
 }
 
@@ -77,7 +83,7 @@ template <bool kAccess>
   static_assert(static_cast<unsigned>(Direction::Uplink) == 0);
   unsigned odd = 0;
   for (unsigned i = 0; i < kBurstMax; ++i) {
-    odd |= static_cast<unsigned>(burst.verdict[i]) | (burst.flags[i] & ~kMayBe<true>) |
+    odd |= static_cast<unsigned>(burst.verdict[i]) | (burst.flags[i] & ~kMayBe) |
            (kAccess ? static_cast<unsigned>(burst.direction[i]) : 0u);
   }
   return odd == 0;
@@ -97,53 +103,34 @@ template <bool kAccess, PlainKind kKind>
 [[gnu::always_inline]] inline bool Pipeline::may_be_plain(const Burst& burst,
                                                           unsigned i) const noexcept {
   using namespace stage;
-  constexpr bool kMost = kKind != PlainKind::Other;
-  if (kKind != PlainKind::Alike && __builtin_expect(!is_common<kAccess, kMost>(burst, i), 0)) {
+  constexpr bool kV6 = is_v6(kKind);
+  if (kKind != PlainKind::Alike4 && __builtin_expect(!is_common<kAccess, kV6>(burst, i), 0)) {
     return false;
   }
   const Flow& flow = *burst.flow[i];
   const FlowState& state = flow.state;
   const FlowRules& rules = flow.rules;
   const Operand& operand = burst.operand[i];
-  if (kMost && __builtin_expect((rules.flags & kRulesInLines) == 0, 0)) return false;
-  const bool is_v6 = !kMost && (burst.flags[i] & kInnerV6) != 0;
+  constexpr std::uint8_t kInLines = kV6 ? kRulesInLines6 : kRulesInLines4;
+  if (is_in_lines(kKind) && __builtin_expect((rules.flags & kInLines) == 0, 0)) return false;
   if constexpr (kAccess) {
-    const std::byte* const inner = burst.packets[i]->data() + burst.inner_offset[i];
-    constexpr unsigned kAsked = (kMost ? 0u : kFlowCheckSource) | kFlowSlow;
-    if (__builtin_expect(
-            (state.flags & kAsked) != (kAsked & kFlowCheckSource) ||
-                !(is_v6 ? is_own_source6(state, inner) : is_own_source4(state, operand)),
-            0)) {
-      return false;
-    }
+    constexpr unsigned kAsked = (is_in_lines(kKind) ? 0u : kFlowCheckSource) | kFlowSlow;
+    if (__builtin_expect((state.flags & kAsked) != (kAsked & kFlowCheckSource), 0)) return false;
+    const bool mine = kV6 ? is_own_source6(state, burst.packets[i]->data() + burst.inner_offset[i])
+                          : is_own_source4(state, operand);
+    if (__builtin_expect(!mine, 0)) return false;
   } else {
-    const bool mine = is_v6 ? state.ue_prefix == burst.prefix[i] : state.ue_ipv4 == burst.key[i];
+    const bool mine = kV6 ? state.ue_prefix == burst.prefix[i] : state.ue_ipv4 == burst.key[i];
     if (__builtin_expect((state.flags & (kFlowLive | kFlowSlow)) != kFlowLive || !mine ||
                              (rules.port_mask >> burst.port & 1) == 0,
                          0)) {
       return false;
     }
   }
-  if (!kMost && __builtin_expect(filters_of<kAccess>(burst, i) == 0, 0)) return false;
+  if (!is_in_lines(kKind) && __builtin_expect(filters_of<kAccess>(burst, i) == 0, 0)) return false;
   const unsigned direction = kAccess ? 0 : 1;
   return __builtin_expect(
-      !sieve_.wants_look(operand.lanes[kRemoteHigh], operand.lanes[kRemoteLow], is_v6, direction),
-      1);
-}
-
-/// The PDR of a packet of either family, by the rules of its tunnel.
-template <bool kAccess>
-[[gnu::always_inline]] inline unsigned Pipeline::match_any(
-    const Burst& burst, unsigned i, const std::byte* inner,
-    const stage::ExtraCheck& accepts) const noexcept {
-  using namespace stage;
-  const FilterSet& filters = *rule<FilterSet>(filters_of<kAccess>(burst, i));
-  const Operand& operand = burst.operand[i];
-  if ((burst.flags[i] & kInnerV6) == 0) return match_ipv4(filters, operand, kExtraPorts, accepts);
-  const std::byte* const destination = inner + kIpv6DestinationOffset;
-  const std::byte* const source = inner + kIpv6SourceOffset;
-  return match_ipv6(filters, operand, kAccess ? destination : source,
-                    kAccess ? source : destination, kExtraPorts, accepts);
+      !sieve_.wants_look(operand.lanes[kRemoteHigh], operand.lanes[kRemoteLow], kV6, direction), 1);
 }
 
 /// The rest of plain(), into a tunnel over IPv6, or into one without containers. Apart, for the
@@ -180,14 +167,22 @@ template <bool kAccess, PlainKind kKind>
   if (!may_be_plain<kAccess, kKind>(burst, i)) return kNoPlace;
   const ExtraCheck accepts{burst, i};
   const FlowRules& rules = burst.flow[i]->rules;
-  if constexpr (kKind != PlainKind::Other) {
-    return compare_ipv4(*rule<FilterSet>(rules.filter_set), burst.operand[i], kExtraPorts, accepts);
-  } else {
+  const auto& set =
+      *rule<FilterSet>(is_in_lines(kKind) ? rules.filter_set : filters_of<kAccess>(burst, i));
+  const Operand& operand = burst.operand[i];
+  unsigned position;
+  if constexpr (is_v6(kKind)) {
     const std::byte* const inner = burst.packets[i]->data() + burst.inner_offset[i];
-    const unsigned position = match_any<kAccess>(burst, i, inner, accepts);
-    if (rules.extension == 0) return position;
-    return std::min(kInlinePdrs + position, kNoPlace);
+    const std::byte* const remote = inner + (kAccess ? kIpv6DestinationOffset : kIpv6SourceOffset);
+    const std::byte* const local = inner + (kAccess ? kIpv6SourceOffset : kIpv6DestinationOffset);
+    position = is_in_lines(kKind) ? compare_ipv6(set, operand, remote, local, kExtraPorts, accepts)
+                                  : match_ipv6(set, operand, remote, local, kExtraPorts, accepts);
+  } else {
+    position = is_in_lines(kKind) ? compare_ipv4(set, operand, kExtraPorts, accepts)
+                                  : match_ipv4(set, operand, kExtraPorts, accepts);
   }
+  if (is_in_lines(kKind) || rules.extension == 0) return position;
+  return std::min(kInlinePdrs + position, kNoPlace);
 }
 
 /// The way of a packet whose PDR was found, while there is room for it in every list. None: it is
@@ -254,9 +249,11 @@ template <bool kAccess, bool kMost>
 template <bool kAccess>
 [[gnu::noinline]] void Pipeline::find_all_plain(const Burst& burst,
                                                 std::uint16_t* __restrict places) const noexcept {
-  const unsigned left = stage::are_common<kAccess>(burst)
-                            ? find_most_plain<kAccess, PlainKind::Alike>(burst, places)
-                            : find_most_plain<kAccess, PlainKind::Most>(burst, places);
+  const unsigned left = (burst.flags[0] & kInnerV6) != 0
+                            ? find_most_plain<kAccess, PlainKind::InLines6>(burst, places)
+                        : stage::are_common<kAccess>(burst)
+                            ? find_most_plain<kAccess, PlainKind::Alike4>(burst, places)
+                            : find_most_plain<kAccess, PlainKind::InLines4>(burst, places);
   if (__builtin_expect(left >= kInlinePdrs, 0)) find_other_plain<kAccess>(burst, places);
 }
 
@@ -276,17 +273,17 @@ template <bool kAccess, PlainKind kKind>
   return left;
 }
 
-/// IPv6, rules that don't fit the session's lines, and filters that have an index.
+/// Those that are left.
 template <bool kAccess>
 [[gnu::noinline]] void Pipeline::find_other_plain(const Burst& burst,
                                                   std::uint16_t* __restrict places) const noexcept {
   const std::size_t count = burst.count;
   for (std::size_t i = 0; i < count; ++i) {
-    if (places[i] != kNoPlace || burst.verdict[i] != DropReason::None) continue;
-    const ArenaRef filters = stage::filters_of<kAccess>(burst, i);
-    const bool was_most = (burst.flags[i] & kInnerV6) == 0 && burst.flow[i]->rules.extension == 0;
-    if (was_most && (filters == 0 || rule<FilterSet>(filters)->index4 == 0)) continue;
-    places[i] = static_cast<std::uint16_t>(find_plain<kAccess, PlainKind::Other>(burst, i));
+    if (places[i] != kNoPlace) continue;
+    const unsigned place = (burst.flags[i] & kInnerV6) != 0
+                               ? find_plain<kAccess, PlainKind::Other6>(burst, i)
+                               : find_plain<kAccess, PlainKind::Other4>(burst, i);
+    places[i] = static_cast<std::uint16_t>(place);
   }
 }
 

@@ -149,9 +149,9 @@ inline constexpr std::uint8_t kRulesBuffer = 1;         ///< a FAR of this direc
 inline constexpr std::uint8_t kRulesErrorReported = 2;  ///< a FAR has kFarErrorReported
 inline constexpr std::uint8_t kRulesCountDropped = 4;   ///< downlink: URRs count what is discarded
 inline constexpr std::uint8_t kRulesTellEndMarker = 8;  ///< URRs report End Markers
-/// All of the direction is in its two lines, has a UE's address to check (uplink) and filters for
-/// IPv4 that are compared one by one.
-inline constexpr std::uint8_t kRulesInLines = 16;
+/// All of the direction is in its two lines, has a UE's address to check (uplink) and filters that
+/// are compared one by one: for IPv4, for IPv6.
+inline constexpr std::uint8_t kRulesInLines4 = 16, kRulesInLines6 = 32;
 
 /// Sixteen bits that stand for the interface identifier that a UE was assigned: never 0. Two may
 /// have the same; what it guards goes to the control plane function or nowhere.

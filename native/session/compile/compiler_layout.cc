@@ -137,9 +137,14 @@ PrepareError Compiler::lay_out(const RecordReader& record, Compiled& out) {
     if (wanted) {
       rules.filter_set = filter_sets_.acquire(filters);
       complete = rules.filter_set != 0;
-      const bool is_checked = !uplink || (out.flows[d].state.flags & kFlowCheckSource) != 0;
-      if (complete && inline_fits && is_checked && filter_sets_.compares(rules.filter_set)) {
-        rules.flags |= kRulesInLines;
+      const FlowState& state = out.flows[d].state;
+      const bool is_checked = !uplink || (state.flags & kFlowCheckSource) != 0;
+      if (complete && inline_fits && is_checked) {
+        const ArenaRef set = rules.filter_set;
+        if (filter_sets_.compares(set, false)) rules.flags |= kRulesInLines4;
+        if (filter_sets_.compares(set, true) && state.ue_prefix != 0) {
+          rules.flags |= kRulesInLines6;
+        }
       }
     }
   }

@@ -76,6 +76,8 @@ void FilterSets::lay_out(std::span<const Filter> filters, unsigned count4) {
   set->count4 = static_cast<std::uint16_t>(count4);
   set->compared4 = static_cast<std::uint16_t>(index4_.empty() ? count4 : 0);
   set->count6 = static_cast<std::uint16_t>(count6);
+  set->compared6 = static_cast<std::uint16_t>(index6_.empty() ? count6 : 0);
+  set->lines6 = static_cast<std::uint16_t>(1 + (count4 + 1) / 2);
   auto* pairs = const_cast<FilterPair*>(set->pairs());
   auto* sixes = const_cast<Filter6*>(set->filters6());
   auto* extra = const_cast<FilterExtra*>(set->extra());
@@ -93,6 +95,7 @@ void FilterSets::lay_out(std::span<const Filter> filters, unsigned count4) {
       std::memcpy(to.local_mask, f.local_mask, 16);
       std::memcpy(to.low, f.low + kProtocol, sizeof(to.low));
       std::memcpy(to.high, f.high + kProtocol, sizeof(to.high));
+      to.hit = {f.extra.pdr, f.extra.flags};
       extra[count4 + i6++] = f.extra;
     } else {
       std::memcpy(pairs[i4 / 2].low[i4 % 2], f.low, sizeof(f.low));

@@ -65,14 +65,21 @@ struct Filter {
   FilterExtra extra{};
 };
 
-struct Filter6 {
+/// The start of a FilterExtra, near at hand.
+struct FilterHit {
+  std::uint8_t pdr;
+  std::uint8_t flags;
+};
+
+struct alignas(32) Filter6 {
   // Addresses as they lie in a packet; the masks in the same order, so that both are compared at
   // once.
   std::uint64_t remote[2], local[2];
   std::uint64_t remote_mask[2], local_mask[2];
-  std::uint16_t low[4], high[4];  // protocol, ports, QFI
+  std::uint16_t low[4], high[4];  // protocol, ports, QFI; these eight lanes at once, too
+  FilterHit hit;
 };
-static_assert(sizeof(Filter6) == 80);
+static_assert(sizeof(Filter6) == 96);
 
 struct FilterPair {
   alignas(kCacheLine) std::uint16_t low[2][kLanes];
@@ -80,12 +87,7 @@ struct FilterPair {
 };
 static_assert(sizeof(FilterPair) == kCacheLine);
 
-/// The start of a FilterExtra, near at hand for the first filters of a set.
-struct FilterHit {
-  std::uint8_t pdr;
-  std::uint8_t flags;
-};
-inline constexpr unsigned kHitsNear = 19;
+inline constexpr unsigned kHitsNear = 17;
 /// Filters of a family that are compared one by one: an index of more costs less.
 inline constexpr unsigned kComparedMost = 16;
 
@@ -95,14 +97,15 @@ struct alignas(kCacheLine) FilterSet {
   std::uint64_t hash;
   // Cache lines from here to the index of either family, 0: it has none.
   std::uint32_t index4, index6;
-  std::uint16_t
-      compared4;  ///< IPv4 filters that are compared one by one: all, or with an index none
+  // Filters that are compared one by one: all, or with an index none.
+  std::uint16_t compared4, compared6;
+  std::uint16_t lines6;       ///< cache lines from here to the IPv6 filters
   FilterHit hits[kHitsNear];  ///< of the first IPv4 filters
   // Then FilterPair pairs[(count4 + 1) / 2]; Filter6 filters6[count6]; FilterExtra extra[count4 +
   // count6].
   const FilterPair* pairs() const noexcept { return reinterpret_cast<const FilterPair*>(this + 1); }
   const Filter6* filters6() const noexcept {
-    return reinterpret_cast<const Filter6*>(pairs() + (count4 + 1) / 2);
+    return reinterpret_cast<const Filter6*>(this + lines6);
   }
   const FilterExtra* extra() const noexcept {
     return reinterpret_cast<const FilterExtra*>(filters6() + count6);
@@ -196,58 +199,97 @@ inline unsigned match_ipv4(const FilterSet& set, const Operand& operand, unsigne
   return match_index(set.index(set.index4), set.extra(), operand, granted, no_address, accepts);
 }
 
-/// The same for IPv6; addresses as they lie in the packet.
+/// What a filter says of an IPv6 packet whose addresses lie there.
+class Compare6 {
+ public:
+  [[gnu::always_inline]] Compare6(const Operand& operand, const std::byte* remote,
+                                  const std::byte* local) noexcept
+#if defined(__AVX2__)
+      : addresses_(_mm256_set_m128i(octets(local), octets(remote))),
+        lanes_(_mm_set1_epi64x(static_cast<long long>(rest(operand)))) {
+  }
+  [[gnu::always_inline]] bool is_inside(const Filter6& f) const noexcept {
+    const auto pair = [](const std::uint64_t* from) {
+      return _mm256_load_si256(reinterpret_cast<const __m256i*>(from));
+    };
+    const __m256i addresses =
+        _mm256_xor_si256(_mm256_and_si256(addresses_, pair(f.remote_mask)), pair(f.remote));
+    // The greater of each lane and its bounds is the lane itself, and its upper bound.
+    const __m128i bounds = _mm_load_si128(reinterpret_cast<const __m128i*>(f.low));
+    const __m128i lanes =
+        _mm_xor_si128(_mm_max_epu16(lanes_, bounds), _mm_blend_epi16(lanes_, bounds, 0xf0));
+    const __m256i differs = _mm256_or_si256(addresses, _mm256_zextsi128_si256(lanes));
+    return _mm256_testz_si256(differs, differs) != 0;
+  }
+
+ private:
+  static __m128i octets(const std::byte* from) noexcept {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  }
+  const __m256i addresses_;
+  const __m128i lanes_;
+#else
+      : lanes_(rest(operand)) {
+    std::memcpy(remote_, remote, 16);
+    std::memcpy(local_, local, 16);
+  }
+  bool is_inside(const Filter6& f) const noexcept {
+    bool inside = (((remote_[0] & f.remote_mask[0]) ^ f.remote[0]) |
+                   ((remote_[1] & f.remote_mask[1]) ^ f.remote[1]) |
+                   ((local_[0] & f.local_mask[0]) ^ f.local[0]) |
+                   ((local_[1] & f.local_mask[1]) ^ f.local[1])) == 0;
+    std::uint16_t lanes[4];
+    std::memcpy(lanes, &lanes_, sizeof(lanes));
+    for (unsigned lane = 0; lane < 4; ++lane) {
+      inside &= lanes[lane] >= f.low[lane] && lanes[lane] <= f.high[lane];
+    }
+    return inside;
+  }
+
+ private:
+  std::uint64_t remote_[2], local_[2];
+  std::uint64_t lanes_;
+#endif
+  /// Protocol, ports and QFI.
+  static std::uint64_t rest(const Operand& operand) noexcept {
+    std::uint64_t lanes;
+    std::memcpy(&lanes, operand.lanes + kProtocol, sizeof(lanes));
+    return lanes;
+  }
+};
+
+/// First PDR whose filter matches an IPv6 packet, of those that are compared one by one; or kNoPdr.
+/// Addresses as they lie in the packet; else as compare_ipv4().
+template <typename Accepts>
+[[gnu::always_inline]] inline unsigned compare_ipv6(const FilterSet& set, const Operand& operand,
+                                                    const std::byte* remote, const std::byte* local,
+                                                    unsigned granted, Accepts&& accepts) noexcept {
+  const Compare6 compare(operand, remote, local);
+  const Filter6* filter = set.filters6();
+  for (const Filter6* const end = filter + set.compared6; filter != end; ++filter) {
+    if (!compare.is_inside(*filter)) continue;
+    if (__builtin_expect((filter->hit.flags & ~granted) == 0, 1) ||
+        accepts(set.extra()[set.count4 + (filter - set.filters6())])) {
+      return filter->hit.pdr;
+    }
+  }
+  return kNoPdr;
+}
+
+/// The same of all filters.
 template <typename Accepts>
 inline unsigned match_ipv6(const FilterSet& set, const Operand& operand, const std::byte* remote,
                            const std::byte* local, unsigned granted, Accepts&& accepts) noexcept {
-  const Filter6* filters = set.filters6();
-  const FilterExtra* extra = set.extra() + set.count4;
-  if (__builtin_expect(set.index6 != 0, 0)) {
-    const auto word = [remote, local](unsigned number) {
-      std::uint16_t octets;
-      std::memcpy(&octets, (number < 8 ? remote : local) + number % 8 * 2, sizeof(octets));
-      return __builtin_bswap16(octets);
-    };
-    return match_index(set.index(set.index6), extra, operand, granted, word, accepts);
+  if (__builtin_expect(set.index6 == 0, 1)) {
+    return compare_ipv6(set, operand, remote, local, granted, accepts);
   }
-#if defined(__AVX2__)
-  const auto octets = [](const void* from) {
-    return _mm_loadu_si128(static_cast<const __m128i*>(from));
+  const auto word = [remote, local](unsigned number) {
+    std::uint16_t octets;
+    std::memcpy(&octets, (number < 8 ? remote : local) + number % 8 * 2, sizeof(octets));
+    return __builtin_bswap16(octets);
   };
-  const auto lanes = [](const void* from) {
-    return _mm_loadl_epi64(static_cast<const __m128i*>(from));
-  };
-  const __m256i addresses = _mm256_set_m128i(octets(local), octets(remote));
-  const __m128i x = lanes(operand.lanes + kProtocol);
-#else
-  std::uint64_t r[2], l[2];
-  std::memcpy(r, remote, 16);
-  std::memcpy(l, local, 16);
-#endif
-  for (unsigned i = 0; i < set.count6; ++i) {
-    const Filter6& f = filters[i];
-#if defined(__AVX2__)
-    const auto pair = [](const std::uint64_t* from) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    };
-    const __m256i differs =
-        _mm256_xor_si256(_mm256_and_si256(addresses, pair(f.remote_mask)), pair(f.remote));
-    const __m128i inside = _mm_and_si128(_mm_cmpeq_epi16(_mm_max_epu16(x, lanes(f.low)), x),
-                                         _mm_cmpeq_epi16(_mm_min_epu16(x, lanes(f.high)), x));
-    const bool hit =
-        _mm256_testz_si256(differs, differs) != 0 && (_mm_movemask_epi8(inside) & 0xff) == 0xff;
-#else
-    bool hit =
-        (((r[0] & f.remote_mask[0]) ^ f.remote[0]) | ((r[1] & f.remote_mask[1]) ^ f.remote[1]) |
-         ((l[0] & f.local_mask[0]) ^ f.local[0]) | ((l[1] & f.local_mask[1]) ^ f.local[1])) == 0;
-    for (unsigned lane = 0; lane < 4; ++lane) {
-      const std::uint16_t value = operand.lanes[kProtocol + lane];
-      hit &= value >= f.low[lane] && value <= f.high[lane];
-    }
-#endif
-    if (hit && ((extra[i].flags & ~granted) == 0 || accepts(extra[i]))) return extra[i].pdr;
-  }
-  return kNoPdr;
+  const FilterExtra* const extra = set.extra() + set.count4;
+  return match_index(set.index(set.index6), extra, operand, granted, word, accepts);
 }
 
 /// Shares equal sets. Owner: the control thread.
@@ -257,8 +299,11 @@ class FilterSets {
   /// One more reference to the set of these filters, made when it is new; 0 when memory is full.
   ArenaRef acquire(std::span<const Filter> filters);
   void release(ArenaRef ref);
-  /// Whether it has filters for IPv4, and few enough to be compared one by one.
-  bool compares(ArenaRef ref) const noexcept { return arena_.at<FilterSet>(ref)->compared4 != 0; }
+  /// Whether it has filters for a family, and few enough to be compared one by one.
+  bool compares(ArenaRef ref, bool is_v6) const noexcept {
+    const FilterSet& set = *arena_.at<FilterSet>(ref);
+    return (is_v6 ? set.compared6 : set.compared4) != 0;
+  }
   std::size_t size() const noexcept { return references_.size(); }
 
  private:
