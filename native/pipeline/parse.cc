@@ -169,7 +169,10 @@ void Pipeline::parse_access(Burst& burst) noexcept {
       continue;
     }
     const bool over_v6 = n != 0 && wire::load8(p) >> 4 == 6;
-    if (over_v6 ? parse_common<true>(burst, i, flags) : parse_common<false>(burst, i, flags)) {
+    const unsigned next =
+        over_v6 ? parse_common<true>(burst, i, flags) : parse_common<false>(burst, i, flags);
+    if (next != i) {
+      i = next - 1;
       continue;
     }
     burst.key[i] = 0;
@@ -184,43 +187,47 @@ void Pipeline::parse_access(Burst& burst) noexcept {
   locate_access(burst);
 }
 
-/// The common packets with IPv6 inside, or outside, or both, whose headers and lengths one compare
-/// covers. False: look closer.
+/// Common packets with IPv6 inside, or outside, or both, whose headers and lengths one compare
+/// covers: as many as there are in a row. @return the first that wants a closer look.
 template <bool kOverV6>
-[[gnu::noinline]] bool Pipeline::parse_common(Burst& burst, unsigned i, unsigned flags) noexcept {
+[[gnu::noinline]] unsigned Pipeline::parse_common(Burst& burst, unsigned first,
+                                                  unsigned flags) noexcept {
   const AccessHeaders& headers = access_headers_[burst.port];
-  const Packet& packet = *burst.packets[i];
-  const std::byte* const p = packet.data();
-  const unsigned n = packet.length;
-  bool summed = (packet.flags & kPacketOuterChecksumGood) != 0;
-  bool with_v6 = true;
-  if constexpr (kOverV6) {
-    with_v6 = n >= headers.v6_in_v6_bytes && headers.v6_in_v6.match(p, n);
-    if (!with_v6 && !(n >= headers.v4_in_v6_bytes && headers.v4_in_v6.match(p, n))) return false;
-    if (!headers.first_ipv6.is(p + 24)) return false;
-  } else {
-    if (n < headers.v6_in_v4_bytes || !headers.v6_in_v4.match(p, n)) return false;
-    summed = summed || wire::ipv4_plain_checksum_good(p);
-  }
   constexpr unsigned kOuter = kOverV6 ? kPlainOuter6Bytes : kPlainOuterBytes;
-  const std::byte* const inner = p + kOuter;
-  const unsigned hops = wire::load8(inner + (with_v6 ? 7 : 8));
-  if (!summed || hops == 0 || (with_v6 && !kHasPorts[wire::load8(inner + 6)])) return false;
-  const unsigned qfi = wire::load8(inner - 2) & 0x3f;
-  burst.key[i] = wire::load32(inner - 12);
-  burst.qfi[i] = static_cast<std::uint8_t>(qfi);
-  if constexpr (kOverV6) {
-    burst.inner_offset[i] = kOuter;
-    burst.local[i] = headers.first_ipv6.local;
+  const unsigned count = burst.count;
+  for (unsigned i = first; i < count; ++i) {
+    const Packet& packet = *burst.packets[i];
+    const std::byte* const p = packet.data();
+    const unsigned n = packet.length;
+    bool summed = (packet.flags & kPacketOuterChecksumGood) != 0;
+    bool with_v6 = true;
+    if constexpr (kOverV6) {
+      with_v6 = n >= headers.v6_in_v6_bytes && headers.v6_in_v6.match(p, n);
+      if (!with_v6 && !(n >= headers.v4_in_v6_bytes && headers.v4_in_v6.match(p, n))) return i;
+      if (!headers.first_ipv6.is(p + 24)) return i;
+    } else {
+      if (n < headers.v6_in_v4_bytes || !headers.v6_in_v4.match(p, n)) return i;
+      summed = summed || wire::ipv4_plain_checksum_good(p);
+    }
+    const std::byte* const inner = p + kOuter;
+    const unsigned hops = wire::load8(inner + (with_v6 ? 7 : 8));
+    if (!summed || hops == 0 || (with_v6 && !kHasPorts[wire::load8(inner + 6)])) return i;
+    const unsigned qfi = wire::load8(inner - 2) & 0x3f;
+    burst.key[i] = wire::load32(inner - 12);
+    burst.qfi[i] = static_cast<std::uint8_t>(qfi);
+    if constexpr (kOverV6) {
+      burst.inner_offset[i] = kOuter;
+      burst.local[i] = headers.first_ipv6.local;
+    }
+    if (with_v6) {
+      burst.flags[i] = static_cast<std::uint8_t>(flags | kInnerV6);
+      burst.inner_length[i] = static_cast<std::uint16_t>(n - kOuter);
+      set_operand6(burst.operand[i], inner, true, qfi);
+    } else {
+      take_plain_inner<true>(burst, i, inner, n - kOuter, flags, qfi);
+    }
   }
-  if (with_v6) {
-    burst.flags[i] = static_cast<std::uint8_t>(flags | kInnerV6);
-    burst.inner_length[i] = static_cast<std::uint16_t>(n - kOuter);
-    set_operand6(burst.operand[i], inner, true, qfi);
-  } else {
-    take_plain_inner<true>(burst, i, inner, n - kOuter, flags, qfi);
-  }
-  return true;
+  return count;
 }
 
 /// A plain outer header with any packet of the UE, to any of the port's addresses.

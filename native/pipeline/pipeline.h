@@ -215,7 +215,7 @@ class Pipeline {
 
   void locate_access(Burst& burst) noexcept;
   template <bool kOverV6>
-  bool parse_common(Burst& burst, unsigned i, unsigned flags) noexcept;
+  unsigned parse_common(Burst& burst, unsigned first, unsigned flags) noexcept;
   DropReason parse_plain_outer(Burst& burst, unsigned i) noexcept;
   DropReason parse_plain_outer6(Burst& burst, unsigned i) noexcept;
   DropReason take_plain_outer(Burst& burst, unsigned i, unsigned local, unsigned bytes,
