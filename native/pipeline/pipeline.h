@@ -207,7 +207,8 @@ class Pipeline {
   std::size_t go_plain(Burst& burst, std::size_t first, const std::uint16_t* places,
                        unsigned& dead) noexcept;
   DropReason plain_into_other_tunnel(Burst& burst, unsigned i, const PdrEntry& pdr,
-                                     const FarEntry& far) noexcept;
+                                     const FarEntry& far, unsigned offset, unsigned length,
+                                     unsigned qfi) noexcept;
   template <bool kAccess, bool kObserved>
   DropReason match_to_forward(Burst& burst, unsigned i) noexcept;
   template <bool kAccess, bool kObserved>

@@ -133,17 +133,14 @@ template <bool kAccess, PlainKind kKind>
       !sieve_.wants_look(operand.lanes[kRemoteHigh], operand.lanes[kRemoteLow], kV6, direction), 1);
 }
 
-/// The rest of plain(), into a tunnel over IPv6, or into one without containers. Apart, for the
-/// registers of the common kind.
-[[gnu::noinline]] inline DropReason Pipeline::plain_into_other_tunnel(
-    Burst& burst, unsigned i, const PdrEntry& pdr, const FarEntry& far) noexcept {
+/// The rest of plain(), into a tunnel over IPv6, or into one without containers.
+[[gnu::always_inline]] inline DropReason Pipeline::plain_into_other_tunnel(
+    Burst& burst, unsigned i, const PdrEntry& pdr, const FarEntry& far, unsigned offset,
+    unsigned length, unsigned qfi) noexcept {
   using namespace stage;
   const PipelinePort& port = ports_[far.port];
   const Peer& peer = peers_[far.peer];
   Packet* const packet = burst.packets[i];
-  const unsigned length = burst.inner_length[i];
-  const unsigned offset = packet->offset + burst.inner_offset[i];
-  const unsigned qfi = qfi_of(pdr, burst.qfi[i]);
   if (peer.is_v6 == (qfi == 0)) return kNotPlain;
   const unsigned header = peer.is_v6 ? kPlainOuter6Bytes : kBareOuterBytes;
   if (offset < sizeof(Packet) + header || length + header > port.plain_bytes) return kNotPlain;
@@ -155,7 +152,7 @@ template <bool kAccess, PlainKind kKind>
   } else {
     write_bare_tunnel(packet, offset, length, far, peer, source_port);
   }
-  emit(far.port, packet);
+  port.output->add(packet);
   return DropReason::None;
 }
 
@@ -228,7 +225,8 @@ template <bool kAccess, bool kMost>
     const unsigned qfi = kAccess ? qfi_of(pdr, burst.qfi[i]) : pdr.qfi;
     if (__builtin_expect(!is_plain_tunnel(peer, qfi, offset, length, port), 0)) {
       if constexpr (kMost) return kNotPlain;
-      return plain_into_other_tunnel(burst, static_cast<unsigned>(i), pdr, far);
+      return plain_into_other_tunnel(burst, static_cast<unsigned>(i), pdr, far, offset, length,
+                                     qfi);
     }
     if (!pay_all(state, pdr, length, burst.now)) return DropReason::MbrExceeded;
     write_plain_tunnel(packet, offset, length, far, peer, source_port_of(port, operand),

@@ -1,50 +1,71 @@
 #include "wire/checksum.h"
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace sluice::wire {
 
 namespace {
-// Both 32-bit halves of a word, added without a carry chain: four such sums run in
-// parallel, and 2^31 words would be needed to overflow one of them.
-inline std::uint64_t halves(const std::byte* bytes) noexcept {
-  const auto word = detail::load_raw<std::uint64_t>(bytes);
+
+// Both 32-bit halves of a word, added without a carry chain: 2^31 words would be needed to overflow
+// the sum.
+inline std::uint64_t halves(std::uint64_t word) noexcept {
   return (word & 0xffffffff) + (word >> 32);
 }
+
+/// The sum of all whole 32 bytes, four words side by side.
+[[gnu::always_inline]] inline std::uint64_t sum_blocks(const std::byte*& bytes,
+                                                       std::size_t& n) noexcept {
+#if defined(__AVX2__)
+  const __m256i low = _mm256_set1_epi64x(0xffffffff);
+  __m256i sums = _mm256_setzero_si256();
+  for (; n >= 32; n -= 32, bytes += 32) {
+    const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes));
+    sums = _mm256_add_epi64(sums, _mm256_and_si256(words, low));
+    sums = _mm256_add_epi64(sums, _mm256_srli_epi64(words, 32));
+  }
+  const __m128i two =
+      _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+  return static_cast<std::uint64_t>(_mm_cvtsi128_si64(two) + _mm_extract_epi64(two, 1));
+#else
+  std::uint64_t sums[4] = {};
+  for (; n >= 32; n -= 32, bytes += 32) {
+    for (unsigned k = 0; k < 4; ++k) {
+      sums[k] += halves(detail::load_raw<std::uint64_t>(bytes + 8 * k));
+    }
+  }
+  return sums[0] + sums[1] + sums[2] + sums[3];
+#endif
+}
+
 }  // namespace
 
 std::uint32_t checksum_partial(const std::byte* bytes, std::size_t n, std::uint32_t seed) noexcept {
   // Words are summed as they lie in memory; the one's complement sum of swapped words is
   // the swapped sum, so one swap at the end is enough.
-  std::uint64_t a = 0;
-  std::uint64_t b = 0;
-  std::uint64_t c = 0;
-  std::uint64_t d = 0;
-  for (; n >= 32; n -= 32, bytes += 32) {
-    a += halves(bytes);
-    b += halves(bytes + 8);
-    c += halves(bytes + 16);
-    d += halves(bytes + 24);
+  std::uint64_t sum = sum_blocks(bytes, n);
+  for (; n >= 8; n -= 8, bytes += 8) sum += halves(detail::load_raw<std::uint64_t>(bytes));
+  if (__builtin_expect(n != 0, 0)) {
+    if (n >= 4) {
+      sum += detail::load_raw<std::uint32_t>(bytes);
+      bytes += 4;
+      n -= 4;
+    }
+    if (n >= 2) {
+      sum += detail::load_raw<std::uint16_t>(bytes);
+      bytes += 2;
+      n -= 2;
+    }
+    if (n != 0) {
+      const std::byte last[2] = {*bytes, std::byte{0}};
+      sum += detail::load_raw<std::uint16_t>(last);
+    }
   }
-  for (; n >= 8; n -= 8, bytes += 8) a += halves(bytes);
-  if (n >= 4) {
-    b += detail::load_raw<std::uint32_t>(bytes);
-    bytes += 4;
-    n -= 4;
-  }
-  if (n >= 2) {
-    c += detail::load_raw<std::uint16_t>(bytes);
-    bytes += 2;
-    n -= 2;
-  }
-  if (n != 0) {
-    const std::byte last[2] = {*bytes, std::byte{0}};
-    d += detail::load_raw<std::uint16_t>(last);
-  }
-  std::uint64_t sum = a + b + c + d;
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  const auto folded = static_cast<std::uint16_t>(sum);
+  sum = halves(halves(sum));
+  auto words = static_cast<std::uint32_t>(sum);
+  words = (words & 0xffff) + (words >> 16);
+  const auto folded = static_cast<std::uint16_t>((words & 0xffff) + (words >> 16));
   const std::uint16_t word = detail::kLittle ? swap16(folded) : folded;
   return (seed & 0xffff) + (seed >> 16) + word;
 }
