@@ -95,30 +95,46 @@ template <bool kUplink>
 
 /// Of an IPv6 packet without extension headers. Of the addresses the first words are there, for the
 /// spreading of flows and the sieve.
+template <bool kUplink>
 [[gnu::always_inline]] inline void set_operand6(Operand& operand, const std::byte* inner,
-                                                bool uplink, unsigned qfi) noexcept {
+                                                unsigned qfi) noexcept {
+#if defined(__SSE4_1__)
+  // Source, destination, ports, protocol; each lane low byte first.
+  constexpr char z = -128;
+  const __m128i order = kUplink ? _mm_setr_epi8(5, 4, 7, 6, 1, 0, 3, 2, 12, z, 11, 10, 9, 8, z, z)
+                                : _mm_setr_epi8(1, 0, 3, 2, 5, 4, 7, 6, 12, z, 9, 8, 11, 10, z, z);
+  const auto word = [inner](unsigned at) {
+    return static_cast<int>(wire::detail::load_raw<std::uint32_t>(inner + at));
+  };
+  const __m128i words = _mm_insert_epi32(
+      _mm_insert_epi32(_mm_insert_epi32(_mm_cvtsi32_si128(word(8)), word(24), 1), word(40), 2),
+      static_cast<int>(wire::load8(inner + 6)), 3);
+  const __m128i lanes =
+      _mm_insert_epi16(_mm_shuffle_epi8(words, order), static_cast<int>(qfi), kQfi);
+  _mm_store_si128(reinterpret_cast<__m128i*>(operand.lanes), lanes);
+#else
   const std::uint32_t source = wire::load32(inner + 8), destination = wire::load32(inner + 24);
   const unsigned from = wire::load16(inner + 40), to = wire::load16(inner + 42);
-  set_operand(operand, uplink ? halves(destination, source) : halves(source, destination),
-              wire::load8(inner + 6), uplink ? to : from, uplink ? from : to, qfi);
+  set_operand(operand, kUplink ? halves(destination, source) : halves(source, destination),
+              wire::load8(inner + 6), kUplink ? to : from, kUplink ? from : to, qfi);
+#endif
 }
 
 /// The common UE packet of IPv6: no extension headers, ports behind it. False: look closer.
-/// Apart, for the registers of the loops that call it.
-[[gnu::noinline]] bool set_plain_inner6(Burst& burst, unsigned i, const std::byte* inner,
-                                        bool uplink) noexcept {
-  constexpr unsigned kPorts = 4;
-  const unsigned n = burst.inner_length[i];
-  if (n < wire::kIpv6Bytes + kPorts || wire::load8(inner) >> 4 != 6) return false;
-  const unsigned protocol = wire::load8(inner + 6);
-  const unsigned payload = wire::load16(inner + 4);
-  if (!kHasPorts[protocol] || payload < kPorts || payload > n - wire::kIpv6Bytes ||
-      wire::load8(inner + 7) == 0) {
+template <bool kUplink>
+[[gnu::always_inline]] inline bool set_plain_inner6(Burst& burst, unsigned i,
+                                                    const std::byte* inner, unsigned n,
+                                                    unsigned flags, unsigned qfi) noexcept {
+  constexpr unsigned kPorts = 4, kLeast = wire::kIpv6Bytes + kPorts;
+  if (n < kLeast) return false;
+  const unsigned total = wire::kIpv6Bytes + wire::load16(inner + 4);
+  if ((wire::load8(inner) >> 4 != 6) | (total - kLeast > n - kLeast) |
+      (wire::load8(inner + 7) == 0) | !kHasPorts[wire::load8(inner + 6)]) {
     return false;
   }
-  burst.inner_length[i] = static_cast<std::uint16_t>(wire::kIpv6Bytes + payload);
-  burst.flags[i] |= kInnerV6;
-  set_operand6(burst.operand[i], inner, uplink, burst.qfi[i]);
+  burst.inner_length[i] = static_cast<std::uint16_t>(total);
+  burst.flags[i] = static_cast<std::uint8_t>(flags | kInnerV6);
+  set_operand6<kUplink>(burst.operand[i], inner, qfi);
   return true;
 }
 
@@ -222,7 +238,7 @@ template <bool kOverV6>
     if (with_v6) {
       burst.flags[i] = static_cast<std::uint8_t>(flags | kInnerV6);
       burst.inner_length[i] = static_cast<std::uint16_t>(n - kOuter);
-      set_operand6(burst.operand[i], inner, true, qfi);
+      set_operand6<true>(burst.operand[i], inner, qfi);
     } else {
       take_plain_inner<true>(burst, i, inner, n - kOuter, flags, qfi);
     }
@@ -280,8 +296,8 @@ DropReason Pipeline::parse_plain_outer6(Burst& burst, unsigned i) noexcept {
   burst.inner_offset[i] = static_cast<std::uint16_t>(bytes);
   burst.flags[i] |= kHasContainer;
   if (set_plain_inner<true>(burst, i, inner, room, burst.flags[i], qfi)) return DropReason::None;
+  if (set_plain_inner6<true>(burst, i, inner, room, burst.flags[i], qfi)) return DropReason::None;
   burst.inner_length[i] = static_cast<std::uint16_t>(room);
-  if (set_plain_inner6(burst, i, inner, true)) return DropReason::None;
   return set_inner(burst, i, true);
 }
 
@@ -312,6 +328,23 @@ DropReason Pipeline::parse_access_slow(Burst& burst, unsigned i) noexcept {
   return set_inner(burst, i, true);
 }
 
+/// Common packets of IPv6: as many as there are in a row. @return the first that wants a closer
+/// look.
+[[gnu::noinline]] unsigned Pipeline::parse_core6(Burst& burst, unsigned first) noexcept {
+  const WideTable& ipv6 = sessions_.ipv6();
+  const unsigned count = burst.count;
+  for (unsigned i = first; i < count; ++i) {
+    const Packet* const packet = burst.packets[i];
+    const std::byte* const p = packet->data();
+    const unsigned flags = burst.flags[i];
+    if (!set_plain_inner6<false>(burst, i, p, packet->length, flags, kNoQfi)) return i;
+    if (__builtin_expect((flags & kResolved) != 0, 0)) burst.session[i] = packet->session;
+    burst.prefix[i] = wire::load64(p + 24);
+    burst.line[i] = ipv6.fetch(burst.prefix[i]);
+  }
+  return count;
+}
+
 void Pipeline::parse_core(Burst& burst) noexcept {
   // No copy of it: what the control thread counts in it changes at any time.
   const Ipv4Table& ipv4 = sessions_.ipv4();
@@ -328,9 +361,12 @@ void Pipeline::parse_core(Burst& burst) noexcept {
     const unsigned n = packet->length, flags = burst.flags[i];
     if (__builtin_expect((flags & kResolved) != 0, 0)) burst.session[i] = packet->session;
     if (__builtin_expect(!set_plain_inner<false>(burst, i, p, n, flags, kNoQfi), 0)) {
+      if (const unsigned next = parse_core6(burst, i); next != i) {
+        i = next - 1;
+        continue;
+      }
       burst.inner_length[i] = static_cast<std::uint16_t>(n);
-      const bool plain6 = set_plain_inner6(burst, i, p, false);
-      const DropReason reason = plain6 ? DropReason::None : set_inner(burst, i, false);
+      const DropReason reason = set_inner(burst, i, false);
       burst.verdict[i] = reason == DropReason::EmptyPayload ? DropReason::TruncatedPacket : reason;
       if (reason != DropReason::None) {
         burst.session[i] = kNoSession;

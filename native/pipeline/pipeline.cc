@@ -265,11 +265,11 @@ void Pipeline::count_discarded(Burst& burst, unsigned i) noexcept {
 }
 
 /// As far as packets are plain. The lost ones have nobody to be told of.
-template <bool kAccess, bool kMost>
+template <bool kAccess, PlainWay kWay>
 [[gnu::always_inline]] inline std::size_t Pipeline::go_plain(Burst& burst, std::size_t first,
                                                              const std::uint16_t* places,
                                                              unsigned& dead) noexcept {
-  const auto [next, lost] = run_plain<kAccess, kMost>(burst, first, places);
+  const auto [next, lost] = run_plain<kAccess, kWay>(burst, first, places);
   if (__builtin_expect(lost == 0, 1)) return next;
   counters_.dropped[static_cast<unsigned>(DropReason::MbrExceeded)] += lost;
   for (std::size_t i = first; i < next; ++i) {
@@ -288,10 +288,14 @@ unsigned Pipeline::finish_packets(Burst& burst) noexcept {
   if constexpr (!kObserved) find_all_plain<kAccess>(burst, places);
   for (std::size_t next = 0; next < count; ++next) {
     if constexpr (!kObserved) {
-      next = go_plain<kAccess, true>(burst, next, places, dead);
+      next = go_plain<kAccess, PlainWay::Common>(burst, next, places, dead);
       if (__builtin_expect(next == count, 1)) break;
+      if (places[next] < kInlinePdrs && burst.verdict[next] == DropReason::None) {
+        next = go_plain<kAccess, PlainWay::OverIpv6>(burst, next, places, dead);
+        if (next == count) break;
+      }
       if (places[next] != kNoPlace && burst.verdict[next] == DropReason::None) {
-        next = go_plain<kAccess, false>(burst, next, places, dead);
+        next = go_plain<kAccess, PlainWay::Any>(burst, next, places, dead);
         if (next == count) break;
       }
     }

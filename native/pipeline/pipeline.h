@@ -102,6 +102,7 @@ namespace stage {
 struct ExtraCheck;
 }
 enum class PlainKind : std::uint8_t;
+enum class PlainWay : std::uint8_t;
 
 class Pipeline {
  public:
@@ -177,6 +178,7 @@ class Pipeline {
   // The stages, one per file, in the order of a packet's life.
   void parse_access(Burst& burst) noexcept;
   void parse_core(Burst& burst) noexcept;
+  unsigned parse_core6(Burst& burst, unsigned first) noexcept;
   void lookup_access(Burst& burst) noexcept;
   void lookup_core(Burst& burst) noexcept;
   // From here on packet by packet, so that what one stage found stays in registers.
@@ -189,8 +191,12 @@ class Pipeline {
   bool may_be_plain(const Burst& burst, unsigned i) const noexcept;
   template <bool kAccess, PlainKind kKind>
   unsigned find_plain(const Burst& burst, std::size_t i) const noexcept;
-  template <bool kAccess, bool kMost>
+  template <bool kAccess, PlainWay kWay>
   DropReason plain(Burst& burst, std::size_t i, std::size_t place) noexcept;
+  template <bool kAccess, PlainWay kWay>
+  DropReason plain_into_tunnel(Burst& burst, std::size_t i, const PdrEntry& pdr,
+                               const FarEntry& far, const PipelinePort& port, unsigned offset,
+                               unsigned length) noexcept;
   template <bool kAccess>
   void find_all_plain(const Burst& burst, std::uint16_t* __restrict places) const noexcept;
   template <bool kAccess, PlainKind kKind>
@@ -201,14 +207,11 @@ class Pipeline {
     std::size_t next;  ///< the first packet that is not plain
     std::size_t lost;  ///< of those before, that a bucket had nothing for
   };
-  template <bool kAccess, bool kMost>
+  template <bool kAccess, PlainWay kWay>
   PlainRun run_plain(Burst& burst, std::size_t first, const std::uint16_t* places) noexcept;
-  template <bool kAccess, bool kMost>
+  template <bool kAccess, PlainWay kWay>
   std::size_t go_plain(Burst& burst, std::size_t first, const std::uint16_t* places,
                        unsigned& dead) noexcept;
-  DropReason plain_into_other_tunnel(Burst& burst, unsigned i, const PdrEntry& pdr,
-                                     const FarEntry& far, unsigned offset, unsigned length,
-                                     unsigned qfi) noexcept;
   template <bool kAccess, bool kObserved>
   DropReason match_to_forward(Burst& burst, unsigned i) noexcept;
   template <bool kAccess, bool kObserved>

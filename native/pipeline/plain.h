@@ -26,6 +26,13 @@ constexpr bool is_v6(PlainKind kind) noexcept {
 }
 constexpr bool is_in_lines(PlainKind kind) noexcept { return kind <= PlainKind::InLines6; }
 
+/// Where packets that are taken together go.
+enum class PlainWay : std::uint8_t {
+  Common,    ///< by rules in the lines, to N6 or into a tunnel over IPv4 with a container
+  OverIpv6,  ///< by rules in the lines, into a tunnel over IPv6 with a container
+  Any        ///< by other rules, or into a tunnel without a container
+};
+
 namespace stage {
 
 /// What a PDR must not have: gates, measuring before policing, a protection to come under, buckets
@@ -133,29 +140,6 @@ template <bool kAccess, PlainKind kKind>
       !sieve_.wants_look(operand.lanes[kRemoteHigh], operand.lanes[kRemoteLow], kV6, direction), 1);
 }
 
-/// The rest of plain(), into a tunnel over IPv6, or into one without containers.
-[[gnu::always_inline]] inline DropReason Pipeline::plain_into_other_tunnel(
-    Burst& burst, unsigned i, const PdrEntry& pdr, const FarEntry& far, unsigned offset,
-    unsigned length, unsigned qfi) noexcept {
-  using namespace stage;
-  const PipelinePort& port = ports_[far.port];
-  const Peer& peer = peers_[far.peer];
-  Packet* const packet = burst.packets[i];
-  if (peer.is_v6 == (qfi == 0)) return kNotPlain;
-  const unsigned header = peer.is_v6 ? kPlainOuter6Bytes : kBareOuterBytes;
-  if (offset < sizeof(Packet) + header || length + header > port.plain_bytes) return kNotPlain;
-  if (!pay_all(burst.flow[i]->state, pdr, length, burst.now)) return DropReason::MbrExceeded;
-  const unsigned source_port = source_port_of(port, burst.operand[i]);
-  if (peer.is_v6) {
-    write_plain_tunnel6(packet, offset, length, far, peer, source_port, container_of(far, pdr, qfi),
-                        !port.fills_udp_checksum);
-  } else {
-    write_bare_tunnel(packet, offset, length, far, peer, source_port);
-  }
-  port.output->add(packet);
-  return DropReason::None;
-}
-
 /// Where the PDR is that a packet may go the plain way by, or kNoPlace. Nothing changes.
 template <bool kAccess, PlainKind kKind>
 [[gnu::always_inline]] inline unsigned Pipeline::find_plain(const Burst& burst,
@@ -182,16 +166,52 @@ template <bool kAccess, PlainKind kKind>
   return std::min(kInlinePdrs + position, kNoPlace);
 }
 
+/// A packet that pays if it leaves into a tunnel; kNotPlain: by none that its way has.
+template <bool kAccess, PlainWay kWay>
+[[gnu::always_inline]] inline DropReason Pipeline::plain_into_tunnel(
+    Burst& burst, std::size_t i, const PdrEntry& pdr, const FarEntry& far, const PipelinePort& port,
+    unsigned offset, unsigned length) noexcept {
+  using namespace stage;
+  Packet* const packet = burst.packets[i];
+  FlowState& state = burst.flow[i]->state;
+  const Operand& operand = burst.operand[i];
+  const Peer& peer = peers_[far.peer];
+  if (kAccess && __builtin_expect((packet->flags & kPacketPdcpNumber) != 0, 0)) return kNotPlain;
+  // A packet of the core has no container.
+  const unsigned qfi = kAccess ? qfi_of(pdr, burst.qfi[i]) : pdr.qfi;
+  if (kWay != PlainWay::OverIpv6 &&
+      __builtin_expect(is_plain_tunnel(peer, qfi, offset, length, port), 1)) {
+    if (!pay_all(state, pdr, length, burst.now)) return DropReason::MbrExceeded;
+    write_plain_tunnel(packet, offset, length, far, peer, source_port_of(port, operand),
+                       container_of(far, pdr, qfi));
+    return DropReason::None;
+  }
+  if constexpr (kWay == PlainWay::Common) return kNotPlain;
+  if (peer.is_v6 == (qfi == 0) || (kWay == PlainWay::OverIpv6 && !peer.is_v6)) return kNotPlain;
+  const unsigned header =
+      kWay == PlainWay::OverIpv6 || peer.is_v6 ? kPlainOuter6Bytes : kBareOuterBytes;
+  if (offset < sizeof(Packet) + header || length + header > port.plain_bytes) return kNotPlain;
+  if (!pay_all(state, pdr, length, burst.now)) return DropReason::MbrExceeded;
+  const unsigned source_port = source_port_of(port, operand);
+  if (header == kPlainOuter6Bytes) {
+    write_plain_tunnel6(packet, offset, length, far, peer, source_port, container_of(far, pdr, qfi),
+                        !port.fills_udp_checksum);
+  } else {
+    write_bare_tunnel(packet, offset, length, far, peer, source_port);
+  }
+  return DropReason::None;
+}
+
 /// The way of a packet whose PDR was found, while there is room for it in every list. None: it is
 /// on its way out. kNotPlain: nothing has happened yet.
-template <bool kAccess, bool kMost>
+template <bool kAccess, PlainWay kWay>
 [[gnu::always_inline]] inline DropReason Pipeline::plain(Burst& burst, std::size_t i,
                                                          std::size_t place) noexcept {
   using namespace stage;
-  if (__builtin_expect(place >= (kMost ? kInlinePdrs : kNoPlace), 0)) return kNotPlain;
+  constexpr bool kInLines = kWay != PlainWay::Any;
+  if (__builtin_expect(place >= (kInLines ? kInlinePdrs : kNoPlace), 0)) return kNotPlain;
   FlowState& state = burst.flow[i]->state;
   const FlowRules& rules = burst.flow[i]->rules;
-  const Operand& operand = burst.operand[i];
   Packet* const packet = burst.packets[i];
   unsigned length = burst.inner_length[i];
   unsigned offset = packet->offset + (kAccess ? burst.inner_offset[i] : 0);
@@ -201,7 +221,7 @@ template <bool kAccess, bool kMost>
   if (__builtin_expect((state.flags & kFlowSlow) != 0, 0)) return kNotPlain;
   const PdrEntry* found = nullptr;
   const FarEntry* fars = rules.fars;
-  if (kMost || place < kInlinePdrs) {
+  if (kInLines || place < kInlinePdrs) {
     found = &rules.pdrs[place];
   } else {
     RulesExtension& extension = *sessions_.extension(rules.extension);
@@ -214,23 +234,17 @@ template <bool kAccess, bool kMost>
   if (__builtin_expect(!is_plain(pdr), 0)) return kNotPlain;
   if (__builtin_expect(!may_pay(state, pdr, length, burst.now), 0)) return kNotPlain;
   // Other actions have no port, so that it is looked at only here.
-  if (far.action != FarAction::ToTunnel && far.action != FarAction::ToCore) return kNotPlain;
+  if (far.action != FarAction::ToTunnel &&
+      (kWay == PlainWay::OverIpv6 || far.action != FarAction::ToCore)) {
+    return kNotPlain;
+  }
   const PipelinePort* out = &ports_[far.port];
   asm("" : "+r"(out));
   const PipelinePort& port = *out;
-  if (far.action == FarAction::ToTunnel) {
-    const Peer& peer = peers_[far.peer];
-    if (kAccess && __builtin_expect((packet->flags & kPacketPdcpNumber) != 0, 0)) return kNotPlain;
-    // A packet of the core has no container.
-    const unsigned qfi = kAccess ? qfi_of(pdr, burst.qfi[i]) : pdr.qfi;
-    if (__builtin_expect(!is_plain_tunnel(peer, qfi, offset, length, port), 0)) {
-      if constexpr (kMost) return kNotPlain;
-      return plain_into_other_tunnel(burst, static_cast<unsigned>(i), pdr, far, offset, length,
-                                     qfi);
-    }
-    if (!pay_all(state, pdr, length, burst.now)) return DropReason::MbrExceeded;
-    write_plain_tunnel(packet, offset, length, far, peer, source_port_of(port, operand),
-                       container_of(far, pdr, qfi));
+  if (kWay == PlainWay::OverIpv6 || far.action == FarAction::ToTunnel) {
+    const DropReason reason =
+        plain_into_tunnel<kAccess, kWay>(burst, i, pdr, far, port, offset, length);
+    if (__builtin_expect(reason != DropReason::None, 0)) return reason;
   } else {
     if (__builtin_expect(length > port.plain_bytes, 0)) return kNotPlain;
     if (!pay_all(state, pdr, length, burst.now)) return DropReason::MbrExceeded;
@@ -288,7 +302,7 @@ template <bool kAccess>
 /// Packets from `first` on, until one is not plain. What such a packet needs is another's, so that
 /// nothing here has to outlive a call. Those that a bucket has nothing for are verdicts for later,
 /// unless their session counts them: a drop among others then is not the end of the loop.
-template <bool kAccess, bool kMost>
+template <bool kAccess, PlainWay kWay>
 [[gnu::noinline]] Pipeline::PlainRun Pipeline::run_plain(Burst& burst, std::size_t first,
                                                          const std::uint16_t* places) noexcept {
   const std::size_t count = burst.count;
@@ -296,7 +310,7 @@ template <bool kAccess, bool kMost>
   if (__builtin_expect(!has_room(count), 0)) return run;
   for (; run.next < count; ++run.next) {
     const std::size_t i = run.next;
-    const DropReason verdict = plain<kAccess, kMost>(burst, i, places[i]);
+    const DropReason verdict = plain<kAccess, kWay>(burst, i, places[i]);
     if (__builtin_expect(verdict == DropReason::None, 1)) continue;
     if (verdict == kNotPlain) break;
     burst.verdict[i] = verdict;

@@ -62,12 +62,10 @@ std::uint32_t checksum_partial(const std::byte* bytes, std::size_t n, std::uint3
       sum += detail::load_raw<std::uint16_t>(last);
     }
   }
-  sum = halves(halves(sum));
-  auto words = static_cast<std::uint32_t>(sum);
-  words = (words & 0xffff) + (words >> 16);
-  const auto folded = static_cast<std::uint16_t>((words & 0xffff) + (words >> 16));
-  const std::uint16_t word = detail::kLittle ? swap16(folded) : folded;
-  return (seed & 0xffff) + (seed >> 16) + word;
+  // Swapping the octets of a word is multiplying it by 256, where carries go round.
+  sum = halves(halves(sum)) << (detail::kLittle ? 8 : 0);
+  const std::uint64_t whole = halves(sum + seed);
+  return static_cast<std::uint32_t>((whole & 0xffff) + (whole >> 16));
 }
 
 }  // namespace sluice::wire
