@@ -60,6 +60,11 @@ Pipeline::Pipeline(const PipelineConfig& config)
   }
 }
 
+void Pipeline::observe(BurstObserver* observer) noexcept {
+  observer_ = observer;
+  is_followed_ = observer != nullptr && observer->follows_packets();
+}
+
 void Pipeline::receive(std::uint8_t port, Packet* const* packets, unsigned count,
                        Nanoseconds now) noexcept {
   now_ = now;
@@ -285,7 +290,10 @@ unsigned Pipeline::finish_packets(Burst& burst) noexcept {
   unsigned dead = 0;
   const unsigned count = burst.count;
   std::uint16_t places[kBurstMax];
-  if constexpr (!kObserved) find_all_plain<kAccess>(burst, places);
+  if constexpr (!kObserved) {
+    find_all_plain<kAccess>(burst, places);
+    note(Stage::Match, burst);
+  }
   for (std::size_t next = 0; next < count; ++next) {
     if constexpr (!kObserved) {
       next = go_plain<kAccess, PlainWay::Common>(burst, next, places, dead);
@@ -318,7 +326,7 @@ unsigned Pipeline::finish_packets(Burst& burst) noexcept {
 void Pipeline::finish(Burst& burst) noexcept {
   const unsigned sample = __builtin_expect(sampler_.wanted(), 0) ? sampler_.draw(burst) : kNoSample;
   unsigned dead;
-  if (__builtin_expect(observer_ == nullptr, 1)) {
+  if (__builtin_expect(!is_followed_, 1)) {
     dead =
         burst.is_access ? finish_packets<true, false>(burst) : finish_packets<false, false>(burst);
   } else {

@@ -168,9 +168,9 @@ class Pipeline {
 
   /// Who looks on from now on, null: nobody. What is inside goes on without the one before, so
   /// flush() comes first.
-  void observe(BurstObserver* observer) noexcept { observer_ = observer; }
+  void observe(BurstObserver* observer) noexcept;
   BurstObserver* observer() const noexcept { return observer_; }
-  /// For a pipeline that only traces: it holds nothing, and leaves the rules as they are.
+  /// For a pipeline that only traces: holds nothing, leaves the rules as they are.
   void only_trace() noexcept { traced_ = true; }
   Nanoseconds now() const noexcept { return now_; }
 
@@ -381,7 +381,7 @@ class Pipeline {
   AnswerBudget answers_;
   std::uint16_t sequence_ = 0;  ///< of messages made here
   BurstObserver* observer_ = nullptr;
-  bool traced_ = false;
+  bool is_followed_ = false, traced_ = false;
 
   PipelineCounters counters_;
   std::array<PacketList, 2 * kPortsMax> outputs_;

@@ -149,44 +149,48 @@ class PacketLoop {
   }
 
   void generate(Packet** packets) {
+    if (templates_.size() != 1 || !is_v4_) return generate_any(packets);
+    kind_.uplink ? generate_plain<true>(packets) : generate_plain<false>(packets);
+  }
+  /// The generator is in every figure, and so it does for common packets what it must and no more.
+  template <bool kUplink>
+  void generate_plain(Packet** packets) {
+    const PacketTemplate& made = templates_[0];
+    const PacketPath::Key* const keys = order_.data() + next_ % kOrder;
+    static_assert(kOrder % kBurst == 0);
+    next_ += kBurst;
     for (unsigned i = 0; i < kBurst; ++i) {
-      sluice::fetch_far_pair(circle_.at(circle_.head + kBurst));
-      sluice::fetch_near_pair(circle_.at(circle_.head + sluice::kNearAhead));
-      Packet* p = circle_.take();
-      const auto key = order_[next_++ % kOrder];
-      const PacketTemplate& made =
-          templates_.size() == 1 ? templates_[0] : templates_[next_ % templates_.size()];
+      Packet* const p = take_ahead();
       p->flags = 0;
       p->length = static_cast<std::uint16_t>(made.packet_bytes);
-      if (__builtin_expect(!is_v4_, 0)) {
-        write_v6(p, key, made);
-      } else if (kind_.uplink) {
-        p->offset = sluice::kAccessDataOffset;
-        p->port = 0;
-        std::byte* d = p->data();
-        std::memcpy(d, made.headers, 72);  // sizes that the compiler knows
-        sluice::wire::store32(d + 32, key.teid);
-        sluice::wire::store32(d + 56, key.ue);
-      } else {
-        p->offset = sluice::kCoreDataOffset;
-        p->port = 1;
-        std::byte* d = p->data();
-        std::memcpy(d, made.headers, 28);
-        sluice::wire::store32(d + 16, key.ue);
-      }
+      p->offset = kUplink ? sluice::kAccessDataOffset : sluice::kCoreDataOffset;
+      std::byte* const d = reinterpret_cast<std::byte*>(p) + p->offset;
+      std::memcpy(d, made.headers, kUplink ? 72 : 28);  // sizes that the compiler knows
+      if constexpr (kUplink) sluice::wire::store32(d + 32, keys[i].teid);
+      sluice::wire::store32(d + (kUplink ? 56 : 16), keys[i].ue);
       packets[i] = p;
     }
   }
-  /// IPv6 outside, inside, or both.
-  void write_v6(Packet* p, const PacketPath::Key& key, const PacketTemplate& made) const {
-    p->offset = kind_.uplink ? sluice::kAccessDataOffset : sluice::kCoreDataOffset;
-    p->port = kind_.uplink ? 0 : 1;
-    // Outer UDP over IPv6 has a checksum; a NIC has looked at it.
-    p->flags = sluice::kPacketOuterChecksumGood;
-    std::byte* d = p->data();
-    std::memcpy(d, made.headers, sizeof made.headers);  // what is beyond is payload
-    if (kind_.uplink) sluice::wire::store32(d + made.inner_at - 12, key.teid);
-    sluice::wire::store32(d + made.ue_at, key.ue);
+  void generate_any(Packet** packets) {
+    for (unsigned i = 0; i < kBurst; ++i) {
+      const auto key = order_[next_++ % kOrder];
+      const PacketTemplate& made = templates_[next_ % templates_.size()];
+      Packet* const p = packets[i] = take_ahead();
+      p->length = static_cast<std::uint16_t>(made.packet_bytes);
+      p->offset = kind_.uplink ? sluice::kAccessDataOffset : sluice::kCoreDataOffset;
+      // Outer UDP over IPv6 has a checksum; a NIC has looked at it.
+      p->flags = is_v4_ ? 0 : sluice::kPacketOuterChecksumGood;
+      std::byte* const d = p->data();
+      std::memcpy(d, made.headers, sizeof made.headers);  // what is beyond is payload
+      if (kind_.uplink) sluice::wire::store32(d + made.inner_at - 12, key.teid);
+      sluice::wire::store32(d + made.ue_at, key.ue);
+    }
+  }
+  /// The next buffer; those behind it are on their way.
+  Packet* take_ahead() {
+    sluice::fetch_far_pair(circle_.at(circle_.head + kBurst));
+    sluice::fetch_near_pair(circle_.at(circle_.head + sluice::kNearAhead));
+    return circle_.take();
   }
   unsigned sink() {
     Packet* packets[64];

@@ -1,6 +1,6 @@
 // The pipeline from receive ring to transmit ring on one core, in TSC cycles a packet.
 // Generator and sink (packet_loop.h) share the core; they are measured alone too, and what remains
-// after subtracting them is printed as "/net".
+// after subtracting them is printed as "/net". What each stage takes is "/stage/…".
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -10,6 +10,7 @@
 
 #include "bench/bench.h"
 #include "bench/path/packet_loop.h"
+#include "bench/path/stage_clock.h"
 
 namespace {
 using namespace sluice;
@@ -80,6 +81,34 @@ double run(const bench::PathKind& kind, const bench::LoopKind& packets, Figure f
   return gross - loop.alone(rounds);
 }
 
+/// Of the worker's stages, with a look at the clock behind each; Receive has the ports, the
+/// generator and the sink in it.
+double run_stage(const bench::PathKind& kind, bool uplink, Stage stage,
+                 const bench::Options& options) {
+  bench::PacketPath& path = bench::PacketPath::of(kind);
+  PacketLoop loop(path, {.uplink = uplink});
+  loop.gross(2000);
+  const std::uint64_t before = loop.sent();
+  Pipeline& pipeline = path.datapath->workers()[0]->pipeline();
+  bench::StageClock clock;
+  pipeline.observe(&clock);
+  loop.gross(options.rounds(60'000));
+  pipeline.observe(nullptr);
+  return clock.cycles(stage, loop.sent() - before);
+}
+
+void add_stages(const std::string& row, const bench::PathKind& kind, bool uplink) {
+  for (const auto& [label, stage] : {std::pair{"around", Stage::Receive},
+                                     {"parse", Stage::Parse},
+                                     {"lookup", Stage::Lookup},
+                                     {"match", Stage::Match},
+                                     {"forward", Stage::Finish}}) {
+    bench::Register(
+        row + "/stage/" + label, "cycles/packet",
+        [=, stage = stage](const bench::Options& o) { return run_stage(kind, uplink, stage, o); });
+  }
+}
+
 /// One of 1400 bytes, four of 576, seven of 64 (the UE's packets), mixed.
 const std::vector<unsigned> kImix = {64, 576, 64, 64, 576, 64, 1400, 64, 576, 64, 576, 64};
 
@@ -127,6 +156,9 @@ bool add_all() {
           bench::Register(name, "cycles/packet", with(Figure::Gross));
           bench::Register(name + "/net", "cycles/packet", with(Figure::Net));
           bench::Register(name + "/mpps", "Mpps", with(Figure::Mpps));
+          if (bytes == 64 && full && (sessions == 1000 || sessions == 1'000'000)) {
+            add_stages(name, {.sessions = sessions}, uplink);
+          }
           if (sessions != 1000 || !full) continue;
           bench::Register(name + "/captured", "cycles/packet", with(Figure::Captured));
           // On top of plain forwarding in the same run, in the worker's own thread.

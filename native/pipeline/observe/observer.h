@@ -13,7 +13,8 @@ struct Burst;
 struct Hit;
 
 /// What has just been done. Receive comes before the packets are looked at; from Match to
-/// Forward packets go one by one; Finish comes when all of a burst have.
+/// Forward packets that are followed go one by one, others are through with Match together; Finish
+/// comes when all of a burst are through.
 enum class Stage : std::uint8_t {
   Receive,
   Parse,
@@ -30,6 +31,8 @@ enum class Stage : std::uint8_t {
 class BurstObserver {
  public:
   virtual ~BurstObserver() = default;
+  /// Whether it is told of each packet's stages. If not, packets may go the plain way.
+  virtual bool follows_packets() const noexcept { return true; }
   /// A stage is through with the burst. Behind Lookup, a packet without a verdict has its flow;
   /// behind Finish every packet is still in its buffer, also the dropped.
   virtual void after(Stage stage, Burst& burst) noexcept = 0;
