@@ -21,26 +21,32 @@ const packages = ['dpdk-dev', 'librte-net-af-xdp23'];
 const common = ['--no-pci', '--no-huge', '--no-telemetry', '-l', '0,1', '-m', '512'];
 const frameBytes = { '64B': 64 + 14, '1400B': 1400 + 14 };
 
+const tableFamilies = ['mempool', 'pktmbuf', 'hash', 'lpm', 'acl'].map((of) => `peer/rte_${of}/`);
+const ringFamily = 'peer/rte_ring/';
+const loops = Object.keys(frameBytes).map((frame) => `peer/testpmd/afxdp/loop/${frame}`);
 /** Only where DPDK's headers were there when it was built. */
 const tables = fileURLToPath(new URL('../../build-bench/sluice_peers', import.meta.url));
 
 export default async function peersBench(report: Report, options: BenchOptions): Promise<void> {
-  if (existsSync(tables)) {
-    await runNativeBench(
-      tables,
-      ['--json', ...(options.quick ? ['--quick'] : [])],
-      undefined,
-      report,
-    );
+  if (!tableFamilies.some(options.wanted)) {
+    // Others are asked for.
+  } else if (existsSync(tables)) {
+    const args = [
+      '--json',
+      ...(options.only === '' ? [] : ['--only', options.only]),
+      ...(options.quick ? ['--quick'] : []),
+    ];
+    await runNativeBench(tables, args, undefined, report);
   } else {
     options.say('no tables of peers here: they need apt-get install libdpdk-dev, and a new build');
   }
+  if (![ringFamily, ...loops].some(options.wanted)) return;
   const missing = ['dpdk-test', 'dpdk-testpmd'].filter((name) => spawnSync(name, ['-v']).error);
   if (missing.length > 0 || process.getuid?.() !== 0) {
     options.say(`no peers here: they need root and apt-get install ${packages.join(' ')}`);
     return;
   }
-  if (options.wanted('peer/rte_ring/')) await ring(report, options.quick ? 1 : 5);
+  if (options.wanted(ringFamily)) await ring(report, options.quick ? 1 : 5);
   for (const [name, bytes] of Object.entries(frameBytes)) {
     const row = `peer/testpmd/afxdp/loop/${name}`;
     if (options.wanted(row)) await loop(report, row, bytes, options.quick ? 3 : 9);

@@ -72,6 +72,7 @@ class Runner {
   constructor(private readonly args: Arguments) {
     this.options = {
       quick: args.quick,
+      only: args.only,
       wanted: (name) => matches(name, args.only),
       say: (text) => console.error(`  ${text}`),
     };

@@ -20,6 +20,8 @@ export type Report = (result: BenchResult) => void;
 export interface BenchOptions {
   /** Fewer runs and smaller sizes: to see that a bench works, not for figures to quote. */
   readonly quick: boolean;
+  /** The prefix that is asked for, for native programs; empty: everything. */
+  readonly only: string;
   /** Whether this name, or anything below it, is asked for; skip work that is not. */
   readonly wanted: (name: string) => boolean;
   /** Says what is going on, for people. */
