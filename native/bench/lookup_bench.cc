@@ -92,30 +92,52 @@ double ue6(std::uint32_t sessions, const bench::Options& options) {
       });
 }
 
-/// Framed routes of many lengths, the longest wanted.
-double route4(const bench::Options& options) {
+/// Framed routes of many lengths, the longest wanted, by the burst or one by one: of IPv4 those
+/// that a peer gets, of IPv6 the same behind 24 bits, /40 to /52.
+template <bool kV6, bool kBulk>
+double route(const bench::Options& options) {
   constexpr std::uint32_t kRoutes = 100'000;
   std::vector<std::byte> memory(RouteTable::bytes(kRoutes) + kCacheLine);
   void* aligned = reinterpret_cast<void*>(
       (reinterpret_cast<std::uintptr_t>(memory.data()) + kCacheLine - 1) & ~(kCacheLine - 1));
-  RouteTable table(aligned, kRoutes, {0x9e3779b97f4a7c15, 0xff51afd7ed558ccd});
-  const std::vector<bench::Prefix> prefixes = bench::prefixes(kRoutes);
-  for (std::uint32_t n = 0; n < kRoutes; ++n) {
-    const Route route{{prefixes[n].address, 0, 0, 0}, prefixes[n].length, false, 0};
-    SessionIndex there = 0;
-    if (!table.find_exact(route.fold(), 1, there)) table.insert(route, 1, n);
+  RouteTable table(aligned, kRoutes);
+  std::vector<std::uint64_t> addresses;
+  for (const bench::Prefix& prefix : bench::prefixes(kRoutes)) {
+    Route made{{prefix.address, 0, 0, 0}, prefix.length, kV6, 0};
+    if (kV6) {
+      made.words[0] = 0x20010d00 | prefix.address >> 24;
+      made.words[1] = prefix.address << 8;
+      made.length = static_cast<std::uint8_t>(prefix.length + 24);
+    }
+    table.insert(made, 1, static_cast<SessionIndex>(addresses.size()));
+    addresses.push_back(made.bits().high | (kV6 ? 1 : std::uint64_t{1} << 32));
   }
-  std::vector<std::uint32_t> addresses;
-  for (const std::uint32_t n : draws(kRoutes)) addresses.push_back(prefixes[n].address | 1);
-  SessionIndex session = 0;
-  return measure(
-      options, [](std::uint64_t) { return nullptr; },
-      [&](const void*, std::uint64_t i) {
-        const std::uint32_t address[4] = {addresses[i], 0, 0, 0};
-        return table.find(address, false, 1, session);
-      });
+  std::vector<std::uint64_t> drawn;
+  for (const std::uint32_t n : draws(kRoutes)) drawn.push_back(addresses[n]);
+  const std::uint64_t rounds = options.rounds(100'000);
+  RouteQuery burst[kBurst];
+  std::uint64_t found = 0;
+  const std::uint64_t start = tsc();
+  for (std::uint64_t r = 0; r < rounds; ++r) {
+    const std::uint64_t* const wanted = &drawn[r * kBurst % kDraws];
+    for (unsigned i = 0; i < kBurst; ++i) burst[i] = {{wanted[i], 0}, kV6, kNoSession};
+    if (kBulk) {
+      table.find(burst, kBurst, 1);
+    } else {
+      for (RouteQuery& one : burst) one.session = table.find(one.address, kV6, 1);
+    }
+    for (const RouteQuery& one : burst) found += one.session != kNoSession ? 1 : 0;
+  }
+  const std::uint64_t cycles = tsc() - start;
+  if (found != rounds * kBurst) return -1;
+  return static_cast<double>(cycles) / static_cast<double>(rounds * kBurst);
 }
-const bench::Register kRoute4("lookup/route4/100k", "cycles/lookup", route4);
+const bench::Register kRoute4("lookup/route4/100k", "cycles/lookup", route<false, true>);
+const bench::Register kRoute4Alone("lookup/route4/100k/one-by-one", "cycles/lookup",
+                                   route<false, false>);
+const bench::Register kRoute6("lookup/route6/100k", "cycles/lookup", route<true, true>);
+const bench::Register kRoute6Alone("lookup/route6/100k/one-by-one", "cycles/lookup",
+                                   route<true, false>);
 
 bool add_all() {
   const std::pair<const char*, std::uint32_t> sizes[] = {

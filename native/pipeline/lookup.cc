@@ -81,6 +81,13 @@ void Pipeline::lookup_core(Burst& burst) noexcept {
   const bool alone = workers_ == 1;
   const std::uint8_t port = burst.port;
   const unsigned count = burst.count;
+  const auto arrive = [&](unsigned i, SessionIndex session) {
+    Flow& flow = downlink[session];
+    burst.flow[i] = &flow;
+    fetch_far_pair(&flow);
+  };
+  std::uint8_t others[kBurstMax];  // that are for no UE
+  unsigned other_count = 0;
   for (unsigned i = 0; i < count; ++i) {
     if (i + kNearAhead < count) fetch_near(burst.line[i + kNearAhead]);
     if (__builtin_expect(burst.verdict[i] != DropReason::None, 0)) continue;
@@ -89,12 +96,8 @@ void Pipeline::lookup_core(Burst& burst) noexcept {
       session = (burst.flags[i] & kInnerV6)
                     ? sessions_.ipv6().find_at(burst.line[i], burst.prefix[i], port)
                     : ipv4.find_at(burst.line[i], burst.key[i], port);
-      if (__builtin_expect(session == kNoSession, 0)) session = find_route(burst, i);
       if (__builtin_expect(session == kNoSession, 0)) {
-        const bool multicast =
-            (burst.flags[i] & kInnerV6) ? burst.prefix[i] >> 56 == 0xff : burst.key[i] >> 28 == 14;
-        burst.verdict[i] = multicast ? DropReason::Multicast : DropReason::UnknownUe;
-        burst.session[i] = kNoSession;
+        others[other_count++] = static_cast<std::uint8_t>(i);
         continue;
       }
       burst.session[i] = session;
@@ -103,9 +106,21 @@ void Pipeline::lookup_core(Burst& burst) noexcept {
         if (burst.verdict[i] != DropReason::None) continue;
       }
     }
-    Flow& flow = downlink[session];
-    burst.flow[i] = &flow;
-    fetch_far_pair(&flow);
+    arrive(i, session);
+  }
+  if (__builtin_expect(other_count == 0, 1)) return;
+  find_routes(burst, others, other_count);
+  for (unsigned n = 0; n < other_count; ++n) {
+    const unsigned i = others[n];
+    const SessionIndex session = burst.session[i];
+    if (session == kNoSession) {
+      const bool multicast =
+          (burst.flags[i] & kInnerV6) ? burst.prefix[i] >> 56 == 0xff : burst.key[i] >> 28 == 14;
+      burst.verdict[i] = multicast ? DropReason::Multicast : DropReason::UnknownUe;
+      continue;
+    }
+    if (!alone) burst.verdict[i] = hand_over(burst, i, session);
+    if (burst.verdict[i] == DropReason::None) arrive(i, session);
   }
 }
 

@@ -262,7 +262,7 @@ class Pipeline {
   DropReason reassemble(Burst& burst, unsigned i) noexcept;
   // ip/ue_side.cc
   DropReason match_other_source(Burst& burst, unsigned i, Hit& hit) noexcept;
-  SessionIndex find_route(const Burst& burst, unsigned i) noexcept;
+  void find_routes(Burst& burst, const std::uint8_t* wanted, unsigned count) noexcept;
   bool has_address(const Burst& burst, unsigned i, const UeAddress& address) noexcept;
   bool may_send(const Burst& burst, unsigned i) noexcept;
   bool is_for_ue(const Burst& burst, unsigned i) noexcept;

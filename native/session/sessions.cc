@@ -68,7 +68,7 @@ Sessions::Sessions(Region& region, const SessionsConfig& config, const NetworkMa
       teids_(memory.teids, scheme_.sessions(), config.hash_secret),
       ipv4_(memory.ipv4, scheme_.sessions(), config.hash_secret),
       ipv6_(memory.ipv6, scheme_.sessions(), config.hash_secret),
-      routes_(memory.routes, scheme_.sessions(), config.hash_secret),
+      routes_(memory.routes, scheme_.sessions()),
       remotes_(memory.remotes, scheme_.sessions(), config.hash_secret),
       peers_({memory.peers, kPeersMax}, memory.paths),
       paths_(memory.paths),

@@ -77,7 +77,7 @@ bool Sessions::find_key(const TableKey& key, SessionIndex asking, SessionIndex& 
     case TableKey::Kind::Ipv6:
       return ipv6_.find(key.key, key.qualifier, session);
     case TableKey::Kind::Route:
-      return routes_.find_exact(key.key, key.qualifier, session);
+      return routes_.find_exact(key.route, key.qualifier, session);
   }
   return false;
 }

@@ -150,6 +150,19 @@ TEST_F(FramedRoutes, BelongToOneSession) {
   EXPECT_EQ(teid_of(to(kNet + 128)), kTeid);
 }
 
+TEST_F(FramedRoutes, ABurstForRoutesUesAndNobody) {
+  ASSERT_EQ(create(kSession, routed_session(kTeid, kUe, {route4(kNet, 24), route6(kNet6, 48)})),
+            PrepareStatus::Ok);
+  const std::uint64_t before = dropped(DropReason::UnknownUe);
+  const Bytes packets[] = {to(kNet + 1), to(kUe), to(kNet + 256), ipv6(kServer6, kNet6 + 5, 53),
+                           to(kNet + 2)};
+  for (unsigned i = 0; i < 60; ++i) ASSERT_TRUE(inject(1, packets[i % 5]));
+  for (unsigned bursts = 0; bursts < 2; ++bursts) path_->step();
+  EXPECT_EQ(collect(0).size(), 48u);
+  EXPECT_EQ(dropped(DropReason::UnknownUe), before + 12);
+  conserve();
+}
+
 TEST_F(FramedRoutes, TooManyAreRefusedAndLeaveNothing) {
   const std::size_t before = path_->sessions().arena().live();
   std::vector<Route> many;

@@ -14,12 +14,17 @@ constexpr std::uint16_t kDhcpv6Server = 547;
 
 }  // namespace
 
-/// The session with the longest framed route to a packet from N6, or kNoSession.
-SessionIndex Pipeline::find_route(const Burst& burst, unsigned i) noexcept {
-  const UeAddress to = address_of(burst, i, false);
-  SessionIndex session = kNoSession;
-  sessions_.routes().find(to.words, to.is_v6, burst.packets[i]->port, session);
-  return session;
+/// The sessions with the longest framed routes to packets from N6 that are for no UE; kNoSession
+/// where there is none.
+/// @param wanted  `count` positions in the burst.
+void Pipeline::find_routes(Burst& burst, const std::uint8_t* wanted, unsigned count) noexcept {
+  RouteQuery queries[kBurstMax];
+  for (unsigned n = 0; n < count; ++n) {
+    const UeAddress to = address_of(burst, wanted[n], false);
+    queries[n] = {AddressBits::of(to.words, to.is_v6), to.is_v6, kNoSession};
+  }
+  sessions_.routes().find(queries, count, burst.port);
+  for (unsigned n = 0; n < count; ++n) burst.session[wanted[n]] = queries[n].session;
 }
 
 /// Whether the address is the UE's or in one of its framed routes.

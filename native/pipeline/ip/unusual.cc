@@ -50,7 +50,8 @@ DropReason Pipeline::look_closer(Burst& burst, unsigned i, Hit& hit) noexcept {
     const bool is_ue = to.is_v6 ? sessions_.ipv6().find(
                                       std::uint64_t{to.words[0]} << 32 | to.words[1], port, session)
                                 : sessions_.ipv4().find(to.words[0], port, session);
-    if (is_ue || sessions_.routes().find(to.words, to.is_v6, port, session)) {
+    const AddressBits bits = AddressBits::of(to.words, to.is_v6);
+    if (is_ue || sessions_.routes().find(bits, to.is_v6, port) != kNoSession) {
       if (hit.far->action == FarAction::Duplicate) {
         burst.flags[i] |= kTurnsRound;
       } else {

@@ -36,13 +36,14 @@ struct PrepareError {
 /// the length of a UE address is a UE address, so that no two sessions have it.
 struct TableKey {
   enum class Kind : std::uint8_t { Teid, Ipv4, Ipv6, Route };
-  std::uint64_t key;  ///< of a route: folded
+  std::uint64_t key;  ///< 0 of a route
   Kind kind;
   std::uint8_t qualifier;  ///< local address (TEID) or port (UE addresses, routes)
   std::uint16_t pdr;       ///< for the error: index | (position of the route + 1) << 8
   Route route{};           ///< Kind::Route
   bool same_place(const TableKey& o) const noexcept {
-    return key == o.key && kind == o.kind && qualifier == o.qualifier;
+    return key == o.key && kind == o.kind && qualifier == o.qualifier &&
+           (kind != Kind::Route || route == o.route);
   }
 };
 

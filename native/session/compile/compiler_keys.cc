@@ -25,7 +25,7 @@ RouteKey key_of(const Route& route) noexcept {
   if (route.is_v6 && route.length == 64) {
     return {std::uint64_t{route.words[0]} << 32 | route.words[1], TableKey::Kind::Ipv6};
   }
-  return {route.fold(), TableKey::Kind::Route};
+  return {0, TableKey::Kind::Route};
 }
 
 }  // namespace
