@@ -7,8 +7,8 @@
  */
 import {
   appendReportRecord,
-  REPORT_RECORD_BYTES,
   type ReportSubject,
+  reportRecordBytes,
   voidReportRecord,
 } from './report-record.js';
 import type { ReportWriter } from './report-writer.js';
@@ -20,6 +20,7 @@ const GROUP_MAX = 512;
 
 interface Group {
   readonly number: number;
+  readonly timeMs: number;
   bytes: Buffer;
   length: number;
   /** Where each answer begins. */
@@ -38,28 +39,31 @@ export class Answers {
   /** @param publish  takes an answer that is to be a report, and has all of it written soon. */
   constructor(
     private readonly writer: ReportWriter,
+    private readonly now: () => number,
     private readonly publish: (record: Uint8Array) => void,
   ) {}
 
   /** Returns a token for the answer. */
-  add(events: Uint32Array, at: number, subject: ReportSubject, timeMs: number): number {
+  add(events: Uint32Array, at: number, subject: ReportSubject): number {
     let group = this.#open;
     if (group === null || group.starts.length === GROUP_MAX) {
       this.seal();
       const number = this.writer.reserve();
-      group = { number, bytes: Buffer.allocUnsafe(1024), length: 0, starts: [], left: 0 };
+      const bytes = Buffer.allocUnsafe(1024);
+      group = { number, timeMs: this.now(), bytes, length: 0, starts: [], left: 0 };
       this.#open = group;
       this.#groups.set(number, group);
     }
-    const most = REPORT_RECORD_BYTES + 3 * (subject.owner.length + subject.name.length);
-    if (group.length + most > group.bytes.length) {
-      const grown = Buffer.allocUnsafe(group.bytes.length * 2 + most);
+    const length = reportRecordBytes(subject);
+    if (group.length + length > group.bytes.length) {
+      const grown = Buffer.allocUnsafe(group.bytes.length * 2 + length);
       group.bytes.copy(grown, 0, 0, group.length);
       group.bytes = grown;
     }
     const place = group.starts.push(group.length) - 1;
     group.left++;
-    group.length = appendReportRecord(group.bytes, group.length, events, at, subject, timeMs);
+    const { bytes, timeMs } = group;
+    group.length = appendReportRecord(bytes, group.length, events, at, subject, timeMs);
     return group.number * GROUP_MAX + place;
   }
   /** What was added is one record, to be written with all else. */

@@ -10,12 +10,22 @@ import {
   EventKind,
   EventWord,
 } from '../../datapath/datapath.js';
+import type { RecordAt } from '../allocators/ue-addresses.js';
 import type { Rounds } from '../rounds.js';
+import type { TextWords } from '../state/name-index.js';
 import type { SessionTable } from '../state/session-table.js';
-import { subjectOf } from '../state/subject.js';
 import type { ReportLog } from './report-log.js';
+import type { ReportSubject } from './report-record.js';
+
+const NO_WORDS = new Uint32Array(0);
 
 export class EventIntake {
+  /** Reused: whom the event is about. */
+  readonly #subject: { owner: TextWords; readonly record: RecordAt } = {
+    owner: { words: NO_WORDS, ref: 0 },
+    record: { words: NO_WORDS, start: 0 },
+  };
+
   constructor(
     private readonly datapath: Datapath,
     private readonly table: SessionTable,
@@ -41,7 +51,7 @@ export class EventIntake {
       this.log.stale++;
       return;
     }
-    if (!this.#answer(index, at)) this.log.add(events, at, subjectOf(this.table, index));
+    if (!this.#answer(index, at)) this.log.add(events, at, this.#subjectOf(index));
   }
 
   /** True: the event belongs to the operation under way on its session. */
@@ -58,8 +68,17 @@ export class EventIntake {
     const batch = round.batch[place]!;
     const position = round.position[place]!;
     batch.markUsage(position, events, at);
-    const number = this.log.addAnswer(events, at, subjectOf(this.table, index));
+    const number = this.log.addAnswer(events, at, this.#subjectOf(index));
     batch.addUsage(position, events, at, number);
     return true;
+  }
+
+  #subjectOf(index: number): ReportSubject {
+    const { table } = this;
+    const subject = this.#subject;
+    subject.owner = table.owners.text(table.owner[index]!);
+    subject.record.words = table.wordsOf(index);
+    subject.record.start = table.startOf(index);
+    return subject;
   }
 }

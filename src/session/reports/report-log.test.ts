@@ -1,10 +1,23 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { Log } from '../../base/log.js';
 import { EVENT_WORDS, EVENTS_MAX, EventKind, EventWord } from '../../datapath/datapath.js';
+import { RecordBuffer } from '../../model/record.js';
+import * as layout from '../../model/record-layout.js';
 import { MemoryStore, MemoryStoreContents } from '../../store/memory.js';
+import { textWords } from '../state/name-index.js';
 import { ReportLog } from './report-log.js';
+import type { ReportSubject } from './report-record.js';
 
-const SUBJECT = { owner: 'a', name: 'ue-1', seid: 5n, place: 0x30007 };
+/** In place 0x30007, with SEID 5. */
+function subject(owner: string, name: string): ReportSubject {
+  const record = new RecordBuffer();
+  record.begin(0, 0, 0, 0, 0, 0);
+  record.setText(layout.HEADER_NAME, Buffer.from(name));
+  record.words[layout.HEADER_PLACE] = 0x30007;
+  record.words[layout.HEADER_SEID_LOW] = 5;
+  return { owner: textWords(owner), record: { words: record.words, start: 0 } };
+}
+const SUBJECT = subject('a', 'ue-1');
 const SLOTS = 64;
 
 function usage(session: number, urr: number, bytes: number, sequence = 0): Uint32Array {
@@ -60,8 +73,8 @@ class Fixture {
     this.log.load(SLOTS);
     this.log.endRestore();
   }
-  async add(event: Uint32Array, subject = SUBJECT): Promise<void> {
-    this.log.add(event, 0, subject);
+  async add(event: Uint32Array, whose = SUBJECT): Promise<void> {
+    this.log.add(event, 0, whose);
     await this.write(1);
   }
   write(polled = 0): Promise<void> {
@@ -206,9 +219,9 @@ describe('report log', () => {
 
   it('shows each owner its own, and of these the names asked for', async () => {
     const { log: reports, add } = bound(new Fixture());
-    await add(usage(1, 1, 1), { owner: 'a', name: 'x', seid: 1n, place: 1 });
-    await add(usage(2, 2, 2), { owner: 'b', name: 'x', seid: 2n, place: 2 });
-    await add(usage(3, 3, 3), { owner: 'a', name: 'y', seid: 3n, place: 3 });
+    await add(usage(1, 1, 1), subject('a', 'x'));
+    await add(usage(2, 2, 2), subject('b', 'x'));
+    await add(usage(3, 3, 3), subject('a', 'y'));
     const seen = (owner: string, names: string[]) =>
       reports
         .watch(owner, '', names)
@@ -268,7 +281,7 @@ describe('report log', () => {
   it('never merges into a report that somebody has read already', async () => {
     const { log: reports, add } = bound(new Fixture(2));
     const first = usage(9, 9, 1);
-    await add(first, { owner: 'b', name: 'other', seid: 1n, place: 1 });
+    await add(first, subject('b', 'other'));
     await add(usage(1, 1, 100));
     reports.watch('a', '', []).read(10);
     await add(usage(1, 1, 50));

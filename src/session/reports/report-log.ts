@@ -67,7 +67,7 @@ export class ReportLog implements ReportWriterHost {
     private readonly log: Pick<Log, 'info' | 'error'> | undefined = undefined,
   ) {
     this.#writer = new ReportWriter(store, this, () => randomWord().toString(16));
-    this.answers = new Answers(this.#writer, (record) => {
+    this.answers = new Answers(this.#writer, now, (record) => {
       this.#keep(record, USAGE);
       this.#scheduleFlush();
     });
@@ -146,7 +146,7 @@ export class ReportLog implements ReportWriterHost {
   }
   /** The same for an event that an operation has asked for; returns its token in `answers`. */
   addAnswer(events: Uint32Array, at: number, subject: ReportSubject): number {
-    return this.answers.add(events, at, subject, this.now());
+    return this.answers.add(events, at, subject);
   }
 
   /** Writes what was taken in. @param polled  events of the packet path that were looked at. */
@@ -277,8 +277,7 @@ export class ReportLog implements ReportWriterHost {
     if (mergeable !== USAGE || !this.#look(number)) return false;
     const words = this.#record.event();
     mergeUsage(words, events, at);
-    const { subject } = this.#record;
-    this.#writer.replace(number, encodeReportRecord(words, 0, subject, this.now()));
+    this.#writer.replace(number, this.#record.withEvent(words, this.now()));
     this.merged++;
     return true;
   }

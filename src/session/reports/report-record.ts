@@ -3,17 +3,23 @@
  * session's place stands beside the event's session index, which another number of slots per
  * bucket would change. Pure; byte order is the machine's.
  */
-import { highWord, lowWord } from '../../base/units.js';
 import { EVENT_WORDS, EventKind, EventWord } from '../../datapath/datapath.js';
+import { byteAt, refAt, refLength } from '../../model/record.js';
+import {
+  HEADER_NAME,
+  HEADER_PLACE,
+  HEADER_SEID_HIGH,
+  HEADER_SEID_LOW,
+} from '../../model/record-layout.js';
+import type { RecordAt } from '../allocators/ue-addresses.js';
 import type { Report } from '../engine.js';
+import type { TextWords } from '../state/name-index.js';
 
 /** Who a report is about, kept with it: the session may be gone when it is read. */
 export interface ReportSubject {
-  readonly owner: string;
-  readonly name: string;
-  readonly seid: bigint;
-  /** bucket << 16 | slot */
-  readonly place: number;
+  readonly owner: TextWords;
+  /** The session's record, which says its name, SEID and place. */
+  readonly record: RecordAt;
 }
 
 const VERSION = 1;
@@ -27,11 +33,11 @@ const AT_NAME_BYTES = 28;
 const AT_EVENT = 32;
 const AT_TEXTS = AT_EVENT + EVENT_WORDS * 4;
 
-const scratch = new Uint32Array(EVENT_WORDS);
-const scratchBytes = new Uint8Array(scratch.buffer);
-
-/** Bytes of a record without its texts. */
-export const REPORT_RECORD_BYTES = AT_TEXTS;
+/** Bytes of the record of a report about it. */
+export function reportRecordBytes({ owner, record }: ReportSubject): number {
+  const name = record.words[record.start + HEADER_NAME]!;
+  return AT_TEXTS + refLength(owner.ref) + refLength(name);
+}
 
 /** A record on its own. */
 export function encodeReportRecord(
@@ -40,34 +46,59 @@ export function encodeReportRecord(
   subject: ReportSubject,
   timeMs: number,
 ): Uint8Array {
-  const texts = Buffer.byteLength(subject.owner) + Buffer.byteLength(subject.name);
-  const bytes = Buffer.allocUnsafe(AT_TEXTS + texts);
+  const bytes = Buffer.allocUnsafe(reportRecordBytes(subject));
   appendReportRecord(bytes, 0, events, at, subject, timeMs);
   return bytes;
 }
 
-/** Writes a record from `start` on, where there is room for it; returns its end. */
+/**
+ * Writes a record from `start` on, where there is room for it; returns its end. Byte by byte:
+ * for so few of them a call costs more than they do, and a view more still.
+ */
 export function appendReportRecord(
   bytes: Buffer,
   start: number,
   events: Uint32Array,
   at: number,
-  subject: ReportSubject,
+  { owner, record }: ReportSubject,
   timeMs: number,
 ): number {
-  const texts = start + AT_TEXTS;
-  const owner = bytes.write(subject.owner, texts);
-  const name = bytes.write(subject.name, texts + owner);
-  bytes.writeUInt32LE(VERSION, start + AT_VERSION);
-  bytes.writeUInt32LE(subject.place, start + AT_PLACE);
-  bytes.writeUInt32LE(lowWord(subject.seid), start + AT_SEID);
-  bytes.writeUInt32LE(highWord(subject.seid), start + AT_SEID + 4);
+  const { words, start: base } = record;
+  const name = words[base + HEADER_NAME]!;
+  putWord(bytes, start + AT_VERSION, VERSION);
+  putWord(bytes, start + AT_PLACE, words[base + HEADER_PLACE]!);
+  putWord(bytes, start + AT_SEID, words[base + HEADER_SEID_LOW]!);
+  putWord(bytes, start + AT_SEID + 4, words[base + HEADER_SEID_HIGH]!);
   bytes.writeDoubleLE(timeMs, start + AT_TIME);
-  bytes.writeUInt32LE(owner, start + AT_OWNER_BYTES);
-  bytes.writeUInt32LE(name, start + AT_NAME_BYTES);
-  scratch.set(events.subarray(at, at + EVENT_WORDS));
-  bytes.set(scratchBytes, start + AT_EVENT);
-  return texts + owner + name;
+  putWord(bytes, start + AT_OWNER_BYTES, refLength(owner.ref));
+  putWord(bytes, start + AT_NAME_BYTES, refLength(name));
+  putEvent(bytes, start, events, at);
+  const texts = putText(bytes, start + AT_TEXTS, owner.words, 0, owner.ref);
+  return putText(bytes, texts, words, base, name);
+}
+
+function putWord(bytes: Uint8Array, at: number, word: number): void {
+  bytes[at] = word;
+  bytes[at + 1] = word >>> 8;
+  bytes[at + 2] = word >>> 16;
+  bytes[at + 3] = word >>> 24;
+}
+function putEvent(bytes: Uint8Array, start: number, events: Uint32Array, at: number): void {
+  const to = start + AT_EVENT;
+  for (let word = 0; word < EVENT_WORDS; word++) putWord(bytes, to + word * 4, events[at + word]!);
+}
+/** Returns the text's end. */
+function putText(
+  bytes: Uint8Array,
+  to: number,
+  words: Uint32Array,
+  base: number,
+  ref: number,
+): number {
+  const from = refAt(base, ref);
+  const length = refLength(ref);
+  for (let i = 0; i < length; i++) bytes[to + i] = byteAt(words, from, i);
+  return to + length;
 }
 
 /** Makes the record that begins at `start` one that is passed over. */
@@ -117,10 +148,6 @@ export class ReportRecord {
   get place(): number {
     return this.#bytes.readUInt32LE(AT_PLACE);
   }
-  get subject(): ReportSubject {
-    const { owner, name, place } = this;
-    return { owner, name, place, seid: this.#bytes.readBigUInt64LE(AT_SEID) };
-  }
   get isUsage(): boolean {
     return this.word(EventWord.Kind) === EventKind.Usage;
   }
@@ -133,9 +160,17 @@ export class ReportRecord {
     new Uint8Array(words.buffer).set(this.#bytes.subarray(AT_EVENT, AT_TEXTS));
     return words;
   }
+  /** The record of another event of the same session. */
+  withEvent(words: Uint32Array, timeMs: number): Uint8Array {
+    const bytes = Buffer.from(this.#bytes);
+    bytes.writeDoubleLE(timeMs, AT_TIME);
+    putEvent(bytes, 0, words, 0);
+    return bytes;
+  }
   /** A copy for a watcher. */
   report(cursor: string): Report {
-    const { owner, name, seid } = this.subject;
+    const { owner, name } = this;
+    const seid = this.#bytes.readBigUInt64LE(AT_SEID);
     const timeMs = this.#bytes.readDoubleLE(AT_TIME);
     return { cursor, sessionName: name, owner, seid, timeMs, event: this.event() };
   }
