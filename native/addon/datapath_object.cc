@@ -150,11 +150,14 @@ class DatapathObject : public Napi::ObjectWrap<DatapathObject> {
     datapath_->abort(tickets.Data(), count);
   }
 
-  /// Arguments: session, chunk and offset of its record, whether TEIDs are meant.
+  /// Arguments: session, chunk and offset of its record, whether TEIDs are meant, sessions that
+  /// don't count.
   Napi::Value holder(const Napi::CallbackInfo& info) {
     const auto number = [&](std::size_t i) { return info[i].As<Napi::Number>().Uint32Value(); };
+    const auto but_for = info[4].As<Napi::Uint32Array>();
     const SessionIndex found =
-        datapath_->holder(number(0), number(1), number(2), info[3].As<Napi::Boolean>().Value());
+        datapath_->holder(number(0), number(1), number(2), info[3].As<Napi::Boolean>().Value(),
+                          {but_for.Data(), but_for.ElementLength()});
     return Napi::Number::New(info.Env(), found == kNoSession ? -1.0 : found);
   }
 

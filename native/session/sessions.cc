@@ -104,8 +104,7 @@ PrepareError Sessions::prepare(OperationKind kind, SessionIndex session, const s
   RecordReader record;
   if (kind == OperationKind::Delete) {
     change.compiled = Compiled{};
-    pending.inserted.clear();
-    pending.obsolete.clear();
+    pending.clear_keys();
     compiler_.keys(before, direct_teid(before, session), pending.obsolete);
   } else {
     record = RecordReader(words, bytes);
@@ -249,6 +248,7 @@ void Sessions::abort(std::uint32_t ticket) {
     for (const TableKey& key : pending.inserted) erase_key(key);
   }
   installed_[change.session].busy = false;
+  installed_[change.session].displacing = 0;
   change.next_free = free_prepared_;
   free_prepared_ = ticket;
 }

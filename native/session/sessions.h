@@ -3,6 +3,7 @@
 // worker applies between two bursts; any worker looks up.
 #pragma once
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "memory/region.h"
@@ -19,9 +20,10 @@ enum class OperationKind : std::uint32_t { Create = 1, Update = 2, Delete = 3 };
 
 /// What a change asks for beside new rules; OperationFlag in src/datapath/datapath.ts. Afresh: it
 /// is another session in the same place, which goes on with nothing of the one before. Used: of
-/// the URRs that are asked for, those that have something to tell.
+/// the URRs that are asked for, those that have something to tell. Displaced: see displace().
 inline constexpr std::uint32_t kOperationEndMarkers = 1, kOperationDropBuffered = 2,
-                               kOperationQuery = 4, kOperationAfresh = 8, kOperationUsed = 16;
+                               kOperationQuery = 4, kOperationAfresh = 8, kOperationUsed = 16,
+                               kOperationDisplaced = 32;
 
 struct SessionsConfig {
   std::uint32_t slots_per_bucket;
@@ -59,6 +61,13 @@ class Sessions {
   PrepareError prepare(OperationKind kind, SessionIndex session, const std::uint32_t* record,
                        std::size_t record_bytes, std::uint32_t flags, std::uint64_t query,
                        std::uint32_t& ticket);
+  /// The session that the deletion `ticket` is of goes in favour of `successor`, whose change is
+  /// prepared next: that may ask for the addresses of this one, and has them from hand_over() on.
+  /// Both are applied, or both aborted.
+  void displace(std::uint32_t ticket, SessionIndex successor);
+  /// Before the change is given to its worker: packets to what it has taken from others are its
+  /// own.
+  void hand_over(std::uint32_t ticket);
   void abort(std::uint32_t ticket);
   /// After the worker has applied it: frees what the old rules held.
   void retire(std::uint32_t ticket);
@@ -70,8 +79,9 @@ class Sessions {
     return {installed_[session].record, installed_[session].bytes};
   }
   /// Who has a TEID (`teids`), or a UE address or route, that `record` of `session` asks for too;
-  /// changes under way count. kNoSession: nobody.
-  SessionIndex holder(SessionIndex session, const RecordReader& record, bool teids) const;
+  /// changes under way count. kNoSession: nobody, or one of `but_for`.
+  SessionIndex holder(SessionIndex session, const RecordReader& record, bool teids,
+                      std::span<const SessionIndex> but_for = {}) const;
   /// A change of the session is prepared or under way.
   bool changing(SessionIndex session) const noexcept { return installed_[session].busy; }
   /// Or about to be.
@@ -127,8 +137,13 @@ class Sessions {
     ArenaRef old_account = 0;
     const std::uint32_t* record = nullptr;
     std::size_t record_bytes = 0;
-    std::vector<TableKey> inserted;                                ///< to erase when aborted
-    std::vector<TableKey> obsolete;                                ///< to erase when retired
+    std::vector<TableKey> inserted;  ///< to erase when aborted
+    std::vector<TableKey> obsolete;  ///< to erase when retired
+    std::vector<TableKey> taken;     ///< of displaced sessions, which have them until hand_over()
+    SessionIndex successor = kNoSession;  ///< of a displaced session's deletion
+    void clear_keys() noexcept {
+      for (auto* keys : {&inserted, &obsolete, &taken}) keys->clear();
+    }
     std::vector<RemoteTunnel> remotes_inserted, remotes_obsolete;  ///< likewise
     std::vector<FarEntry> idle_fars;  ///< their peers are kept for End Markers
   };
@@ -136,6 +151,7 @@ class Sessions {
     const std::uint32_t* record = nullptr;
     std::uint32_t bytes = 0;
     bool busy = false;
+    std::uint32_t displacing = 0;  ///< 1 + ticket of its deletion, when it is displaced
   };
   struct Memory;
   Sessions(Region& region, const SessionsConfig& config, const NetworkMap& network,
@@ -147,6 +163,15 @@ class Sessions {
   /// @param asking  its own direct TEID is not looked at.
   bool find_key(const TableKey& key, SessionIndex asking, SessionIndex& session) const;
   void erase_key(const TableKey& key);
+  /// Not so a direct TEID, which is found without a table.
+  bool is_tabled(const TableKey& key) const noexcept {
+    SessionIndex found;
+    return key.kind != TableKey::Kind::Teid || teids_.find(key.key, key.qualifier, found);
+  }
+  bool is_displaced_by(SessionIndex session, SessionIndex successor) const noexcept {
+    const std::uint32_t ticket = installed_[session].displacing;
+    return ticket != 0 && pending_[ticket - 1].successor == successor;
+  }
   void apply_new(Prepared& change, Nanoseconds now, std::uint64_t realtime_offset) noexcept;
   void carry_over(Prepared& change, SessionView& old, Nanoseconds now, EventSink& sink) noexcept;
   void start_buckets(Prepared& change, const SessionView* old, Nanoseconds now) noexcept;

@@ -102,8 +102,7 @@ void Sessions::erase_key(const TableKey& key) {
 
 PrepareError Sessions::reserve_keys(const RecordReader& record, SessionIndex session,
                                     Pending& pending) {
-  pending.inserted.clear();
-  pending.obsolete.clear();
+  pending.clear_keys();
   const std::uint32_t direct = direct_teid(record, session);
   if (direct != 0) {
     // It is in no table itself, but somebody else's choice may be.
@@ -111,7 +110,8 @@ PrepareError Sessions::reserve_keys(const RecordReader& record, SessionIndex ses
     for (const TableKey& key : keys_) {
       SessionIndex other = session;
       if (key.kind == TableKey::Kind::Teid && static_cast<std::uint32_t>(key.key) == direct &&
-          teids_.size() != 0 && teids_.find(key.key, key.qualifier, other) && other != session) {
+          teids_.size() != 0 && teids_.find(key.key, key.qualifier, other) && other != session &&
+          !is_displaced_by(other, session)) {
         return {PrepareStatus::TeidTaken, key.pdr};
       }
     }
@@ -132,10 +132,14 @@ PrepareError Sessions::reserve_keys(const RecordReader& record, SessionIndex ses
     if (contains(old_keys_, key)) continue;
     PrepareError error;
     SessionIndex other = kNoSession;
-    if (find_key(key, session, other)) {
+    const bool found = find_key(key, session, other);
+    if (found && !is_displaced_by(other, session)) {
       error = {key.kind == TableKey::Kind::Teid ? PrepareStatus::TeidTaken
                                                 : PrepareStatus::UeAddressTaken,
                key.pdr};
+    } else if (found && is_tabled(key)) {
+      pending.taken.push_back(key);
+      continue;
     } else if (!insert_key(key, session)) {
       error = {PrepareStatus::Resources, key.pdr};
     }
@@ -152,16 +156,35 @@ PrepareError Sessions::reserve_keys(const RecordReader& record, SessionIndex ses
   return {};
 }
 
-SessionIndex Sessions::holder(SessionIndex session, const RecordReader& record, bool teids) const {
+SessionIndex Sessions::holder(SessionIndex session, const RecordReader& record, bool teids,
+                              std::span<const SessionIndex> but_for) const {
   if (!record.valid()) return kNoSession;
   std::vector<TableKey> keys;
   compiler_.keys(record, 0, keys);
   for (const TableKey& key : keys) {
     SessionIndex other = kNoSession;
     if ((key.kind == TableKey::Kind::Teid) != teids) continue;
-    if (find_key(key, session, other) && other != session) return other;
+    if (!find_key(key, session, other) || other == session) continue;
+    if (std::find(but_for.begin(), but_for.end(), other) == but_for.end()) return other;
   }
   return kNoSession;
+}
+
+void Sessions::displace(std::uint32_t ticket, SessionIndex successor) {
+  pending_[ticket].successor = successor;
+  installed_[prepared_[ticket].session].displacing = ticket + 1;
+}
+
+void Sessions::hand_over(std::uint32_t ticket) {
+  const SessionIndex session = prepared_[ticket].session;
+  for (const TableKey& key : pending_[ticket].taken) {
+    SessionIndex other = kNoSession;
+    if (!find_key(key, session, other) || !is_displaced_by(other, session)) continue;
+    std::vector<TableKey>& obsolete = pending_[installed_[other].displacing - 1].obsolete;
+    std::erase_if(obsolete, [&](const TableKey& o) { return o.same_place(key); });
+    erase_key(key);
+    insert_key(key, session);  // Into the place that has just become free.
+  }
 }
 
 }  // namespace sluice

@@ -133,8 +133,8 @@ class Datapath {
   std::uint64_t apply(const std::uint32_t* tickets, unsigned count);
   void abort(const std::uint32_t* tickets, unsigned count);
   /// See Sessions::holder(); the record lies in the slab.
-  SessionIndex holder(SessionIndex session, std::uint32_t chunk, std::uint32_t offset,
-                      bool teids) const;
+  SessionIndex holder(SessionIndex session, std::uint32_t chunk, std::uint32_t offset, bool teids,
+                      std::span<const SessionIndex> but_for) const;
   /// Copies up to `max` events; fewer than `max` means that there are no more. They stay where
   /// a restart finds them until release().
   unsigned poll(Event* out, unsigned max);

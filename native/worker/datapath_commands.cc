@@ -27,6 +27,8 @@ void Datapath::prepare(Operation* operations, unsigned count, const std::uint32_
         sessions_->prepare(kind, op.session, words, bytes, op.flags, query, op.ticket);
     op.status = static_cast<std::uint32_t>(error.status);
     op.detail = error.detail;
+    const bool displaced = kind == OperationKind::Delete && (op.flags & kOperationDisplaced) != 0;
+    if (displaced && error.status == PrepareStatus::Ok) sessions_->displace(op.ticket, op.offset);
   }
 }
 
@@ -39,11 +41,11 @@ bool Datapath::find_record(std::uint32_t chunk, std::uint32_t offset, const std:
 }
 
 SessionIndex Datapath::holder(SessionIndex session, std::uint32_t chunk, std::uint32_t offset,
-                              bool teids) const {
+                              bool teids, std::span<const SessionIndex> but_for) const {
   const std::uint32_t* words = nullptr;
   std::size_t bytes = 0;
   if (!find_record(chunk, offset, words, bytes)) return kNoSession;
-  return sessions_->holder(session, RecordReader(words, bytes), teids);
+  return sessions_->holder(session, RecordReader(words, bytes), teids, but_for);
 }
 
 void Datapath::abort(const std::uint32_t* tickets, unsigned count) {
@@ -52,6 +54,7 @@ void Datapath::abort(const std::uint32_t* tickets, unsigned count) {
 
 std::uint64_t Datapath::apply(const std::uint32_t* tickets, unsigned count) {
   const std::uint64_t number = ++next_batch_;
+  for (unsigned i = 0; i < count; ++i) sessions_->hand_over(tickets[i]);
   if (!running_) {
     const Nanoseconds time = now();
     for (unsigned i = 0; i < count; ++i) {

@@ -45,6 +45,12 @@ export const enum OperationFlag {
   Query = 4,
   Afresh = 8,
   Used = 16,
+  /**
+   * Of a deletion: in favour of the session in Offset, whose update is among the next operations
+   * of the call. That may ask for the addresses of this one, and has them when both are applied;
+   * or both are aborted.
+   */
+  Displaced = 32,
 }
 /** Why prepare() refused; the operation left nothing behind. */
 export const enum PrepareStatus {
@@ -319,9 +325,9 @@ export interface Datapath extends PacketSight, ProtectionPath, LanePath, BucketP
   /**
    * Index of the other session that has what the record at (chunk, offset) of session `index`
    * asks for too: one of its TEIDs (`teids`), or a UE address or framed route. -1: none has, as
-   * far as the packet path has heard of it by prepare(). For refusals alone.
+   * far as the packet path has heard of it by prepare(), or one of `butFor`. For refusals alone.
    */
-  holder(index: number, chunk: number, offset: number, teids: boolean): number;
+  holder(index: number, chunk: number, offset: number, teids: boolean, butFor: Uint32Array): number;
   /**
    * Copies waiting events into `events`; returns how many. A full batch means: call again.
    * Each is given once, and stays where a restart finds it until {@link release}.

@@ -4,7 +4,7 @@
  * of what stands above it, and fails where it is told to. Start at {@link MemoryDatapath}.
  */
 import { BUCKETS } from '../base/limits.js';
-import { pdrCount, urrCount, urrsAt } from '../model/record.js';
+import { urrCount, urrsAt } from '../model/record.js';
 import {
   HEADER_INCARNATION,
   HEADER_MAGIC,
@@ -32,7 +32,7 @@ import {
   SAMPLES_MAX,
 } from './datapath.js';
 import { IDLE_STATISTICS, IDLE_STATUS } from './idle-statistics.js';
-import { RecordKeys } from './memory/record-keys.js';
+import { HeldKeys } from './memory/held-keys.js';
 import { MemorySight } from './memory/sight.js';
 import type { Statistics } from './statistics.js';
 import { UsageTrigger } from './usage-event.js';
@@ -73,8 +73,7 @@ export class MemoryDatapath extends MemorySight implements Datapath {
   readonly sessions = new Map<number, LiveSession>();
   readonly #chunks: Uint32Array[] = [];
   /** Who has a TEID at an address, or a UE address in an instance. */
-  readonly #keys = new Map<string | number, number>();
-  readonly #names = new RecordKeys();
+  readonly #keys = new HeldKeys();
   readonly #prepared = new Map<number, Prepared>();
   #nextTicket = 1;
   #sequence = 0;
@@ -147,6 +146,7 @@ export class MemoryDatapath extends MemorySight implements Datapath {
       if (prepared === undefined) throw new Error(`apply of unknown ticket ${ticket}`);
       this.#prepared.delete(ticket);
       this.#applied.push({ sequence, prepared, ticket });
+      if (prepared.kind !== OperationKind.Delete) this.#keys.handOver(prepared.index, prepared);
     }
     if (!this.#started) this.completeAll();
     else if (this.autoComplete) setImmediate(() => this.#complete(sequence));
@@ -158,20 +158,22 @@ export class MemoryDatapath extends MemorySight implements Datapath {
       const prepared = this.#prepared.get(tickets[i]!);
       if (prepared === undefined) throw new Error(`abort of unknown ticket ${tickets[i]}`);
       this.#prepared.delete(tickets[i]!);
+      this.#keys.settled(prepared.index);
       if (prepared.kind === OperationKind.Delete) continue;
       const live = this.sessions.get(prepared.index);
-      this.#release(prepared, live ?? null);
+      this.#keys.release(prepared.index, prepared, live ?? null);
     }
   }
 
-  holder(index: number, chunk: number, offset: number, teids: boolean): number {
-    const words = this.#chunks[chunk]!;
-    const count = pdrCount(words, offset / 4);
-    for (const { key, pdr } of this.#names.of(words, offset / 4)) {
-      const owner = this.#keys.get(key);
-      if (pdr < count === teids && owner !== undefined && owner !== index) return owner;
-    }
-    return -1;
+  holder(
+    index: number,
+    chunk: number,
+    offset: number,
+    teids: boolean,
+    butFor: Uint32Array,
+  ): number {
+    const record = { words: this.#chunks[chunk]!, start: offset / 4 };
+    return this.#keys.holder(index, record, teids, butFor);
   }
 
   poll(): number {
@@ -277,6 +279,9 @@ export class MemoryDatapath extends MemorySight implements Datapath {
     const ticket = this.#nextTicket++;
     this.#prepared.set(ticket, { kind, index, words, start, queried: asked ? queried : [] });
     operations[at + OperationWord.Ticket] = ticket;
+    if ((operations[at + OperationWord.Flags]! & OperationFlag.Displaced) !== 0) {
+      this.#keys.displace(index, operations[at + OperationWord.Offset]!);
+    }
   }
 
   #check(kind: OperationKind, index: number, words: Uint32Array, start: number): PrepareStatus {
@@ -291,35 +296,11 @@ export class MemoryDatapath extends MemorySight implements Datapath {
     return wellFormed ? PrepareStatus.Ok : PrepareStatus.Malformed;
   }
 
-  /** Takes the record's keys for the session; on refusal gives back those that it took. */
   #reserve(at: number, index: number, words: Uint32Array, start: number): PrepareStatus {
-    const taken: (string | number)[] = [];
-    const count = pdrCount(words, start);
-    const refuse = (status: PrepareStatus, detail: number): PrepareStatus => {
-      for (const key of taken) this.#keys.delete(key);
-      this.operations[at + OperationWord.Detail] = detail;
-      return status;
-    };
-    for (const { key, pdr } of this.#names.of(words, start)) {
-      const owner = this.#keys.get(key);
-      if (owner === index) continue;
-      if (owner !== undefined) {
-        const status = pdr < count ? PrepareStatus.TeidTaken : PrepareStatus.UeAddressTaken;
-        return refuse(status, pdr < count ? pdr : 0);
-      }
-      this.#keys.set(key, index);
-      taken.push(key);
-    }
-    return PrepareStatus.Ok;
-  }
-
-  /** Gives back the keys of a version that `keeper` does not have. */
-  #release(version: { words: Uint32Array; start: number }, keeper: LiveSession | null): void {
-    const kept = keeper === null ? [] : this.#names.of(keeper.words, keeper.start);
-    const keys = new Set(kept.map((one) => one.key));
-    for (const { key } of this.#names.of(version.words, version.start)) {
-      if (!keys.has(key)) this.#keys.delete(key);
-    }
+    const inUse = this.#keys.take(index, { words, start });
+    if (inUse === undefined) return PrepareStatus.Ok;
+    this.operations[at + OperationWord.Detail] = inUse.pdr ?? 0;
+    return inUse.pdr === undefined ? PrepareStatus.UeAddressTaken : PrepareStatus.TeidTaken;
   }
 
   #complete(sequence: number): void {
@@ -340,7 +321,8 @@ export class MemoryDatapath extends MemorySight implements Datapath {
         this.#usageEvent(prepared.index, live!, urr, UsageTrigger.Termination, ticket + 1);
       }
       this.sessions.delete(prepared.index);
-      this.#release(live!, null);
+      this.#keys.release(prepared.index, live!, null);
+      this.#keys.settled(prepared.index);
       return;
     }
     const next: LiveSession = { words: prepared.words, start: prepared.start, usage: new Map() };
@@ -350,7 +332,7 @@ export class MemoryDatapath extends MemorySight implements Datapath {
     }
     this.#carryUsage(prepared.index, live, next, ticket);
     this.sessions.set(prepared.index, next);
-    if (live !== null) this.#release(live, next);
+    if (live !== null) this.#keys.release(prepared.index, live, next);
   }
 
   /** URRs whose ID stays keep their usage; one that goes reports what it has. */

@@ -4,17 +4,16 @@
  * Owner: the control thread. Start at {@link Admission.create}.
  */
 import { type Refusal, SluiceError } from '../base/errors.js';
-import { joinWords } from '../base/units.js';
+import { ROUND_OPERATIONS_MAX } from '../base/limits.js';
+import { highWord, joinWords, lowWord } from '../base/units.js';
 import { OperationFlag, OperationKind } from '../datapath/datapath.js';
-import { sameText, urrCount, urrsAt } from '../model/record.js';
+import { sameText } from '../model/record.js';
 import {
   HEADER_NAME,
   HEADER_REVISION_HIGH,
   HEADER_REVISION_LOW,
   HEADER_SEID_HIGH,
   HEADER_SEID_LOW,
-  URR_ID,
-  URR_WORDS,
 } from '../model/record-layout.js';
 import { sameContent } from '../model/same-content.js';
 import type { Choices } from './allocators/choices.js';
@@ -23,8 +22,8 @@ import type { UpdateOptions } from './engine.js';
 import type { Holders } from './holders.js';
 import type { Operations } from './operation-batch.js';
 import { copyRecord, writeIdentity, writeRevision } from './record-writer.js';
-import { urrsAsked } from './reports/asked-usage.js';
-import type { Rounds } from './rounds.js';
+import { urrIndices, urrsAsked } from './reports/asked-usage.js';
+import type { Rounds } from './rounds/rounds.js';
 import type { CreationClock } from './state/creation-clock.js';
 import type { TextWords } from './state/name-index.js';
 import { detachedError, fullError, nameTakenError, noMemoryError } from './state/session-errors.js';
@@ -45,7 +44,8 @@ interface Waiting {
   readonly seidHigh: number;
 }
 
-const NO_URRS: readonly number[] = [];
+const NOBODY: readonly number[] = [];
+const NO_SEIDS: readonly bigint[] = [];
 const NO_OPTIONS: UpdateOptions = {};
 const NO_WORDS = new Uint32Array(0);
 
@@ -249,10 +249,8 @@ export class Admission {
     index: number,
   ): void {
     const old = this.#at(this.#old, this.table.handle[index]!);
-    const revision = joinWords(
-      old.words[old.start + HEADER_REVISION_LOW]!,
-      old.words[old.start + HEADER_REVISION_HIGH]!,
-    );
+    const low = old.words[old.start + HEADER_REVISION_LOW]!;
+    const revision = joinWords(low, old.words[old.start + HEADER_REVISION_HIGH]!);
     const expected = options.expectedRevision ?? 0n;
     if (expected !== 0n && expected !== revision) {
       const message = `the session is at revision ${revision}, not ${expected}`;
@@ -260,11 +258,16 @@ export class Admission {
       this.#refuse(batch, position, own, error);
       return;
     }
-    const queries = this.#queries(old, urrsAsked(options));
+    const queries = urrIndices(old, urrsAsked(options));
     if (typeof queries === 'number') {
       const field = `query_urr_ids[${queries}]`;
       const error = new SluiceError('invalid_argument', 'names no URR of the session', { field });
       this.#refuse(batch, position, own, error);
+      return;
+    }
+    const displaced = this.#displaced(batch, options.displaces);
+    if (displaced === null) {
+      this.#refuse(batch, position, own, new SluiceError('not_found'));
       return;
     }
     // A waiting record may lack its name too: it is copied once more then.
@@ -284,33 +287,26 @@ export class Admission {
       return;
     }
     this.refusal.clear();
-    if (!this.choices.choose(record, old)) {
+    if (!this.choices.choose(record, old, displaced)) {
       this.table.releaseName(index, record);
-      this.#refuse(batch, position, handle, this.#choiceError(index, handle));
+      this.#refuse(batch, position, handle, this.#choiceError(index, handle, displaced));
       return;
     }
     this.table.setState(index, SessionState.Updating);
-    const afresh = options.afresh === true ? OperationFlag.Afresh : 0;
-    const drops = options.dropBuffered === true || afresh !== 0 ? OperationFlag.DropBuffered : 0;
-    const ends = options.sendEndMarkers === true ? OperationFlag.SendEndMarkers : 0;
-    const all = afresh | drops | ends;
+    for (const other of displaced) this.table.setState(other, SessionState.Deleting);
     batch.begin(position, options);
-    this.rounds.add(OperationKind.Update, index, handle, batch, position, all, queries);
+    const { rounds } = this;
+    const flags = flagsOf(options);
+    rounds.add(OperationKind.Update, index, handle, batch, position, flags, queries, displaced);
   }
 
-  /** Indices of the URRs in the present version; or the position of one that is not there. */
-  #queries(old: RecordAt, ids: readonly number[]): readonly number[] | number {
-    if (ids.length === 0) return NO_URRS;
-    const count = urrCount(old.words, old.start);
-    const at = urrsAt(old.words, old.start);
-    const indices: number[] = [];
-    for (let i = 0; i < ids.length; i++) {
-      let urr = 0;
-      while (urr < count && old.words[at + urr * URR_WORDS + URR_ID] !== ids[i]) urr++;
-      if (urr === count) return i;
-      if (!indices.includes(urr)) indices.push(urr);
-    }
-    return indices;
+  /** Indices of the sessions with these SEIDs; null: not all are there and rest. */
+  #displaced(batch: Operations, seids: readonly bigint[] = NO_SEIDS): readonly number[] | null {
+    if (seids.length === 0) return NOBODY;
+    const indices = seids.map((seid) => this.#ownBySeid(batch, lowWord(seid), highWord(seid)));
+    const rests = (index: number) =>
+      index >= 0 && !this.#isBusy(index) && this.table.state[index] === SessionState.Live;
+    return indices.length < ROUND_OPERATIONS_MAX && indices.every(rests) ? indices : null;
   }
 
   /** By name; by SEID when there is no name; a session of both when both are given. */
@@ -363,10 +359,12 @@ export class Admission {
     this.#waitingCount++;
   }
 
-  #choiceError(index: number, handle: number): SluiceError {
+  #choiceError(index: number, handle: number, displaced = NOBODY): SluiceError {
     const { code, field } = this.refusal;
     if (code !== 'already_exists') return this.refusal.toError();
-    return this.refusal.toError(this.holders.find(index, handle, field.endsWith('.teid')));
+    return this.refusal.toError(
+      this.holders.find(index, handle, field.endsWith('.teid'), displaced),
+    );
   }
 
   #refuse(batch: Operations, position: number, handle: number, error: SluiceError): void {
@@ -383,6 +381,12 @@ export class Admission {
     record.start = this.slab.start(handle);
     return record;
   }
+}
+
+function flagsOf({ afresh, dropBuffered, sendEndMarkers }: UpdateOptions): number {
+  const begins = afresh === true ? OperationFlag.Afresh : 0;
+  const drops = dropBuffered === true || afresh === true ? OperationFlag.DropBuffered : 0;
+  return begins | drops | (sendEndMarkers === true ? OperationFlag.SendEndMarkers : 0);
 }
 
 function nameOf(record: RecordAt): TextWords {

@@ -6,13 +6,12 @@ import { Refusal, SluiceError } from '../base/errors.js';
 import { REPORTS_MAX } from '../base/limits.js';
 import { highWord, lowWord } from '../base/units.js';
 import type { BucketReader } from '../datapath/balance/balancer.js';
-import { type Datapath, OperationKind, type PrepareStatus } from '../datapath/datapath.js';
+import type { Datapath } from '../datapath/datapath.js';
 import type { Store } from '../store/store.js';
 import { Admission } from './admission.js';
 import { Choices } from './allocators/choices.js';
 import { Networks } from './allocators/networks.js';
 import { TeidPermutation } from './allocators/teid.js';
-import type { RecordAt } from './allocators/ue-addresses.js';
 import type {
   EngineOptions,
   EngineStatistics,
@@ -34,15 +33,16 @@ import { flushUsage } from './flush-usage.js';
 import { Holders } from './holders.js';
 import { loadGenerations, putGenerations } from './identity.js';
 import { type BatchHost, Operations } from './operation-batch.js';
-import { prepareError } from './prepare-error.js';
 import { EventIntake } from './reports/event-intake.js';
 import { ReportLog } from './reports/report-log.js';
 import { restoreSessions } from './restore.js';
-import { type Round, type RoundHost, Rounds } from './rounds.js';
+import { Outcomes } from './rounds/outcomes.js';
+import type { RoundHost } from './rounds/round.js';
+import { Rounds } from './rounds/rounds.js';
 import { CreationClock } from './state/creation-clock.js';
 import { Lookup } from './state/lookup.js';
 import { type TextWords, textWords } from './state/name-index.js';
-import { SessionState, SessionTable } from './state/session-table.js';
+import { SessionTable } from './state/session-table.js';
 import { Slab } from './state/slab.js';
 import { subjectOf } from './state/subject.js';
 import { Versions } from './state/versions.js';
@@ -62,7 +62,6 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
   readonly #store: Store;
   readonly creation: CreationClock;
   readonly #versions: Versions;
-  readonly #holders: Holders;
   readonly #admission: Admission;
   readonly #intake: EventIntake;
   readonly #idleBatches: Operations[] = [];
@@ -73,8 +72,6 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
   #closed = false;
   #openBatches = 0;
   #closeListeners: (() => void)[] = [];
-  readonly #record: RecordAt = { words: new Uint32Array(0), start: 0 };
-  readonly #keeper: RecordAt = { words: new Uint32Array(0), start: 0 };
   readonly #lookup: Lookup;
 
   constructor(options: EngineOptions) {
@@ -99,10 +96,12 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
       this.table.present(index),
     );
     this.#versions = new Versions(this.slab);
-    this.rounds = new Rounds(datapath, store, this.slab, this.table, this);
-    const { slab, table, choices, rounds, creation } = this;
+    const { slab, table, choices, creation } = this;
     const holders = new Holders(datapath, table);
-    this.#holders = holders;
+    const ended = (index: number) => this.#admission.wake(index);
+    const outcomes = new Outcomes(table, choices, this.#versions, holders, ended);
+    this.rounds = new Rounds(datapath, store, slab, table, outcomes, this);
+    const { rounds } = this;
     this.#admission = new Admission(slab, table, choices, rounds, refusal, holders, creation);
     const reportsMax = options.reportsMax ?? REPORTS_MAX;
     this.reports = new ReportLog(store, datapath, reportsMax, now, options.log);
@@ -260,67 +259,6 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     this.#settledHead = 0;
   }
 
-  written(round: Round, at: number): void {
-    const index = round.index[at]!;
-    const handle = round.handle[at]!;
-    const { table } = this;
-    if (round.kind[at] === OperationKind.Update) {
-      const old = table.handle[index]!;
-      this.choices.release(this.#at(this.#record, old), this.#at(this.#keeper, handle));
-      table.replace(index, handle);
-      this.#versions.retire(old);
-    }
-    table.storeKey[index] = round.storeKey[at]!;
-    table.setState(index, SessionState.Live);
-    round.batch[at]!.complete(round.position[at]!, handle);
-    this.#operationEnded(index);
-  }
-
-  refused(round: Round, at: number, error: SluiceError): void {
-    const index = round.index[at]!;
-    const handle = round.handle[at]!;
-    const { table } = this;
-    if (round.kind[at] === OperationKind.Create) {
-      this.choices.release(this.#at(this.#record, handle), null);
-      table.leave(index);
-      this.slab.free(handle);
-    } else {
-      if (round.kind[at] === OperationKind.Update) {
-        const old = this.#at(this.#keeper, table.handle[index]!);
-        const record = this.#at(this.#record, handle);
-        this.choices.release(record, old);
-        table.releaseName(index, record);
-        this.slab.free(handle);
-      }
-      table.setState(index, SessionState.Live);
-    }
-    round.batch[at]!.fail(round.position[at]!, error);
-    this.#operationEnded(index);
-  }
-
-  deleted(round: Round, at: number): void {
-    const index = round.index[at]!;
-    const handle = round.handle[at]!;
-    this.choices.release(this.#at(this.#record, handle), null);
-    this.table.leave(index);
-    this.#versions.retire(handle);
-    round.batch[at]!.complete(round.position[at]!, handle);
-    this.#operationEnded(index);
-  }
-
-  detached(round: Round, at: number, error: SluiceError): void {
-    const index = round.index[at]!;
-    this.table.setState(index, SessionState.Detached);
-    round.batch[at]!.fail(round.position[at]!, error);
-    this.#operationEnded(index);
-  }
-
-  refusal(round: Round, at: number, status: PrepareStatus, detail: number): SluiceError {
-    const handle = round.handle[at]!;
-    const holder = this.#holders.of(status, round.index[at]!, handle);
-    return prepareError(this.#at(this.#record, handle), status, detail, holder);
-  }
-
   putMeta(): void {
     const { slots } = this.table;
     if (!slots.ceilingChanged) return;
@@ -333,11 +271,6 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
 
   drainEvents(): void {
     this.#intake.drain();
-  }
-
-  #operationEnded(index: number): void {
-    this.table.operation[index] = 0;
-    this.#admission.wake(index);
   }
 
   #handOut(batch: Operations): void {
@@ -384,11 +317,5 @@ export class EngineCore implements SessionEngine, BatchHost, RoundHost {
     if (index < 0 || !this.table.isVisible(index)) return -1;
     const same = text === null || subjectOf(this.table, index).name === key.name;
     return same ? index : -1;
-  }
-
-  #at(record: RecordAt, handle: number): RecordAt {
-    record.words = this.slab.words(handle);
-    record.start = this.slab.start(handle);
-    return record;
   }
 }

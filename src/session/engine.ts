@@ -4,7 +4,7 @@
  * A request becomes a record (src/model), the engine chooses what was left open, and then:
  * prepare (datapath) → put (store) → apply (datapath) → result. Deletion goes the other way.
  * A refused operation changes nothing anywhere. Operations on one session run one after
- * another; operations on different sessions travel together in rounds (rounds.ts).
+ * another; operations on different sessions travel together in rounds (rounds/).
  *
  * Owner: the control thread. Start reading at {@link SessionEngine}.
  */
@@ -60,6 +60,11 @@ export interface UpdateOptions {
    * old one's.
    */
   readonly afresh?: boolean;
+  /**
+   * With `afresh`, SEIDs of further sessions of the owner that go with the old one: it may ask for
+   * their TEIDs and addresses. NOT_FOUND: one is gone, or on its way out.
+   */
+  readonly displaces?: readonly bigint[];
   /** The session, found by its SEID, gets the record's name, unless another one has it. */
   readonly renames?: boolean;
   /** URRs to be reported (IMMEDIATE) with the result. */

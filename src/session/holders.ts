@@ -13,11 +13,15 @@ export class Holders {
     private readonly table: SessionTable,
   ) {}
 
-  /** SEID of the session that has what the record of session `index` asks for too, or 0n. */
-  find(index: number, handle: number, teids: boolean): bigint {
+  /**
+   * SEID of the session that has what the record of session `index` asks for too, or 0n; those
+   * that it displaces don't count.
+   */
+  find(index: number, handle: number, teids: boolean, displaced: readonly number[]): bigint {
     const { slab } = this.table;
     const chunk = slab.chunkOf(handle);
-    const other = this.datapath.holder(index, chunk, slab.offsetOf(handle), teids);
+    const butFor = Uint32Array.from(displaced);
+    const other = this.datapath.holder(index, chunk, slab.offsetOf(handle), teids, butFor);
     const record = other < 0 ? 0 : this.table.handle[other]!;
     if (record === 0) return 0n;
     const words = slab.words(record);
@@ -26,8 +30,9 @@ export class Holders {
   }
 
   /** The same for a refusal by prepare(). */
-  of(status: PrepareStatus, index: number, handle: number): bigint {
-    if (status === PrepareStatus.TeidTaken) return this.find(index, handle, true);
-    return status === PrepareStatus.UeAddressTaken ? this.find(index, handle, false) : 0n;
+  of(status: PrepareStatus, index: number, handle: number, displaced: readonly number[]): bigint {
+    const teids = status === PrepareStatus.TeidTaken;
+    const taken = teids || status === PrepareStatus.UeAddressTaken;
+    return taken ? this.find(index, handle, teids, displaced) : 0n;
   }
 }

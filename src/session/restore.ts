@@ -31,7 +31,7 @@ import type { Choices } from './allocators/choices.js';
 import type { RecordAt } from './allocators/ue-addresses.js';
 import type { RestoreProgress } from './engine.js';
 import { prepareError } from './prepare-error.js';
-import type { Rounds } from './rounds.js';
+import type { Rounds } from './rounds/rounds.js';
 import type { CreationClock } from './state/creation-clock.js';
 import { SessionState, type SessionTable } from './state/session-table.js';
 import type { Slab } from './state/slab.js';

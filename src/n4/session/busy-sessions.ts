@@ -2,16 +2,10 @@
  * Sessions with a request under way, and the requests that wait for it, by the session's index:
  * requests on one session are served in their order. Owner: the control thread.
  */
-import * as layout from '../../model/record-layout.js';
-import type { RecordPlace } from '../../session/engine.js';
 import type { StoredRequest } from './turn.js';
 
 /** The lower bits of a SEID are the session's index: one session at a time has it. */
 export const INDEX_MASK = 0xff_ffff;
-
-export function indexOf({ words, start }: RecordPlace): number {
-  return words[start + layout.HEADER_SEID_LOW]! & INDEX_MASK;
-}
 
 export class BusySessions {
   readonly #waiting = new Map<number, StoredRequest[] | null>();

@@ -104,6 +104,74 @@ describe('a session whose UE another session of its peer has', () => {
   });
 });
 
+describe('a session that takes the place of one and the UE of another', () => {
+  const withTeid = (teid: number) => (wanted: Loose) => {
+    wanted['Create PDR'][0].PDI['F-TEID'] = { flags: ['V4'], teid, ipv4: '192.0.2.1' };
+  };
+  /** CP F-SEID 1, and 2 with the UE of the one that is tried, and 3 with a TEID. */
+  async function three() {
+    const bench = await startSessions();
+    const peer = new FakePeer();
+    const made = [
+      await accepted(bench, peer, establishment(1, withUe('10.60.0.10'))),
+      await accepted(bench, peer, establishment(2, sameUe)),
+      await accepted(bench, peer, establishment(3, withUe('10.60.0.11', withTeid(0x77)))),
+    ];
+    const all = () => made.map(({ seid }) => shown(bench, peer, seid));
+    return { bench, peer, all, before: all(), held: bench.datapath.keysHeld };
+  }
+
+  it('changes nothing when it is refused for a third one', async () => {
+    const { bench, peer, all, before, held } = await three();
+    const request = establishment(1, withUe('10.60.0.9', withTeid(0x77)));
+    const answer = elementsOf(await ask(bench, peer, request));
+    expect(answer.Cause).toBe('Invalid F-TEID allocation option');
+    expect(all()).toEqual(before);
+    expect(bench.datapath.keysHeld).toBe(held);
+    expect(bench.datapath.preparedHeld).toBe(0);
+  });
+
+  it('changes nothing when the store fails, and has both places when it does not', async () => {
+    const { bench, peer, all, before, held } = await three();
+    const commit = vi.spyOn(bench.store, 'commit');
+    // Refused for the other session's address, and tried again with that.
+    commit.mockRejectedValueOnce(new Error('full'));
+    const answer = elementsOf(await ask(bench, peer, establishment(1, sameUe)));
+    expect(commit).toHaveBeenCalledOnce();
+    expect(answer.Cause).not.toBe('Request accepted');
+    expect(all()).toEqual(before);
+    expect(bench.datapath.keysHeld).toBe(held);
+    const newest = await accepted(bench, peer, establishment(1, sameUe));
+    expect(all().map((one) => one !== undefined)).toEqual([false, false, true]);
+    expect(shown(bench, peer, newest.seid).pdrs[1].pdi.ue_address.ipv4).toBe('10.60.0.9');
+    // What both had and it does not ask for is free again.
+    await accepted(bench, peer, establishment(4, withUe('10.60.0.10')));
+    await accepted(bench, peer, deletion(newest.seid));
+    await accepted(bench, peer, establishment(5, sameUe));
+    expect(bench.engine.count).toBe(3);
+  });
+
+  it('waits for what is under way on either', async () => {
+    const { bench, peer, all } = await three();
+    const requests = [1, 1, 2].map((seid) => accepted(bench, peer, establishment(seid, sameUe)));
+    const made = await Promise.all(requests);
+    // One after the other, each in the place of those before.
+    const there = made.filter(({ seid }) => shown(bench, peer, seid) !== undefined);
+    expect(there).toHaveLength(1);
+    expect(all().map((one) => one !== undefined)).toEqual([false, false, true]);
+    expect(bench.engine.count).toBe(2);
+  });
+
+  it('is back after a restart, alone', async () => {
+    const { bench, peer } = await three();
+    const newest = await accepted(bench, peer, establishment(1, sameUe));
+    await bench.engine.shutdown();
+    const again = await startSessions(bench.store.contents);
+    expect(shown(again, peer, newest.seid)).toBeDefined();
+    expect(again.engine.count).toBe(2);
+  });
+});
+
 describe('a session that is given another CP F-SEID', () => {
   it('is listed under it, and found by it', async () => {
     const bench = await startSessions();

@@ -4,6 +4,7 @@
  * Owner: the control thread; one for all requests.
  */
 import type { SluiceError } from '../../base/errors.js';
+import { highWord, joinWords, lowWord } from '../../base/units.js';
 import { type RecordBuffer, urrCount, urrsAt } from '../../model/record.js';
 import * as layout from '../../model/record-layout.js';
 import type { ModelLimits } from '../../model/session-decode.js';
@@ -21,6 +22,7 @@ import { ShadowMerger } from '../rules/merge.js';
 import type { ProtectedInstances } from '../rules/protected-instances.js';
 import type { RuleRefusal } from '../rules/rule-refusal.js';
 import { INACTIVITY_URR_ID } from '../rules/urr-compile.js';
+import { INDEX_MASK } from './busy-sessions.js';
 import { CpFSeid, NAME_BYTES_MAX } from './cp-f-seid.js';
 import { TELL_ENDPOINT } from './session-answers.js';
 import { ShadowReader } from './shadow-reader.js';
@@ -34,7 +36,13 @@ const QAURR = 4;
 const PLAIN: UpdateOptions = {};
 const NO_IDS: readonly number[] = [];
 /** An establishment in the place of a session: all or nothing. */
-export const AFRESH: UpdateOptions = { afresh: true, renames: true };
+const AFRESH: UpdateOptions = { afresh: true, renames: true };
+
+export interface Replacement {
+  /** Of the sessions that it replaces; the first one's place it takes. */
+  readonly indices: readonly number[];
+  readonly options: UpdateOptions;
+}
 
 export class SessionChanges {
   /** Of the request at hand, or of the session that it changes. */
@@ -83,13 +91,27 @@ export class SessionChanges {
     return true;
   }
 
-  /** In the place of the session with that SEID; false: see `refusal`, or another is replaced. */
-  establishOver(peer: Peer, reader: IeTree, low: number, high: number): boolean {
-    if (!this.establish(peer, reader) || this.replaced !== null) return false;
-    const { words } = this.compiler.record;
-    words[layout.HEADER_SEID_LOW] = low;
-    words[layout.HEADER_SEID_HIGH] = high;
-    return true;
+  /**
+   * Whose place the establishment takes: that of the session of its CP F-SEID, else of the first
+   * of those that have what it asks for. The others go, too. null: nobody's.
+   */
+  replacement(conflicts: readonly bigint[]): Replacement | null {
+    const { replaced } = this;
+    const [first] = conflicts;
+    let place: bigint;
+    if (replaced !== null) {
+      const { words, start } = replaced;
+      const high = words[start + layout.HEADER_SEID_HIGH]!;
+      place = joinWords(words[start + layout.HEADER_SEID_LOW]!, high);
+    } else if (first !== undefined) {
+      place = first;
+      const { words } = this.compiler.record;
+      words[layout.HEADER_SEID_LOW] = lowWord(first);
+      words[layout.HEADER_SEID_HIGH] = highWord(first);
+    } else return null;
+    const displaces = conflicts.filter((seid) => seid !== place);
+    const indices = [place, ...displaces].map((seid) => lowWord(seid) & INDEX_MASK);
+    return { indices, options: displaces.length === 0 ? AFRESH : { ...AFRESH, displaces } };
   }
 
   /** The session at `place` as the request makes it; false: see `refusal`. */

@@ -8,6 +8,7 @@
  */
 import { SluiceError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
+import { highWord, lowWord } from '../../base/units.js';
 import { EVENT_WORDS } from '../../datapath/datapath.js';
 import type { ModelLimits } from '../../model/session-decode.js';
 import { AdvertisedAddresses, type AdvertisingPort } from '../../session/advertised-addresses.js';
@@ -21,12 +22,20 @@ import { RefusalLog } from '../refusal-log.js';
 import type { ProtectedInstances } from '../rules/protected-instances.js';
 import type { SessionHandlers } from '../session-handlers.js';
 import type { Transaction } from '../transaction.js';
-import { BusySessions, INDEX_MASK, indexOf } from './busy-sessions.js';
+import { BusySessions, INDEX_MASK } from './busy-sessions.js';
 import { type NodeIdentity, SessionAnswers } from './session-answers.js';
-import { AFRESH, SessionChanges } from './session-changes.js';
+import { type Replacement, SessionChanges } from './session-changes.js';
 import { SessionReports } from './session-reports.js';
 import { SessionSweep } from './session-sweep.js';
-import { Step, type StoredRequest, storedOf, TURN_REQUESTS_MAX, Turn } from './turn.js';
+import {
+  type Attempt,
+  FIRST_ATTEMPT,
+  Step,
+  type StoredRequest,
+  storedOf,
+  TURN_REQUESTS_MAX,
+  Turn,
+} from './turn.js';
 import { UnderWay } from './under-way.js';
 
 export interface SessionRequestsOptions {
@@ -41,7 +50,7 @@ export interface SessionRequestsOptions {
 }
 
 const TURNS_IDLE_MAX = 64;
-/** An establishment makes room for itself by removing that many sessions, less one. */
+/** An establishment makes room for itself by replacing that many sessions, less one. */
 const TRIES_MAX = 4;
 const NO_BODY = new Uint8Array(0);
 
@@ -89,7 +98,7 @@ export class SessionRequests implements SessionHandlers {
   #admit(transaction: Transaction, reader: MessageReader): void {
     const { peer } = transaction;
     if (reader.messageType === Message.SessionEstablishmentRequest) {
-      this.#establish(peer, transaction, reader, 0);
+      this.#establish(peer, transaction, reader, FIRST_ATTEMPT);
       return;
     }
     const key = reader.seidLow & INDEX_MASK;
@@ -150,69 +159,66 @@ export class SessionRequests implements SessionHandlers {
     seidHigh: number,
     body: Uint8Array = NO_BODY,
   ): void {
-    const one = { peer, transaction: null, messageType, seidLow, seidHigh, body };
+    const one = {
+      peer,
+      transaction: null,
+      messageType,
+      seidLow,
+      seidHigh,
+      body,
+      attempt: FIRST_ATTEMPT,
+    };
     const key = seidLow & INDEX_MASK;
     if (this.#busy.has(key)) this.#busy.wait(key, one);
     else if (this.#start(peer, null, this.#read(one))) this.#busy.begin(key);
   }
 
+  /**
+   * @param held  index of a session that is the request's to replace, -1: none.
+   * @return whether it does that.
+   */
   #establish(
     peer: Peer,
     transaction: Transaction | null,
     reader: MessageReader,
-    tries: number,
-  ): void {
+    attempt: Attempt,
+    held = -1,
+  ): boolean {
     const changes = this.#changes;
     const { cp } = changes;
     if (!changes.establish(peer, reader)) {
       this.#refuse(transaction, cp.seidLow, cp.seidHigh);
-      return;
+      return false;
     }
-    if (changes.replaced !== null) {
-      const key = indexOf(changes.replaced);
-      if (this.#busy.has(key)) this.#busy.wait(key, storedOf(peer, transaction, reader));
-      else {
-        this.#busy.begin(key);
-        this.#replace(peer, transaction, reader, tries, key);
-      }
-      return;
+    const replacement = changes.replacement(attempt.conflicts);
+    if (replacement !== null) {
+      const { indices } = replacement;
+      const busy = indices.find((index) => index !== held && this.#busy.has(index));
+      if (busy === undefined) this.#replace(peer, transaction, reader, attempt, replacement);
+      else this.#busy.wait(busy, storedOf(peer, transaction, reader, attempt));
+      return busy === undefined && indices.includes(held);
     }
     const turn = this.#turn(peer);
-    const position = turn.add(Step.Establish, transaction, reader);
-    turn.tries[position] = tries;
+    const position = turn.add(Step.Establish, transaction, reader, attempt);
     turn.seidLow[position] = cp.seidLow;
     turn.seidHigh[position] = cp.seidHigh;
     turn.batch.create(changes.record);
+    return false;
   }
 
-  /** The record at hand takes the place of the session with that index, or changes nothing. */
+  /** The record at hand takes the place of sessions, or changes nothing. */
   #replace(
     peer: Peer,
     transaction: Transaction | null,
     reader: MessageReader,
-    tries: number,
-    key: number,
+    attempt: Attempt,
+    { indices, options }: Replacement,
   ): void {
+    for (const index of indices) if (!this.#busy.has(index)) this.#busy.begin(index);
     const turn = this.#turn(peer);
-    const position = turn.add(Step.Replace, transaction, reader);
-    turn.tries[position] = tries;
-    turn.seidLow[position] = key;
-    turn.seidHigh[position] = 0;
-    turn.batch.update(this.#changes.record, AFRESH);
-  }
-
-  /** An establishment that waited for the session whose place it takes, if that is there still. */
-  #establishInPlace(one: StoredRequest, key: number): boolean {
-    const { peer, transaction } = one;
-    const reader = this.#read(one);
-    const changes = this.#changes;
-    const found = changes.establish(peer, reader) ? changes.replaced : null;
-    if (found !== null && indexOf(found) === key) {
-      this.#replace(peer, transaction, reader, 0, key);
-      return true;
-    }
-    this.#establishAgain(one, 0);
-    return false;
+    const position = turn.add(Step.Replace, transaction, reader, attempt);
+    turn.replaced.set(position, indices);
+    turn.batch.update(this.#changes.record, options);
   }
 
   /** A request on a session that none is under way on. False: it is answered already. */
@@ -278,7 +284,9 @@ export class SessionRequests implements SessionHandlers {
       const error = batch.error(position);
       if (error === undefined) this.#answer(turn, batch, position, step);
       else this.#fail(turn, position, step, error);
-      if (step !== Step.Establish) this.#goOn(turn.seidLow[position]! & INDEX_MASK);
+      for (const index of turn.replaced.get(position) ?? []) this.#goOn(index);
+      const changes = step === Step.Modify || step === Step.Delete;
+      if (changes) this.#goOn(turn.seidLow[position]! & INDEX_MASK);
     }
     turn.close();
     if (this.#idle.length < TURNS_IDLE_MAX) this.#idle.push(turn);
@@ -312,9 +320,13 @@ export class SessionRequests implements SessionHandlers {
   /** The request that waits for the session longest has its turn. */
   #goOn(key: number): void {
     for (let one = this.#busy.next(key); one !== undefined; one = this.#busy.next(key)) {
+      const { peer, transaction, attempt } = one;
+      const reader = this.#read(one);
       const establishes = one.messageType === Message.SessionEstablishmentRequest;
-      if (establishes && this.#establishInPlace(one, key)) return;
-      if (!establishes && this.#start(one.peer, one.transaction, this.#read(one))) return;
+      const goesOn = establishes
+        ? this.#establish(peer, transaction, reader, attempt, key)
+        : this.#start(peer, transaction, reader);
+      if (goesOn) return;
     }
     this.#busy.end(key);
   }
@@ -332,9 +344,15 @@ export class SessionRequests implements SessionHandlers {
     const changes = this.#changes;
     const one = turn.stored(position);
     // Of its past a peer may meet any number of sessions, for as long as there are some.
-    const tries = turn.tries[position]! + (one.peer.givenUpBefore > 0 ? 0 : 1);
+    const tries = one.attempt.tries + (one.peer.givenUpBefore > 0 ? 0 : 1);
     const establishes = step === Step.Establish || step === Step.Replace;
-    if (establishes && tries < TRIES_MAX && this.#tryOtherwise(one, tries, step, error)) return;
+    if (establishes && tries < TRIES_MAX) {
+      const conflicts = this.#conflictsOf(one, step, error);
+      if (conflicts !== null) {
+        this.#establish(one.peer, one.transaction, this.#read(one), { tries, conflicts });
+        return;
+      }
+    }
     changes.explain(one, this.#read(one), step, error);
     const { cp } = changes;
     const known = error.code !== 'not_found';
@@ -342,49 +360,25 @@ export class SessionRequests implements SessionHandlers {
   }
 
   /**
-   * Another session of the same peer has the UE's address: the newer one takes its place, since
-   * the peer that gave it twice has given up the older one. Of sessions from before the peer's
-   * restart that holds for TEIDs, too. True: tried again.
+   * Sessions that an establishment is tried again with, in whose place it comes; null: it is not.
+   * One of the same peer that has the UE's address goes, since the peer that gave it twice has
+   * given up the older one. Of those from before the peer's restart that holds for TEIDs, too.
    */
-  #tryOtherwise(one: StoredRequest, tries: number, step: Step, error: SluiceError): boolean {
-    // The session whose place it was to take is gone.
-    const isGone = step === Step.Replace && error.code === 'not_found';
-    if (isGone) return this.#establishAgain(one, tries);
-    if (error.code !== 'already_exists') return false;
-    const low = Number(error.holder & 0xffff_ffffn);
-    const high = Number(error.holder >> 32n);
+  #conflictsOf(one: StoredRequest, step: Step, error: SluiceError): readonly bigint[] | null {
+    const { peer, attempt } = one;
+    const { conflicts } = attempt;
+    // A session whose place it was to take is gone: which are in its way is found anew.
+    if (step === Step.Replace && error.code === 'not_found') return [];
+    if (error.code !== 'already_exists') return null;
+    const { holder: seid } = error;
+    const [low, high] = [lowWord(seid), highWord(seid)];
     const holder = this.#engine.look('', low, high);
-    const past = holder !== null && this.#sweep.isOfPast(one.peer, holder);
-    if (!past && error.field.includes('.local_f_teid')) return false;
+    const past = holder !== null && this.#sweep.isOfPast(peer, holder);
+    if (!past && error.field.includes('.local_f_teid')) return null;
     // It is on its way in, or out: whichever it is, it is done by one of the next rounds.
-    if (holder === null) return this.#establishAgain(one, tries);
-    if (this.#engine.look(one.peer.owner, low, high) === null) return false;
-    if (step === Step.Establish) return this.#takeOver(one, tries, low, high);
-    // It has a place already, that of one session: the place of a second one is given up.
-    const batch = this.#underWay.openBatch(one.peer, () => this.#establishAgain(one, tries));
-    batch.deleteBySeid(low, high);
-    batch.submit();
-    return true;
-  }
-
-  #establishAgain(one: StoredRequest, tries: number): true {
-    this.#establish(one.peer, one.transaction, this.#read(one), tries);
-    return true;
-  }
-
-  /** Establishes in the place of the session with that SEID. */
-  #takeOver(one: StoredRequest, tries: number, low: number, high: number): true {
-    const { peer, transaction } = one;
-    const key = low & INDEX_MASK;
-    const reader = this.#read(one);
-    if (this.#busy.has(key)) this.#busy.wait(key, one);
-    else if (!this.#changes.establishOver(peer, reader, low, high))
-      this.#establishAgain(one, tries);
-    else {
-      this.#busy.begin(key);
-      this.#replace(peer, transaction, reader, tries, key);
-    }
-    return true;
+    if (holder === null) return conflicts;
+    const isOthers = this.#engine.look(peer.owner, low, high) === null;
+    return isOthers || conflicts.includes(seid) ? null : [...conflicts, seid];
   }
 
   #refuse(transaction: Transaction | null, cpLow: number, cpHigh: number): void {

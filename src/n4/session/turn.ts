@@ -21,6 +21,15 @@ export const enum Step {
   Replace = 4,
 }
 
+/** What is known of an establishment from trying it before. */
+export interface Attempt {
+  /** How often it was tried. */
+  readonly tries: number;
+  /** SEIDs of sessions of its peer that have what it asks for, and give it up to it. */
+  readonly conflicts: readonly bigint[];
+}
+export const FIRST_ATTEMPT: Attempt = { tries: 0, conflicts: [] };
+
 /** A request by itself: it waits for another one of its session. */
 export interface StoredRequest {
   readonly peer: Peer;
@@ -29,6 +38,7 @@ export interface StoredRequest {
   readonly seidLow: number;
   readonly seidHigh: number;
   readonly body: Uint8Array;
+  readonly attempt: Attempt;
 }
 
 /** A copy of a request, whose octets are good but for the call. */
@@ -36,10 +46,12 @@ export function storedOf(
   peer: Peer,
   transaction: Transaction | null,
   reader: MessageReader,
+  attempt = FIRST_ATTEMPT,
 ): StoredRequest {
   return {
     peer,
     transaction,
+    attempt,
     messageType: reader.messageType,
     seidLow: reader.seidLow,
     seidHigh: reader.seidHigh,
@@ -65,8 +77,9 @@ export class Turn {
   readonly toldCount = new Uint16Array(TURN_REQUESTS_MAX);
   told = new Uint32Array(64);
   tells = 0;
-  /** How often the request was tried before. */
-  readonly tries = new Uint8Array(TURN_REQUESTS_MAX);
+  readonly attempts: Attempt[] = [];
+  /** By position of an establishment: indices of the sessions that it replaces. */
+  readonly replaced = new Map<number, readonly number[]>();
   bytes = new Uint8Array(4096);
   private used = 0;
 
@@ -80,11 +93,16 @@ export class Turn {
   }
 
   /** Describes the operation that the batch gets next. */
-  add(step: Step, transaction: Transaction | null, reader: MessageReader | null): number {
+  add(
+    step: Step,
+    transaction: Transaction | null,
+    reader: MessageReader | null,
+    attempt = FIRST_ATTEMPT,
+  ): number {
     const position = this.count++;
     this.step[position] = step;
     this.transactions[position] = transaction;
-    this.tries[position] = 0;
+    this.attempts[position] = attempt;
     this.toldFirst[position] = this.tells;
     this.toldCount[position] = 0;
     if (reader === null) {
@@ -130,11 +148,14 @@ export class Turn {
       seidLow: this.seidLow[position]!,
       seidHigh: this.seidHigh[position]!,
       body: this.bytes.slice(start, start + this.bodyLength[position]!),
+      attempt: this.attempts[position]!,
     };
   }
 
-  /** Forgets transactions, which serve other requests from now on. */
+  /** Forgets transactions, which serve other requests from now on, and what was tried. */
   close(): void {
     this.transactions.fill(null, 0, this.count);
+    this.attempts.length = 0;
+    if (this.replaced.size > 0) this.replaced.clear();
   }
 }

@@ -48,6 +48,8 @@ const TEID_TRIES = 64;
 /** Flags of an F-TEID that its choice compares: choose ID, of which kind, and whether it is shared at all. */
 const CHOICE_MASK = (0xff << 8) | F_TEID_UNSHARED | F_TEID_ENDPOINT | F_TEID_CHOSEN_HERE;
 
+const NO_SESSIONS: readonly number[] = [];
+
 export class Choices {
   readonly registry = new TeidRegistry();
   readonly addresses: UeAddresses;
@@ -80,15 +82,25 @@ export class Choices {
     return index;
   }
 
-  /** Fills in what is left open; place and incarnation are set. False: refused, nothing is held. */
-  choose(record: RecordAt, old: RecordAt | null): boolean {
+  /**
+   * Fills in what is left open; place and incarnation are set. False: refused, nothing is held.
+   * @param displaced  indices of sessions whose TEIDs and addresses it may have: see inherit().
+   */
+  choose(record: RecordAt, old: RecordAt | null, displaced = NO_SESSIONS): boolean {
     if (!this.#checkFars(record)) return false;
     if (!this.#fillLocalAddresses(record, old)) return false;
     const bucket = record.words[record.start + HEADER_PLACE]! >>> 16;
-    if (!this.addresses.choose(record, old, bucket)) return false;
-    if (this.#chooseTeids(record, old)) return true;
-    this.addresses.release(record, old);
-    return false;
+    for (const index of displaced) this.addresses.release(this.present(index)!, null);
+    const chosen =
+      this.addresses.choose(record, old, bucket) && this.#chooseTeids(record, old, displaced);
+    for (const index of displaced) this.addresses.restore(this.present(index)!);
+    return chosen;
+  }
+
+  /** Gives back what a displaced session has and its heir, which is counted already, does not. */
+  inherit(displaced: RecordAt, heir: RecordAt): void {
+    this.addresses.release(displaced, heir);
+    this.#releaseTeids(displaced, null, pdrCount(displaced.words, displaced.start));
   }
 
   /** Gives back what the record holds and `keeper` does not. */
@@ -169,7 +181,7 @@ export class Choices {
     return true;
   }
 
-  #chooseTeids(record: RecordAt, old: RecordAt | null): boolean {
+  #chooseTeids(record: RecordAt, old: RecordAt | null, displaced: readonly number[]): boolean {
     const { words, start } = record;
     const direct = this.#direct(record);
     const count = pdrCount(words, start);
@@ -180,7 +192,7 @@ export class Choices {
         teid = sharedWith(record, i) || this.#newTeid(record, old, direct);
         if (teid === 0) return this.#refuseTeid(record, old, i, 'resource_exhausted');
         words[at + PDR_TEID] = teid;
-      } else if (teid !== direct && this.#isUsedDirect(record, teid)) {
+      } else if (teid !== direct && this.#isUsedDirect(record, teid, displaced)) {
         return this.#refuseTeid(record, old, i, 'already_exists');
       }
       this.#hold(record, old, i, direct);
@@ -214,9 +226,9 @@ export class Choices {
   }
 
   /** The same, and it has it, or may be taking it just now. */
-  #isUsedDirect(record: RecordAt, teid: number): boolean {
+  #isUsedDirect(record: RecordAt, teid: number, displaced: readonly number[]): boolean {
     const index = this.#othersWithDirect(record, teid);
-    if (index < 0) return false;
+    if (index < 0 || displaced.includes(index)) return false;
     const other = this.present(index);
     return other === null || firstWith(other, teid) >= 0;
   }
@@ -256,6 +268,7 @@ export class Choices {
     code: 'resource_exhausted' | 'already_exists',
   ): false {
     this.#releaseTeids(record, old, pdr);
+    this.addresses.release(record, old);
     const message =
       code === 'already_exists'
         ? 'another session has this TEID'

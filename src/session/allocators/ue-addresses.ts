@@ -106,9 +106,10 @@ export class UeAddresses {
     this.#releaseOne(record, keeper, IPV6);
   }
 
-  /** Claims the addresses of a restored record. False: another session has one of them. */
+  /** Claims the addresses of a record that has them. False: another session has one of them. */
   restore(record: RecordAt): boolean {
-    return this.#claimRestored(record, IPV4) && this.#claimRestored(record, IPV6);
+    const isOwnIpv4 = this.#claimRestored(record, IPV4);
+    return this.#claimRestored(record, IPV6) && isOwnIpv4;
   }
 
   #chooseOne(

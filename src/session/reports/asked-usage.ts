@@ -1,6 +1,9 @@
 /** What an update says of the usage that it asks for, written into its events. Pure. */
 import { EventWord } from '../../datapath/datapath.js';
 import { QUERY_REFERENCE_WORD, UsageTrigger } from '../../datapath/usage-event.js';
+import { urrCount, urrsAt } from '../../model/record.js';
+import { URR_ID, URR_WORDS } from '../../model/record-layout.js';
+import type { RecordAt } from '../allocators/ue-addresses.js';
 import type { UpdateOptions } from '../engine.js';
 
 const NO_URRS: readonly number[] = [];
@@ -8,6 +11,24 @@ const NO_URRS: readonly number[] = [];
 /** IDs of the URRs that the packet path is to report at once. */
 export function urrsAsked({ queryUrrIds = NO_URRS, endedUrrIds }: UpdateOptions) {
   return endedUrrIds === undefined ? queryUrrIds : [...queryUrrIds, ...endedUrrIds];
+}
+
+/** Indices of those URRs in a version of the session; or the position of one that is not there. */
+export function urrIndices(
+  { words, start }: RecordAt,
+  ids: readonly number[],
+): readonly number[] | number {
+  if (ids.length === 0) return NO_URRS;
+  const count = urrCount(words, start);
+  const at = urrsAt(words, start);
+  const indices: number[] = [];
+  for (let i = 0; i < ids.length; i++) {
+    let urr = 0;
+    while (urr < count && words[at + urr * URR_WORDS + URR_ID] !== ids[i]) urr++;
+    if (urr === count) return i;
+    if (!indices.includes(urr)) indices.push(urr);
+  }
+  return indices;
 }
 
 /** Whether events of the update need {@link markAsked}. */

@@ -11,7 +11,7 @@ import {
   EventWord,
 } from '../../datapath/datapath.js';
 import type { RecordAt } from '../allocators/ue-addresses.js';
-import type { Rounds } from '../rounds.js';
+import type { Rounds } from '../rounds/rounds.js';
 import type { TextWords } from '../state/name-index.js';
 import type { SessionTable } from '../state/session-table.js';
 import type { ReportLog } from './report-log.js';

@@ -10,8 +10,8 @@
  * gathers: rounds grow with the load. Owner: the control thread; nothing here blocks, and no
  * timer runs while nothing is under way.
  */
-import { SluiceError } from '../base/errors.js';
-import { ROUND_OPERATIONS_MAX } from '../base/limits.js';
+import { SluiceError } from '../../base/errors.js';
+import { ROUND_OPERATIONS_MAX } from '../../base/limits.js';
 import {
   type Datapath,
   OPERATION_WORDS,
@@ -19,66 +19,22 @@ import {
   OperationKind,
   OperationWord,
   PrepareStatus,
-} from '../datapath/datapath.js';
-import { HEADER_BYTES } from '../model/record-layout.js';
-import type { Store } from '../store/store.js';
-import type { Operations } from './operation-batch.js';
-import type { SessionTable } from './state/session-table.js';
-import type { Slab } from './state/slab.js';
+} from '../../datapath/datapath.js';
+import { HEADER_BYTES } from '../../model/record-layout.js';
+import type { Store } from '../../store/store.js';
+import type { Operations } from '../operation-batch.js';
+import type { SessionTable } from '../state/session-table.js';
+import type { Slab } from '../state/slab.js';
+import { Round, type RoundHost, type RoundOutcomes } from './round.js';
 
 /** Turns of the event loop that look for completions before a timer takes over. */
 const SPIN_TURNS = 64;
 const POLL_INTERVAL_MS = 1;
 /** Rounds under way before operations gather: one commits while the next is being made. */
 const UNDER_WAY_MAX = 2;
-const NO_URRS: readonly number[] = [];
+const NO_NUMBERS: readonly number[] = [];
+const DISPLACED = OperationFlag.Displaced;
 const QUERY_END = 0xffff_ffff;
-
-export class Round {
-  count = 0;
-  /** What completed() must reach. */
-  sequence = 0;
-  readonly kind = new Uint8Array(ROUND_OPERATIONS_MAX);
-  readonly flags = new Uint8Array(ROUND_OPERATIONS_MAX);
-  readonly index = new Uint32Array(ROUND_OPERATIONS_MAX);
-  /** The new record; of a delete the present one. */
-  readonly handle = new Uint32Array(ROUND_OPERATIONS_MAX);
-  readonly ticket = new Uint32Array(ROUND_OPERATIONS_MAX);
-  readonly storeKey = new Float64Array(ROUND_OPERATIONS_MAX);
-  readonly position = new Uint32Array(ROUND_OPERATIONS_MAX);
-  readonly batch: Operations[] = [];
-  /** URR indices to be reported, by operation. */
-  readonly queries = new Map<number, readonly number[]>();
-  queryWords = 0;
-
-  /** @param id  with which sessions name the round of their operation. */
-  constructor(
-    readonly id: number,
-    readonly deletes: boolean,
-  ) {}
-}
-
-/** Where a round says what became of its operations; see engine-core.ts. */
-export interface RoundHost {
-  /** In the packet path and in the store. */
-  written(round: Round, at: number): void;
-  /** Nothing of it is anywhere. */
-  refused(round: Round, at: number, error: SluiceError): void;
-  /** Gone from the packet path and from the store. */
-  deleted(round: Round, at: number): void;
-  /** Gone from the packet path, but not from the store. */
-  detached(round: Round, at: number, error: SluiceError): void;
-  /** Error for an operation that prepare() refused. */
-  refusal(round: Round, at: number, status: PrepareStatus, detail: number): SluiceError;
-  /** Values that must be in the store with the round's records. */
-  putMeta(): void;
-  /** The values of putMeta() did not get there. */
-  metaFailed(): void;
-  /** Takes waiting events out of the packet path. */
-  drainEvents(): void;
-  /** Results of this turn are known: hands them out. */
-  turnEnded(): void;
-}
 
 export class Rounds {
   readonly byId: Round[] = [];
@@ -110,6 +66,7 @@ export class Rounds {
     private readonly store: Store,
     private readonly slab: Slab,
     private readonly table: SessionTable,
+    private readonly outcomes: RoundOutcomes,
     private readonly host: RoundHost,
   ) {
     datapath.onWake(() => this.#wake());
@@ -135,13 +92,39 @@ export class Rounds {
     batch: Operations,
     position: number,
     flags = 0,
-    queries = NO_URRS,
+    queries = NO_NUMBERS,
+    displaced = NO_NUMBERS,
   ): void {
     let round = this.#gathering(kind === OperationKind.Delete);
-    if (round.queryWords + queries.length * 2 >= this.datapath.queries.length) {
+    const queryWords = round.queryWords + queries.length * 2;
+    const count = round.count + displaced.length + 1;
+    if (queryWords >= this.datapath.queries.length || count > ROUND_OPERATIONS_MAX) {
       this.#close(round);
       round = this.#gathering(false);
     }
+    for (const other of displaced) {
+      const record = this.table.handle[other]!;
+      this.#put(round, OperationKind.Delete, other, record, batch, position, DISPLACED);
+    }
+    if (displaced.length > 0) round.displaced.set(index, displaced);
+    if (queries.length > 0) {
+      round.queries.set(round.count, queries);
+      round.queryWords += queries.length * 2;
+    }
+    this.#put(round, kind, index, handle, batch, position, flags);
+    if (round.count === ROUND_OPERATIONS_MAX) this.#close(round);
+    else this.#scheduleFlush();
+  }
+
+  #put(
+    round: Round,
+    kind: OperationKind,
+    index: number,
+    handle: number,
+    batch: Operations,
+    position: number,
+    flags: number,
+  ): void {
     const at = round.count++;
     round.kind[at] = kind;
     round.flags[at] = flags;
@@ -149,13 +132,7 @@ export class Rounds {
     round.handle[at] = handle;
     round.batch[at] = batch;
     round.position[at] = position;
-    if (queries.length > 0) {
-      round.queries.set(at, queries);
-      round.queryWords += queries.length * 2;
-    }
     this.table.operation[index] = ((round.id << 10) | at) + 1;
-    if (round.count === ROUND_OPERATIONS_MAX) this.#close(round);
-    else this.#scheduleFlush();
   }
 
   /** Removes a detached session (see SessionState) from the store, which failed to before. */
@@ -238,7 +215,9 @@ export class Rounds {
       const status = operations[at + OperationWord.Status]! as PrepareStatus;
       if (status !== PrepareStatus.Ok) {
         const detail = operations[at + OperationWord.Detail]!;
-        this.host.refused(round, i, this.host.refusal(round, i, status, detail));
+        const error = this.outcomes.refusal(round, i, status, detail);
+        kept -= this.#keepDisplaced(round, round.displacedBy(round.index[i]!).length, kept);
+        this.outcomes.refused(round, i, error);
         continue;
       }
       this.#move(round, i, kept);
@@ -249,6 +228,12 @@ export class Rounds {
     round.batch.length = kept;
   }
 
+  /** Of the operations before `kept`, the last `count` are of sessions that stay. */
+  #keepDisplaced(round: Round, count: number, kept: number): number {
+    if (count > 0) this.datapath.abort(round.ticket.subarray(kept - count, kept), count);
+    return count;
+  }
+
   #writeOperations(round: Round): void {
     const { operations, queries } = this.datapath;
     let query = 0;
@@ -256,7 +241,7 @@ export class Rounds {
       const handle = round.handle[i]!;
       let flags = round.flags[i]!;
       if (round.queries.size > 0) {
-        for (const urr of round.queries.get(i) ?? NO_URRS) {
+        for (const urr of round.queries.get(i) ?? NO_NUMBERS) {
           queries[query++] = i;
           queries[query++] = urr;
           flags |= OperationFlag.Query;
@@ -267,6 +252,10 @@ export class Rounds {
       operations[at + OperationWord.Chunk] = this.slab.chunkOf(handle);
       operations[at + OperationWord.Offset] = this.slab.offsetOf(handle);
       operations[at + OperationWord.Flags] = flags;
+      const displaced = round.displacedBy(round.index[i]!).length;
+      for (let of = at - displaced * OPERATION_WORDS; of < at; of += OPERATION_WORDS) {
+        operations[of + OperationWord.Offset] = round.index[i]!;
+      }
     }
     queries[query] = QUERY_END;
     round.queries.clear();
@@ -286,6 +275,10 @@ export class Rounds {
   #commitWrites(round: Round): void {
     this.host.putMeta();
     for (let i = 0; i < round.count; i++) {
+      if (round.kind[i] === OperationKind.Delete) {
+        this.store.remove(this.table.storeKey[round.index[i]!]!);
+        continue;
+      }
       const handle = round.handle[i]!;
       const chunk = this.slab.chunkOf(handle);
       const bytes = this.slab.words(handle)[this.slab.start(handle) + HEADER_BYTES]!;
@@ -309,7 +302,9 @@ export class Rounds {
   #storeRefused(round: Round, error: SluiceError): void {
     this.datapath.abort(round.ticket, round.count);
     this.host.metaFailed();
-    for (let i = 0; i < round.count; i++) this.host.refused(round, i, error);
+    for (let i = 0; i < round.count; i++) {
+      if (round.kind[i] !== OperationKind.Delete) this.outcomes.refused(round, i, error);
+    }
     this.#release(round);
     this.host.turnEnded();
   }
@@ -361,7 +356,9 @@ export class Rounds {
   }
 
   #finishWrites(round: Round): void {
-    for (let i = 0; i < round.count; i++) this.host.written(round, i);
+    for (let i = 0; i < round.count; i++) {
+      if (round.kind[i] !== OperationKind.Delete) this.outcomes.written(round, i);
+    }
     this.#release(round);
   }
 
@@ -371,13 +368,13 @@ export class Rounds {
     }
     this.store.commit().then(
       () => {
-        for (let i = 0; i < round.count; i++) this.host.deleted(round, i);
+        for (let i = 0; i < round.count; i++) this.outcomes.deleted(round, i);
         this.#release(round);
         this.host.turnEnded();
       },
       (error: unknown) => {
         for (let i = 0; i < round.count; i++) {
-          this.host.detached(round, i, SluiceError.of(error));
+          this.outcomes.detached(round, i, SluiceError.of(error));
         }
         this.#release(round);
         this.host.turnEnded();
@@ -388,6 +385,7 @@ export class Rounds {
   #release(round: Round): void {
     round.count = 0;
     round.batch.length = 0;
+    if (round.displaced.size > 0) round.displaced.clear();
     (round.deletes ? this.#idle.deletes : this.#idle.writes).push(round);
     this.#busy--;
     if (this.#gathered === 'waits') {

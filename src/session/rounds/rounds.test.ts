@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
-import { ROUND_OPERATIONS_MAX } from '../base/limits.js';
-import { type Bench, OWNER, recordOf, session, startEngine } from './engine.fixture.js';
-import type { OperationBatch } from './engine.js';
+import { ROUND_OPERATIONS_MAX } from '../../base/limits.js';
+import { type Bench, OWNER, recordOf, session, startEngine } from '../engine.fixture.js';
+import type { OperationBatch } from '../engine.js';
 
 function batch(bench: Bench, operate: (batch: OperationBatch) => void) {
   return new Promise<string[]>((resolve) => {
