@@ -11,12 +11,13 @@ import { MessageWriter } from './codec/message-writer.js';
 import { FSeid, readFSeid } from './codec/values/f-seid.js';
 import { nodeIdValue } from './codec/values/node-id.js';
 import { Endpoint } from './endpoint.js';
+import type { CpFSeidView } from './inbound.js';
 import type { Peer } from './peer.js';
 import type { PeerAddress } from './peers/peer-address.js';
 import type { Scheduler } from './scheduler.js';
 import type { SessionHandlers } from './session-handlers.js';
 import type { Transaction } from './transaction.js';
-import { ADDRESS_WORDS, readAddress } from './transport/address-words.js';
+import { ADDRESS_WORDS, addressText, readAddress } from './transport/address-words.js';
 import { FakeClock, FakeNetwork, type FakeTransport } from './transport/fake-network.fixture.js';
 import {
   type DatagramTransport,
@@ -79,8 +80,12 @@ export class CountedSessions implements SessionHandlers {
     return '';
   }
 
-  cpSeidOf(owner: string, seid: number): { low: number; high: number } | undefined {
-    for (const [low, up] of this.of(owner)) if (up === seid) return { low, high: 0 };
+  cpFSeidOf(owner: string, seid: number): CpFSeidView | undefined {
+    const words = new Uint32Array(ADDRESS_WORDS);
+    words[0] = this.#cpAddresses.get(seid) ?? 0;
+    for (const [low, up] of this.of(owner)) {
+      if (up === seid) return { low, high: 0, address: addressText(4, words, 0) };
+    }
     return undefined;
   }
 
@@ -331,7 +336,7 @@ export class Bed {
       sessionCount: () => 0,
       sessionCountOf: (owner) => this.sessions.of(owner).size,
       ownerOf: (low) => this.sessions.ownerOf(low),
-      cpSeidOf: (owner, low) => this.sessions.cpSeidOf(owner, low),
+      cpFSeidOf: (owner, low) => this.sessions.cpFSeidOf(owner, low),
       wallMs: () => UPF_STAMP * 1000 + this.clock.nowMs,
       firstSequence: 100,
     });

@@ -67,8 +67,7 @@ export interface EndpointOptions {
   readonly sessionCountOf: (owner: string) => number;
   /** Owner of the session with that SEID; '': there is none. */
   readonly ownerOf: (seidLow: number, seidHigh: number) => string;
-  /** The CP's SEID of a session of that owner; undefined: it has none such. */
-  readonly cpSeidOf: InboundParts['cpSeidOf'];
+  readonly cpFSeidOf: InboundParts['cpFSeidOf'];
   /** Time that a request took, in milliseconds. */
   readonly measure?: (messageType: number, ms: number) => void;
   /** Milliseconds since 1970. */
@@ -123,6 +122,7 @@ export class Endpoint {
     this.#requests = new OwnRequests({
       ...{ transport, scheduler, counters, wheel, reader, flushSoon },
       times: config,
+      allow: config.allow,
       timer: REQUEST_TIMER,
       firstSequence: options.firstSequence ?? randomInt(2 ** 24),
     });
@@ -149,7 +149,7 @@ export class Endpoint {
       replies: this.#replies,
       requests: this.#requests,
       ownerOf: options.ownerOf,
-      cpSeidOf: options.cpSeidOf,
+      cpFSeidOf: options.cpFSeidOf,
     });
   }
 

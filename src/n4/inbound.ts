@@ -12,6 +12,7 @@ import { readNodeId } from './codec/values/node-id.js';
 import type { NodeRequests } from './node/node-requests.js';
 import { fSeidIn, type NodeIdentity, writeRefusal } from './node/refusal.js';
 import type { OwnRequests } from './own-requests.js';
+import { N4_OWNER_PREFIX } from './peer.js';
 import type { PeerState } from './peers/peer-state.js';
 import type { PeerTable } from './peers/peer-table.js';
 import type { RefusalLog } from './refusal-log.js';
@@ -50,13 +51,17 @@ export interface InboundParts {
   readonly refusals: RefusalLog;
   /** Owner of the session with that SEID; '': there is none. */
   readonly ownerOf: (seidLow: number, seidHigh: number) => string;
-  /** The CP's SEID of a session of that owner; undefined: it has none such. */
-  readonly cpSeidOf: (owner: string, seidLow: number, seidHigh: number) => SeidWords | undefined;
+  /** The CP F-SEID of a session of that owner; undefined: it has none such. */
+  readonly cpFSeidOf: (owner: string, seidLow: number, seidHigh: number) => CpFSeidView | undefined;
 }
 
 export interface SeidWords {
   readonly low: number;
   readonly high: number;
+}
+export interface CpFSeidView extends SeidWords {
+  /** As text. */
+  readonly address: string;
 }
 
 export class Inbound {
@@ -92,15 +97,10 @@ export class Inbound {
     const { transport, reader, counters, peers, requests } = this.parts;
     const { words } = transport;
     const from = peers.from(words[at + WORD_FAMILY]!, words, at + WORD_ADDRESS);
-    if (from.length === 0) {
-      counters.stray++;
-    } else if (!reader.body()) {
-      counters.malformed++;
-    } else if (requests.respond(from, words[at + WORD_PORT]!)) {
-      this.#heard(from[0]!);
-    } else {
-      counters.stray++;
-    }
+    const request = requests.answeredBy(from, words, at);
+    if (request < 0) counters.stray++;
+    else if (!reader.body()) counters.malformed++;
+    else this.#heard(requests.respond(request, words, at));
   }
 
   #request(at: number): void {
@@ -183,6 +183,7 @@ export class Inbound {
     if (type === Message.AssociationSetupRequest) return nodeRequests.admit(reader, words, at);
     const named = reader.find(-1, Ie.NodeId);
     if (from.length === 1 && named < 0) return associated(from[0]);
+    if (from.length === 0 && named < 0) return associated(this.#controlling(at));
     if (named >= 0) {
       const nodeId = readNodeId(reader, named);
       if (nodeId === '') return Cause.MandatoryIeIncorrect;
@@ -197,6 +198,19 @@ export class Inbound {
     // Several peers behind one address and port: the session says whose it is.
     const owner = reader.hasSeid ? ownerOf(reader.seidLow, reader.seidHigh) : '';
     return associated(from.find((peer) => peer.owner === owner) ?? from[0]);
+  }
+
+  /**
+   * The peer of the request's session, if the request is from the address of the CP F-SEID, which
+   * may be another one than those of the association. Source: TS 29.244 clause 5.8.1.
+   */
+  #controlling(at: number): PeerState | undefined {
+    const { reader, ownerOf, cpFSeidOf, peers } = this.parts;
+    const { seidLow, seidHigh } = reader;
+    const owner = reader.hasSeid ? ownerOf(seidLow, seidHigh) : '';
+    if (!owner.startsWith(N4_OWNER_PREFIX)) return undefined;
+    const isThere = cpFSeidOf(owner, seidLow, seidHigh)?.address === this.#addressText(at);
+    return isThere ? peers.find(owner.slice(N4_OWNER_PREFIX.length)) : undefined;
   }
 
   #heartbeat(at: number, from: readonly PeerState[]): void {
@@ -238,7 +252,7 @@ export class Inbound {
 
   /** By which the CP knows the session of a request that could not be read; 0: not known. */
   #cpSeid(from: readonly PeerState[]): SeidWords {
-    const { reader, cpSeidOf } = this.parts;
+    const { reader, cpFSeidOf } = this.parts;
     const { bytes, seidLow, seidHigh } = reader;
     if (reader.messageType === Message.SessionEstablishmentRequest) {
       const seid = fSeidIn(bytes, reader.bodyAt, reader.bodyEnd);
@@ -246,7 +260,7 @@ export class Inbound {
       return { low: readWord(bytes, seid + 4), high: readWord(bytes, seid) };
     }
     const peer = reader.hasSeid ? from[0] : undefined;
-    return (peer?.associated && cpSeidOf(peer.owner, seidLow, seidHigh)) || NO_SEID;
+    return (peer?.associated && cpFSeidOf(peer.owner, seidLow, seidHigh)) || NO_SEID;
   }
 
   #heard(peer: PeerState): void {

@@ -5,7 +5,7 @@ import type { PortConfig } from '../base/config/schema.js';
 import type { Log } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 import { refText } from '../model/record.js';
-import { HEADER_CP_SEID_HIGH, HEADER_CP_SEID_LOW, HEADER_OWNER } from '../model/record-layout.js';
+import { HEADER_NAME, HEADER_OWNER } from '../model/record-layout.js';
 import { MODEL_LIMITS } from '../model/session-decode.js';
 import type { SessionEngine } from '../session/engine.js';
 import type { Store } from '../store/store.js';
@@ -18,6 +18,7 @@ import type { PathEvent } from './node/node-report.js';
 import { upAddressesOf } from './node/up-addresses.js';
 import { N4_OWNER_PREFIX } from './peer.js';
 import { systemScheduler } from './scheduler.js';
+import { cpFSeidOf } from './session/cp-f-seid.js';
 import { SessionRequests } from './session/session-requests.js';
 import type { N4PeerView } from './statistics.js';
 import { openDgramTransport } from './transport/dgram-transport.js';
@@ -79,7 +80,7 @@ export class N4 implements N4MetricsSource {
       sessionCount: () => engine.count,
       sessionCountOf: (owner) => engine.countOf(owner),
       ownerOf: (low, high) => ownerOf(engine, low, high),
-      cpSeidOf: (owner, low, high) => cpSeidOf(engine, owner, low, high),
+      cpFSeidOf: (owner, low, high) => cpFSeidAt(engine, owner, low, high),
     });
     n4 = new N4(endpoint, transport);
     endpoint.start();
@@ -146,15 +147,12 @@ function isHeartbeat(bytes: Uint8Array): boolean {
   return bytes[1] === Message.HeartbeatRequest || bytes[1] === Message.HeartbeatResponse;
 }
 
-/** What the CP calls a session of that owner; undefined: it has none such. */
-export function cpSeidOf(engine: SessionEngine, owner: string, seidLow: number, seidHigh: number) {
+/** The CP F-SEID of a session of that owner; undefined: it has none such. */
+export function cpFSeidAt(engine: SessionEngine, owner: string, seidLow: number, seidHigh: number) {
   const place = engine.look(owner, seidLow, seidHigh);
   if (place === null) return undefined;
   const { words, start } = place;
-  return {
-    low: words[start + HEADER_CP_SEID_LOW]!,
-    high: words[start + HEADER_CP_SEID_HIGH]!,
-  };
+  return cpFSeidOf(refText(words, start, words[start + HEADER_NAME]!));
 }
 
 /** Owner of the session with that SEID; '': there is none. */

@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
 import * as Message from './codec/message-type.js';
+import { MessageWriter } from './codec/message-writer.js';
 import { Bed } from './endpoint.fixture.js';
+import type { Peer } from './peer.js';
 
 const OWNER = 'n4:10.0.0.2';
 
@@ -100,4 +102,96 @@ it("a peer that is not at PFCP's port gets what comes after the first request", 
   report();
   await bed.run(5000, 50);
   expect(client.take(Message.NodeReportRequest)).toHaveLength(1);
+});
+
+/**
+ * An SMF whose sessions are at another address than its association, which `serves` or not; and
+ * a request of ours on such a session: who answered it, as it is told.
+ */
+async function sessionsElsewhere(serves: boolean, keys: { allow?: string[] } = {}) {
+  const bed = new Bed({ n1: 3, t1Ms: 1000, ...keys });
+  const node = bed.smf('10.0.0.2:8805');
+  const server = serves ? bed.smf('10.0.0.9:8805', '10.0.0.2') : undefined;
+  node.cpAddress = 0x0a000009;
+  node.setUp();
+  let peer: Peer | undefined;
+  bed.sessions.onRequest = (from) => {
+    peer = from;
+  };
+  await bed.run(20);
+  node.establish(7);
+  await bed.run(20);
+  const [up] = bed.sessions.of(OWNER).values();
+  const told: string[] = [];
+  const report = () => {
+    const writer = new MessageWriter();
+    writer.begin(Message.SessionReportRequest, true, 7, 0);
+    const listener = (response: unknown, isElsewhere: boolean) =>
+      told.push(response === undefined ? 'nobody' : isElsewhere ? 'node' : 'server');
+    peer!.request(writer, listener, '10.0.0.9');
+  };
+  return { bed, node, server, report, told, up: up! };
+}
+
+it('requests on a session go to the address of its CP F-SEID, and are answered from there', async () => {
+  const { bed, node, server, report, told } = await sessionsElsewhere(true);
+  report();
+  await bed.run(20);
+  expect(node.take(Message.SessionReportRequest)).toEqual([]);
+  const [request] = server!.take(Message.SessionReportRequest);
+  server!.writer.begin(Message.SessionReportResponse, true, 1, 0);
+  server!.writer.cause(1);
+  server!.send(request!.sequence);
+  await bed.run(20);
+  expect(told).toEqual(['server']);
+  expect(bed.endpoint.statistics()).toMatchObject({ counters: { stray: 0 }, requestsWaiting: 0 });
+});
+
+it('where nobody answers there the association has its turns, and the first one from then on', async () => {
+  const { bed, node, report, told } = await sessionsElsewhere(false);
+  const answer = async () => {
+    const [request] = node.take(Message.SessionReportRequest);
+    node.writer.begin(Message.SessionReportResponse, true, 1, 0);
+    node.writer.cause(1);
+    node.send(request!.sequence);
+    await bed.run(20);
+  };
+  report();
+  await bed.run(500);
+  expect(node.take(Message.SessionReportRequest)).toEqual([]);
+  await bed.run(600);
+  await answer();
+  expect(told).toEqual(['node']);
+  report();
+  await bed.run(20);
+  await answer();
+  expect(told).toEqual(['node', 'node']);
+});
+
+it('nothing is sent to an address of sessions that is not allowed', async () => {
+  const { bed, node, server, report } = await sessionsElsewhere(true, { allow: ['10.0.0.2/32'] });
+  report();
+  await bed.run(5000, 50);
+  expect(server!.received).toEqual([]);
+  expect(node.take(Message.SessionReportRequest)).toHaveLength(3);
+});
+
+it('the address of a CP F-SEID may ask for its session, and for no other one', async () => {
+  const { bed, node, server, up } = await sessionsElsewhere(true);
+  node.cpAddress = 0x0a000002;
+  node.establish(8);
+  await bed.run(20);
+  const other = bed.sessions.of(OWNER).get(8)!;
+  const stranger = bed.smf('10.0.0.10:8805', '10.0.0.2');
+  const causes = [];
+  for (const [smf, seid] of [
+    [stranger, up],
+    [server!, other],
+    [server!, up],
+  ] as const) {
+    smf.modify(seid);
+    await bed.run(20);
+    causes.push(...smf.take(Message.SessionModificationResponse).map(({ cause }) => cause));
+  }
+  expect(causes).toEqual([72, 72, 1]);
 });

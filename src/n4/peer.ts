@@ -51,11 +51,18 @@ export interface Peer {
   /**
    * Sends a request of ours: retransmitted until its response comes or it is given up, which
    * is also when the association ends. The message is begun and not finished: its sequence
-   * number is given here. `done` is called once, in a later turn; its reader (undefined: given
-   * up) is good during the call only.
+   * number is given here.
+   * @param to  where the session that it is about is served: the address of its CP F-SEID.
+   *   Absent, and where nobody answers there: the peer's own one.
    */
-  request(writer: MessageWriter, done: (response: MessageReader | undefined) => void): void;
+  request(writer: MessageWriter, done: ResponseListener, to?: string): void;
 }
+
+/**
+ * Called once, in a later turn. `response` (undefined: given up) is good during the call only;
+ * `isElsewhere`: it is not from the address that the request was for.
+ */
+export type ResponseListener = (response: MessageReader | undefined, isElsewhere: boolean) => void;
 
 /** What an owner in the session engine is called that is a peer of N4. */
 export const N4_OWNER_PREFIX = 'n4:';

@@ -18,7 +18,7 @@ import { messages } from '../../src/n4/codec/table/table.js';
 import { open5gsMessages } from '../../src/n4/codec/vectors.fixture.js';
 import { schedulerOf } from '../../src/n4/endpoint.fixture.js';
 import { Endpoint } from '../../src/n4/endpoint.js';
-import { cpSeidOf, ownerOf } from '../../src/n4/open-n4.js';
+import { cpFSeidAt, ownerOf } from '../../src/n4/open-n4.js';
 import { requestsOn } from '../../src/n4/session/session.fixture.js';
 import {
   FakeClock,
@@ -89,7 +89,7 @@ export class FuzzRun {
       sessionCount: () => engine.count,
       sessionCountOf: (owner) => engine.countOf(owner),
       ownerOf: (low, high) => ownerOf(engine, low, high),
-      cpSeidOf: (owner, low, high) => cpSeidOf(engine, owner, low, high),
+      cpFSeidOf: (owner, low, high) => cpFSeidAt(engine, owner, low, high),
     });
     this.endpoint.start();
     this.fillCorpus(seed);

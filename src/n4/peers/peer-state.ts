@@ -1,9 +1,14 @@
 /** One CP function: what the endpoint knows of it. Thread: the control thread. */
-import type { MessageReader } from '../codec/message-reader.js';
 import * as Message from '../codec/message-type.js';
 import type { MessageWriter } from '../codec/message-writer.js';
 import { MessageCounts } from '../message-counts.js';
-import { type Applications, N4_OWNER_PREFIX, type Peer, type PeerProfile } from '../peer.js';
+import {
+  type Applications,
+  N4_OWNER_PREFIX,
+  type Peer,
+  type PeerProfile,
+  type ResponseListener,
+} from '../peer.js';
 import { type PeerAddress, sameAddress } from './peer-address.js';
 
 /** UDP port of PFCP, TS 29.244 clause 6.1. */
@@ -13,11 +18,7 @@ export const PEER_ADDRESSES_MAX = 8;
 
 /** What a peer does when it is asked to send: the endpoint. */
 export interface PeerHost {
-  request(
-    peer: PeerState,
-    writer: MessageWriter,
-    done: (response: MessageReader | undefined) => void,
-  ): void;
+  request(peer: PeerState, writer: MessageWriter, done: ResponseListener, to?: string): void;
 }
 
 /**
@@ -55,6 +56,8 @@ export class PeerState implements Peer {
   #answeringPort = 0;
   /** A request was given up. */
   #wasSilent = false;
+  /** Address of sessions from which no answer came, while the peer's own gave one; '': none. */
+  #silentAddress = '';
   /** Milliseconds of the endpoint's clock when something came from it; 0: never. */
   heardAtMs = 0;
   purging: Purging | undefined;
@@ -80,8 +83,8 @@ export class PeerState implements Peer {
     return this.purging?.retained ?? [];
   }
 
-  request(writer: MessageWriter, done: (response: MessageReader | undefined) => void): void {
-    this.host.request(this, writer, done);
+  request(writer: MessageWriter, done: ResponseListener, to?: string): void {
+    this.host.request(this, writer, done, to);
   }
 
   /** Its main address as text; '' before it is known. */
@@ -105,6 +108,15 @@ export class PeerState implements Peer {
   }
   gaveUp(): void {
     this.#wasSilent = true;
+  }
+  /** A request that was for `to`, an address of sessions, was answered from there, or was not. */
+  answeredFor(to: PeerAddress, isElsewhere: boolean): void {
+    if (isElsewhere) this.#silentAddress = to.text;
+    else if (this.#silentAddress === to.text) this.#silentAddress = '';
+  }
+  /** Whether a transmission for an address of sessions goes there; in turns with the peer's own. */
+  goesTo(to: PeerAddress, attempt: number): boolean {
+    return (attempt % 2 === 0) === (this.#silentAddress !== to.text);
   }
 
   /**

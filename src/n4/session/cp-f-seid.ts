@@ -67,9 +67,12 @@ export class CpFSeid {
   }
 }
 
-/** The CP SEID in a session's name, for reports of a session that is gone; undefined: no such name. */
-export function cpSeidOf(name: string): { low: number; high: number } | undefined {
-  const digits = /^cp-([0-9a-f]{8})([0-9a-f]{8})-/.exec(name);
-  if (digits === null) return undefined;
-  return { high: Number.parseInt(digits[1]!, 16), low: Number.parseInt(digits[2]!, 16) };
+/** The CP F-SEID in a session's name; undefined: no such name. */
+export function cpFSeidOf(
+  name: string,
+): { low: number; high: number; address: string } | undefined {
+  const parts = /^cp-([0-9a-f]{8})([0-9a-f]{8})-(.*)$/.exec(name);
+  if (parts === null) return undefined;
+  const [, high = '', low = '', address = ''] = parts;
+  return { high: Number.parseInt(high, 16), low: Number.parseInt(low, 16), address };
 }

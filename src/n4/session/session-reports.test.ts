@@ -15,6 +15,7 @@ import {
   establishment,
   FakePeer,
   type Loose,
+  modification,
   type N4Bench,
   type SentRequest,
   settle,
@@ -46,6 +47,36 @@ function emit(bench: N4Bench, kind: EventKind, words: readonly (readonly [number
   for (const [word, value] of words) event[word] = value;
   bench.datapath.emit(event);
 }
+
+describe('where session reports go', () => {
+  const newAddress = { 'F-SEID': { flags: ['V4'], seid: '0x0000000000000001', ipv4: '10.0.0.7' } };
+
+  it('is the address of the CP F-SEID, as it is when they are sent', async () => {
+    const { bench, peer, seid, index } = await reporting();
+    bench.datapath.report(index, 1, UsageTrigger.VolumeThreshold);
+    await settle();
+    expect(peer.sent[0]!.to).toBe('10.0.0.1');
+    await accepted(bench, peer, modification(seid, newAddress));
+    answerReport(peer.sent[0]);
+    bench.datapath.report(index, 1, UsageTrigger.VolumeThreshold);
+    await settle();
+    expect(peer.sent[1]!.to).toBe('10.0.0.7');
+  });
+
+  it('a node that does not serve the session need not know it', async () => {
+    const { bench, peer, seid, index } = await reporting();
+    bench.datapath.report(index, 1, UsageTrigger.VolumeThreshold);
+    await settle();
+    const [sent] = peer.sent;
+    const unknown = { Cause: 'Session context not found' };
+    answerReport({ ...sent!, done: (response) => sent!.done(response, true) }, unknown);
+    await settle();
+    expect(shown(bench, peer, seid)).toBeDefined();
+    answerReport(sent, unknown);
+    await settle();
+    expect(shown(bench, peer, seid)).toBeUndefined();
+  });
+});
 
 describe('session reports', () => {
   it('tell of usage; while one waits for its answer the next ones gather', async () => {

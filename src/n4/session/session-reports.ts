@@ -7,14 +7,15 @@
  * Source: TS 29.244 clauses 5.2.2.3, 7.5.8. Owner: the control thread. Start at {@link #pump}.
  */
 import { EventKind, EventWord } from '../../datapath/datapath.js';
-import * as layout from '../../model/record-layout.js';
-import type { Report, ReportReader, SessionEngine } from '../../session/engine.js';
+import { refText } from '../../model/record.js';
+import { HEADER_NAME } from '../../model/record-layout.js';
+import type { RecordPlace, Report, ReportReader, SessionEngine } from '../../session/engine.js';
 import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
 import type { MessageReader } from '../codec/message-reader.js';
-import type { Peer } from '../peer.js';
+import type { Peer, ResponseListener } from '../peer.js';
 import { INACTIVITY_URR_ID } from '../rules/urr-compile.js';
-import { cpSeidOf } from './cp-f-seid.js';
+import { cpFSeidOf } from './cp-f-seid.js';
 import { type ReportKind, SessionReportWriter } from './report-encode.js';
 
 /** Reports that are held in memory; the others stay in the log. */
@@ -152,17 +153,14 @@ export class SessionReports {
     const { engine, peer } = this;
     const writer = this.#writer;
     const place = engine.look(peer.owner, queue.seidLow, queue.seidHigh);
-    // Whom the CP knows the session as; of one that is gone by its name.
-    const gone = place === null ? cpSeidOf(queue.name) : undefined;
-    if (place !== null) {
-      const { words, start } = place;
-      const low = words[start + layout.HEADER_CP_SEID_LOW]!;
-      writer.begin(low, words[start + layout.HEADER_CP_SEID_HIGH]!);
-    } else if (gone !== undefined) writer.begin(gone.low, gone.high);
-    else {
+    // What the CP knows the session as; of one that is gone, what it knew it as.
+    const name = place === null ? queue.name : nameOf(place);
+    const cp = cpFSeidOf(name);
+    if (cp === undefined) {
       this.#done(queue, queue.reports.length);
       return;
     }
+    writer.begin(cp.low, cp.high);
     let sent = 0;
     for (const report of queue.reports) {
       if (!writer.add(kindOf(report.event)!, report.event, place)) break;
@@ -170,20 +168,24 @@ export class SessionReports {
     }
     queue.sent = sent;
     this.#outstanding++;
-    peer.request(writer.finish(), (response) => this.#answered(queue, response));
+    const answered: ResponseListener = (response, isElsewhere) =>
+      this.#answered(queue, response, isElsewhere);
+    peer.request(writer.finish(), answered, cp.address);
   }
 
-  #answered(queue: Queue, response: MessageReader | undefined): void {
+  #answered(queue: Queue, response: MessageReader | undefined, isElsewhere: boolean): void {
     this.#outstanding--;
     const sent = queue.sent;
     queue.sent = 0;
-    if (response === undefined) {
+    const causeAt = response?.find(-1, Ie.Cause) ?? -1;
+    const cause = causeAt < 0 ? Cause.Accepted : response!.u8(causeAt);
+    // Of a session that is served elsewhere it need not know.
+    const isStranger = isElsewhere && cause === Cause.SessionNotFound;
+    if (response === undefined || isStranger) {
       this.#gaveUp(queue);
       return;
     }
     this.#retryMs = RETRY_MS;
-    const causeAt = response.find(-1, Ie.Cause);
-    const cause = causeAt < 0 ? Cause.Accepted : response.u8(causeAt);
     const { seidLow, seidHigh } = queue;
     if (cause === Cause.SessionNotFound) this.answers.unknownSession(seidLow, seidHigh);
     else if (hasInstructions(response)) this.answers.instructed(seidLow, seidHigh, response);
@@ -210,6 +212,10 @@ export class SessionReports {
     }, this.#retryMs).unref();
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
   }
+}
+
+function nameOf({ words, start }: RecordPlace): string {
+  return refText(words, start, words[start + HEADER_NAME]!);
 }
 
 function hasInstructions(response: MessageReader): boolean {

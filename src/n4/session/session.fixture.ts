@@ -12,7 +12,7 @@ import { describeMessage, encodeMessage } from '../codec/describe.js';
 import { MessageReader } from '../codec/message-reader.js';
 import { MessageWriter } from '../codec/message-writer.js';
 import { elementOf } from '../codec/table/table.js';
-import type { Applications, Peer, PeerProfile } from '../peer.js';
+import type { Applications, Peer, PeerProfile, ResponseListener } from '../peer.js';
 import type { PeerAddress } from '../peers/peer-address.js';
 import type { ProtectedInstances } from '../rules/protected-instances.js';
 import type { Transaction } from '../transaction.js';
@@ -25,12 +25,14 @@ export const PROFILE: PeerProfile = {
   retainSessions: true,
 };
 
-type Done = (response: MessageReader | undefined) => void;
+type Done = (response: MessageReader | undefined, isElsewhere?: boolean) => void;
 
 /** A request of ours that the peer has been sent. */
 export interface SentRequest {
   readonly bytes: Uint8Array;
   readonly done: Done;
+  /** Where the session is served. */
+  readonly to: string;
 }
 
 export class FakePeer implements Peer {
@@ -50,9 +52,10 @@ export class FakePeer implements Peer {
     this.owner = `n4:${nodeId}`;
   }
 
-  request(writer: MessageWriter, done: Done): void {
+  request(writer: MessageWriter, listener: ResponseListener, to = ''): void {
     if (!writer.finish(++this.#sequence)) throw new Error('the request does not fit');
-    this.sent.push({ bytes: writer.bytes.slice(0, writer.length), done });
+    const done: Done = (response, isElsewhere = false) => listener(response, isElsewhere);
+    this.sent.push({ bytes: writer.bytes.slice(0, writer.length), done, to });
   }
 }
 

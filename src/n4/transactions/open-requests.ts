@@ -13,9 +13,16 @@ const SEQUENCE_MASK = 0xff_ffff;
 export const MESSAGE_BYTES_MAX = 1408;
 const CHUNK_REQUESTS = 256;
 
-export interface RequestHost<P> {
+export interface RequestHost<P, A> {
   /** Sends the message once more, or the first time: `attempt` counts from 0. */
-  transmit(peer: P, attempt: number, bytes: Uint8Array, start: number, length: number): void;
+  transmit(
+    peer: P,
+    to: A | undefined,
+    attempt: number,
+    bytes: Uint8Array,
+    start: number,
+    length: number,
+  ): void;
   gaveUp(peer: P, messageType: number): void;
 }
 
@@ -25,12 +32,14 @@ export interface RequestTimes {
   readonly n1: number;
 }
 
-/** False: the request was given up. */
-export type ResponseListener = (answered: boolean) => void;
+/** `answered` false: the request was given up. */
+type Listener = (answered: boolean, isElsewhere: boolean) => void;
 
-export class OpenRequests<P extends object> {
+/** @typeParam A  of addresses that requests are for, where that is not the peer's own one. */
+export class OpenRequests<P extends object, A extends object> {
   readonly #peers: (P | undefined)[] = new Array<P | undefined>(REQUESTS_MAX).fill(undefined);
-  readonly #listeners: (ResponseListener | undefined)[] = new Array<ResponseListener | undefined>(
+  readonly #addresses: (A | undefined)[] = new Array<A | undefined>(REQUESTS_MAX).fill(undefined);
+  readonly #listeners: (Listener | undefined)[] = new Array<Listener | undefined>(
     REQUESTS_MAX,
   ).fill(undefined);
   readonly #sequences = new Uint32Array(REQUESTS_MAX);
@@ -47,7 +56,7 @@ export class OpenRequests<P extends object> {
     /** Of the wheel's ids: of place n it is n × step + first. */
     private readonly timer: { readonly first: number; readonly step: number },
     private readonly times: RequestTimes,
-    private readonly host: RequestHost<P>,
+    private readonly host: RequestHost<P, A>,
     firstSequence: number,
   ) {
     this.#next = firstSequence & SEQUENCE_MASK;
@@ -69,40 +78,48 @@ export class OpenRequests<P extends object> {
   /** Sends a message that carries a reserved number, and keeps it for retransmission. */
   send(
     peer: P,
+    to: A | undefined,
     sequence: number,
     bytes: Uint8Array,
     start: number,
     length: number,
     nowMs: number,
-    listener: ResponseListener,
+    listener: Listener,
   ): void {
     const place = sequence & MASK;
     const chunk = this.#chunk(place);
     const at = (place % CHUNK_REQUESTS) * MESSAGE_BYTES_MAX;
     chunk.set(bytes.subarray(start, start + length), at);
     this.#peers[place] = peer;
+    this.#addresses[place] = to;
     this.#listeners[place] = listener;
     this.#sequences[place] = sequence;
     this.#types[place] = bytes[start + 1]!;
     this.#attempts[place] = 0;
     this.#lengths[place] = length;
     this.#count++;
-    this.host.transmit(peer, 0, chunk, at, length);
+    this.host.transmit(peer, to, 0, chunk, at, length);
     this.wheel.set(this.#timer(place), nowMs + this.times.t1Ms);
   }
 
-  /**
-   * Ends the request that a response of `peer` answers, and returns its listener. Undefined:
-   * there is none such, or it is another peer's or of another type.
-   */
-  take(peer: P, sequence: number, responseType: number): ResponseListener | undefined {
+  /** Place of the request that a response answers, whoever sent it; -1: there is none such. */
+  find(sequence: number, responseType: number): number {
     const place = sequence & MASK;
-    const mine =
-      this.#peers[place] === peer &&
+    const found =
+      this.#peers[place] !== undefined &&
       this.#sequences[place] === sequence &&
       this.#types[place] === responseType - 1;
-    if (!mine) return undefined;
-    const listener = this.#listeners[place];
+    return found ? place : -1;
+  }
+  peerAt(place: number): P {
+    return this.#peers[place]!;
+  }
+  addressAt(place: number): A | undefined {
+    return this.#addresses[place];
+  }
+  /** Ends the request, and returns its listener. */
+  take(place: number): Listener {
+    const listener = this.#listeners[place]!;
     this.#end(place);
     return listener;
   }
@@ -118,12 +135,13 @@ export class OpenRequests<P extends object> {
       const type = this.#types[place]!;
       this.#end(place);
       this.host.gaveUp(peer, type);
-      listener(false);
+      listener(false, false);
       return;
     }
     this.#attempts[place] = attempt;
     const at = (place % CHUNK_REQUESTS) * MESSAGE_BYTES_MAX;
-    this.host.transmit(peer, attempt, this.#chunk(place), at, this.#lengths[place]!);
+    const to = this.#addresses[place];
+    this.host.transmit(peer, to, attempt, this.#chunk(place), at, this.#lengths[place]!);
     this.wheel.set(timer, nowMs + this.times.t1Ms);
   }
 
@@ -133,12 +151,13 @@ export class OpenRequests<P extends object> {
       if (this.#peers[place] !== peer) continue;
       const listener = this.#listeners[place]!;
       this.#end(place);
-      listener(false);
+      listener(false, false);
     }
   }
 
   #end(place: number): void {
     this.#peers[place] = undefined;
+    this.#addresses[place] = undefined;
     this.#listeners[place] = undefined;
     this.#count--;
     this.wheel.cancel(this.#timer(place));
