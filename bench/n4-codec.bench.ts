@@ -10,7 +10,7 @@ import { describeMessage, encodeMessage } from '../src/n4/codec/describe.js';
 import { MessageReader } from '../src/n4/codec/message-reader.js';
 import type { MessageWriter } from '../src/n4/codec/message-writer.js';
 import { establishmentRequest } from '../src/n4/codec/sample.fixture.js';
-import { nodeIdValue } from '../src/n4/codec/values/node-id.js';
+import { nodeIdentity } from '../src/n4/node/node-identity.js';
 import { FakePeer } from '../src/n4/session/session.fixture.js';
 import { SessionAnswers } from '../src/n4/session/session-answers.js';
 import { SessionChanges } from '../src/n4/session/session-changes.js';
@@ -54,10 +54,7 @@ async function cases(): Promise<[string, () => void][]> {
   const { choices, table } = engine;
   const advertised = new AdvertisedAddresses([]);
   const changes = new SessionChanges(engine, MODEL_LIMITS, advertised);
-  const answers = new SessionAnswers(
-    { nodeId: nodeIdValue('10.0.0.2')!, ipv4: 0x0a000002, ipv6: null },
-    advertised,
-  );
+  const answers = new SessionAnswers(nodeIdentity('10.0.0.2', [], 0), advertised);
   const peer = new FakePeer();
   const transaction: Transaction = {
     peer,

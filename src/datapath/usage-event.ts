@@ -36,4 +36,6 @@ export const enum UsageTrigger {
   DroppedDownlink = 1 << 14,
   EndMarker = 1 << 15,
   EnvelopeClosure = 1 << 16,
+  /** Of the control plane: the packet path has it as Immediate. */
+  Inactivity = 1 << 17,
 }

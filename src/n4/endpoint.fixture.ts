@@ -12,6 +12,7 @@ import { FSeid, readFSeid } from './codec/values/f-seid.js';
 import { nodeIdValue } from './codec/values/node-id.js';
 import { Endpoint } from './endpoint.js';
 import type { CpFSeidView } from './inbound.js';
+import { nodeIdentity } from './node/node-identity.js';
 import type { Peer } from './peer.js';
 import type { PeerAddress } from './peers/peer-address.js';
 import type { Scheduler } from './scheduler.js';
@@ -330,8 +331,7 @@ export class Bed {
       store: new MemoryStore(this.contents),
       sessions: this.sessions,
       log: this.log,
-      nodeId: '10.0.0.1',
-      recoveryTimeStamp: this.stamp,
+      identity: nodeIdentity('10.0.0.1', this.transport.addresses(), this.stamp),
       sessionsMax: 1000,
       sessionCount: () => 0,
       sessionCountOf: (owner) => this.sessions.of(owner).size,

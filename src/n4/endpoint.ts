@@ -13,16 +13,14 @@ import * as Ie from './codec/ie.js';
 import { MessageReader } from './codec/message-reader.js';
 import * as Message from './codec/message-type.js';
 import { MessageWriter } from './codec/message-writer.js';
-import { nodeIdValue } from './codec/values/node-id.js';
 import { Inbound, type InboundParts } from './inbound.js';
 import { Associations } from './node/associations.js';
 import { Heartbeats } from './node/heartbeats.js';
 import { LoadControl } from './node/load-control.js';
+import type { NodeIdentity } from './node/node-identity.js';
 import { type PathEvent, writeNodeReport } from './node/node-report.js';
 import { NodeRequests } from './node/node-requests.js';
 import { PfdTable } from './node/pfd-table.js';
-import type { NodeIdentity } from './node/refusal.js';
-import { upAddressesOf } from './node/up-addresses.js';
 import { OwnRequests } from './own-requests.js';
 import { PeerProfiles } from './peers/peer-profiles.js';
 import type { PeerState } from './peers/peer-state.js';
@@ -58,10 +56,7 @@ export interface EndpointOptions {
   readonly store: Pick<Store, 'getMeta' | 'putMeta' | 'commit'>;
   readonly sessions: SessionHandlers;
   readonly log: Log;
-  /** Text of this node's Node ID. */
-  readonly nodeId: string;
-  /** Seconds since 1970: SessionEngine.recoveryTimeStamp. */
-  readonly recoveryTimeStamp: number;
+  readonly identity: NodeIdentity;
   readonly sessionsMax: number;
   readonly sessionCount: () => number;
   readonly sessionCountOf: (owner: string) => number;
@@ -87,20 +82,14 @@ export class Endpoint {
   readonly #associations: Associations;
   readonly #heartbeats: Heartbeats;
   readonly #inbound: Inbound;
-  readonly #identity: NodeIdentity;
   readonly #writer = new MessageWriter();
   readonly #drain = () => this.#receive();
   #paused = false;
   #closed = false;
 
   constructor(private readonly options: EndpointOptions) {
-    const { config, transport, scheduler, store, sessions, log } = options;
+    const { config, transport, scheduler, store, sessions, log, identity } = options;
     const { counters } = this;
-    const nodeId = nodeIdValue(options.nodeId);
-    if (nodeId === undefined) throw new Error(`${options.nodeId} is no Node ID`);
-    const addresses = upAddressesOf(options.nodeId, transport.addresses());
-    const identity = { nodeId, recoveryTimeStamp: options.recoveryTimeStamp, ...addresses };
-    this.#identity = identity;
     const reader = new MessageReader();
     const wheel = new WheelAlarm(scheduler, (id) => this.#expired(id));
     this.#wheel = wheel;
@@ -155,9 +144,9 @@ export class Endpoint {
 
   /** Takes up the associations of the last run, and begins to serve. */
   start(): void {
-    const { transport, config, scheduler, recoveryTimeStamp } = this.options;
+    const { transport, config, scheduler, identity } = this.options;
     transport.setAllowed(config.allow);
-    transport.setHeartbeat((recoveryTimeStamp + NTP_EPOCH_S) >>> 0);
+    transport.setHeartbeat((identity.recoveryTimeStamp + NTP_EPOCH_S) >>> 0);
     this.#pfds.load();
     this.#associations.restore();
     for (const peer of this.#peers) peer.applications = this.#pfds.of(peer.nodeId);
@@ -170,7 +159,7 @@ export class Endpoint {
   pathChanged(event: PathEvent): void {
     for (const peer of this.#peers) {
       if (!peer.associated) continue;
-      writeNodeReport(this.#writer, this.#identity.nodeId, event);
+      writeNodeReport(this.#writer, this.options.identity.nodeId, event);
       // Many SMFs never answer it: then it is given up, and that is all.
       peer.request(this.#writer, () => {});
     }
@@ -222,7 +211,7 @@ export class Endpoint {
     for (const peer of this.#peers) {
       if (!peer.associated || !peer.reachable) continue;
       this.#writer.begin(Message.AssociationUpdateRequest, false);
-      this.#writer.nodeId(this.#identity.nodeId);
+      this.#writer.nodeId(this.options.identity.nodeId);
       this.#writer.flags(Ie.PfcpAssociationReleaseRequest, 1, 1);
       this.#writer.u8(Ie.GracefulReleasePeriod, timerValue(seconds));
       peer.request(this.#writer, () => {});

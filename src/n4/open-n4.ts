@@ -10,12 +10,11 @@ import { MODEL_LIMITS } from '../model/session-decode.js';
 import type { SessionEngine } from '../session/engine.js';
 import type { Store } from '../store/store.js';
 import * as Message from './codec/message-type.js';
-import { nodeIdValue } from './codec/values/node-id.js';
 import { Endpoint } from './endpoint.js';
 import type { MessageCounts } from './message-counts.js';
 import { addN4Metrics, messageName, type N4MetricsSource } from './metrics/n4-metrics.js';
+import { nodeIdentity } from './node/node-identity.js';
 import type { PathEvent } from './node/node-report.js';
-import { upAddressesOf } from './node/up-addresses.js';
 import { N4_OWNER_PREFIX } from './peer.js';
 import { systemScheduler } from './scheduler.js';
 import { cpFSeidOf } from './session/cp-f-seid.js';
@@ -53,16 +52,15 @@ export class N4 implements N4MetricsSource {
     const listen = config.listen.map((text) => parseListen(text)!);
     const open = config.transport === 'native' ? openNativeTransport : openDgramTransport;
     const transport = new ObservedTransport(await open(listen));
-    const nodeId = config.nodeId ?? transport.addresses()[0]!.host;
+    const addresses = transport.addresses();
+    const nodeId = config.nodeId ?? addresses[0]!.host;
+    const identity = nodeIdentity(nodeId, addresses, engine.recoveryTimeStamp);
     let n4: N4 | undefined;
     const measure = addN4Metrics(metrics, () => n4);
     const sessions = new SessionRequests({
       engine,
       limits: { ...MODEL_LIMITS, rulesPerSession: options.rulesPerSession },
-      identity: {
-        nodeId: nodeIdValue(nodeId)!,
-        ...upAddressesOf(nodeId, transport.addresses()),
-      },
+      identity,
       ports: options.ports,
       protectedInstances: new Map(
         config.protections.map(({ networkInstance, protectionId }) => [
@@ -73,9 +71,8 @@ export class N4 implements N4MetricsSource {
       log,
     });
     const endpoint = new Endpoint({
-      ...{ config, transport, store, sessions, log, nodeId, measure },
+      ...{ config, transport, store, sessions, log, identity, measure },
       scheduler: systemScheduler,
-      recoveryTimeStamp: engine.recoveryTimeStamp,
       sessionsMax: options.sessionsMax,
       sessionCount: () => engine.count,
       sessionCountOf: (owner) => engine.countOf(owner),

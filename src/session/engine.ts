@@ -71,6 +71,8 @@ export interface UpdateOptions {
   readonly queryUrrIds?: readonly number[];
   /** The same of URRs that stay, but have come to an end: their usage is told as TERMINATION. */
   readonly endedUrrIds?: readonly number[];
+  /** The query is because of that: its usage is told as INACTIVITY, not as IMMEDIATE. */
+  readonly inactive?: boolean;
   /** A number of the caller's for the query: kept with the usage that answers it. */
   readonly queryReference?: number;
 }

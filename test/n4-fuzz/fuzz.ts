@@ -18,6 +18,7 @@ import { messages } from '../../src/n4/codec/table/table.js';
 import { open5gsMessages } from '../../src/n4/codec/vectors.fixture.js';
 import { schedulerOf } from '../../src/n4/endpoint.fixture.js';
 import { Endpoint } from '../../src/n4/endpoint.js';
+import { nodeIdentity } from '../../src/n4/node/node-identity.js';
 import { cpFSeidAt, ownerOf } from '../../src/n4/open-n4.js';
 import { requestsOn } from '../../src/n4/session/session.fixture.js';
 import {
@@ -83,8 +84,7 @@ export class FuzzRun {
       store,
       sessions: requestsOn(engine),
       log: silentLog(),
-      nodeId: '10.0.0.1',
-      recoveryTimeStamp: 1_700_000_000,
+      identity: nodeIdentity('10.0.0.1', transport.addresses(), 1_700_000_000),
       sessionsMax: 10_000,
       sessionCount: () => engine.count,
       sessionCountOf: (owner) => engine.countOf(owner),

@@ -10,7 +10,7 @@ import type { PeerState } from '../peers/peer-state.js';
 import type { Scheduler } from '../scheduler.js';
 import type { WheelAlarm } from '../transactions/wheel-alarm.js';
 import type { Associations } from './associations.js';
-import type { NodeIdentity } from './refusal.js';
+import type { NodeIdentity } from './node-identity.js';
 
 /** A peer is asked out of turn this often at most. */
 const ASK_MS = 5_000;

@@ -13,8 +13,9 @@ import type { SessionHandlers } from '../session-handlers.js';
 import type { OpenTransaction } from '../transactions/open-transactions.js';
 import { WORD_ADDRESS, WORD_FAMILY, WORD_LOCAL, WORD_PORT } from '../transport/transport.js';
 import type { Associations, SetupRequest } from './associations.js';
+import type { NodeIdentity } from './node-identity.js';
 import type { PfdTable } from './pfd-table.js';
-import { beginAnswer, type NodeIdentity, writeRefusal } from './refusal.js';
+import { beginAnswer, writeRefusal } from './refusal.js';
 import { readRetention } from './retention.js';
 import { UP_FEATURES } from './up-features.js';
 

@@ -2,15 +2,7 @@
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
 import type { MessageWriter } from '../codec/message-writer.js';
-import { type UpAddresses, writeUpFSeid } from './up-addresses.js';
-
-/** This node as its answers say it. */
-export interface NodeIdentity extends UpAddresses {
-  /** Value of the Node ID IE. */
-  readonly nodeId: Uint8Array;
-  /** Seconds since 1970. */
-  readonly recoveryTimeStamp: number;
-}
+import { type NodeIdentity, writeUpFSeid } from './node-identity.js';
 
 /** Response types that name the node, and those that have an Offending IE. */
 const WITH_NODE_ID = new Set<number>([

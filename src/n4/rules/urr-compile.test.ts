@@ -47,6 +47,27 @@ describe('a URR over PFCP', () => {
     expect(none.volume_quota).toBeDefined();
   });
 
+  it('is refused when a threshold is a trigger, and there is none', async () => {
+    for (const [trigger, ie] of [
+      ['VOLTH', 'Volume Threshold'],
+      ['TIMTH', 'Time Threshold'],
+      ['DROTH', 'Dropped DL Traffic Threshold'],
+    ] as const) {
+      const urr = { 'Measurement Method': ['VOLUM'], 'Reporting Triggers': [trigger] };
+      const answer = await refused(await startSessions(), (all) => {
+        all['Create URR'].push({ ...urr, 'URR ID': 5 });
+      });
+      expect(answer).toMatchObject({ cause: 'Conditional IE missing', ie });
+    }
+    // One from a monitoring time on is one.
+    const later = await urrOf({
+      'Reporting Triggers': ['VOLTH'],
+      'Monitoring Time': '2030-01-01T00:00:20Z',
+      'Subsequent Volume Threshold': volume(9),
+    });
+    expect(later.volume_threshold).toBeUndefined();
+  });
+
   it('reports at times, of traffic that starts and stops, and with others', async () => {
     const urr = await urrOf({
       'Measurement Method': ['DURAT'],
@@ -73,7 +94,7 @@ describe('a URR over PFCP', () => {
   it('measures as its information says', async () => {
     const urr = await urrOf({
       'Measurement Method': ['DURAT', 'VOLUM'],
-      'Reporting Triggers': ['VOLTH'],
+      'Reporting Triggers': ['VOLQU'],
       'Measurement Information': ['MBQE', 'INAM', 'ISTM', 'MNOP'],
     });
     expect(urr).toMatchObject({

@@ -78,7 +78,7 @@ export function compileUrr(context: RuleContext, index: number, ie: number): voi
     compileLimits(context, index, at, ie, triggers);
     // Monitoring times lie side by side: nothing else may come between them.
     compileMonitors(context, index, ie, triggers);
-    completeUrr(context, index, at, triggers);
+    completeUrr(context, index, at, ie, triggers);
   }
 }
 
@@ -139,7 +139,13 @@ function compileInformation(context: RuleContext, at: number, information: numbe
 }
 
 /** What can only be said once all of the URR is there. */
-function completeUrr(context: RuleContext, index: number, at: number, triggers: number): void {
+function completeUrr(
+  context: RuleContext,
+  index: number,
+  at: number,
+  ie: number,
+  triggers: number,
+): void {
   const { words, references } = context.record;
   const more = index * layout.URR_MORE_WORDS;
   const limits = words[at + layout.URR_FLAGS]! | monitorFlags(context, index);
@@ -158,6 +164,11 @@ function completeUrr(context: RuleContext, index: number, at: number, triggers: 
     words[at + layout.URR_FLAGS]! |= layout.URR_MORE;
   }
   if ((triggers & Trigger.Envcl) !== 0) words[at + layout.URR_FLAGS]! |= layout.URR_REPORT_ENVELOPE;
+  for (const { trigger, name, needs } of THRESHOLDS) {
+    if ((triggers & trigger) === 0 || hasOneOf(context, ie, needs)) continue;
+    context.refuse(Cause.ConditionalIeMissing, needs[0]!, `${name} needs a threshold`);
+    return;
+  }
   if ((triggers & Trigger.Perio) !== 0 && (flags & layout.URR_HAS_PERIOD) === 0) {
     const message = 'PERIO needs a measurement period';
     context.refuse(Cause.ConditionalIeMissing, Ie.MeasurementPeriod, message);
@@ -167,6 +178,25 @@ function completeUrr(context: RuleContext, index: number, at: number, triggers: 
     const message = 'STOPT and ENVCL need an inactivity detection time';
     context.refuse(Cause.ConditionalIeMissing, Ie.InactivityDetectionTime, message);
   }
+}
+
+/** Of a threshold that is a trigger, IEs of which there has to be one; 0 in it is none. */
+const THRESHOLDS = [
+  {
+    trigger: Trigger.Volth,
+    name: 'VOLTH',
+    needs: [Ie.VolumeThreshold, Ie.SubsequentVolumeThreshold, Ie.AdditionalMonitoringTime],
+  },
+  {
+    trigger: Trigger.Timth,
+    name: 'TIMTH',
+    needs: [Ie.TimeThreshold, Ie.SubsequentTimeThreshold, Ie.AdditionalMonitoringTime],
+  },
+  { trigger: Trigger.Droth, name: 'DROTH', needs: [Ie.DroppedDlTrafficThreshold] },
+];
+
+function hasOneOf({ tree }: RuleContext, ie: number, types: readonly number[]): boolean {
+  return types.some((type) => findIe(tree, ie, type) >= 0);
 }
 
 const VOLUME_LIMITS = (layout.URR_HAS_THRESHOLD_TOTAL | layout.URR_HAS_QUOTA_TOTAL) * 7;

@@ -5,53 +5,39 @@
  */
 import { ipv4Before, ipv6Before } from '../../base/ip-text.js';
 import * as Ie from '../codec/ie.js';
-import { readWord } from '../codec/octets.js';
-import { findIe, type IeTree, numberAt } from '../rules/ie-tree.js';
+import type { MessageReader } from '../codec/message-reader.js';
+import { FSeid, readFSeid } from '../codec/values/f-seid.js';
 
-const V6 = 1;
-const V4 = 2;
 const SEID_DIGITS = 16;
 const DASH = 0x2d;
 /** "cp-", 16 digits, a dash, 39 characters of an IPv6 address. */
 export const NAME_BYTES_MAX = 64;
 const DIGITS = Buffer.from('0123456789abcdef', 'latin1');
 
-export class CpFSeid {
-  seidLow = 0;
-  seidHigh = 0;
+export class CpFSeid extends FSeid {
   /** name[nameStart…NAME_BYTES_MAX). */
   readonly name = new Uint8Array(NAME_BYTES_MAX);
   nameStart = NAME_BYTES_MAX;
-  private readonly ipv6 = new Uint32Array(4);
 
   get nameLength(): number {
     return NAME_BYTES_MAX - this.nameStart;
   }
 
   /** The first F-SEID at the top level; false: there is none with an address. */
-  read(tree: IeTree): boolean {
+  read(reader: MessageReader): boolean {
     this.seidLow = 0;
     this.seidHigh = 0;
-    const ie = findIe(tree, -1, Ie.FSeid);
-    if (ie < 0) return false;
-    const flags = numberAt(tree, ie, 1);
-    const at = tree.valueAt[ie]!;
-    const length = tree.valueLength[ie]!;
-    if (length < 9) return false;
-    this.seidHigh = readWord(tree.bytes, at + 1);
-    this.seidLow = readWord(tree.bytes, at + 5);
-    return this.writeName(tree.bytes, at + 9, length - 9, flags);
+    const ie = reader.find(-1, Ie.FSeid);
+    if (ie < 0 || !readFSeid(reader, ie, this)) return false;
+    this.writeName();
+    return true;
   }
 
-  private writeName(bytes: Uint8Array, at: number, length: number, flags: number): boolean {
+  private writeName(): void {
     const { name } = this;
-    let start: number;
-    if ((flags & V4) !== 0 && length >= 4) {
-      start = ipv4Before(name, NAME_BYTES_MAX, readWord(bytes, at));
-    } else if ((flags & (V4 | V6)) === V6 && length >= 16) {
-      for (let word = 0; word < 4; word++) this.ipv6[word] = readWord(bytes, at + word * 4);
-      start = ipv6Before(name, NAME_BYTES_MAX, this.ipv6, 0);
-    } else return false;
+    let start = this.hasIpv4
+      ? ipv4Before(name, NAME_BYTES_MAX, this.ipv4)
+      : ipv6Before(name, NAME_BYTES_MAX, this.ipv6, 0);
     name[--start] = DASH;
     let rest = this.seidLow;
     for (let digit = 0; digit < SEID_DIGITS; digit++) {
@@ -63,7 +49,6 @@ export class CpFSeid {
     name[--start] = 0x70;
     name[--start] = 0x63;
     this.nameStart = start;
-    return true;
   }
 }
 

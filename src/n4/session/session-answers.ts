@@ -11,16 +11,10 @@ import * as Cause from '../codec/cause.js';
 import * as Ie from '../codec/ie.js';
 import * as Message from '../codec/message-type.js';
 import { MessageWriter } from '../codec/message-writer.js';
-import { type UpAddresses, writeUpFSeid } from '../node/up-addresses.js';
+import { type NodeIdentity, writeUpFSeid } from '../node/node-identity.js';
 import type { RuleRefusal } from '../rules/rule-refusal.js';
 import type { Transaction } from '../transaction.js';
 import { ANSWER_MAX, writeFurther, writeUsage, writeUsages } from './usage/usage-encode.js';
-
-/** Who this node is on N4. */
-export interface NodeIdentity extends UpAddresses {
-  /** Value of the Node ID IE. */
-  readonly nodeId: Uint8Array;
-}
 
 const ANSWER_BYTES_MAX = 32 * 1024;
 const IPV6_PREFIX_WORDS = 2;

@@ -17,7 +17,7 @@ import * as Message from '../codec/message-type.js';
 import { MessageWriter } from '../codec/message-writer.js';
 import type { Peer } from '../peer.js';
 import { ruleIdAt, SessionCompiler } from '../rules/compile.js';
-import { findIe, flagsAt, type IeTree, numberAt } from '../rules/ie-tree.js';
+import { findIe, flagsAt, numberAt } from '../rules/ie-tree.js';
 import { ShadowMerger } from '../rules/merge.js';
 import type { ProtectedInstances } from '../rules/protected-instances.js';
 import type { RuleRefusal } from '../rules/rule-refusal.js';
@@ -75,7 +75,7 @@ export class SessionChanges {
   replaced: RecordPlace | null = null;
 
   /** False: see `refusal`. */
-  establish(peer: Peer, reader: IeTree): boolean {
+  establish(peer: Peer, reader: MessageReader): boolean {
     const { compiler, cp } = this;
     compiler.refusal.clear();
     if (!cp.read(reader)) {
@@ -114,8 +114,11 @@ export class SessionChanges {
     return { indices, options: displaces.length === 0 ? AFRESH : { ...AFRESH, displaces } };
   }
 
-  /** The session at `place` as the request makes it; false: see `refusal`. */
-  modify(peer: Peer, place: RecordPlace, request: MessageReader): boolean {
+  /**
+   * The session at `place` as the request makes it; false: see `refusal`.
+   * @param inside  no request: a change of our own, which asks for the usage of a session without traffic.
+   */
+  modify(peer: Peer, place: RecordPlace, request: MessageReader, inside = false): boolean {
     const { compiler, merger, cp, shadow, merged } = this;
     const { words, start } = place;
     compiler.refusal.clear();
@@ -143,6 +146,9 @@ export class SessionChanges {
     record[layout.HEADER_SEID_LOW] = words[start + layout.HEADER_SEID_LOW]!;
     record[layout.HEADER_SEID_HIGH] = words[start + layout.HEADER_SEID_HIGH]!;
     this.writeIdentity();
+    if (inside && this.options.queryUrrIds !== undefined) {
+      this.options = { ...this.options, inactive: true };
+    }
     this.noteEnds(place, request);
     return true;
   }
@@ -252,7 +258,9 @@ export class SessionChanges {
     let made = false;
     const establishes = step === Step.Establish || step === Step.Replace;
     if (establishes) made = this.establish(one.peer, reader);
-    else if (place !== null && step === Step.Modify) made = this.modify(one.peer, place, reader);
+    else if (place !== null && step === Step.Modify) {
+      made = this.modify(one.peer, place, reader, one.transaction === null);
+    }
     refusal.clear();
     // The name is made of the CP F-SEID.
     if (error.field === 'session.name') {

@@ -16,6 +16,7 @@ import type { OperationBatch, SessionEngine } from '../../session/engine.js';
 import * as Cause from '../codec/cause.js';
 import { MessageReader } from '../codec/message-reader.js';
 import * as Message from '../codec/message-type.js';
+import type { NodeIdentity } from '../node/node-identity.js';
 import type { Peer } from '../peer.js';
 import type { PeerAddress } from '../peers/peer-address.js';
 import { RefusalLog } from '../refusal-log.js';
@@ -23,7 +24,7 @@ import type { ProtectedInstances } from '../rules/protected-instances.js';
 import type { SessionHandlers } from '../session-handlers.js';
 import type { Transaction } from '../transaction.js';
 import { BusySessions, INDEX_MASK } from './busy-sessions.js';
-import { type NodeIdentity, SessionAnswers } from './session-answers.js';
+import { SessionAnswers } from './session-answers.js';
 import { type Replacement, SessionChanges } from './session-changes.js';
 import { SessionReports } from './session-reports.js';
 import { SessionSweep } from './session-sweep.js';
@@ -233,7 +234,7 @@ export class SessionRequests implements SessionHandlers {
     }
     const changes = this.#changes;
     const deletes = reader.messageType === Message.SessionDeletionRequest;
-    if (!deletes && !changes.modify(peer, place, reader)) {
+    if (!deletes && !changes.modify(peer, place, reader, transaction === null)) {
       this.#refuse(transaction, changes.cp.seidLow, changes.cp.seidHigh);
       return false;
     }

@@ -12,6 +12,7 @@ import { describeMessage, encodeMessage } from '../codec/describe.js';
 import { MessageReader } from '../codec/message-reader.js';
 import { MessageWriter } from '../codec/message-writer.js';
 import { elementOf } from '../codec/table/table.js';
+import { nodeIdentity } from '../node/node-identity.js';
 import type { Applications, Peer, PeerProfile, ResponseListener } from '../peer.js';
 import type { PeerAddress } from '../peers/peer-address.js';
 import type { ProtectedInstances } from '../rules/protected-instances.js';
@@ -75,7 +76,7 @@ export function requestsOn(
   return new SessionRequests({
     engine,
     limits: MODEL_LIMITS,
-    identity: { nodeId: Uint8Array.of(0, 192, 0, 2, 9), ipv4: 0xc0000209, ipv6: null },
+    identity: nodeIdentity('192.0.2.9', [], 0),
     ports: [],
     protectedInstances,
     log: silentLog(),

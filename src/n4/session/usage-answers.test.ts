@@ -177,9 +177,11 @@ describe('the usage of many URRs', () => {
   it('of URRs that tell of inactivity, too, is what a query asked for', async () => {
     const { bench, peer, modify } = await withManyUrrs({ 'Reporting Triggers': ['UPINT'] });
     bench.requests.startReports(peer);
-    await modify(query);
-    const triggers = (await reported(peer)).map((one) => one['Usage Report Trigger'][0]);
-    expect(new Set(triggers)).toEqual(new Set(['IMMER']));
+    for (const asks of [query, { 'PFCPSMReq-Flags': ['QAURR'] }]) {
+      await modify(asks);
+      const triggers = (await reported(peer)).map((one) => one['Usage Report Trigger'][0]);
+      expect(new Set(triggers)).toEqual(new Set(['IMMER']));
+    }
   });
 
   it('and what waited before it follow the answer to a deletion, which says how much', async () => {

@@ -32,19 +32,20 @@ export function urrIndices(
 }
 
 /** Whether events of the update need {@link markAsked}. */
-export function marksUsage(options: UpdateOptions): boolean {
-  return options.endedUrrIds !== undefined || options.queryReference !== undefined;
+export function marksUsage({ endedUrrIds, queryReference, inactive }: UpdateOptions): boolean {
+  return endedUrrIds !== undefined || queryReference !== undefined || inactive === true;
 }
 
 /** The usage event at words[at…] belongs to the update. */
 export function markAsked(words: Uint32Array, at: number, options: UpdateOptions): void {
-  const { queryUrrIds = NO_URRS, endedUrrIds = NO_URRS, queryReference } = options;
+  const { queryUrrIds = NO_URRS, endedUrrIds = NO_URRS, queryReference, inactive } = options;
   const id = words[at + EventWord.Id]!;
   const triggers = words[at + EventWord.Triggers]!;
-  // To the packet path the URR goes on: it was asked like any other.
-  if ((triggers & UsageTrigger.Immediate) !== 0 && endedUrrIds.includes(id)) {
-    words[at + EventWord.Triggers] =
-      (triggers & ~UsageTrigger.Immediate) | UsageTrigger.Termination;
+  // To the packet path the URR goes on, and was asked like any other.
+  const isEnded = endedUrrIds.includes(id);
+  const why = isEnded ? UsageTrigger.Termination : UsageTrigger.Inactivity;
+  if ((triggers & UsageTrigger.Immediate) !== 0 && (isEnded || inactive === true)) {
+    words[at + EventWord.Triggers] = (triggers & ~UsageTrigger.Immediate) | why;
   }
   if (queryReference === undefined) return;
   // URRs that are linked to those of the query report because of it.

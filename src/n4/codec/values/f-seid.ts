@@ -4,6 +4,7 @@ import { readIpv6, readWord } from '../octets.js';
 
 const V6 = 1;
 const V4 = 2;
+const SEID_OCTETS = 8;
 
 /** To be used again and again: readFSeid() sets all of it. */
 export class FSeid {
@@ -15,7 +16,7 @@ export class FSeid {
   readonly ipv6 = new Uint32Array(4);
 }
 
-/** False: octets are missing, or it names no address. */
+/** False: octets are missing, or it names no address; the SEID is there if its octets are. */
 export function readFSeid(reader: MessageReader, index: number, out: FSeid): boolean {
   const bytes = reader.bytes;
   const flags = reader.u8(index);
@@ -23,11 +24,13 @@ export function readFSeid(reader: MessageReader, index: number, out: FSeid): boo
   out.hasIpv4 = (flags & V4) !== 0;
   out.hasIpv6 = (flags & V6) !== 0;
   out.ipv4 = 0;
-  const length = 8 + (out.hasIpv4 ? 4 : 0) + (out.hasIpv6 ? 16 : 0);
-  if (length === 8 || reader.valueLength[index]! - 1 < length) return false;
+  const room = reader.valueLength[index]! - 1;
+  if (room < SEID_OCTETS) return false;
   out.seidHigh = readWord(bytes, at);
   out.seidLow = readWord(bytes, at + 4);
-  at += 8;
+  at += SEID_OCTETS;
+  const length = SEID_OCTETS + (out.hasIpv4 ? 4 : 0) + (out.hasIpv6 ? 16 : 0);
+  if (length === SEID_OCTETS || room < length) return false;
   if (out.hasIpv4) {
     out.ipv4 = readWord(bytes, at);
     at += 4;

@@ -9,12 +9,7 @@ import {
   UsageTrigger,
 } from '../../../datapath/usage-event.js';
 import { urrCount, urrsAt } from '../../../model/record.js';
-import {
-  URR_COUNT_PACKETS,
-  URR_FLAGS,
-  URR_REPORT_INACTIVITY,
-  URR_WORDS,
-} from '../../../model/record-layout.js';
+import { URR_COUNT_PACKETS, URR_FLAGS, URR_WORDS } from '../../../model/record-layout.js';
 import type { RecordPlace } from '../../../session/engine.js';
 import * as Ie from '../../codec/ie.js';
 import { MESSAGE_MAX, type MessageWriter } from '../../codec/message-writer.js';
@@ -29,8 +24,6 @@ import {
 } from '../../codec/values/volume.js';
 import { INACTIVITY_URR_ID } from '../../rules/urr-compile.js';
 
-const IMMER = 1 << 7;
-const UPINT = 1 << 21;
 /** Bits of Usage Report Trigger, octet 5 lowest, by the bits of UsageTrigger. */
 const TRIGGERS: readonly (readonly [UsageTrigger, number])[] = [
   [UsageTrigger.Periodic, 1 << 0], // PERIO
@@ -40,7 +33,7 @@ const TRIGGERS: readonly (readonly [UsageTrigger, number])[] = [
   [UsageTrigger.Start, 1 << 4], // START
   [UsageTrigger.Stop, 1 << 5], // STOPT
   [UsageTrigger.DroppedDownlink, 1 << 6], // DROTH
-  [UsageTrigger.Immediate, IMMER],
+  [UsageTrigger.Immediate, 1 << 7], // IMMER
   [UsageTrigger.VolumeQuota, 1 << 8], // VOLQU
   [UsageTrigger.TimeQuota, 1 << 9], // TIMQU
   [UsageTrigger.Linked, 1 << 10], // LIUSA
@@ -49,6 +42,7 @@ const TRIGGERS: readonly (readonly [UsageTrigger, number])[] = [
   [UsageTrigger.EnvelopeClosure, 1 << 13], // ENVCL
   [UsageTrigger.QuotaValidityTime, 1 << 19], // QUVTI
   [UsageTrigger.EndMarker, 1 << 20], // REEMR
+  [UsageTrigger.Inactivity, 1 << 21], // UPINT
 ];
 const TRIGGER_OCTETS = 3;
 /** Usage leaves room in an answer for what says that more follows. */
@@ -97,12 +91,8 @@ export function writeUsage(
   writer.u32(Ie.UrSeqn, words[at + EventWord.Sequence]!);
   const triggers = triggersOf(words[at + EventWord.Triggers]!);
   const flags = place === null ? 0 : urrFlags(place, words, at);
-  // Usage that an SMF asks for is in an answer, or has a number; else it was asked for here.
   const hasReference = words[at + QUERY_REFERENCE_WORD + 1] === 1;
-  const unasked = ieType === Ie.UsageReportInReport && !hasReference;
-  const inactive = unasked && (flags & URR_REPORT_INACTIVITY) !== 0;
-  const told = inactive && (triggers & IMMER) !== 0 ? (triggers & ~IMMER) | UPINT : triggers;
-  writer.flags(Ie.UsageReportTrigger, told, TRIGGER_OCTETS);
+  writer.flags(Ie.UsageReportTrigger, triggers, TRIGGER_OCTETS);
   writer.time(Ie.StartTime, secondsOf(words, at + EventWord.StartTime));
   writer.time(Ie.EndTime, secondsOf(words, at + EventWord.EndTime));
   volume.flags = (flags & URR_COUNT_PACKETS) !== 0 ? BYTES_AND_PACKETS : BYTES;
