@@ -90,7 +90,8 @@ Datagrams::Datagrams(DatagramsConfig config)
       send_memory_(static_cast<std::byte*>(std::aligned_alloc(kCacheLine, kSendRingBytes)),
                    [](std::byte* memory) { std::free(memory); }),
       up_(config_.ring.data(), config_.ring.size()),
-      down_(send_memory_.get(), kSendRingBytes) {}
+      down_(send_memory_.get(), kSendRingBytes),
+      peer_sockets_(config_.peer_port) {}
 
 Result<std::unique_ptr<Datagrams>> Datagrams::open(DatagramsConfig config) {
   std::unique_ptr<Datagrams> out(new Datagrams(std::move(config)));
@@ -116,6 +117,7 @@ void Datagrams::stop() noexcept {
   stop_.store(true, std::memory_order_seq_cst);
   write_one(wake_fd_);
   thread_.join();
+  peer_sockets_.close();
   sockets_.clear();
   close(wake_fd_);
 }
@@ -206,7 +208,8 @@ std::vector<std::uint16_t> Datagrams::ports() const {
 std::uint64_t Datagrams::socket_full() const noexcept {
   std::uint64_t out = 0;
   for (const UdpSocket& socket : sockets_) out += socket.dropped();
-  return out;
+  const std::lock_guard lock(settings_mutex_);
+  return out + peer_sockets_.dropped();
 }
 
 std::vector<SourceShed> Datagrams::shed_by_source() const {
@@ -225,16 +228,18 @@ std::vector<SourceShed> Datagrams::shed_by_source() const {
 void Datagrams::run() noexcept {
   name_this_thread("sluice-n4");
   const auto own = std::make_unique<Thread>(config_.waiting_chunks, random_hash(), strangers_shed_);
-  for (const UdpSocket& socket : sockets_) own->polled.push_back({socket.fd(), POLLIN, 0});
-  own->polled.push_back({wake_fd_, POLLIN, 0});
+  list_polled(*own);
   prctl(PR_SET_TIMERSLACK, 1);  // a tick is not to become two
   while (!stop_.load(std::memory_order_relaxed)) {
-    take_settings(*own);
     const Nanoseconds now = Clock::machine().now();
+    take_settings(*own, now);
     const std::uint64_t before = counters_.received + counters_.sent;
     bool more = false;
     for (std::uint32_t local = 0; local < sockets_.size(); ++local) {
-      more |= receive_from(*own, local, now);
+      more |= receive_from(*own, sockets_[local].fd(), local, now);
+    }
+    for (const PeerSocket& one : peer_sockets_.all()) {
+      more |= receive_from(*own, one.socket.fd(), one.local, now);
     }
     const unsigned served = own->turns.serve(up_, now);
     if (served > 0) ring_bell();
@@ -253,7 +258,16 @@ void Datagrams::run() noexcept {
   send_queued(*own);
 }
 
-void Datagrams::take_settings(Thread& own) {
+void Datagrams::list_polled(Thread& own) {
+  own.polled.clear();
+  for (const UdpSocket& socket : sockets_) own.polled.push_back({socket.fd(), POLLIN, 0});
+  for (const PeerSocket& one : peer_sockets_.all()) {
+    own.polled.push_back({one.socket.fd(), POLLIN, 0});
+  }
+  own.polled.push_back({wake_fd_, POLLIN, 0});
+}
+
+void Datagrams::take_settings(Thread& own, Nanoseconds now) {
   // Acquire: pairs with the release in set_allowed() and set_peers().
   const std::uint32_t version = settings_version_.load(std::memory_order_acquire);
   if (version == own.settings_version) return;
@@ -261,11 +275,16 @@ void Datagrams::take_settings(Thread& own) {
   const std::lock_guard lock(settings_mutex_);
   own.allowed = settings_.allowed;
   own.turns.set_peers(settings_.peers);
+  peer_sockets_.set(settings_.peers, sockets_, [&](PeerSocket& one) {
+    // What has come in by then was sent to us.
+    receive_from(own, one.socket.fd(), one.local, now);
+  });
+  list_polled(own);
 }
 
-bool Datagrams::receive_from(Thread& own, std::uint32_t local, Nanoseconds now) noexcept {
+bool Datagrams::receive_from(Thread& own, int fd, std::uint32_t local, Nanoseconds now) noexcept {
   for (unsigned batch = 0; batch < kBatchesInTurn; ++batch) {
-    const unsigned count = own.received.receive(sockets_[local].fd());
+    const unsigned count = own.received.receive(fd);
     for (unsigned i = 0; i < count; ++i) take(own, local, i, now);
     // An answer that the socket has no room for is lost, as on any network.
     if (own.answers.count() > 0) counters_.send_failed += send_batch(own, own.answers, local);

@@ -15,6 +15,7 @@
 
 #include "base/counter.h"
 #include "datagram/allow_list.h"
+#include "datagram/peer_sockets.h"
 #include "datagram/queue/turns.h"
 #include "datagram/udp_socket.h"
 
@@ -35,6 +36,7 @@ struct DatagramsConfig {
   std::span<std::byte> ring;
   /// Called by the thread, once after receive() returned 0 and something came.
   std::function<void()> wake;
+  std::uint16_t peer_port = 8805;  ///< that peers send from
   /// Octets × 512 of waiting datagrams.
   std::uint32_t waiting_chunks = 32'768;
 };
@@ -107,9 +109,11 @@ class Datagrams {
 
   explicit Datagrams(DatagramsConfig config);
   void run() noexcept;
-  void take_settings(Thread& own);
+  void list_polled(Thread& own);
+  void take_settings(Thread& own, Nanoseconds now);
+  /// @param local  index of the listening socket
   /// @return whether there may be more
-  bool receive_from(Thread& own, std::uint32_t local, Nanoseconds now) noexcept;
+  bool receive_from(Thread& own, int fd, std::uint32_t local, Nanoseconds now) noexcept;
   void take(Thread& own, std::uint32_t local, unsigned i, Nanoseconds now) noexcept;
   bool answers_heartbeat(Nanoseconds now) const noexcept;
   void send_queued(Thread& own) noexcept;
@@ -128,8 +132,9 @@ class Datagrams {
   std::vector<Peer> peers_;  // the control thread's list
   std::uint64_t send_full_ = 0;
 
-  std::mutex settings_mutex_;
-  Settings settings_;  // under the mutex
+  mutable std::mutex settings_mutex_;
+  PeerSockets peer_sockets_;  // the thread's, which changes it under the mutex
+  Settings settings_;         // under the mutex
   std::atomic<std::uint32_t> settings_version_{
       0};                                    // release: after settings_, acquire by the thread
   std::atomic<std::uint64_t> heartbeat_{0};  // kHeartbeatSet and the time stamp

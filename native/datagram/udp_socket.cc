@@ -9,9 +9,11 @@
 namespace sluice::datagram {
 namespace {
 
-/// Bursts wait here while the thread is busy, and nothing tells one peer's from another's, so
+/// Bursts wait here while the thread is busy, and nothing tells one stranger from another, so
 /// more would only be delay; without privilege the kernel gives less.
 constexpr int kBufferBytes = 8 << 20;
+/// Some thousand requests of one peer.
+constexpr int kPeerBufferBytes = 4 << 20;
 
 Error system_error() {
   const int code = errno;
@@ -74,18 +76,25 @@ SendBatch::Outcome SendBatch::send(int fd) noexcept {
   return out;
 }
 
-Result<UdpSocket> UdpSocket::open(const Address& address, std::uint16_t port) {
-  const int domain = address.family == 6 ? AF_INET6 : AF_INET;
-  UdpSocket out(socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+Result<UdpSocket> UdpSocket::make(std::uint32_t family, int buffer_bytes) {
+  const int domain = family == 6 ? AF_INET6 : AF_INET;
+  UdpSocket out(socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), family);
   if (out.fd_ < 0) return system_error();
   const int one = 1;
   if (domain == AF_INET6) setsockopt(out.fd_, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
   for (const auto& [forced, plain] :
        {std::pair{SO_RCVBUFFORCE, SO_RCVBUF}, std::pair{SO_SNDBUFFORCE, SO_SNDBUF}}) {
-    if (setsockopt(out.fd_, SOL_SOCKET, forced, &kBufferBytes, sizeof(int)) != 0) {
-      setsockopt(out.fd_, SOL_SOCKET, plain, &kBufferBytes, sizeof(int));
+    if (setsockopt(out.fd_, SOL_SOCKET, forced, &buffer_bytes, sizeof(int)) != 0) {
+      setsockopt(out.fd_, SOL_SOCKET, plain, &buffer_bytes, sizeof(int));
     }
   }
+  return out;
+}
+
+Result<UdpSocket> UdpSocket::open(const Address& address, std::uint16_t port) {
+  auto made = make(address.family == 6 ? 6 : 4, kBufferBytes);
+  if (!made) return made;
+  UdpSocket& out = made.value();
   SocketAddress name = socket_address(address, port);
   if (bind(out.fd_, reinterpret_cast<const sockaddr*>(&name.storage), name.length) != 0) {
     return system_error();
@@ -96,11 +105,46 @@ Result<UdpSocket> UdpSocket::open(const Address& address, std::uint16_t port) {
   std::uint32_t bound = 0;
   address_of(name.storage, bound);
   out.port_ = static_cast<std::uint16_t>(bound);
-  return out;
+  return made;
+}
+
+Result<UdpSocket> UdpSocket::connect(UdpSocket& listening, const Address& peer,
+                                     std::uint16_t port) {
+  SocketAddress name;
+  name.length = sizeof(name.storage);
+  if (getsockname(listening.fd_, reinterpret_cast<sockaddr*>(&name.storage), &name.length) != 0) {
+    return system_error();
+  }
+  auto made = make(peer.family, kPeerBufferBytes);
+  if (!made) return made;
+  UdpSocket& out = made.value();
+  // Sockets may have one name if all say so when one is bound. The listening one does at no other
+  // time: the name is to be nobody else's.
+  const auto share = [](int fd, int yes) {
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+  };
+  share(out.fd_, 1);
+  share(listening.fd_, 1);
+  const SocketAddress to = socket_address(peer, port);
+  const bool named =
+      bind(out.fd_, reinterpret_cast<const sockaddr*>(&name.storage), name.length) == 0 &&
+      ::connect(out.fd_, reinterpret_cast<const sockaddr*>(&to.storage), to.length) == 0;
+  const Error failure = system_error();
+  share(listening.fd_, 0);
+  if (!named) return failure;
+  out.port_ = listening.port_;
+  return made;
 }
 
 UdpSocket::UdpSocket(UdpSocket&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), port_(other.port_) {}
+    : fd_(std::exchange(other.fd_, -1)), family_(other.family_), port_(other.port_) {}
+
+UdpSocket& UdpSocket::operator=(UdpSocket&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  std::swap(family_, other.family_);
+  std::swap(port_, other.port_);
+  return *this;
+}
 
 UdpSocket::~UdpSocket() {
   if (fd_ >= 0) close(fd_);

@@ -60,18 +60,24 @@ class UdpSocket {
  public:
   /// An error's message begins with the name of its code, such as EADDRINUSE.
   static Result<UdpSocket> open(const Address& address, std::uint16_t port);
+  /// A second one at the address and port of `listening`, which gets what comes from there alone.
+  static Result<UdpSocket> connect(UdpSocket& listening, const Address& peer, std::uint16_t port);
   UdpSocket(UdpSocket&& other) noexcept;
-  UdpSocket& operator=(UdpSocket&&) = delete;
+  UdpSocket& operator=(UdpSocket&& other) noexcept;
   ~UdpSocket();
 
   int fd() const noexcept { return fd_; }
   std::uint16_t port() const noexcept { return port_; }
+  std::uint32_t family() const noexcept { return family_; }
   /// Datagrams that the system dropped because the buffer was full. Threads: any.
   std::uint64_t dropped() const noexcept;
 
  private:
-  explicit UdpSocket(int fd) noexcept : fd_(fd) {}
+  /// Without a name yet; an error of the system says why there is none.
+  static Result<UdpSocket> make(std::uint32_t family, int buffer_bytes);
+  UdpSocket(int fd, std::uint32_t family) noexcept : fd_(fd), family_(family) {}
   int fd_;
+  std::uint32_t family_;
   std::uint16_t port_ = 0;
 };
 
