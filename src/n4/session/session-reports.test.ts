@@ -63,6 +63,27 @@ describe('where session reports go', () => {
     expect(peer.sent[1]!.to).toBe('10.0.0.7');
   });
 
+  it('a silent address holds up its own sessions alone', async () => {
+    const { bench, peer } = await reporting();
+    const other = establishment(2, (elements) => {
+      elements['F-SEID'] = { flags: ['V4'], seid: '0x0000000000000002', ipv4: '10.0.0.7' };
+      elements['Create PDR'][1].PDI['UE IP Address'] = [{ flags: ['V4'], ipv4: '10.70.0.2' }];
+    });
+    await accepted(bench, peer, other);
+    const sessions = [...bench.datapath.sessions.keys()];
+    const report = async (which: number) => {
+      bench.datapath.report(sessions[which]!, 1, UsageTrigger.VolumeThreshold);
+      await settle();
+      return peer.sent.splice(0).map(({ to, done }) => {
+        done(undefined);
+        return to;
+      });
+    };
+    expect(await report(0)).toEqual(['10.0.0.1']);
+    expect(await report(0)).toEqual([]);
+    expect(await report(1)).toEqual(['10.0.0.7']);
+  });
+
   it('a node that does not serve the session need not know it', async () => {
     const { bench, peer, seid, index } = await reporting();
     bench.datapath.report(index, 1, UsageTrigger.VolumeThreshold);

@@ -32,9 +32,18 @@ interface Queue {
   readonly seidLow: number;
   readonly seidHigh: number;
   readonly name: string;
+  /** Where the session is served: the address of its CP F-SEID, as far as is known. */
+  to: string;
   readonly reports: Report[];
   /** The first of them that the request under way tells of; 0: none is. */
   sent: number;
+}
+
+/** Nothing is sent to a silent address for a while, and longer each time. */
+interface Pause {
+  ms: number;
+  /** undefined: it is over. */
+  timer: NodeJS.Timeout | undefined;
 }
 
 /** What an answer may ask for beside taking the report. */
@@ -57,8 +66,8 @@ export class SessionReports {
   #outstanding = 0;
   #waiting = false;
   #stopped = false;
-  #retryMs = RETRY_MS;
-  #retry: NodeJS.Timeout | undefined;
+  /** Addresses that have not answered. */
+  readonly #pauses = new Map<string, Pause>();
 
   constructor(
     private readonly engine: SessionEngine,
@@ -71,7 +80,7 @@ export class SessionReports {
 
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#retry);
+    for (const { timer } of this.#pauses.values()) clearTimeout(timer);
     this.#reader.close();
   }
 
@@ -131,7 +140,9 @@ export class SessionReports {
     if (queue === undefined) {
       const seidLow = Number(report.seid & 0xffff_ffffn);
       const seidHigh = Number(report.seid >> 32n);
-      queue = { seidLow, seidHigh, name: report.sessionName, reports: [], sent: 0 };
+      const name = report.sessionName;
+      const to = cpFSeidOf(name)?.address ?? '';
+      queue = { seidLow, seidHigh, name, to, reports: [], sent: 0 };
       this.#queues.set(report.seid, queue);
     }
     queue.reports.push(report);
@@ -141,9 +152,9 @@ export class SessionReports {
   }
 
   #send(): void {
-    if (this.#stopped || this.#retry !== undefined) return;
     for (const queue of this.#ready) {
-      if (this.#outstanding >= OUTSTANDING_MAX) return;
+      if (this.#stopped || this.#outstanding >= OUTSTANDING_MAX) return;
+      if (this.#pauses.get(queue.to)?.timer !== undefined) continue;
       this.#ready.delete(queue);
       this.#sendOne(queue);
     }
@@ -160,6 +171,7 @@ export class SessionReports {
       this.#done(queue, queue.reports.length);
       return;
     }
+    queue.to = cp.address;
     writer.begin(cp.low, cp.high);
     let sent = 0;
     for (const report of queue.reports) {
@@ -185,7 +197,8 @@ export class SessionReports {
       this.#gaveUp(queue);
       return;
     }
-    this.#retryMs = RETRY_MS;
+    clearTimeout(this.#pauses.get(queue.to)?.timer);
+    this.#pauses.delete(queue.to);
     const { seidLow, seidHigh } = queue;
     if (cause === Cause.SessionNotFound) this.answers.unknownSession(seidLow, seidHigh);
     else if (hasInstructions(response)) this.answers.instructed(seidLow, seidHigh, response);
@@ -201,16 +214,18 @@ export class SessionReports {
     else this.#queues.delete((BigInt(queue.seidHigh) << 32n) | BigInt(queue.seidLow));
   }
 
-  /** Nothing is sent to a silent peer for a while; the reports stay. */
+  /** The reports stay. */
   #gaveUp(queue: Queue): void {
     if (this.#stopped) return;
     this.#ready.add(queue);
-    if (this.#retry !== undefined) return;
-    this.#retry = setTimeout(() => {
-      this.#retry = undefined;
+    const pause = this.#pauses.get(queue.to) ?? { ms: RETRY_MS, timer: undefined };
+    if (pause.timer !== undefined) return;
+    pause.timer = setTimeout(() => {
+      pause.timer = undefined;
       this.#send();
-    }, this.#retryMs).unref();
-    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+    }, pause.ms).unref();
+    pause.ms = Math.min(pause.ms * 2, RETRY_MAX_MS);
+    this.#pauses.set(queue.to, pause);
   }
 }
 
