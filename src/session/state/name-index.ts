@@ -51,7 +51,8 @@ export class NameText implements TextWords {
   /** Takes UTF-8 in. One that is longer than a name can be becomes '', which names no session. */
   set(bytes: Uint8Array, start: number, length: number): void {
     this.ref = length <= NAME_MAX ? length : 0;
-    this.words.fill(0, 0, (this.ref + 3) >>> 2);
+    // What pads the last word; those before it are written whole.
+    if ((this.ref & 3) !== 0) this.words[this.ref >>> 2] = 0;
     for (let at = 0; at < this.ref; at++) this.#bytes[at] = bytes[start + at]!;
   }
 }
