@@ -128,8 +128,8 @@ template <bool kUplink>
   constexpr unsigned kPorts = 4, kLeast = wire::kIpv6Bytes + kPorts;
   if (n < kLeast) return false;
   const unsigned total = wire::kIpv6Bytes + wire::load16(inner + 4);
-  if ((wire::load8(inner) >> 4 != 6) | (total - kLeast > n - kLeast) |
-      (wire::load8(inner + 7) == 0) | !kHasPorts[wire::load8(inner + 6)]) {
+  if (wire::load8(inner) >> 4 != 6 || total - kLeast > n - kLeast || wire::load8(inner + 7) == 0 ||
+      !kHasPorts[wire::load8(inner + 6)]) {
     return false;
   }
   burst.inner_length[i] = static_cast<std::uint16_t>(total);
