@@ -4,13 +4,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EmbeddedStore } from './embedded.js';
 import { storeContract } from './store.contract.js';
-
-/** Where a database of lmdb says how large its pages are. */
-const PAGE_SIZE_AT = 48;
 
 for (const durability of ['async', 'sync'] as const) {
   storeContract(`embedded, ${durability}`, () => {
@@ -48,24 +44,6 @@ describe('embedded store', () => {
     // lock.mdb is lmdb's own.
     const left = readdirSync(path).filter((name) => name.startsWith('lock'));
     expect(left).toEqual(['lock.mdb']);
-  });
-
-  it('goes on with a database of other pages than it makes', async () => {
-    const folder = EmbeddedStore.open({ path, durability: 'async' });
-    await folder.close();
-    rmSync(join(path, 'data.mdb'));
-    const old = open({ path, noSubdir: false, maxDbs: 4, encoding: 'binary', pageSize: 4096 });
-    await old.put('x', Buffer.alloc(1));
-    await old.close();
-    let store = EmbeddedStore.open({ path, durability: 'async' });
-    const record = new Uint8Array(1500).fill(7);
-    for (let key = 0; key < 100; key++) store.put(key, record, 0, record.length);
-    await store.commit();
-    await store.close();
-    store = EmbeddedStore.open({ path, durability: 'async' });
-    expect(store.recordCount()).toBe(100);
-    await store.close();
-    expect(readFileSync(join(path, 'data.mdb')).readUInt32LE(PAGE_SIZE_AT)).toBe(4096);
   });
 
   it('says what is wrong with a folder that is none', () => {

@@ -24,8 +24,6 @@ export interface EmbeddedStoreOptions {
 }
 
 const DATABASE_FILE = 'data.mdb';
-/** Of a new database; an old one keeps its own. A session takes 1 to 2 kB: few of them fit the usual 4. */
-const PAGE_BYTES = 16_384;
 
 /** A promise of lmdb: settled when committed; `flushed` when on disk. */
 type Committed = Promise<boolean> & { readonly flushed?: Promise<unknown> };
@@ -210,13 +208,7 @@ function giveUp(folder: string, flushed: boolean, writtenInBoot: string): string
 }
 
 function openRoot(folder: string, sync: boolean): RootDatabase {
-  const common = {
-    path: folder,
-    noSubdir: false,
-    maxDbs: 4,
-    encoding: 'binary',
-    pageSize: PAGE_BYTES,
-  } as const;
+  const common = { path: folder, noSubdir: false, maxDbs: 4, encoding: 'binary' } as const;
   return sync
     ? open({ ...common, overlappingSync: true, separateFlushed: true })
     : open({ ...common, noSync: true, overlappingSync: false });
