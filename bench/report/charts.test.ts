@@ -27,6 +27,18 @@ describe('charts', () => {
     expect(drawn.get('rings.svg')).toContain('rte_ring');
   });
 
+  it('have a place for many and for few on one axis, and none for nothing', () => {
+    const beyond = (label: string, value: number) =>
+      summarize(`through/nothing/100kpps/beyond/${label}`, 'ppm', [value]);
+    const drawn = drawCharts(
+      [beyond('2us', 1_000_000), beyond('5us', 25), beyond('1000us', 0)],
+      'x',
+    );
+    const latency = drawn.get('latency.svg')!;
+    for (const text of ['1,000,000', '>25<', 'the clock alone']) expect(latency).toContain(text);
+    expect(latency).not.toMatch(/NaN|Infinity/);
+  });
+
   it('are files of a folder', () => {
     const folder = mkdtempSync(join(tmpdir(), 'sluice-charts-'));
     try {

@@ -21,6 +21,7 @@ interface Chart {
   readonly unit: string;
   readonly labels: readonly string[];
   readonly kind: 'line' | 'bar';
+  readonly log?: boolean;
   readonly lines: readonly Line[];
 }
 
@@ -48,6 +49,34 @@ const charts: readonly Chart[] = [
     labels: ['64B', '512B', '1400B', 'imix'],
     kind: 'bar',
     lines: both((way) => (label) => `pipeline/${way}/${label}/1k/full`),
+  },
+  {
+    file: 'stages.svg',
+    title: 'Cycles a packet by stage (64 B, 1,000 sessions, full rules)',
+    axis: 'stage; around: ports, rings, and the generator and sink of the bench',
+    unit: 'TSC cycles',
+    labels: ['around', 'parse', 'lookup', 'match', 'forward'],
+    kind: 'bar',
+    lines: both((way) => (label) => `pipeline/${way}/64B/1k/full/stage/${label}`),
+  },
+  {
+    file: 'latency.svg',
+    title: 'Of a million packets those that take longer, one way (uplink, 64 B, 100 kpps)',
+    axis: 'than',
+    unit: 'packets',
+    labels: ['2us', '5us', '10us', '20us', '50us', '100us', '1000us'],
+    kind: 'line',
+    log: true,
+    lines: [
+      ...['afxdp', 'afxdp-busy', 'kernel'].map((ports) => ({
+        title: ports,
+        row: (label: string) => `through/${ports}/uplink/64B/100kpps/beyond/${label}`,
+      })),
+      {
+        title: 'the clock alone',
+        row: (label) => `through/nothing/100kpps/beyond/${label}`,
+      },
+    ],
   },
   {
     file: 'rules.svg',
@@ -134,7 +163,7 @@ export function writeCharts(
 }
 
 function draw(
-  { title, axis, unit, labels, kind }: Chart,
+  { title, axis, unit, labels, kind, log = false }: Chart,
   lines: readonly { title: string; data: (number | null)[] }[],
   from: string,
 ): string {
@@ -144,13 +173,14 @@ function draw(
     backgroundColor: '#fff',
     title: { text: title, subtext: from, left: 16, top: 10, textStyle: { fontSize: 15 } },
     legend: { bottom: 8, data: lines.map((line) => line.title) },
-    grid: { left: 64, right: 24, top: 84, bottom: 72 },
+    grid: { left: log ? 84 : 64, right: 24, top: log ? 104 : 84, bottom: 72 },
     xAxis: { type: 'category', data: [...labels], name: axis, nameLocation: 'middle', nameGap: 26 },
-    yAxis: { type: 'value', name: unit },
+    yAxis: { type: log ? 'log' : 'value', name: unit },
     series: lines.map((line) => ({
       type: kind,
       name: line.title,
-      data: line.data,
+      // There is no place for nothing on such an axis.
+      data: log ? line.data.map((value) => (value === 0 ? null : value)) : line.data,
       labelLayout: { hideOverlap: true },
       label: {
         show: true,

@@ -3,7 +3,8 @@
 // A thousand sessions with full rules, drawn at random.
 //   through/{afxdp|kernel}/{uplink|downlink}/{64|1400}B          as many as get through
 //   through/{afxdp|afxdp-busy|kernel}/…/64B/100kpps/{p50|p99|p999}   one way, in µs
-//   through/nothing/100kpps/{p50|p99|p999}   how late the clock alone is: no packet can be sooner
+//   …/100kpps/beyond/{2|5|10|20|50|100|1000}us   of a million packets, those that took longer
+//   through/nothing/100kpps/…   how late the clock alone is: no packet can be sooner
 // "kernel" is socket and tun. The far ends are afxdp ports in either case.
 #include <net/if.h>
 #include <sched.h>
@@ -45,8 +46,6 @@ constexpr unsigned kWindow = 512;  ///< packets on their way at most
 constexpr std::size_t kUplinkInner = 44, kHeaders = 28;
 constexpr Nanoseconds kPatience = 100'000'000;  ///< then what is missing is lost
 constexpr Nanoseconds kInterval = 10'000;       ///< between two packets of 100 kpps
-constexpr std::pair<const char*, unsigned> kPercentiles[] = {
-    {"p50", 500}, {"p99", 990}, {"p999", 999}};
 constexpr std::uint64_t kManyPackets = 1'000'000, kTimedPackets = 100'000;
 
 bool run(const std::string& command) {
@@ -238,17 +237,57 @@ double rate_of(FarEnds& ends, std::uint64_t wanted) {
   return static_cast<double>(wanted) * 1e6 / static_cast<double>(clock.now() - start);
 }
 
+/// How long each packet of a run was on its way, in cycles. None: there was no run.
+using Times = std::vector<std::uint64_t>;
+
 /// What so many of a thousand stay below, in µs.
-double percentile(std::vector<std::uint64_t>& cycles, unsigned of_a_thousand) {
-  const auto at = cycles.begin() + static_cast<long>(cycles.size() * of_a_thousand / 1000);
-  std::nth_element(cycles.begin(), at, cycles.end());
+double percentile(Times& times, double of_a_thousand) {
+  const auto at =
+      times.begin() + static_cast<long>(static_cast<double>(times.size()) * of_a_thousand / 1000);
+  std::nth_element(times.begin(), at, times.end());
   return static_cast<double>(Clock::machine().cycles_to_ns(*at)) / 1e3;
 }
 
+/// How many of a million take longer than so many µs.
+double beyond(Times& times, double us) {
+  const auto longer = std::count_if(times.begin(), times.end(), [us](std::uint64_t cycles) {
+    return static_cast<double>(Clock::machine().cycles_to_ns(cycles)) > us * 1e3;
+  });
+  return static_cast<double>(longer) * 1e6 / static_cast<double>(times.size());
+}
+
+struct LatencyFigure {
+  const char* label;
+  const char* unit;
+  double (*of)(Times&, double);
+  double asked;
+};
+constexpr LatencyFigure kLatencyFigures[] = {
+    {"p50", "us", percentile, 500},       {"p99", "us", percentile, 990},
+    {"p999", "us", percentile, 999},      {"beyond/2us", "ppm", beyond, 2},
+    {"beyond/5us", "ppm", beyond, 5},     {"beyond/10us", "ppm", beyond, 10},
+    {"beyond/20us", "ppm", beyond, 20},   {"beyond/50us", "ppm", beyond, 50},
+    {"beyond/100us", "ppm", beyond, 100}, {"beyond/1000us", "ppm", beyond, 1000},
+};
+
+/// Rows of one kind of run: all are of the same runs, so that together they are its histogram.
+template <class Measure>
+void add_latencies(const std::string& row, const Measure& measure) {
+  const auto runs = std::make_shared<std::vector<Times>>();
+  for (const LatencyFigure& figure : kLatencyFigures) {
+    bench::Register(row + "/100kpps/" + figure.label, figure.unit,
+                    [=, &figure, run = std::size_t{0}](const bench::Options& o) mutable {
+                      if (run == runs->size()) runs->push_back(measure(o.rounds(kTimedPackets)));
+                      Times& times = (*runs)[run++];
+                      return times.empty() ? -1 : figure.of(times, figure.asked);
+                    });
+  }
+}
+
 /// The time that packets take, at one packet each 10 µs.
-double latency_of(FarEnds& ends, std::uint64_t wanted, unsigned of_a_thousand) {
+Times latency_of(FarEnds& ends, std::uint64_t wanted) {
   const Clock& clock = Clock::machine();
-  std::vector<std::uint64_t> times;
+  Times times;
   times.reserve(wanted + kWindow);
   Nanoseconds due = clock.now();
   const Nanoseconds end = due + wanted * kInterval;
@@ -260,16 +299,16 @@ double latency_of(FarEnds& ends, std::uint64_t wanted, unsigned of_a_thousand) {
     ends.receive(&times);
     if (now > end + kPatience) break;
   }
-  if (times.size() < wanted / 2) return -1;
-  return percentile(times, of_a_thousand);
+  if (times.size() < wanted / 2) times.clear();
+  return times;
 }
 
 /// How late a thread is that waits for the time to send, and sends nothing; the other core is as
 /// busy as with packets. Where a hypervisor takes a core away, this is what it costs.
-double lateness(std::uint64_t wanted, unsigned of_a_thousand) {
-  if (bench::core(1) == bench::kNoCore) return -1;
+Times lateness(std::uint64_t wanted) {
+  if (bench::core(1) == bench::kNoCore) return {};
   const Clock& clock = Clock::machine();
-  double result = -1;
+  Times late;
   std::atomic<bool> ends_now{false};
   std::thread other([&] {
     pin_this_thread(bench::core(0));
@@ -277,26 +316,25 @@ double lateness(std::uint64_t wanted, unsigned of_a_thousand) {
   });
   std::thread waiting([&] {
     pin_this_thread(bench::core(1));
-    std::vector<std::uint64_t> late;
     late.reserve(wanted);
     for (Nanoseconds due = clock.now() + kInterval; late.size() < wanted; due += kInterval) {
       Nanoseconds now = clock.now();
       while (now < due) now = clock.now();
       late.push_back((now - due) * clock.tsc_hz() / 1'000'000'000);
     }
-    result = percentile(late, of_a_thousand);
   });
   waiting.join();
   ends_now.store(true, std::memory_order_relaxed);
   other.join();
-  return result;
+  return late;
 }
 
 /// Has a thread of its own, because the namespace is a thread's.
-template <class Measure>
-double through(const Case& wanted, const Measure& measure) {
-  if (bench::core(1) == bench::kNoCore) return -1;
-  double result = -1;
+/// @param none  what is returned when this can't run here.
+template <class Measure, class Result>
+Result through(const Case& wanted, Result none, const Measure& measure) {
+  if (bench::core(1) == bench::kNoCore) return none;
+  Result result = none;
   std::thread thread([&] {
     if (!make_wires()) return;
     const auto path = open_node(wanted.ports);
@@ -326,31 +364,22 @@ bool add(const char* name, Ports ports) {
                               (uplink ? "/uplink/" : "/downlink/") + std::to_string(bytes) + "B";
       if (ports != Ports::AfxdpBusy) {
         bench::Register(row, "kpps", [wanted](const bench::Options& o) {
-          return through(wanted,
+          return through(wanted, -1.0,
                          [&](FarEnds& ends) { return rate_of(ends, o.rounds(kManyPackets)); });
         });
       }
       if (bytes != 64) continue;
-      for (const auto& [label, of_a_thousand] : kPercentiles) {
-        bench::Register(row + "/100kpps/" + label, "us",
-                        [wanted, share = of_a_thousand](const bench::Options& o) {
-                          return through(wanted, [&](FarEnds& ends) {
-                            return latency_of(ends, o.rounds(kTimedPackets), share);
-                          });
-                        });
-      }
+      add_latencies(row, [wanted](std::uint64_t packets) {
+        return through(wanted, Times{},
+                       [packets](FarEnds& ends) { return latency_of(ends, packets); });
+      });
     }
   }
   return true;
 }
 
 bool add_clock() {
-  for (const auto& [label, of_a_thousand] : kPercentiles) {
-    bench::Register(std::string("through/nothing/100kpps/") + label, "us",
-                    [share = of_a_thousand](const bench::Options& o) {
-                      return lateness(o.rounds(kTimedPackets), share);
-                    });
-  }
+  add_latencies("through/nothing", lateness);
   return true;
 }
 

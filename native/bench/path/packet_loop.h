@@ -149,17 +149,24 @@ class PacketLoop {
   }
 
   void generate(Packet** packets) {
-    if (templates_.size() != 1 || !is_v4_) return generate_any(packets);
-    kind_.uplink ? generate_plain<true>(packets) : generate_plain<false>(packets);
+    if (!is_v4_) return generate_v6(packets);
+    const bool one_size = templates_.size() == 1;
+    if (kind_.uplink) {
+      one_size ? generate_v4<true, true>(packets) : generate_v4<true, false>(packets);
+    } else {
+      one_size ? generate_v4<false, true>(packets) : generate_v4<false, false>(packets);
+    }
   }
   /// The generator is in every figure, and so it does for common packets what it must and no more.
-  template <bool kUplink>
-  void generate_plain(Packet** packets) {
-    const PacketTemplate& made = templates_[0];
-    const PacketPath::Key* const keys = order_.data() + next_ % kOrder;
+  template <bool kUplink, bool kOneSize>
+  void generate_v4(Packet** packets) {
     static_assert(kOrder % kBurst == 0);
+    const PacketPath::Key* const keys = order_.data() + next_ % kOrder;
+    const std::size_t sizes = templates_.size();
+    const std::uint64_t first = next_;
     next_ += kBurst;
     for (unsigned i = 0; i < kBurst; ++i) {
+      const PacketTemplate& made = templates_[kOneSize ? 0 : (first + i) % sizes];
       Packet* const p = take_ahead();
       p->flags = 0;
       p->length = static_cast<std::uint16_t>(made.packet_bytes);
@@ -171,7 +178,8 @@ class PacketLoop {
       packets[i] = p;
     }
   }
-  void generate_any(Packet** packets) {
+  /// IPv6 outside, inside, or both.
+  void generate_v6(Packet** packets) {
     for (unsigned i = 0; i < kBurst; ++i) {
       const auto key = order_[next_++ % kOrder];
       const PacketTemplate& made = templates_[next_ % templates_.size()];
@@ -179,7 +187,7 @@ class PacketLoop {
       p->length = static_cast<std::uint16_t>(made.packet_bytes);
       p->offset = kind_.uplink ? sluice::kAccessDataOffset : sluice::kCoreDataOffset;
       // Outer UDP over IPv6 has a checksum; a NIC has looked at it.
-      p->flags = is_v4_ ? 0 : sluice::kPacketOuterChecksumGood;
+      p->flags = sluice::kPacketOuterChecksumGood;
       std::byte* const d = p->data();
       std::memcpy(d, made.headers, sizeof made.headers);  // what is beyond is payload
       if (kind_.uplink) sluice::wire::store32(d + made.inner_at - 12, key.teid);
