@@ -2,8 +2,6 @@
  * N4 under load: `sluice n4 load` on a core of its own against a real `sluice serve`, with full
  * rules, over UDP on the loopback. Every answer is checked; nothing is lost or refused.
  *
- * The load runs in real time where that is allowed, so that its own lateness is in no figure.
- *
  * n4/{establish|modify|delete}/{10k|1M}      answers a second, with that many sessions there
  * …/p99                                      ms at 80 % of that rate, from when one was due
  * n4/{establish|modify|delete}/sync          as 10k, each answer after its flush to the disk
@@ -16,7 +14,7 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { coreSplit, inRealTime, prefer } from './native-program.js';
+import { coreSplit, prefer } from './native-program.js';
 import { type BenchOptions, type Report, summarize } from './report/report.js';
 import { SluiceFolder, SluiceProcess } from './sluice-process.js';
 
@@ -136,11 +134,11 @@ async function load(args: readonly string[]): Promise<readonly Part[]> {
   const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
   const command = ['n4', 'load', '--target', upf, '--json', '--time', '300s'];
   const paced = args.includes('--rate') ? [] : ['--window', window];
-  const pinned = [...inRealTime(), 'taskset', '-c', coreSplit().load, process.execPath, main];
-  const child = spawn(pinned[0]!, [...pinned.slice(1), ...command, ...paced, ...args], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    'taskset',
+    ['-c', coreSplit().load, process.execPath, main, ...command, ...paced, ...args],
+    { detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
+  );
   prefer(child.pid);
   const ended = new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);

@@ -27,15 +27,6 @@ export function prefer(pid: number | undefined): void {
 }
 
 /**
- * What a command begins with that is to run whenever it has something to do, where that is allowed:
- * a load that is late itself would say so of what it loads.
- */
-export function inRealTime(): readonly string[] {
-  const command = ['chrt', '--fifo', '50'];
-  return spawnSync(command[0]!, [...command.slice(1), 'true']).status === 0 ? command : [];
-}
-
-/**
  * @param cores  cores to run on, as taskset takes them, or undefined: the program pins itself
  * @throws when the program fails, with what it said
  */
