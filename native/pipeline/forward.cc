@@ -13,15 +13,11 @@
 namespace sluice {
 namespace {
 
-/// The PDCP number in the outer header of a packet that goes from tunnel into tunnel. What is cut
-/// up, or goes on with its outer header, takes none along.
+/// The PDCP number in the outer header of a packet that goes from tunnel into tunnel.
 wire::PdcpNumber pdcp_number_of(const Burst& burst, unsigned i) noexcept {
   wire::PdcpNumber number;
   const Packet& packet = *burst.packets[i];
-  if ((packet.flags & kPacketPdcpNumber) == 0 || burst.inner_offset[i] == 0 ||
-      (burst.flags[i] & kFits) != 0) {
-    return number;
-  }
+  if ((packet.flags & kPacketPdcpNumber) == 0 || burst.inner_offset[i] == 0) return number;
   const std::byte* const p = packet.data();
   std::size_t upper = (wire::load8(p) & 15u) * 4;
   wire::Ipv6Upper walk{};
@@ -37,30 +33,82 @@ wire::PdcpNumber pdcp_number_of(const Burst& burst, unsigned i) noexcept {
   return number;
 }
 
+/// What a tunnel says in front of a packet.
+struct TunnelHeader {
+  wire::PscFields psc;
+  wire::PdcpNumber number;
+  unsigned ip, gtpu;  ///< bytes
+
+  const wire::PscFields* container() const noexcept { return psc.qfi != 0 ? &psc : nullptr; }
+  unsigned bytes() const noexcept { return ip + wire::kUdpBytes + gtpu; }
+};
+
+/// @param is_alone  without a PDCP number: of a packet that is cut up or keeps its outer header.
+TunnelHeader tunnel_header(const Burst& burst, unsigned i, const PdrEntry& pdr, const FarEntry& far,
+                           const Peer& peer, bool is_alone) noexcept {
+  TunnelHeader header{};
+  header.psc.type = far.container;
+  header.psc.qfi = stage::qfi_of(pdr, burst.qfi[i]);
+  header.psc.rqi = (pdr.flags & kPdrRqi) != 0;
+  header.psc.has_ppi = pdr.ppi != 0;
+  header.psc.ppi = static_cast<std::uint8_t>(pdr.ppi - 1);
+  if (!is_alone) header.number = pdcp_number_of(burst, i);
+  header.ip = peer.is_v6 ? wire::kIpv6Bytes : wire::kIpv4Bytes;
+  header.gtpu = static_cast<unsigned>(wire::gpdu_bytes(header.container(), header.number));
+  return header;
+}
+
+/// Of a packet with its outer header, but for padding behind it.
+unsigned whole_bytes(const Packet& packet) noexcept {
+  const std::byte* const p = packet.data();
+  return wire::load8(p) >> 4 == 6 ? wire::load16(p + 4) + wire::kIpv6Bytes : wire::load16(p + 2);
+}
+
 }  // namespace
+
+/// Whether the way that its FAR gives a packet takes it. Asked before anything is charged, since
+/// what does not leave is not charged; the stages behind ask again of copies and of a quota's FAR.
+DropReason Pipeline::check_exit(Burst& burst, unsigned i, const Hit& hit) noexcept {
+  const FarEntry& far = hit.far->own();
+  const Packet& packet = *burst.packets[i];
+  if (far.action == FarAction::ToUe || (burst.flags[i] & kTurnsRound) != 0) {
+    return may_turn_round(burst, i, plain_port(far.port));
+  }
+  const bool is_whole =
+      far.action == FarAction::WholeToCore || far.action == FarAction::WholeToTunnel;
+  if (!far.leads_into_tunnel() && !is_whole && far.action != FarAction::ToCore) {
+    return DropReason::None;
+  }
+  const PipelinePort& port = ports_[far.port];
+  unsigned header = protection_bytes(far);
+  if (far.leads_into_tunnel()) {
+    if (loops(far, packet)) return DropReason::TunnelLoop;
+    header += tunnel_header(burst, i, *hit.pdr, far, peers_[far.peer], is_whole).bytes();
+  }
+  if (is_whole) {
+    return whole_bytes(packet) + header > port.mtu ? DropReason::MtuExceeded : DropReason::None;
+  }
+  if (hit.length + header <= port.plain_bytes) return DropReason::None;
+  return may_leave(burst, i, far.port, port.mtu - header);
+}
+
+/// What came by a tunnel to the UPF itself could come again for ever, and of copies there would be
+/// ever more.
+bool Pipeline::loops(const FarEntry& far, const Packet& packet) const noexcept {
+  return __builtin_expect((far.flags & kFarToSelf) != 0, 0) &&
+         ((packet.flags & kPacketCopy) != 0 || is_from_self(network_, packet));
+}
 
 DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
   Packet* packet = burst.packets[i];
   const FarEntry& far = *hit.far;
-  // What came by such a tunnel could come again for ever, and of copies there would be ever more.
-  if (__builtin_expect((far.flags & kFarToSelf) != 0, 0) &&
-      ((packet->flags & kPacketCopy) != 0 || is_from_self(network_, *packet))) {
-    return DropReason::TunnelLoop;
-  }
-  const PdrEntry& pdr = *hit.pdr;
-  const Peer& peer = sessions_.peers()[far.peer];
+  if (loops(far, *packet)) return DropReason::TunnelLoop;
+  const Peer& peer = peers_[far.peer];
   const PipelinePort& port = ports_[far.port];
-  wire::PscFields psc;
-  psc.type = far.container;
-  psc.qfi = stage::qfi_of(pdr, burst.qfi[i]);
-  psc.rqi = (pdr.flags & kPdrRqi) != 0;
-  psc.has_ppi = pdr.ppi != 0;
-  psc.ppi = static_cast<std::uint8_t>(pdr.ppi - 1);
-  const wire::PscFields* container = psc.qfi != 0 ? &psc : nullptr;
-  const wire::PdcpNumber number = pdcp_number_of(burst, i);
-  const unsigned gtpu = static_cast<unsigned>(wire::gpdu_bytes(container, number));
-  const unsigned ip = peer.is_v6 ? 40 : 20;
-  const unsigned header = ip + 8 + gtpu + protection_bytes(far);
+  const TunnelHeader tunnel =
+      tunnel_header(burst, i, *hit.pdr, far, peer, (burst.flags[i] & kFits) != 0);
+  const unsigned gtpu = tunnel.gtpu, ip = tunnel.ip;
+  const unsigned header = tunnel.bytes() + protection_bytes(far);
   if (burst.inner_length[i] + header > port.plain_bytes && (burst.flags[i] & kFits) == 0) {
     const DropReason reason = leave(burst, i, hit, port.mtu - header);
     if (reason != DropReason::None) return reason;
@@ -83,8 +131,8 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
   const auto source_port =
       static_cast<std::uint16_t>(stage::source_port_of(port, burst.operand[i]));
   write_outer(p, peer, udp, far.tos, source_port);
-  wire::write_gpdu(p + ip + 8, Teid{far.teid}, static_cast<std::uint16_t>(inner), container,
-                   number);
+  wire::write_gpdu(p + ip + 8, Teid{far.teid}, static_cast<std::uint16_t>(inner),
+                   tunnel.container(), tunnel.number);
   if (!port.fills_udp_checksum) fill_outer_checksum(p, peer, udp);
   return DropReason::None;
 }
@@ -92,11 +140,8 @@ DropReason Pipeline::to_tunnel(Burst& burst, unsigned i, Hit hit) noexcept {
 /// What goes on is the packet with its outer headers, but for padding behind them.
 DropReason Pipeline::forward_whole(Burst& burst, unsigned i, Hit hit) noexcept {
   Packet* packet = burst.packets[i];
-  const std::byte* p = packet->data();
-  const bool is_v6 = wire::load8(p) >> 4 == 6;
   burst.inner_offset[i] = 0;
-  burst.inner_length[i] = static_cast<std::uint16_t>(is_v6 ? wire::load16(p + 4) + wire::kIpv6Bytes
-                                                           : wire::load16(p + 2));
+  burst.inner_length[i] = static_cast<std::uint16_t>(whole_bytes(*packet));
   burst.flags[i] |= kFits;  // a tunnel packet is not cut up, nor does its UE hear of it
   DropReason reason = DropReason::None;
   if (hit.far->action == FarAction::WholeToTunnel)

@@ -14,6 +14,7 @@
 #include "pipeline/burst.h"
 #include "pipeline/hold/hold_table.h"
 #include "pipeline/ip/ip_address.h"
+#include "pipeline/ip/ip_policy.h"
 #include "pipeline/ip/reassembler.h"
 #include "pipeline/observe/observer.h"
 #include "pipeline/observe/traffic_sampler.h"
@@ -49,16 +50,6 @@ struct alignas(kCacheLine) PipelinePort {
   bool has_icmp_source4 = false, has_icmp_source6 = false;
   PacketList* output = nullptr;  ///< the pipeline's own
   std::uint8_t icmp_source4[4] = {}, icmp_source6[16] = {};
-};
-
-/// What becomes of packets that have no business on N6, and what Sluice says about others.
-struct IpPolicy {
-  bool drop_multicast = true;
-  bool drop_martians = true;
-  bool drop_own_addresses = true;
-  bool drop_nested_gtpu = true;
-  bool hairpin = true;  ///< packets between UEs of an instance turn round here
-  std::uint32_t icmp_errors_per_second = 1000;  ///< of a worker; 0: none
 };
 
 /// GTP-U messages other than G-PDUs and Echo.
@@ -251,8 +242,13 @@ class Pipeline {
   // ip/unusual.cc
   DropReason look_closer(Burst& burst, unsigned i, Hit& hit) noexcept;
   DropReason to_own_address(const Burst& burst, unsigned i, const UeAddress& to) noexcept;
+  DropReason may_turn_round(Burst& burst, unsigned i, std::uint8_t core) noexcept;
   DropReason turn_round(Burst& burst, unsigned i, Hit hit) noexcept;
   // ip/leave.cc
+  DropReason check_exit(Burst& burst, unsigned i, const Hit& hit) noexcept;
+  bool loops(const FarEntry& far, const Packet& packet) const noexcept;
+  DropReason may_leave(Burst& burst, unsigned i, std::uint8_t to, unsigned room) noexcept;
+  bool counts_hop(const Burst& burst, unsigned i, std::uint8_t to) const noexcept;
   DropReason leave(Burst& burst, unsigned i, const Hit& hit, unsigned room) noexcept;
   DropReason leave_in_pieces(Burst& burst, unsigned i, const Hit& hit, unsigned room) noexcept;
   DropReason to_core(Burst& burst, unsigned i, Hit hit) noexcept;

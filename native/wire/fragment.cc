@@ -5,7 +5,11 @@
 namespace sluice::wire {
 namespace {
 constexpr unsigned kEndOfOptions = 0, kNoOperation = 1, kCopied = 0x80;
-}
+
+/// Of the TTL or hop limit.
+unsigned hop_offset(const std::byte* packet) noexcept { return load8(packet) >> 4 == 6 ? 7 : 8; }
+
+}  // namespace
 
 unsigned write_fragment_header(std::byte* out, const std::byte* header) noexcept {
   const unsigned end = (load8(header) & 15u) * 4;
@@ -40,9 +44,11 @@ void finish_fragment(std::byte* header, unsigned total_length, unsigned offset,
   store16(header + 10, checksum(header, bytes));
 }
 
+bool has_hop(const std::byte* packet) noexcept { return load8(packet + hop_offset(packet)) > 1; }
+
 bool take_hop(std::byte* packet) noexcept {
   const bool is_v6 = load8(packet) >> 4 == 6;
-  const unsigned at = is_v6 ? 7 : 8;
+  const unsigned at = hop_offset(packet);
   const std::uint8_t left = load8(packet + at);
   if (left <= 1) return false;
   const std::uint16_t before = load16(packet + (at & ~1u));

@@ -23,6 +23,10 @@ unsigned write_fragment_header(std::byte* out, const std::byte* header) noexcept
 /// Threads: any; pure. Source: RFC 791 section 3.1.
 void finish_fragment(std::byte* header, unsigned total_length, unsigned offset, bool more) noexcept;
 
+/// Whether a packet's TTL or hop limit leaves it one to take.
+/// Threads: any; pure. Source: as for take_hop().
+bool has_hop(const std::byte* packet) noexcept;
+
 /// Takes one off the TTL or hop limit of a packet; false: it was not above 1, and stays.
 /// Threads: any; pure. Source: RFC 1141, RFC 1812 5.3.1, RFC 8200 section 3.
 bool take_hop(std::byte* packet) noexcept;

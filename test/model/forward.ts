@@ -34,6 +34,18 @@ export interface Leaving {
   readonly nowNs: number;
 }
 
+/** What the way out makes of a packet, and whom that is told. */
+type Exit = { readonly effects: readonly Effect[] } | Refusal;
+interface Refusal {
+  readonly dropped: string;
+  readonly tell?: {
+    readonly trouble: Trouble;
+    /** The port on whose side the sender is. */
+    readonly side: number;
+    readonly mtu: number;
+  };
+}
+
 /** Whatever its packets are, none of them leaves, nor a copy. */
 export function goesNowhere({ duplicates = [], forward: rule, buffer }: Far): boolean {
   if (buffer !== undefined || duplicates.length > 0) return false;
@@ -61,16 +73,39 @@ export class Forwarder {
     return again;
   }
 
-  /** @param turns  the packet is for a UE of the network that the FAR sends it to. */
+  /**
+   * Why the packet itself can't leave, and what is said of it: asked before anything is charged.
+   * @param turns  the packet is for a UE of the network that the FAR sends it to.
+   */
+  refuse(leaving: Leaving, { forward: rule, buffer }: Far, turns: boolean): Effect[] | undefined {
+    if (buffer !== undefined || rule === undefined || lacksTunnel(rule)) return undefined;
+    const exit = turns
+      ? this.#turnRound(leaving, this.portOf(rule))
+      : this.#exit(leaving, rule, false);
+    return 'dropped' in exit ? this.#refused(leaving, exit) : undefined;
+  }
+
+  /** @param turns  as for refuse(). */
   forward(leaving: Leaving, far: Far, turns: boolean): Effect[] {
     const { duplicates = [], forward: rule, buffer } = far;
     // What a FAR buffers is duplicated by the FAR that lets it go.
     if (buffer !== undefined) return [{ dropped: 'far_buffer' }];
     const effects: Effect[] = [];
-    for (const copy of duplicates) this.#send(leaving, copy, true, effects);
+    for (const copy of duplicates) {
+      const exit = this.#exit(leaving, copy, true);
+      // Nobody hears of a copy.
+      effects.push(...('dropped' in exit ? [{ dropped: exit.dropped }] : exit.effects));
+    }
     if (rule === undefined) effects.push({ dropped: 'far_drop' });
-    else if (turns) this.#turnRound(leaving, this.portOf(rule), effects);
-    else this.#send(leaving, rule, false, effects);
+    else if (turns) {
+      const port = this.portOf(rule);
+      const exit = this.#turnRound(leaving, port);
+      if ('dropped' in exit) effects.push(...this.#refused(leaving, exit));
+      else this.#again.push(exit);
+    } else {
+      const exit = this.#exit(leaving, rule, false);
+      effects.push(...('dropped' in exit ? this.#refused(leaving, exit) : exit.effects));
+    }
     return effects;
   }
 
@@ -92,13 +127,10 @@ export class Forwarder {
     return { port, bytes: new Uint8Array(0), tunnel: this.tunnelOf(outer, port, 0, END_MARKER) };
   }
 
-  #send(leaving: Leaving, rule: Forward, isCopy: boolean, effects: Effect[]): void {
+  #exit(leaving: Leaving, rule: Forward, isCopy: boolean): Exit {
     const { packet, pdr, session } = leaving;
     const { outer_header_creation: outer } = rule;
-    if (lacksTunnel(rule)) {
-      effects.push({ dropped: 'no_tunnel' });
-      return;
-    }
+    if (lacksTunnel(rule)) return { dropped: 'no_tunnel' };
     const to = this.portOf(rule);
     const { mtu } = this.ports[to]!;
     const container = outer && containerOf(session, pdr, rule, packet);
@@ -110,83 +142,72 @@ export class Forwarder {
     if (pdr.outer_header_removal === 'none' && packet.tunnel !== undefined) {
       // A tunnel packet is not cut up, nor does its UE hear of it.
       const fits = packet.whole.length <= roomIn(tunnel);
-      effects.push(fits ? sent(to, packet.whole, tunnel) : { dropped: 'mtu_exceeded' });
-      return;
+      return fits ? { effects: [sent(to, packet.whole, tunnel)] } : { dropped: 'mtu_exceeded' };
     }
     const pdcpNumber = isCopy ? undefined : packet.tunnel?.pdcpNumber;
     const numbered = tunnel && pdcpNumber ? { ...tunnel, pdcpNumber } : tunnel;
-    const pieces = this.#fit(leaving, to, roomIn(numbered), isCopy ? undefined : effects);
-    if (typeof pieces === 'string') effects.push({ dropped: pieces });
+    const pieces = this.#fit(leaving, to, roomIn(numbered));
+    if ('dropped' in pieces) return pieces;
     // A PDCP number is that of the whole packet.
-    else if (pieces.length === 1) effects.push(sent(to, pieces[0]!, numbered));
-    else for (const piece of pieces) effects.push(sent(to, piece, tunnel));
+    const header = pieces.length === 1 ? numbered : tunnel;
+    return { effects: pieces.map((piece) => sent(to, piece, header)) };
   }
 
-  /** What leaves, or why nothing does. Without `told` nobody hears of trouble: it is a copy. */
-  #fit(leaving: Leaving, to: number, room: number, told?: Effect[]): Uint8Array[] | string {
-    const { packet, pdr } = leaving;
+  #fit({ packet, pdr }: Leaving, to: number, room: number): Uint8Array[] | Refusal {
     const { inner } = packet;
     const [from, out] = [this.ports[packet.port]!, this.ports[to]!];
     const side = directionOf(pdr) === 'uplink' ? to : packet.port;
-    const tell = (trouble: Trouble, about: Uint8Array) => {
-      if (told !== undefined) this.#tell(leaving, trouble, about, side, room, told);
-    };
     let bytes = packet.bytes;
     // What turns round here has lost its hop before.
     if ((from.decrementTtl || out.decrementTtl) && packet.turned !== true) {
       const next = oneHopOn(bytes);
-      if (next === undefined) {
-        tell('time exceeded', bytes);
-        return 'ttl_exceeded';
-      }
+      if (next === undefined) return noHopLeft(side);
       bytes = next;
     }
     const version = inner.source.length === 4 ? 'v4' : 'v6';
     const mss = Math.min(from.mss?.[version] ?? Infinity, out.mss?.[version] ?? Infinity);
     if (mss !== Infinity) bytes = withSmallerMss(bytes, inner, mss);
     if (bytes.length <= room) return [bytes];
-    const pieces = inPieces(bytes, room);
-    if (pieces !== undefined) return pieces;
-    tell('too big', bytes);
-    return 'mtu_exceeded';
+    const tell = { trouble: 'too big', side, mtu: room } as const;
+    return inPieces(bytes, room) ?? { dropped: 'mtu_exceeded', tell };
   }
 
-  #turnRound({ packet, ...rest }: Leaving, port: number, effects: Effect[]): void {
+  #turnRound({ packet }: Leaving, port: number): ModelPacket | Refusal {
     const next = oneHopOn(packet.bytes);
-    if (next === undefined) {
-      this.#tell({ packet, ...rest }, 'time exceeded', packet.bytes, port, 0, effects);
-      effects.push({ dropped: 'ttl_exceeded' });
-    } else this.#again.push(plainPacket(port, next, true));
+    return next === undefined ? noHopLeft(port) : plainPacket(port, next, true);
   }
 
-  /** Tells the sender, through the port on whose side it is. */
-  #tell(
-    { packet, pdr, nowNs }: Leaving,
-    trouble: Trouble,
-    about: Uint8Array,
-    port: number,
-    mtu: number,
-    effects: Effect[],
-  ): void {
-    const { role, icmpSource } = this.ports[port]!;
+  #refused(leaving: Leaving, { dropped, tell }: Refusal): Effect[] {
+    const told = tell === undefined ? [] : this.#tell(leaving, tell);
+    return [...told, { dropped }];
+  }
+
+  #tell(leaving: Leaving, { trouble, side, mtu }: NonNullable<Refusal['tell']>): Effect[] {
+    const { packet, pdr, nowNs } = leaving;
+    const { role, icmpSource } = this.ports[side]!;
     const source = packet.inner.source.length === 4 ? icmpSource.v4 : icmpSource.v6;
     // From a tunnel towards the UE there is no way back to the sender.
-    if (role === 'access' || source === undefined || !mayBeTold(packet.inner)) return;
+    if (role === 'access' || source === undefined || !mayBeTold(packet.inner)) return [];
     if (nowNs - this.#errorsSince >= SECOND) {
       this.#errorsSince = nowNs;
       this.#errors = 0;
     }
-    if (this.#errors >= this.icmpErrorsPerSecond) return;
+    if (this.#errors >= this.icmpErrorsPerSecond) return [];
     this.#errors++;
-    const message = icmpError(trouble, about, source, mtu);
+    const message = icmpError(trouble, packet.bytes, source, mtu);
     const toUe = directionOf(pdr) === 'uplink' || packet.turned === true;
-    if (toUe) this.#again.push(plainPacket(port, message, true));
-    else effects.push({ port, bytes: message });
+    if (!toUe) return [{ port: side, bytes: message }];
+    this.#again.push(plainPacket(side, message, true));
+    return [];
   }
 
   restart(): void {
     this.#errorsSince = Number.NEGATIVE_INFINITY;
   }
+}
+
+function noHopLeft(side: number): Refusal {
+  return { dropped: 'ttl_exceeded', tell: { trouble: 'time exceeded', side, mtu: 0 } };
 }
 
 function sent(port: number, bytes: Uint8Array, tunnel: SentTunnel | undefined): Effect {

@@ -123,22 +123,27 @@ export class Holds {
     return dropped;
   }
 
-  /** Time goes on: what is too old expires, what is to be told is told. */
+  /** Time goes on: what is too old expires, what is to be told is told if it is still there then. */
   advance(nowNs: number): Effect[] {
     const expired: Effect[] = [];
     for (const [name, episode] of this.#episodes) {
       const { notice } = episode;
       if (notice !== undefined && ceilTick(notice.atNs) <= nowNs) {
-        tell(episode, nowNs, this.notices);
+        expired.push(...this.#expire(episode, ceilTick(notice.atNs)));
+        if (episode.packets.length > 0) tell(episode, nowNs, this.notices);
       }
-      const left = episode.packets.filter(({ cameNs }) => cameNs + this.heldNs > nowNs);
-      const gone = episode.packets.length - left.length;
-      for (let n = gone; n > 0; n--) expired.push({ dropped: 'hold_expired' });
-      episode.packets = left;
-      forget(episode, gone);
-      if (left.length === 0) this.#episodes.delete(name);
+      expired.push(...this.#expire(episode, nowNs));
+      if (episode.packets.length === 0) this.#episodes.delete(name);
     }
     return expired;
+  }
+
+  #expire(episode: Episode, nowNs: number): Effect[] {
+    const { packets } = episode;
+    episode.packets = packets.filter(({ cameNs }) => cameNs + this.heldNs > nowNs);
+    const gone = packets.length - episode.packets.length;
+    forget(episode, gone);
+    return Array.from({ length: gone }, () => ({ dropped: 'hold_expired' }));
   }
 
   /** A moment at which nobody can say yet whether a packet has expired. */

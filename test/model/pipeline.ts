@@ -200,6 +200,10 @@ export class Pipeline {
     const leaving = { session: live.session, pdr: pdr.pdr, packet, nowNs };
     const { forwarder } = this.parts;
     if (goesNowhere(far)) return forwarder.forward(leaving, far, false);
+    if (!isGateClosed(live, pdr)) {
+      const refused = forwarder.refuse(leaving, far, looked === 'turn');
+      if (refused !== undefined) return refused;
+    }
     const spent = this.#policeAndCount(live, pdr, packet, nowNs);
     if (typeof spent === 'string') return [{ dropped: spent }];
     if (spent.far === undefined) return forwarder.forward(leaving, far, looked === 'turn');

@@ -13,24 +13,48 @@ namespace {
 constexpr unsigned kPiecesMax = 8;
 constexpr Nanoseconds kErrorsWindow = 1'000'000'000;
 
+/// Fragments that an IPv4 packet is cut into; 0: it can't be.
+unsigned pieces_of(const std::byte* inner, unsigned length, unsigned room) noexcept {
+  const unsigned header = (wire::load8(inner) & 15u) * 4;
+  const unsigned step = wire::fragment_payload_bytes(header, room);
+  const unsigned payload = length - header;
+  return step == 0 || payload > step * kPiecesMax ? 0 : (payload + step - 1) / step;
+}
+
 unsigned smaller(unsigned a, unsigned b) noexcept { return a == 0 || (b != 0 && b < a) ? b : a; }
 
 }  // namespace
 
+/// Whether a packet has a hop to lose and is small enough, or may be cut up; if not, its sender is
+/// told.
 /// @param room  bytes of IP packet that fit.
-/// @return None: it may leave now; kTakenAway: it has left in pieces.
-DropReason Pipeline::leave(Burst& burst, unsigned i, const Hit& hit, unsigned room) noexcept {
-  std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];
+DropReason Pipeline::may_leave(Burst& burst, unsigned i, std::uint8_t to, unsigned room) noexcept {
+  const std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];
   const bool uplink = burst.direction[i] == Direction::Uplink;
-  const PipelinePort &from = ports_[burst.port], &to = ports_[hit.far->port];
-  // What turned round here has been counted then.
-  const bool counts_hop = (from.decrements_ttl || to.decrements_ttl) &&
-                          (burst.packets[i]->flags & kPacketReentered) == 0;
-  const std::uint8_t core = uplink ? plain_port(hit.far->port) : burst.port;
-  if (counts_hop && !wire::take_hop(inner)) {
+  const std::uint8_t core = uplink ? plain_port(to) : burst.port;
+  if (counts_hop(burst, i, to) && !wire::has_hop(inner)) {
     send_error(burst, i, wire::IcmpError::TimeExceeded, core, 0);
     return DropReason::TtlExceeded;
   }
+  const unsigned length = burst.inner_length[i];
+  if (length <= room) return DropReason::None;
+  const bool may_fragment =
+      (burst.flags[i] & kInnerV6) == 0 && (wire::load16(inner + 6) & 0x4000) == 0;
+  if (may_fragment) {
+    return pieces_of(inner, length, room) == 0 ? DropReason::MtuExceeded : DropReason::None;
+  }
+  send_error(burst, i, wire::IcmpError::TooBig, core, room);
+  return DropReason::MtuExceeded;
+}
+
+/// @param room  bytes of IP packet that fit.
+/// @return None: it may leave now; kTakenAway: it has left in pieces.
+DropReason Pipeline::leave(Burst& burst, unsigned i, const Hit& hit, unsigned room) noexcept {
+  const DropReason verdict = may_leave(burst, i, hit.far->port, room);
+  if (verdict != DropReason::None) return verdict;
+  std::byte* inner = burst.packets[i]->data() + burst.inner_offset[i];
+  const PipelinePort &from = ports_[burst.port], &to = ports_[hit.far->port];
+  if (counts_hop(burst, i, hit.far->port)) wire::take_hop(inner);
   const unsigned mss4 = smaller(from.mss4, to.mss4), mss6 = smaller(from.mss6, to.mss6);
   if ((mss4 | mss6) != 0 && burst.operand[i].lanes[kProtocol] == wire::kProtocolTcp) {
     wire::InnerPacket parsed;
@@ -38,15 +62,17 @@ DropReason Pipeline::leave(Burst& burst, unsigned i, const Hit& hit, unsigned ro
       wire::clamp_mss(inner, parsed, static_cast<std::uint16_t>(parsed.version == 6 ? mss6 : mss4));
     }
   }
-  if (burst.inner_length[i] <= room) return DropReason::None;
-  const bool may_fragment =
-      (burst.flags[i] & kInnerV6) == 0 && (wire::load16(inner + 6) & 0x4000) == 0;
-  if (may_fragment) return leave_in_pieces(burst, i, hit, room);
-  send_error(burst, i, wire::IcmpError::TooBig, core, room);
-  return DropReason::MtuExceeded;
+  return burst.inner_length[i] <= room ? DropReason::None : leave_in_pieces(burst, i, hit, room);
 }
 
-/// IPv4 without "don't fragment": as many packets as it takes, the first in the same buffer.
+/// Between ports of which one says so; what turned round here has lost its hop then.
+bool Pipeline::counts_hop(const Burst& burst, unsigned i, std::uint8_t to) const noexcept {
+  return (ports_[burst.port].decrements_ttl || ports_[to].decrements_ttl) &&
+         (burst.packets[i]->flags & kPacketReentered) == 0;
+}
+
+/// IPv4 without "don't fragment": as many packets as pieces_of() says, the first in the same
+/// buffer.
 DropReason Pipeline::leave_in_pieces(Burst& burst, unsigned i, const Hit& hit,
                                      unsigned room) noexcept {
   Packet* const whole = burst.packets[i];
@@ -54,8 +80,7 @@ DropReason Pipeline::leave_in_pieces(Burst& burst, unsigned i, const Hit& hit,
   const unsigned header = (wire::load8(inner) & 15u) * 4;
   const unsigned payload = burst.inner_length[i] - header;
   const unsigned step = wire::fragment_payload_bytes(header, room);
-  if (step == 0 || payload > step * kPiecesMax) return DropReason::MtuExceeded;
-  const unsigned count = (payload + step - 1) / step;
+  const unsigned count = pieces_of(inner, burst.inner_length[i], room);
   Packet* pieces[kPiecesMax] = {whole};
   for (unsigned k = 1; k < count; ++k) {
     pieces[k] = create(whole->port);

@@ -74,14 +74,18 @@ DropReason Pipeline::to_own_address(const Burst& burst, unsigned i, const UeAddr
   return DropReason::None;
 }
 
+DropReason Pipeline::may_turn_round(Burst& burst, unsigned i, std::uint8_t core) noexcept {
+  if (wire::has_hop(burst.packets[i]->data() + burst.inner_offset[i])) return DropReason::None;
+  send_error(burst, i, wire::IcmpError::TimeExceeded, core, 0);
+  return DropReason::TtlExceeded;
+}
+
 /// Turns round: out of this session, and in again as if N6 had sent it.
 DropReason Pipeline::turn_round(Burst& burst, unsigned i, Hit hit) noexcept {
+  const DropReason verdict = may_turn_round(burst, i, hit.far->port);
+  if (verdict != DropReason::None) return verdict;
   Packet* packet = burst.packets[i];
-  std::byte* inner = packet->data() + burst.inner_offset[i];
-  if (!wire::take_hop(inner)) {
-    send_error(burst, i, wire::IcmpError::TimeExceeded, hit.far->port, 0);
-    return DropReason::TtlExceeded;
-  }
+  wire::take_hop(packet->data() + burst.inner_offset[i]);
   packet->offset = static_cast<std::uint16_t>(packet->offset + burst.inner_offset[i]);
   packet->length = burst.inner_length[i];
   const DropReason reason = reenter(hit.far->port, packet);
