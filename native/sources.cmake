@@ -21,4 +21,5 @@ set(SLUICE_ARMV8_SM4_SOURCES native/crypto/sm3/compress_armv8.cc native/crypto/s
 file(GLOB SLUICE_DPDK_SOURCES CONFIGURE_DEPENDS native/port/dpdk/plugin/*.cc)
 file(GLOB SLUICE_ADDON_SOURCES CONFIGURE_DEPENDS native/addon/*.cc)
 file(GLOB SLUICE_FUZZ_SOURCES CONFIGURE_DEPENDS native/fuzz/*_fuzz.cc native/fuzz/*/*_fuzz.cc)
-file(GLOB SLUICE_BENCH_SOURCES CONFIGURE_DEPENDS native/bench/*.cc native/bench/path/*.cc)
+file(GLOB SLUICE_BENCH_SOURCES CONFIGURE_DEPENDS native/bench/*.cc native/bench/path/*.cc
+  native/bench/through/*.cc)
