@@ -1,6 +1,6 @@
 #include "datagram/datagrams.h"
 
-#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -22,6 +22,8 @@ namespace {
 constexpr std::uint64_t kHeartbeatSet = std::uint64_t{1} << 32;
 /// Batches of one socket before the others, and those that wait, have their turn.
 constexpr unsigned kBatchesInTurn = 4;
+/// Sockets with something in them that one look finds; the next look begins with the others.
+constexpr int kReadyMax = 64;
 /// A socket that takes no more is tried again after this.
 constexpr int kRetryMs = 1;
 
@@ -71,6 +73,10 @@ HalfSipHash<> random_hash() {
 struct Datagrams::Thread {
   Thread(std::uint32_t chunks, HalfSipHash<> key, const std::shared_ptr<ShedCounts>& strangers)
       : hash(key), turns(chunks, key, strangers) {}
+  ~Thread() { close_watch(); }
+  void close_watch() noexcept {
+    if (watch >= 0) close(watch);
+  }
 
   HalfSipHash<> hash;
   Turns turns;
@@ -80,7 +86,9 @@ struct Datagrams::Thread {
   SendBatch sending;
   SendBatch answers;
   std::array<HeartbeatResponse, kBatch> answer_bytes;
-  std::vector<pollfd> polled;
+  int watch = -1;  // epoll's
+  std::array<epoll_event, kReadyMax> events;
+  std::span<const epoll_event> ready;
   bool send_full = false;  // a socket took no more
   Tempo tempo;
 };
@@ -100,9 +108,9 @@ Result<std::unique_ptr<Datagrams>> Datagrams::open(DatagramsConfig config) {
     const std::string field = "listen[" + std::to_string(i) + "]";
     const Address address = parse_address(host);
     if (address.family == 0) return Error{"\"" + host + "\" is no IP address", field};
-    auto socket = UdpSocket::open(address, port);
-    if (!socket) return Error{socket.error().message, field};
-    out->sockets_.push_back(std::move(socket).value());
+    auto listening = Listening::open(address, port);
+    if (!listening) return Error{listening.error().message, field};
+    out->listening_.push_back(std::move(listening).value());
   }
   out->wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (out->wake_fd_ < 0) return Error{strerrorname_np(errno), ""};
@@ -118,7 +126,7 @@ void Datagrams::stop() noexcept {
   write_one(wake_fd_);
   thread_.join();
   peer_sockets_.close();
-  sockets_.clear();
+  listening_.clear();
   close(wake_fd_);
 }
 
@@ -150,7 +158,7 @@ void Datagrams::release() noexcept {
 bool Datagrams::send(std::uint32_t local, const Address& to, std::uint32_t port,
                      const std::byte* bytes, std::size_t length) noexcept {
   Header* header = nullptr;
-  if (local < sockets_.size() && length <= kDatagramBytesMax) header = down_.reserve(length);
+  if (local < listening_.size() && length <= kDatagramBytesMax) header = down_.reserve(length);
   if (header == nullptr) {
     ++send_full_;
     return false;
@@ -201,13 +209,13 @@ void Datagrams::set_peers(const std::vector<Address>& peers) {
 
 std::vector<std::uint16_t> Datagrams::ports() const {
   std::vector<std::uint16_t> out;
-  for (const UdpSocket& socket : sockets_) out.push_back(socket.port());
+  for (const Listening& one : listening_) out.push_back(one.port());
   return out;
 }
 
 std::uint64_t Datagrams::socket_full() const noexcept {
   std::uint64_t out = 0;
-  for (const UdpSocket& socket : sockets_) out += socket.dropped();
+  for (const Listening& one : listening_) out += one.dropped();
   const std::lock_guard lock(settings_mutex_);
   return out + peer_sockets_.dropped();
 }
@@ -228,28 +236,29 @@ std::vector<SourceShed> Datagrams::shed_by_source() const {
 void Datagrams::run() noexcept {
   name_this_thread("sluice-n4");
   const auto own = std::make_unique<Thread>(config_.waiting_chunks, random_hash(), strangers_shed_);
-  list_polled(*own);
+  watch_sockets(*own);
   prctl(PR_SET_TIMERSLACK, 1);  // a tick is not to become two
   while (!stop_.load(std::memory_order_relaxed)) {
     const Nanoseconds now = Clock::machine().now();
     take_settings(*own, now);
     const std::uint64_t before = counters_.received + counters_.sent;
     bool more = false;
-    for (std::uint32_t local = 0; local < sockets_.size(); ++local) {
-      more |= receive_from(*own, sockets_[local].fd(), local, now);
-    }
-    for (const PeerSocket& one : peer_sockets_.all()) {
-      more |= receive_from(*own, one.socket.fd(), one.local, now);
+    for (const epoll_event& event : own->ready) {
+      const auto fd = static_cast<int>(event.data.u64 & 0xffffffff);
+      if (fd == wake_fd_) continue;
+      more |= receive_from(*own, fd, static_cast<std::uint32_t>(event.data.u64 >> 32), now);
     }
     const unsigned served = own->turns.serve(up_, now);
     if (served > 0) ring_bell();
     counters_.waiting = own->turns.waiting();
     send_queued(*own);
     own->tempo.count(counters_.received + counters_.sent - before);
-    if (more) continue;
-    if (own->tempo.is_fast(now)) {
+    if (more) {
+      wait(*own, 0);
+    } else if (own->tempo.is_fast(now)) {
       const timespec tick{0, static_cast<long>(Tempo::kTick)};
       clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, nullptr);
+      wait(*own, 0);
     } else {
       sleep(*own, own->send_full ? kRetryMs : -1);
     }
@@ -258,13 +267,26 @@ void Datagrams::run() noexcept {
   send_queued(*own);
 }
 
-void Datagrams::list_polled(Thread& own) {
-  own.polled.clear();
-  for (const UdpSocket& socket : sockets_) own.polled.push_back({socket.fd(), POLLIN, 0});
-  for (const PeerSocket& one : peer_sockets_.all()) {
-    own.polled.push_back({one.socket.fd(), POLLIN, 0});
+void Datagrams::watch_sockets(Thread& own) {
+  own.close_watch();
+  own.watch = epoll_create1(EPOLL_CLOEXEC);
+  const auto add = [&](int fd, std::uint32_t local) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = std::uint64_t{local} << 32 | static_cast<std::uint32_t>(fd);
+    epoll_ctl(own.watch, EPOLL_CTL_ADD, fd, &event);
+  };
+  for (std::uint32_t local = 0; local < listening_.size(); ++local) {
+    for (const UdpSocket& socket : listening_[local].sockets()) add(socket.fd(), local);
   }
-  own.polled.push_back({wake_fd_, POLLIN, 0});
+  for (const PeerSocket& one : peer_sockets_.all()) add(one.socket.fd(), one.local);
+  add(wake_fd_, 0);
+  own.ready = {};
+}
+
+void Datagrams::wait(Thread& own, int timeout_ms) noexcept {
+  const int n = epoll_wait(own.watch, own.events.data(), kReadyMax, timeout_ms);
+  own.ready = {own.events.data(), static_cast<std::size_t>(std::max(n, 0))};
 }
 
 void Datagrams::take_settings(Thread& own, Nanoseconds now) {
@@ -275,11 +297,11 @@ void Datagrams::take_settings(Thread& own, Nanoseconds now) {
   const std::lock_guard lock(settings_mutex_);
   own.allowed = settings_.allowed;
   own.turns.set_peers(settings_.peers);
-  peer_sockets_.set(settings_.peers, sockets_, [&](PeerSocket& one) {
+  peer_sockets_.set(settings_.peers, listening_, [&](PeerSocket& one) {
     // What has come in by then was sent to us.
     receive_from(own, one.socket.fd(), one.local, now);
   });
-  list_polled(own);
+  watch_sockets(own);
 }
 
 bool Datagrams::receive_from(Thread& own, int fd, std::uint32_t local, Nanoseconds now) noexcept {
@@ -329,7 +351,7 @@ void Datagrams::take(Thread& own, std::uint32_t local, unsigned i, Nanoseconds n
 }
 
 unsigned Datagrams::send_batch(Thread& own, SendBatch& batch, std::uint32_t local) noexcept {
-  const SendBatch::Outcome outcome = batch.send(sockets_[local].fd());
+  const SendBatch::Outcome outcome = batch.send(listening_[local].sender().fd());
   counters_.sent += outcome.sent;
   counters_.sent_bytes += outcome.sent_bytes;
   counters_.send_failed += outcome.failed;
@@ -380,9 +402,12 @@ void Datagrams::sleep(Thread& own, int timeout_ms) noexcept {
   const bool served = waiting && own.turns.serve(up_, Clock::machine().now()) > 0;
   if (served) ring_bell();
   const bool work = served || has_work(own);
-  poll(own.polled.data(), own.polled.size(), work ? 0 : timeout_ms);
+  wait(own, work ? 0 : timeout_ms);
   sleep_.store(kAwake, std::memory_order_relaxed);
-  if (own.polled.back().revents == 0) return;
+  const auto rung = [&](const epoll_event& event) {
+    return static_cast<int>(event.data.u64 & 0xffffffff) == wake_fd_;
+  };
+  if (std::none_of(own.ready.begin(), own.ready.end(), rung)) return;
   std::uint64_t rings;
   [[maybe_unused]] const auto n = read(wake_fd_, &rings, sizeof(rings));
 }

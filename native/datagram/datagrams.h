@@ -109,9 +109,9 @@ class Datagrams {
 
   explicit Datagrams(DatagramsConfig config);
   void run() noexcept;
-  void list_polled(Thread& own);
+  void watch_sockets(Thread& own);
   void take_settings(Thread& own, Nanoseconds now);
-  /// @param local  index of the listening socket
+  /// @param local  index of the listening address
   /// @return whether there may be more
   bool receive_from(Thread& own, int fd, std::uint32_t local, Nanoseconds now) noexcept;
   void take(Thread& own, std::uint32_t local, unsigned i, Nanoseconds now) noexcept;
@@ -120,11 +120,13 @@ class Datagrams {
   /// @return how many the socket had no room for
   unsigned send_batch(Thread& own, SendBatch& batch, std::uint32_t local) noexcept;
   void sleep(Thread& own, int timeout_ms) noexcept;
+  /// Finds out which sockets have something.
+  void wait(Thread& own, int timeout_ms) noexcept;
   bool has_work(const Thread& own) const noexcept;
   void ring_bell() noexcept;
 
   const DatagramsConfig config_;
-  std::vector<UdpSocket> sockets_;
+  std::vector<Listening> listening_;
   std::unique_ptr<std::byte[], void (*)(std::byte*)> send_memory_;
   DatagramRing up_, down_;
   DatagramCounters counters_;

@@ -5,13 +5,13 @@
 
 namespace sluice::datagram {
 
-void PeerSockets::add(const Address& peer, std::vector<UdpSocket>& listening) {
+void PeerSockets::add(const Address& peer, std::vector<Listening>& listening) {
   for (std::uint32_t local = 0; local < listening.size(); ++local) {
     if (sockets_.size() == kSocketsMax) return;
     if (listening[local].family() != peer.family) continue;
     const auto same = [&](const PeerSocket& one) { return one.peer == peer && one.local == local; };
     if (std::any_of(sockets_.begin(), sockets_.end(), same)) continue;
-    auto socket = UdpSocket::connect(listening[local], peer, port_);
+    auto socket = listening[local].connect(peer, port_);
     if (socket) sockets_.push_back({peer, local, std::move(socket).value()});
   }
 }

@@ -1,27 +1,27 @@
 // A socket for each associated peer, connected to PFCP's port there. The system keeps what comes
 // from that peer apart, so that a flood fills the buffer of its own peer alone. What comes from
-// other ports and addresses comes in by the listening sockets.
+// other ports and addresses comes in by the listening sockets (listening.h).
 // Owner: the datagram thread; set() and dropped() under the settings' lock of Datagrams.
 #pragma once
 #include <algorithm>
 #include <span>
 #include <vector>
 
+#include "datagram/listening.h"
 #include "datagram/queue/turns.h"
-#include "datagram/udp_socket.h"
 
 namespace sluice::datagram {
 
 /// Of a peer at one listening socket.
 struct PeerSocket {
   Address peer;
-  std::uint32_t local;  ///< index of the listening socket
+  std::uint32_t local;  ///< index of the listening address
   UdpSocket socket;
 };
 
 class PeerSockets {
  public:
-  /// Each costs a system call a turn; further peers share the listening sockets.
+  /// Further peers share the listening sockets.
   static constexpr std::size_t kSocketsMax = 64;
 
   /// @param port  that peers send from
@@ -31,7 +31,7 @@ class PeerSockets {
   /// gives none, the peer shares the listening one.
   /// @param leaving  is given sockets before they are closed
   template <typename Leaving>
-  void set(const std::vector<Peer>& peers, std::vector<UdpSocket>& listening, Leaving&& leaving) {
+  void set(const std::vector<Peer>& peers, std::vector<Listening>& listening, Leaving&& leaving) {
     std::erase_if(sockets_, [&](PeerSocket& one) {
       const auto same = [&](const Peer& peer) { return peer.address == one.peer; };
       if (std::any_of(peers.begin(), peers.end(), same)) return false;
@@ -49,7 +49,7 @@ class PeerSockets {
   std::uint64_t dropped() const noexcept;
 
  private:
-  void add(const Address& peer, std::vector<UdpSocket>& listening);
+  void add(const Address& peer, std::vector<Listening>& listening);
 
   const std::uint16_t port_;
   std::vector<PeerSocket> sockets_;

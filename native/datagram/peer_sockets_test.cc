@@ -9,14 +9,14 @@ Address loopback(std::uint32_t host) { return {4, {0x7f000000 | host, 0, 0, 0}};
 Peer peer_at(std::uint32_t host) { return {loopback(host), std::make_shared<ShedCounts>()}; }
 
 struct PeerSocketsTest : testing::Test {
-  std::vector<UdpSocket> listening;
+  std::vector<Listening> listening;
   UdpSocket loud = UdpSocket::open(loopback(2), 0).value();
   UdpSocket calm = UdpSocket::open(loopback(3), loud.port()).value();
   PeerSockets peers{loud.port()};
   ReceiveBatch batch;
 
   PeerSocketsTest() {
-    listening.push_back(UdpSocket::open(loopback(1), 0).value());
+    listening.push_back(Listening::open(loopback(1), 0).value());
     set({peer_at(2), peer_at(3)});
   }
   void set(const std::vector<Peer>& wanted) {
@@ -30,6 +30,11 @@ struct PeerSocketsTest : testing::Test {
     }
   }
   unsigned received(const UdpSocket& at) { return batch.receive(at.fd()); }
+  unsigned received(const Listening& at) {
+    unsigned all = 0;
+    for (const UdpSocket& socket : at.sockets()) all += received(socket);
+    return all;
+  }
 };
 
 TEST_F(PeerSocketsTest, AFloodOfOnePeerLeavesRoomForTheOthers) {

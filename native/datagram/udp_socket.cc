@@ -9,8 +9,8 @@
 namespace sluice::datagram {
 namespace {
 
-/// Bursts wait here while the thread is busy, and nothing tells one stranger from another, so
-/// more would only be delay; without privilege the kernel gives less.
+/// Bursts wait here while the thread is busy, so more would only be delay; without privilege the
+/// kernel gives less.
 constexpr int kBufferBytes = 8 << 20;
 /// Some thousand requests of one peer.
 constexpr int kPeerBufferBytes = 4 << 20;
@@ -91,10 +91,12 @@ Result<UdpSocket> UdpSocket::make(std::uint32_t family, int buffer_bytes) {
   return out;
 }
 
-Result<UdpSocket> UdpSocket::open(const Address& address, std::uint16_t port) {
+Result<UdpSocket> UdpSocket::open(const Address& address, std::uint16_t port, bool shared) {
   auto made = make(address.family == 6 ? 6 : 4, kBufferBytes);
   if (!made) return made;
   UdpSocket& out = made.value();
+  const int yes = 1;
+  if (shared) setsockopt(out.fd_, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes));
   SocketAddress name = socket_address(address, port);
   if (bind(out.fd_, reinterpret_cast<const sockaddr*>(&name.storage), name.length) != 0) {
     return system_error();
@@ -108,7 +110,7 @@ Result<UdpSocket> UdpSocket::open(const Address& address, std::uint16_t port) {
   return made;
 }
 
-Result<UdpSocket> UdpSocket::connect(UdpSocket& listening, const Address& peer,
+Result<UdpSocket> UdpSocket::connect(const UdpSocket& listening, const Address& peer,
                                      std::uint16_t port) {
   SocketAddress name;
   name.length = sizeof(name.storage);
@@ -118,22 +120,19 @@ Result<UdpSocket> UdpSocket::connect(UdpSocket& listening, const Address& peer,
   auto made = make(peer.family, kPeerBufferBytes);
   if (!made) return made;
   UdpSocket& out = made.value();
-  // Sockets may have one name if all say so when one is bound. The listening one does at no other
-  // time: the name is to be nobody else's.
-  const auto share = [](int fd, int yes) {
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-  };
-  share(out.fd_, 1);
-  share(listening.fd_, 1);
+  out.share_name(true);
   const SocketAddress to = socket_address(peer, port);
-  const bool named =
-      bind(out.fd_, reinterpret_cast<const sockaddr*>(&name.storage), name.length) == 0 &&
-      ::connect(out.fd_, reinterpret_cast<const sockaddr*>(&to.storage), to.length) == 0;
-  const Error failure = system_error();
-  share(listening.fd_, 0);
-  if (!named) return failure;
+  if (bind(out.fd_, reinterpret_cast<const sockaddr*>(&name.storage), name.length) != 0 ||
+      ::connect(out.fd_, reinterpret_cast<const sockaddr*>(&to.storage), to.length) != 0) {
+    return system_error();
+  }
   out.port_ = listening.port_;
   return made;
+}
+
+void UdpSocket::share_name(bool yes) const noexcept {
+  const int value = yes;
+  setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &value, sizeof(value));
 }
 
 UdpSocket::UdpSocket(UdpSocket&& other) noexcept

@@ -59,9 +59,14 @@ class SendBatch {
 class UdpSocket {
  public:
   /// An error's message begins with the name of its code, such as EADDRINUSE.
-  static Result<UdpSocket> open(const Address& address, std::uint16_t port);
-  /// A second one at the address and port of `listening`, which gets what comes from there alone.
-  static Result<UdpSocket> connect(UdpSocket& listening, const Address& peer, std::uint16_t port);
+  /// @param shared  one of several of this name, all of which say so
+  static Result<UdpSocket> open(const Address& address, std::uint16_t port, bool shared = false);
+  /// One more at the address and port of `listening`, which shares its name meanwhile; it gets
+  /// what comes from there alone.
+  static Result<UdpSocket> connect(const UdpSocket& listening, const Address& peer,
+                                   std::uint16_t port);
+  /// Whether a socket that says so, too, may be bound to this one's name.
+  void share_name(bool yes) const noexcept;
   UdpSocket(UdpSocket&& other) noexcept;
   UdpSocket& operator=(UdpSocket&& other) noexcept;
   ~UdpSocket();
