@@ -4,6 +4,7 @@
 #pragma once
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <vector>
 
 #include "base/clock.h"
@@ -23,6 +24,8 @@ struct LoopKind {
   /// Packets are dropped on purpose: the pool gives others in their place.
   bool loses = false;
   unsigned buffers = 4096;  ///< a power of two
+  /// Asked of each packet that comes out; empty: nothing is.
+  std::function<bool(const sluice::Packet&)> accepts;
 };
 
 class PacketLoop {
@@ -90,6 +93,8 @@ class PacketLoop {
   }
   std::uint64_t sent() const { return sent_; }
   std::uint64_t received() const { return received_; }
+  /// Packets that were not accepted.
+  std::uint64_t refused() const { return refused_; }
 
  private:
   using Packet = sluice::Packet;
@@ -204,9 +209,14 @@ class PacketLoop {
     Packet* packets[64];
     unsigned total = 0;
     for (unsigned n; (n = out().collect(kind_.worker, packets, 64)) != 0; total += n) {
+      if (__builtin_expect(kind_.accepts != nullptr, 0)) check(packets, n);
       circle_.put(packets, n);
     }
     return total;
+  }
+
+  void check(Packet* const* packets, unsigned count) {
+    for (unsigned i = 0; i < count; ++i) refused_ += !kind_.accepts(*packets[i]);
   }
 
   PacketPath& path_;
@@ -214,7 +224,7 @@ class PacketLoop {
   std::vector<PacketTemplate> templates_;
   const bool is_v4_;
   std::vector<PacketPath::Key> order_;
-  std::uint64_t next_ = 0, sent_ = 0, received_ = 0;
+  std::uint64_t next_ = 0, sent_ = 0, received_ = 0, refused_ = 0;
   Circle circle_;
 };
 

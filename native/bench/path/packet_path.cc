@@ -42,8 +42,8 @@ FilterSpec filter_of(unsigned i, const PathKind& kind) {
   return filter;
 }
 
-SessionSpec session_of(const PacketPath::Key& key, const PathKind& kind, unsigned protection,
-                       bool metered) {
+SessionSpec session_of(const PacketPath::Key& key, const PathKind& kind, unsigned protection = 0,
+                       bool metered = false, bool other_tunnel = false) {
   SessionSpec s;
   if (kind.inner_v6) {
     s.ue_prefix = std::uint64_t{kUePrefixHigh} << 32 | key.ue;
@@ -59,7 +59,7 @@ SessionSpec session_of(const PacketPath::Key& key, const PathKind& kind, unsigne
   to_gnb.id = 2;
   to_gnb.destination = 1;
   to_gnb.tunnel = true;
-  to_gnb.teid = key.teid ^ 0x5a5a5a;
+  to_gnb.teid = PacketPath::gnb_teid(key, other_tunnel);
   if (kind.outer_v6) {
     std::copy_n(kN3v6, 4, up.local_ipv6);
     std::copy_n(kGnbV6, 4, to_gnb.ipv6);
@@ -163,8 +163,9 @@ void make(PacketPath& path, DatapathConfig config) {
   if (!made) fail(made.error());
   path.datapath = std::move(made).value();
   if (path.kind.is_protected) protect(*path.datapath);
+  path.slots = slots;
   RecordBuilder builder;
-  const std::size_t words = builder.build(session_of({1, 1}, path.kind, 0, false)).size();
+  const std::size_t words = builder.build(session_of({1, 1}, path.kind)).size();
   path.records.resize(words * path.kind.sessions);
   path.datapath->register_chunk(reinterpret_cast<const std::byte*>(path.records.data()),
                                 path.records.size() * 4);
@@ -192,6 +193,33 @@ std::uint64_t PacketPath::dropped() const {
   std::uint64_t all = 0;
   for (const std::uint64_t reason : datapath->statistics().dropped) all += reason;
   return all;
+}
+
+std::uint32_t PacketPath::gnb_teid(const Key& key, bool other) noexcept {
+  return key.teid ^ (other ? 0xa5a5a5 : 0x5a5a5a);
+}
+
+void PacketPath::change(std::uint32_t session, bool to_other) {
+  const std::size_t words = records.size() / keys.size();
+  if (other_records.empty()) {
+    other_records.resize(records.size());
+    RecordBuilder builder;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const auto record = builder.build(session_of(keys[i], kind, 0, false, true));
+      std::copy(record.begin(), record.end(), other_records.begin() + static_cast<long>(words * i));
+    }
+    datapath->register_chunk(reinterpret_cast<const std::byte*>(other_records.data()),
+                             other_records.size() * 4);
+  }
+  const std::uint32_t* record = (to_other ? other_records : records).data() + words * session;
+  std::uint32_t ticket;
+  const auto error =
+      datapath->sessions().prepare(OperationKind::Update, session % 256 * slots + session / 256,
+                                   record, words * 4, 0, 0, ticket);
+  if (error.status != PrepareStatus::Ok) fail({"prepare refused a change", ""});
+  datapath->apply(&ticket, 1);
+  Event events[64];
+  datapath->release(datapath->poll(events, 64));
 }
 
 PacketPath& PacketPath::of(const PathKind& kind) {

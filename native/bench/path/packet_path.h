@@ -50,10 +50,18 @@ struct PacketPath {
   /// Packets so far, for whatever reason. Threads: any.
   std::uint64_t dropped() const;
 
+  /// Gives a session, by its place in `keys`, the other one of its two gNB tunnels, or the first
+  /// again. Threads: one, which is nobody's worker.
+  void change(std::uint32_t session, bool to_other);
+  /// The TEID of a session's tunnel to its gNB.
+  static std::uint32_t gnb_teid(const Key& key, bool other) noexcept;
+
   std::jthread lane;  ///< of a path with lanes: serves until the packet path ends
   std::unique_ptr<sluice::Datapath> datapath;
-  std::vector<Key> keys;  ///< by session
-  std::vector<std::uint32_t> records;
+  std::vector<Key> keys;                     ///< by session
+  std::vector<std::uint32_t> records;        ///< one after the other
+  std::vector<std::uint32_t> other_records;  ///< with the other tunnel, once one was asked for
+  std::uint32_t slots = 0;                   ///< of each bucket
   PathKind kind;
 };
 
