@@ -23,10 +23,19 @@ export class SluiceFolder {
   readonly target = `unix:${join(this.path, 'api.sock')}`;
   readonly httpSocket = join(this.path, 'http.sock');
 
-  /** `n4`: the section as YAML; by default nothing listens. `ports`: at least N3 and N6. */
+  /**
+   * `n4`, `n3` and `workers`: as YAML; by default nothing listens, N3 is a memory port, and one
+   * worker sleeps when it has nothing to do. `ports`: at least N3 and N6.
+   */
   constructor(
     sessionsMax: number,
-    { n4 = '{ listen: [] }', durability = 'async', ports = 2 } = {},
+    {
+      n4 = '{ listen: [] }',
+      durability = 'async',
+      ports = 2,
+      n3 = '{ name: n3, driver: memory, role: access, addresses: [127.0.0.1] }',
+      workers = '{ count: 1, poll: adaptive }',
+    } = {},
   ) {
     writeFileSync(
       join(this.path, 'sluice.yaml'),
@@ -35,10 +44,10 @@ n4: ${n4}
 api: { listen: '${this.target}' }
 http: { listen: 'unix:${this.httpSocket}' }
 store: { kind: embedded, path: ./data, durability: ${durability} }
-workers: { count: 1, poll: adaptive }
+workers: ${workers}
 limits: { sessions: ${sessionsMax} }
 ports:
-  - { name: n3, driver: memory, role: access, addresses: [127.0.0.1] }
+  - ${n3}
   - { name: n6, driver: memory, role: core, networkInstances: [internet], uePools: [10.0.0.0/8] }
 ${Array.from({ length: ports - 2 }, (_, i) => furtherPort(i)).join('')}`,
     );
@@ -74,6 +83,7 @@ export class SluiceProcess {
   static async start(
     folder: SluiceFolder,
     nodeFlags: readonly string[] = [],
+    cores = coreSplit().node,
   ): Promise<SluiceProcess> {
     const startedMs = performance.now();
     const main = join(compiled, 'src', 'cli', 'main.js');
@@ -81,7 +91,7 @@ export class SluiceProcess {
       .trim()
       .split(' ');
     const command = [process.execPath, ...flags, ...nodeFlags, main, 'serve'];
-    const args = ['-c', coreSplit().node, ...command, '-c', join(folder.path, 'sluice.yaml')];
+    const args = ['-c', cores, ...command, '-c', join(folder.path, 'sluice.yaml')];
     const child = spawn('taskset', args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     prefer(child.pid);
     const stop = () => child.kill('SIGKILL');
@@ -146,10 +156,17 @@ export class SluiceProcess {
 
   /** The value of a metric without labels, from the node's own page. */
   async metric(name: string): Promise<number> {
+    return (await this.metrics([name]))[0]!;
+  }
+
+  /** Several of them, from one page. */
+  async metrics(names: readonly string[]): Promise<number[]> {
     const page = await this.#page();
-    const value = new RegExp(`^${name} (\\S+)$`, 'm').exec(page)?.[1];
-    if (value === undefined) throw new Error(`the node has no metric ${name}`);
-    return Number(value);
+    return names.map((name) => {
+      const value = new RegExp(`^${name} (\\S+)$`, 'm').exec(page)?.[1];
+      if (value === undefined) throw new Error(`the node has no metric ${name}`);
+      return Number(value);
+    });
   }
 
   /** Ends the node as an operator would, and waits for its end. */

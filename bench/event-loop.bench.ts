@@ -1,0 +1,81 @@
+/**
+ * How late the control thread's event loop is while the packet path has all that it can do. The
+ * worker spins on one core and takes what a gNB sends, which shares that core; the event loop has
+ * the other one, a scrape of /metrics each second included.
+ *
+ * event-loop/delay/{p50|p99|max}   ms beyond the 10 ms for which each measurement waits
+ */
+import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { coreSplit, prefer } from './native-program.js';
+import { type BenchOptions, type Report, summarize } from './report/report.js';
+import { SluiceFolder, SluiceProcess } from './sluice-process.js';
+
+const n3 = '127.0.0.84';
+const figures = ['p50', 'p99', 'max'];
+/** Of the monitor behind the node's metrics: what it waits for, each time. */
+const waitMs = 10;
+
+export default async function eventLoopBench(
+  report: Report,
+  { quick, say }: BenchOptions,
+): Promise<void> {
+  const cores = coreSplit();
+  if (cores.load === cores.node) {
+    say('event-loop/: needs two cores');
+    return;
+  }
+  const folder = new SluiceFolder(10_000, {
+    n3: `{ name: n3, driver: socket, role: access, addresses: [${n3}] }`,
+    workers: `{ count: 1, poll: busy, cores: [${cores.load}] }`,
+  });
+  const node = await SluiceProcess.start(folder, [], `${cores.node},${cores.load}`);
+  try {
+    const seconds = quick ? 2 : 15;
+    const load = startLoad(folder, seconds + 3);
+    await sleep(2_000);
+    const names = figures.map((figure) => `nodejs_eventloop_lag_${figure}_seconds`);
+    await node.metrics(names); // each scrape begins the measurement anew
+    const delays: number[][] = [];
+    for (let second = 0; second < seconds; second++) {
+      await sleep(1_000);
+      delays.push((await node.metrics(names)).map((lag) => lag * 1_000 - waitMs));
+    }
+    const packets = await load;
+    say(`${packets} packets meanwhile`);
+    if (packets === 0) throw new Error('event-loop/: no packet came to the node');
+    figures.forEach((figure, i) => {
+      report(
+        summarize(
+          `event-loop/delay/${figure}`,
+          'ms',
+          delays.map((delay) => delay[i]!),
+        ),
+      );
+    });
+  } finally {
+    await node.stop();
+    folder.remove();
+  }
+}
+
+/** @return packets that the node says it had from it. */
+async function startLoad(folder: SluiceFolder, seconds: number): Promise<number> {
+  const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
+  const command = ['gnb', 'load', '--api', folder.target, '--sessions', '1000', '--json'];
+  const args = [...command, '--pps', '1M', '--size', '64', '--time', `${seconds}s`];
+  const child = spawn('taskset', ['-c', coreSplit().load, process.execPath, main, ...args], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  prefer(child.pid);
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  const [out, errors] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  if ((await ended) !== 0) throw new Error(`sluice gnb load ${args.join(' ')}\n${errors}${out}`);
+  return (JSON.parse(out) as { upf: { rx: number } }).upf.rx;
+}
