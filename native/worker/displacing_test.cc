@@ -45,9 +45,15 @@ class Displacing : public DatapathTest {
   std::size_t reached(std::uint32_t ue) {
     return send(1, ipv4({.source = kServer, .destination = ue})).size();
   }
+  static SessionSpec routed(std::uint32_t teid, std::uint32_t ue) {
+    SessionSpec spec = plain_session(teid, ue);
+    for (PdrSpec& pdr : spec.pdrs) pdr.routes = {{{kNet, 0, 0, 0}, 24, false, 0}};
+    return spec;
+  }
 
   const std::uint32_t place_teid_ = direct_teid(3, 5, 1), other_teid_ = direct_teid(9, 1, 1);
   std::uint32_t tickets_[2]{};
+  static constexpr std::uint32_t kNet = 0xc0a83200;  // 192.168.50.0
 };
 
 TEST_F(Displacing, HasTheirAddressesWhenItIsApplied) {
@@ -77,6 +83,21 @@ TEST_F(Displacing, TakesATunnelThatTheOtherHasInATable) {
   EXPECT_EQ(reached(0x00c0aaaa, kUe), 1u);
   EXPECT_EQ(reached(0x00c0ffee, kUe + 20), 1u);
   expect_drop(1, ipv4({.source = kServer, .destination = kUe + 9}), DropReason::UnknownUe);
+}
+
+TEST_F(Displacing, TakesTheFramedRoutesOfTheOther) {
+  ASSERT_EQ(update(kOther, routed(other_teid_, kUe + 9)), PrepareStatus::Ok);
+  EXPECT_EQ(reached(kNet + 1), 1u);
+  ASSERT_EQ(prepare(routed(place_teid_, kUe)), PrepareStatus::Ok);
+  EXPECT_EQ(reached(kNet + 1), 1u) << "still the other's";
+  path_->abort(tickets_, 2);
+  EXPECT_EQ(reached(kNet + 1), 1u);
+  ASSERT_EQ(prepare(routed(place_teid_, kUe)), PrepareStatus::Ok);
+  apply();
+  EXPECT_EQ(reached(kNet + 1), 1u);
+  EXPECT_EQ(send(0, gtpu(place_teid_, ipv4({.source = kNet + 1}))).size(), 1u);
+  ASSERT_EQ(remove(kPlace), PrepareStatus::Ok);
+  expect_drop(1, ipv4({.source = kServer, .destination = kNet + 1}), DropReason::UnknownUe);
 }
 
 TEST_F(Displacing, LeavesAllAsItWasWhenItIsRefusedOrAborted) {
