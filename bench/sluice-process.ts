@@ -24,8 +24,8 @@ export class SluiceFolder {
   readonly httpSocket = join(this.path, 'http.sock');
 
   /**
-   * `n4`, `n3` and `workers`: as YAML; by default nothing listens, N3 is a memory port, and one
-   * worker sleeps when it has nothing to do. `ports`: at least N3 and N6.
+   * `n4`, `n3`, `n6` and `workers`: as YAML; by default nothing listens, ports are in memory, and
+   * one worker sleeps when it has nothing to do. `ports`: at least N3 and N6.
    */
   constructor(
     sessionsMax: number,
@@ -34,6 +34,7 @@ export class SluiceFolder {
       durability = 'async',
       ports = 2,
       n3 = '{ name: n3, driver: memory, role: access, addresses: [127.0.0.1] }',
+      n6 = '{ name: n6, driver: memory, role: core, networkInstances: [internet], uePools: [10.0.0.0/8] }',
       workers = '{ count: 1, poll: adaptive }',
     } = {},
   ) {
@@ -48,7 +49,7 @@ workers: ${workers}
 limits: { sessions: ${sessionsMax} }
 ports:
   - ${n3}
-  - { name: n6, driver: memory, role: core, networkInstances: [internet], uePools: [10.0.0.0/8] }
+  - ${n6}
 ${Array.from({ length: ports - 2 }, (_, i) => furtherPort(i)).join('')}`,
     );
   }
@@ -79,11 +80,15 @@ export class SluiceProcess {
     readonly pausesMs: readonly number[],
   ) {}
 
-  /** Starts a node and waits until it is ready. Pauses are known with `--trace-gc`. */
+  /**
+   * Starts a node and waits until it is ready. Pauses are known with `--trace-gc`.
+   * @param within  a program that starts it, with its first arguments
+   */
   static async start(
     folder: SluiceFolder,
     nodeFlags: readonly string[] = [],
     cores = coreSplit().node,
+    within: readonly string[] = [],
   ): Promise<SluiceProcess> {
     const startedMs = performance.now();
     const main = join(compiled, 'src', 'cli', 'main.js');
@@ -91,8 +96,9 @@ export class SluiceProcess {
       .trim()
       .split(' ');
     const command = [process.execPath, ...flags, ...nodeFlags, main, 'serve'];
-    const args = ['-c', cores, ...command, '-c', join(folder.path, 'sluice.yaml')];
-    const child = spawn('taskset', args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const pinned = ['taskset', '-c', cores, ...command, '-c', join(folder.path, 'sluice.yaml')];
+    const [program, ...args] = [...within, ...pinned] as [string, ...string[]];
+    const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     prefer(child.pid);
     const stop = () => child.kill('SIGKILL');
     process.once('exit', stop);
