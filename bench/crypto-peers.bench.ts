@@ -14,7 +14,7 @@ import { nativeCrypto } from '../src/crypto/native.js';
 import { measure } from '../src/tools/crypto/speed/measure.js';
 import { NODE_CRYPTO, opponentsOf, SM_CRYPTO } from '../src/tools/crypto/speed/opponents.js';
 import { tscHz } from '../src/tools/crypto/speed/speed.js';
-import { runNativeBench } from './native-program.js';
+import { runNativeBench } from './process/native-program.js';
 import { type BenchOptions, type Report, summarize } from './report/report.js';
 import { figure } from './report/table.js';
 

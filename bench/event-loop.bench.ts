@@ -9,9 +9,9 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { coreSplit, prefer } from './native-program.js';
+import { coreSplit, prefer } from './process/native-program.js';
+import { SluiceFolder, SluiceProcess } from './process/sluice-process.js';
 import { type BenchOptions, type Report, summarize } from './report/report.js';
-import { SluiceFolder, SluiceProcess } from './sluice-process.js';
 
 const n3 = '127.0.0.84';
 const figures = ['p50', 'p99', 'max'];

@@ -2,9 +2,9 @@
  * The session API under load: creations and deletions, one a call and batched on a stream,
  * by a native client on a core of its own, with full rules. Every answer is checked.
  */
-import { coreSplit, runNativeBench } from './native-program.js';
+import { coreSplit, runNativeBench } from './process/native-program.js';
+import { grpcLoadProgram, SluiceFolder, SluiceProcess } from './process/sluice-process.js';
 import type { BenchOptions, Report } from './report/report.js';
-import { grpcLoadProgram, SluiceFolder, SluiceProcess } from './sluice-process.js';
 
 const unaryConcurrency = [1, 16, 128];
 /** Operations a message, and messages in flight: enough to keep the node busy, no more. */

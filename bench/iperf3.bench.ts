@@ -8,9 +8,9 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { coreSplit, prefer } from './native-program.js';
+import { coreSplit, prefer } from './process/native-program.js';
+import { SluiceFolder, SluiceProcess } from './process/sluice-process.js';
 import { type BenchOptions, type Report, summarize } from './report/report.js';
-import { SluiceFolder, SluiceProcess } from './sluice-process.js';
 
 export const families = ['iperf3/', 'peer/iperf3/'];
 

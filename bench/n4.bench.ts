@@ -14,9 +14,9 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { coreSplit, prefer } from './native-program.js';
+import { coreSplit, prefer } from './process/native-program.js';
+import { SluiceFolder, SluiceProcess } from './process/sluice-process.js';
 import { type BenchOptions, type Report, summarize } from './report/report.js';
-import { SluiceFolder, SluiceProcess } from './sluice-process.js';
 
 const operations = ['establish', 'modify', 'delete'] as const;
 type Operation = (typeof operations)[number];

@@ -12,7 +12,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { runNativeBench } from './native-program.js';
+import { runNativeBench } from './process/native-program.js';
 import { type BenchOptions, type Report, summarize } from './report/report.js';
 
 export const families = ['peer/rte_', 'peer/testpmd/'];

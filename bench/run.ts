@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { runNativeBench, tscFrequency } from './native-program.js';
+import { runNativeBench, tscFrequency } from './process/native-program.js';
 import { writeCharts } from './report/charts.js';
 import { commit, describeMachine } from './report/machine.js';
 import { type BenchModule, type BenchOptions, type BenchResult, matches } from './report/report.js';

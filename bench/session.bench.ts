@@ -10,9 +10,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { PORTS_MAX } from '../src/base/limits.js';
-import { coreSplit, runNativeBench } from './native-program.js';
+import { coreSplit, runNativeBench } from './process/native-program.js';
+import { grpcLoadProgram, SluiceFolder, SluiceProcess } from './process/sluice-process.js';
 import { type BenchOptions, type BenchResult, type Report, summarize } from './report/report.js';
-import { grpcLoadProgram, SluiceFolder, SluiceProcess } from './sluice-process.js';
 
 export const families = ['session/', 'restore/'];
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseResult } from '../native-program.js';
+import { parseResult } from '../process/native-program.js';
 import { matches, summarize } from './report.js';
 import { figure, tableOf } from './table.js';
 

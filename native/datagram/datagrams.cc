@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/topology.h"
 #include "datagram/heartbeat.h"
+#include "datagram/tempo.h"
 
 namespace sluice::datagram {
 namespace {
@@ -29,32 +30,6 @@ constexpr int kRetryMs = 1;
 
 // Values of sleep_.
 constexpr std::uint32_t kAwake = 0, kAsleep = 1, kWantsRoom = 2;
-
-/// Whether datagrams come so fast that looking for them now and then costs less than being
-/// woken for each. As interrupt moderation: a batch has more in it, and nobody rings.
-class Tempo {
- public:
-  static constexpr Nanoseconds kTick = 100'000;
-
-  void count(std::uint64_t datagrams) noexcept { seen_ += datagrams; }
-  bool is_fast(Nanoseconds now) noexcept {
-    const Nanoseconds span = now - since_;
-    if (span >= kWindow) {
-      fast_ = seen_ * kWindow >= kDatagrams * span;
-      since_ = now;
-      seen_ = 0;
-    }
-    return fast_;
-  }
-
- private:
-  static constexpr Nanoseconds kWindow = 1'000'000;
-  static constexpr std::uint64_t kDatagrams = 8;  // a window, in both directions together
-
-  Nanoseconds since_ = 0;
-  std::uint64_t seen_ = 0;
-  bool fast_ = false;
-};
 
 void write_one(int event_fd) noexcept {
   const std::uint64_t one = 1;

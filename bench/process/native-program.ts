@@ -7,7 +7,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
-import type { BenchResult, Report } from './report/report.js';
+import type { BenchResult, Report } from '../report/report.js';
 
 /** Cores for a load and for what it loads: the last for the load, the others for the node. */
 export function coreSplit(): { load: string; node: string } {

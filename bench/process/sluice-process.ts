@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { coreSplit, prefer } from './native-program.js';
 
 /** dist/, from where this runs compiled. */
-const compiled = fileURLToPath(new URL('..', import.meta.url));
+const compiled = fileURLToPath(new URL('../..', import.meta.url));
 const readyTimeoutMs = 300_000;
 const stopTimeoutMs = 60_000;
 
