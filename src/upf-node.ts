@@ -24,7 +24,7 @@ import { laneBounds } from './datapath/lanes/lane-mode.js';
 import { LanePool } from './datapath/lanes/lane-pool.js';
 import { PathWatch } from './datapath/path-watch.js';
 import { N4 } from './n4/open-n4.js';
-import { espObstacle } from './protection/esp-obstacle.js';
+import { espObstacle, espPorts } from './protection/esp-obstacle.js';
 import { NodeKeyFile } from './protection/node-key.js';
 import { countProtections } from './protection/protection-metrics.js';
 import { Protections } from './protection/protections.js';
@@ -208,6 +208,7 @@ export class UpfNode {
       wrap: new NodeKeyFile(file),
       workers: workers.count,
       obstacle: (terms) => espObstacle(this.config.ports, terms),
+      ports: (terms) => espPorts(this.config.ports, terms),
       unknownSpis: () => path_.statistics().dropped.esp_unknown_spi ?? 0,
       alarmPacketsPerSecond: crypto.alarmPacketsPerSecond,
       log: this.#log,

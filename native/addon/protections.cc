@@ -64,6 +64,7 @@ void set_protection(const Napi::CallbackInfo& info, Datapath& datapath) {
     throw_error(info.Env(), {"is no IP address", key});
     return;
   }
+  settings.ports = static_cast<PortMask>(word_of(from, "ports"));
   settings.in_udp = flag_of(from, "inUdp");
   settings.suite = static_cast<crypto::EspSuite>(word_of(from, "suite"));
   settings.extended_sequence = flag_of(from, "extendedSequence");

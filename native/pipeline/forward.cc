@@ -191,7 +191,7 @@ DropReason Pipeline::forward_copies(Burst& burst, unsigned i, Hit hit) noexcept 
   burst.packets[i] = packet;
   burst.inner_offset[i] = offset;
   burst.inner_length[i] = length;
-  hit.far = burst.flags[i] & kTurnsRound ? &hairpins_[plain_port(own->port)] : own;
+  hit.far = burst.flags[i] & kTurnsRound ? &hairpins_[own->port] : own;
   return forward(burst, i, hit);
 }
 

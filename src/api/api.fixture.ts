@@ -48,6 +48,7 @@ export async function startApi(options: Partial<ApiServerOptions> = {}): Promise
     wrap: new NodeKeyFile(path.join(folder, 'node.key')),
     workers: 1,
     obstacle: () => undefined,
+    ports: () => 1,
     unknownSpis: () => 0,
     alarmPacketsPerSecond: 100,
     log: silentLog(),

@@ -72,6 +72,8 @@ export const enum PrepareStatus {
   LocalAddress = 6,
   /** There is no such protection. Detail: FAR index, or 256 + PDR index. */
   Protection = 7,
+  /** No port of the FAR's network instance has its protection's local address. Detail: FAR index. */
+  ProtectionPort = 8,
 }
 
 /** Words per entry of {@link Datapath.events}. */

@@ -37,6 +37,8 @@ export interface ProtectionSettings {
   readonly number: number;
   readonly local: string;
   readonly peer: string;
+  /** Bit n: port n has the local address, or may have. FARs leave by these alone. */
+  readonly ports: number;
   readonly inUdp: boolean;
   readonly suite: EspSuite;
   readonly extendedSequence: boolean;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type PortConfig, parseConfig } from '../base/config/config.js';
-import { espObstacle } from './esp-obstacle.js';
+import { espObstacle, espPorts } from './esp-obstacle.js';
 
 function ports(...of: object[]): readonly PortConfig[] {
   return parseConfig(JSON.stringify({ ports: of }), 'test.yaml').ports;
@@ -36,5 +36,22 @@ describe('what stands between a protection and its port', () => {
     expect(espObstacle(sockets, { local: '10.0.0.2', inUdp: true })).toBeUndefined();
     expect(espObstacle(withDevice, { local: '10.0.0.3', inUdp: false })).toBeUndefined();
     expect(espObstacle(withDevice, { local: '10.0.0.1', inUdp: true })).toBeDefined();
+  });
+});
+
+describe('the ports that what is sealed leaves by', () => {
+  const own = { ...n3, name: 'n9b', driver: 'afxdp', device: 'ens5', addresses: ['10.0.1.1'] };
+  const all = ports(n3, n9, n6, own);
+
+  it('are the one that has the local address', () => {
+    expect(espPorts(all, { local: '10.0.0.2', inUdp: true })).toBe(0b10);
+    expect(espPorts(all, { local: 'FD00:0::0A', inUdp: true })).toBe(0b1);
+  });
+
+  it('are those to which an address of none of them may be routed', () => {
+    const elsewhere = { local: '10.0.0.9', inUdp: true };
+    expect(espPorts(all, elsewhere)).toBe(0b100);
+    expect(espPorts(ports(n3, n9, n6, { ...own, esp: true }), elsewhere)).toBe(0b1100);
+    expect(espPorts(sockets, elsewhere)).toBe(0);
   });
 });

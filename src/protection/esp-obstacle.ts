@@ -19,16 +19,36 @@ export function espObstacle(
   ports: readonly PortConfig[],
   { local, inUdp }: Pick<ProtectionTerms, 'local' | 'inUdp'>,
 ): EspObstacle | undefined {
-  const bits = addressBits(local);
-  const port = ports.find(({ addresses }) =>
-    addresses.some((one) => isIP(one) === isIP(local) && addressBits(one) === bits),
-  );
+  const port = ports[indexOf(ports, local)];
   if (port === undefined) {
     if (ports.some(({ driver }) => driver !== 'socket')) return undefined;
     return { field: 'local_address', message: 'is on no port of this node' };
   }
   const message = obstacleAt(port, inUdp);
   return message === undefined ? undefined : { field: 'udp_encapsulation', message };
+}
+
+/**
+ * Bit n: what leaves by port n may have the local address of a protection. That is the port which has
+ * the address; of one that no port has, each device may be told of, or have it routed to it.
+ */
+export function espPorts(
+  ports: readonly PortConfig[],
+  { local, inUdp }: Pick<ProtectionTerms, 'local' | 'inUdp'>,
+): number {
+  const own = indexOf(ports, local);
+  if (own >= 0) return 1 << own;
+  const mayCarry = (port: PortConfig): boolean =>
+    port.driver !== 'socket' && obstacleAt(port, inUdp) === undefined;
+  return ports.reduce((mask, port, index) => (mayCarry(port) ? mask | (1 << index) : mask), 0);
+}
+
+/** Of the port that has an address, -1: none. */
+function indexOf(ports: readonly PortConfig[], address: string): number {
+  const bits = addressBits(address);
+  return ports.findIndex(({ addresses }) =>
+    addresses.some((one) => isIP(one) === isIP(address) && addressBits(one) === bits),
+  );
 }
 
 function obstacleAt(

@@ -11,6 +11,8 @@ import { type AssociationMessage, askedProtection, type ProtectionMessage } from
 import { Protections, type ProtectionView } from './protections.js';
 
 export const WORKERS = 2;
+/** Those that carry any protection. */
+export const PORTS = 0b101;
 const NO_PORT = { field: 'local_address', message: 'no port carries it' };
 
 export class ProtectingNode {
@@ -27,6 +29,7 @@ export class ProtectingNode {
       wrap: new NodeKeyFile(join(this.folder, 'node.key')),
       workers: WORKERS,
       obstacle: ({ local }) => (local === '10.9.9.9' ? NO_PORT : undefined),
+      ports: () => PORTS,
       unknownSpis: () => this.unknownSpis,
       alarmPacketsPerSecond: 10,
       log: silentLog(),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MemoryStore } from '../store/memory.js';
 import { type AssociationMessage, askedProtection, type ProtectionMessage } from './protection.js';
-import { association, message, ProtectingNode, WORKERS } from './protections.fixture.js';
+import { association, message, PORTS, ProtectingNode, WORKERS } from './protections.fixture.js';
 
 const BLOCK = 2n ** 24n;
 
@@ -96,6 +96,13 @@ describe('a protection', () => {
         message: expect.stringContaining(text),
       }),
     );
+  });
+
+  it('tells the packet path by which ports it leaves, after a restart too', async () => {
+    await node.create();
+    expect(node.path.protections.get(1)?.ports).toBe(PORTS);
+    await node.restarted();
+    expect(node.path.protections.get(1)?.ports).toBe(PORTS);
   });
 
   it('refuses what no port carries', async () => {

@@ -54,6 +54,8 @@ export interface ProtectionParts {
   readonly workers: number;
   /** Why no port can carry it, undefined: one can, as far as can be known. */
   readonly obstacle: (terms: ProtectionTerms) => EspObstacle | undefined;
+  /** Bit n: port n of the node may carry it. */
+  readonly ports: (terms: ProtectionTerms) => number;
   /** Packets without a known SPI that were dropped, ever. */
   readonly unknownSpis: () => number;
   /** More refused packets than these in a second are an event. */
@@ -296,6 +298,7 @@ export class Protections {
         number: terms.id,
         local: terms.local,
         peer: terms.peer,
+        ports: this.parts.ports(terms),
         inUdp: terms.inUdp,
         suite: terms.suite,
         extendedSequence: !terms.shortSequence,

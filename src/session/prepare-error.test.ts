@@ -15,4 +15,12 @@ describe('why the packet path refused a session', () => {
       message: expect.stringContaining("or none with an address of the tunnel's family"),
     });
   });
+
+  it("is a FAR whose port is not the protection's", () => {
+    expect(prepareError(record, PrepareStatus.ProtectionPort, 1)).toMatchObject({
+      code: 'failed_precondition',
+      field: 'session.fars[1].forward.protection_id',
+      message: "no port of the network instance has the protection's local address",
+    });
+  });
 });

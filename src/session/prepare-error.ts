@@ -48,6 +48,12 @@ export function prepareError(
             ? `session.fars[${detail}].forward.protection_id`
             : `session.pdrs[${detail - FAR_DETAIL}].pdi.protection_id`,
       });
+    case PrepareStatus.ProtectionPort:
+      return new SluiceError(
+        'failed_precondition',
+        "no port of the network instance has the protection's local address",
+        { field: `session.fars[${detail}].forward.protection_id` },
+      );
     default:
       return new SluiceError(
         'internal',

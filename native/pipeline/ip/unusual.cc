@@ -44,9 +44,11 @@ DropReason Pipeline::look_closer(Burst& burst, unsigned i, Hit& hit) noexcept {
   if (const DropReason reason = to_own_address(burst, i, to); reason != DropReason::None) {
     return reason;
   }
-  if (policy_.hairpin && sessions_.sieve().may_be_ue(to.words[0] >> 16, to.is_v6)) {
+  // What a FAR seals goes to its gateway, whoever it is for.
+  const std::uint8_t port = hit.far->own().port;
+  if (policy_.hairpin && !is_protected(port) &&
+      sessions_.sieve().may_be_ue(to.words[0] >> 16, to.is_v6)) {
     SessionIndex session = kNoSession;
-    const std::uint8_t port = hit.far->own().port;
     const bool is_ue = to.is_v6 ? sessions_.ipv6().find(
                                       std::uint64_t{to.words[0]} << 32 | to.words[1], port, session)
                                 : sessions_.ipv4().find(to.words[0], port, session);

@@ -24,7 +24,8 @@ enum class PrepareStatus : std::uint32_t {
   Resources = 4,
   Instance = 5,
   LocalAddress = 6,
-  Protection = 7,  ///< detail: FAR index, or 256 + PDR index
+  Protection = 7,      ///< detail: FAR index, or 256 + PDR index
+  ProtectionPort = 8,  ///< detail: FAR index
 };
 
 struct PrepareError {

@@ -35,17 +35,19 @@ PrepareError Compiler::resolve_forward(const RecordReader& record, const std::ui
   const auto instance = record.text(f[far::Instance]);
   const bool tunnel = (flags & far::kOuterHeader) != 0;
   const unsigned destination = f[far::Action] >> 8 & 0xff;
-  const auto take_protection = [this](std::uint16_t number) {
-    return number == 0 || protections_.acquire(number);
-  };
   if (!tunnel && destination == kInterfaceAccess) {
     out.action = FarAction::NoTunnel;
     return {};
   }
-  const PortMask mask = network_.mask(tunnel, instance);
+  PortMask mask = network_.mask(tunnel, instance);
   if (mask == 0) return {PrepareStatus::Instance, 256 + far_index};
   const auto protection = static_cast<std::uint16_t>(f[far::Protection]);
   if (f[far::Protection] > kProtectionsMax) return {PrepareStatus::Protection, far_index};
+  if (protection != 0) {
+    if (!protections_.has(protection)) return {PrepareStatus::Protection, far_index};
+    mask &= protections_.ports(protection);
+    if (mask == 0) return {PrepareStatus::ProtectionPort, far_index};
+  }
   const auto behind = [protection](unsigned port) {
     return static_cast<std::uint8_t>(port + (protection != 0 ? kProtectedPort : 0));
   };
@@ -54,7 +56,7 @@ PrepareError Compiler::resolve_forward(const RecordReader& record, const std::ui
     out.tos = static_cast<std::uint8_t>((f[far::Action] >> 24 & 0x3f) << 2);
   }
   if (!tunnel) {
-    if (!take_protection(protection)) return {PrepareStatus::Protection, far_index};
+    if (protection != 0) protections_.acquire(protection);
     out.action = keeps_outer ? FarAction::WholeToCore : FarAction::ToCore;
     out.port = behind(static_cast<unsigned>(std::countr_zero(mask)));
     out.teid = protection;
@@ -77,13 +79,10 @@ PrepareError Compiler::resolve_forward(const RecordReader& record, const std::ui
                : to_self   ? FarAction::ToSelf
                            : FarAction::ToTunnel;
   const std::uint32_t udp_port = f[far::UdpPort] & 0xffff;
-  if (!take_protection(protection)) return {PrepareStatus::Protection, far_index};
   out.peer = peers_.acquire(*source, address,
                             static_cast<std::uint16_t>(udp_port ? udp_port : 2152), protection);
-  if (out.peer == PeerTable::kNone) {
-    if (protection != 0) protections_.release(protection);
-    return {PrepareStatus::Resources, far_index};
-  }
+  if (out.peer == PeerTable::kNone) return {PrepareStatus::Resources, far_index};
+  if (protection != 0) protections_.acquire(protection);
   out.port = behind(source->port);
   return {};
 }

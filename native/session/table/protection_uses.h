@@ -1,8 +1,11 @@
-// Which protections there are, by number, and how many rules refer to each. What a protection is
-// and its keys are the packet path's (pipeline/protect). Control thread.
+// Which protections there are, by number, the ports that have their local addresses, and how many
+// rules refer to each. What a protection is and its keys are the packet path's (pipeline/protect).
+// Control thread.
 #pragma once
 #include <cstdint>
 #include <unordered_map>
+
+#include "base/types.h"
 
 namespace sluice {
 
@@ -11,11 +14,14 @@ inline constexpr std::uint16_t kProtectionsMax = 16384;
 
 class ProtectionUses {
  public:
-  void define(std::uint16_t protection) { uses_.try_emplace(protection, 0); }
+  /// @param ports  bit n: packets of port n may have its local address
+  void define(std::uint16_t protection, PortMask ports) {
+    uses_.try_emplace(protection, Entry{ports, 0});
+  }
   /// False: rules refer to it, and it stays.
   bool undefine(std::uint16_t protection) {
     const auto it = uses_.find(protection);
-    if (it != uses_.end() && it->second != 0) return false;
+    if (it != uses_.end() && it->second.count != 0) return false;
     uses_.erase(protection);
     return true;
   }
@@ -23,17 +29,23 @@ class ProtectionUses {
   bool acquire(std::uint16_t protection) {
     const auto it = uses_.find(protection);
     if (it == uses_.end()) return false;
-    ++it->second;
+    ++it->second.count;
     return true;
   }
-  void release(std::uint16_t protection) { --uses_.at(protection); }
+  void release(std::uint16_t protection) { --uses_.at(protection).count; }
+  bool has(std::uint16_t protection) const { return uses_.contains(protection); }
+  PortMask ports(std::uint16_t protection) const { return uses_.at(protection).ports; }
   std::uint32_t count(std::uint16_t protection) const {
     const auto it = uses_.find(protection);
-    return it == uses_.end() ? 0 : it->second;
+    return it == uses_.end() ? 0 : it->second.count;
   }
 
  private:
-  std::unordered_map<std::uint16_t, std::uint32_t> uses_;
+  struct Entry {
+    PortMask ports;
+    std::uint32_t count;
+  };
+  std::unordered_map<std::uint16_t, Entry> uses_;
 };
 
 }  // namespace sluice

@@ -141,7 +141,7 @@ Status Protections::set(const ProtectionSettings& settings) {
     lane.errands.push_back(std::move(errand));
     turn(lane);
   }
-  uses_.define(settings.number);
+  uses_.define(settings.number, settings.ports);
   return Ok{};
 }
 

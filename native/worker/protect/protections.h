@@ -29,6 +29,8 @@ struct AssociationSettings {
 struct ProtectionSettings {
   std::uint16_t number = 0;  ///< 1 to kProtectionsMax
   IpAddress local, peer;     ///< of one family
+  PortMask ports =
+      static_cast<PortMask>(~0u);  ///< bit n: port n has the local address, or may have
   bool in_udp = false;
   crypto::EspSuite suite = crypto::EspSuite::Sm4Gcm16;
   bool extended_sequence = true;

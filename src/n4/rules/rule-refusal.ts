@@ -75,7 +75,7 @@ const FIELDS: readonly [RegExp, number][] = [
   [/outer_header_removal/, Ie.OuterHeaderRemoval],
   [/destination_interface/, Ie.DestinationInterface],
   [/source_interface/, Ie.SourceInterface],
-  [/network_instance/, Ie.NetworkInstance],
+  [/network_instance|protection_id/, Ie.NetworkInstance],
   [/local_f_teid/, Ie.FTeid],
   [/ue_address/, Ie.UeIpAddress],
   [/sdf_filters/, Ie.SdfFilter],

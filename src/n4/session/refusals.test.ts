@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { PrepareStatus } from '../../datapath/datapath.js';
 import {
   accepted,
   accessFar,
@@ -202,5 +203,16 @@ describe('a refused establishment leaves nothing behind', () => {
     expect(answer).toMatchObject({ cause, ie, seid: 1, ...(rule && { rule }) });
     // What was refused is no hindrance to what is right.
     await accepted(bench, new FakePeer(), establishment(1));
+  });
+});
+
+it('a FAR whose network instance has no port of its protection is what is refused', async () => {
+  const bench = await startSessions();
+  bench.datapath.refuse = () => PrepareStatus.ProtectionPort;
+  const answer = await refused(bench, () => {});
+  expect(answer).toMatchObject({
+    cause: FAILURE,
+    ie: 'Network Instance',
+    rule: { type: 'FAR', farId: 1 },
   });
 });
