@@ -279,7 +279,10 @@ class Pipeline {
   void name_protection(Packet& packet, const FarEntry& far) const noexcept;
   unsigned protection_bytes(const FarEntry& far) const noexcept;
   void seal(std::uint8_t port, Packet* const* packets, unsigned count) noexcept;
+  void look_at_sealing(std::uint8_t port, Packet* packet, const OutboundEnd* end,
+                       DropReason verdict) noexcept;
   DropReason take_sealed(Burst& burst, unsigned i) noexcept;
+  void look_at_admission(const Packet& packet, DropReason reason, Fate fate) noexcept;
   DropReason admit_sealed(Packet* packet, DropReason otherwise, Fate& fate) noexcept;
   unsigned admit_handed_over(Packet** packets, unsigned count) noexcept;
   void open_sealed(Nanoseconds now) noexcept;

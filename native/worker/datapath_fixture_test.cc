@@ -32,6 +32,16 @@ Bytes ipv6(std::uint64_t source_prefix, std::uint64_t destination_prefix, std::u
   return b;
 }
 
+Bytes gtpu_message(std::uint32_t source, const Bytes& message) {
+  Bytes b(28 + message.size());
+  wire::write_ipv4(
+      b.data(),
+      {.source = source, .destination = kN3, .total_length = static_cast<std::uint16_t>(b.size())});
+  wire::write_udp(b.data() + 20, 2152, 2152, static_cast<std::uint16_t>(b.size() - 20));
+  std::copy(message.begin(), message.end(), b.begin() + 28);
+  return b;
+}
+
 Bytes gtpu(std::uint32_t teid, const Bytes& inner, int qfi, std::uint32_t to) {
   wire::PscFields psc;
   psc.type = wire::kPscUplink;

@@ -49,6 +49,9 @@ Bytes ipv6(std::uint64_t source_prefix, std::uint64_t destination_prefix, std::u
 
 Bytes gtpu(std::uint32_t teid, const Bytes& inner, int qfi = 9, std::uint32_t to = kN3);
 
+/// A GTP-U message of a peer to kN3, whatever it is.
+Bytes gtpu_message(std::uint32_t source, const Bytes& message);
+
 /// The usual session: one PDR a direction, a tunnel to the gNB.
 SessionSpec plain_session(std::uint32_t teid, std::uint32_t ue = kUe);
 

@@ -14,26 +14,17 @@ constexpr SessionIndex kSession = 3 * 64 + 5;
 class SignallingTest : public DatapathTest {
  protected:
   void configure(DatapathConfig& config) const override { config.answers_per_second = 1000; }
-  static Bytes message(std::uint32_t source, const Bytes& gtpu_message) {
-    Bytes b(28 + gtpu_message.size());
-    wire::write_ipv4(b.data(), {.source = source,
-                                .destination = kN3,
-                                .total_length = static_cast<std::uint16_t>(b.size())});
-    wire::write_udp(b.data() + 20, 2152, 2152, static_cast<std::uint16_t>(b.size() - 20));
-    std::copy(gtpu_message.begin(), gtpu_message.end(), b.begin() + 28);
-    return b;
-  }
   static Bytes end_marker(std::uint32_t teid) {
     Bytes m(wire::kEndMarkerBytes);
     wire::write_end_marker(m.data(), Teid{teid});
-    return message(kGnb, m);
+    return gtpu_message(kGnb, m);
   }
   static Bytes error_indication(std::uint32_t source, std::uint32_t peer, std::uint32_t teid) {
     Bytes m(wire::kErrorIndicationBytesMax);
     std::byte address[4];
     wire::store32(address, peer);
     m.resize(wire::write_error_indication(m.data(), 1, Teid{teid}, address, 4));
-    return message(source, m);
+    return gtpu_message(source, m);
   }
   static std::uint8_t type(const Bytes& b) { return wire::load8(b.data() + 29); }
   static std::uint32_t teid_of(const Bytes& b) { return wire::load32(b.data() + 32); }
@@ -274,13 +265,13 @@ TEST_F(SignallingTest, UnknownRequiredExtensionsAreAnswered) {
   wire::store32(m.data() + 4, kTeid);
   wire::store32(m.data() + 8, 0xc7);
   wire::store32(m.data() + 12, 0x01000000);
-  const auto out = send(0, message(kGnb, m));
+  const auto out = send(0, gtpu_message(kGnb, m));
   ASSERT_EQ(out.size(), 1u);
   EXPECT_EQ(type(out[0]), wire::kGtpuSupportedExtensions);
   EXPECT_EQ(dropped(DropReason::GtpuUnknownExtension), 1u);
   Bytes notification(wire::kSupportedExtensionsBytes);
   wire::write_supported_extensions(notification.data(), 1);
-  expect_drop(0, message(kGnb, notification), DropReason::ExtensionsNotification);
+  expect_drop(0, gtpu_message(kGnb, notification), DropReason::ExtensionsNotification);
 }
 
 /// Two workers where there are two cores; every packet comes in at the wrong queue.

@@ -36,6 +36,12 @@ EspShape esp_shape(EspSuite suite) noexcept {
   return {};
 }
 
+std::size_t esp_sealed_bytes(EspSuite suite, std::size_t bytes) noexcept {
+  const EspShape shape = esp_shape(suite);
+  return kEspHeaderBytes + shape.iv + bytes + esp_padding(shape, bytes) + kEspTrailerBytes +
+         shape.icv;
+}
+
 EspKeys::EspKeys(const EspParameters& parameters, Tier tier) noexcept : suite_(parameters.suite) {
   std::memcpy(salt_, parameters.salt.data(), sizeof salt_);
   if (suite_ == EspSuite::Sm4Gcm16) {
@@ -89,9 +95,7 @@ bool EspOutbound::wants_rekeying() const noexcept {
 }
 
 std::uint64_t EspOutbound::take_number(std::size_t bytes) noexcept {
-  if (expired_ || number_ >= number_allowed_ || bytes_ + bytes > bytes_allowed_) {
-    return refuse(bytes);
-  }
+  if (!may_take(bytes)) return refuse(bytes);
   bytes_ += bytes;
   return ++number_;
 }

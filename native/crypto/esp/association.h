@@ -17,7 +17,8 @@ namespace sluice::crypto {
 
 enum class EspSuite : std::uint8_t { Sm4Gcm16, Sm4CbcSm3_96, Sm4CbcSm3_128, Sm4CbcSm3_256 };
 
-inline constexpr std::size_t kEspHeaderBytes = 8;  ///< SPI and sequence number
+inline constexpr std::size_t kEspHeaderBytes = 8;   ///< SPI and sequence number
+inline constexpr std::size_t kEspTrailerBytes = 2;  ///< length of the padding, next header
 inline constexpr std::size_t kEspSaltBytes = 4;
 inline constexpr std::size_t kEspAuthKeyBytes = 32;  ///< of HMAC-SM3
 inline constexpr std::size_t kEspHeadRoom = kEspHeaderBytes + kSm4BlockBytes;
@@ -29,6 +30,12 @@ struct EspShape {
   std::size_t iv, icv, block;
 };
 EspShape esp_shape(EspSuite suite) noexcept;
+/// Padding before its length and the next header, for so many bytes inside.
+constexpr std::size_t esp_padding(const EspShape& shape, std::size_t bytes) noexcept {
+  return (shape.block - (bytes + kEspTrailerBytes) % shape.block) % shape.block;
+}
+/// From the SPI to the ICV, for so many bytes inside.
+std::size_t esp_sealed_bytes(EspSuite suite, std::size_t bytes) noexcept;
 
 /// What both ends of an association know. Keys are copied where they are prepared, not kept.
 struct EspParameters {
@@ -108,6 +115,10 @@ class EspOutbound {
   /// Whether it has come to the end of its life, and seals no more.
   bool has_expired() const noexcept;
 
+  /// Whether a packet of that many bytes would get a number.
+  bool may_take(std::size_t bytes) const noexcept {
+    return !expired_ && number_ < number_allowed_ && bytes_ + bytes <= bytes_allowed_;
+  }
   /// A number for a packet of that many bytes, or 0: the association has expired, or has used all
   /// that it is allowed.
   std::uint64_t take_number(std::size_t bytes) noexcept;
@@ -167,6 +178,18 @@ struct EspOpenJob {
   std::span<std::byte> packet;  ///< empty unless Ok
   std::uint8_t next_header = 0;
 };
+
+/// What one packet would come to, without its number in the window: who does not own the
+/// association may look, too.
+struct EspLook {
+  EspStatus status = EspStatus::Ok;  ///< as esp_open() has it
+  bool genuine = false;              ///< whether its ICV holds, also of one that is replayed
+  std::uint64_t number = 0;
+  std::span<std::byte> packet;  ///< of a genuine one
+  std::uint8_t next_header = 0;
+};
+EspLook esp_look(const EspInbound& association, std::span<std::byte> esp,
+                 Tier tier = active_tier()) noexcept;
 
 /// Opens packets. Only what is genuine moves a window.
 void esp_open(std::span<EspOpenJob> jobs, Tier tier = active_tier()) noexcept;

@@ -12,7 +12,6 @@ namespace sluice::crypto {
 namespace {
 constexpr std::size_t kGroup = 64;
 constexpr std::size_t kAadMax = 12;
-constexpr std::size_t kTrailerBytes = 2;  ///< length of the padding, next header
 
 void store32(std::byte* at, std::uint32_t number) noexcept {
   number = __builtin_bswap32(number);
@@ -96,8 +95,7 @@ void lay_out(EspSealJob& job, std::uint64_t number) noexcept {
   const EspShape shape = esp_shape(association.keys().suite());
   std::byte* const packet = job.packet.data();
   std::byte* const start = packet - shape.iv - kEspHeaderBytes;
-  const std::size_t used = job.packet.size() + kTrailerBytes;
-  const std::size_t padding = (shape.block - used % shape.block) % shape.block;
+  const std::size_t padding = esp_padding(shape, job.packet.size());
   std::byte* at = packet + job.packet.size();
   for (std::size_t i = 1; i <= padding; ++i) *at++ = static_cast<std::byte>(i);
   *at++ = static_cast<std::byte>(padding);
@@ -150,6 +148,12 @@ void seal_group(std::span<EspSealJob> jobs, Tier tier) noexcept {
   }
 }
 
+/// The whole sequence number of a packet.
+std::uint64_t number_of(const EspInbound& association, std::span<const std::byte> esp) noexcept {
+  const std::uint32_t low = load32(esp.data() + 4);
+  return association.extended() ? association.window().extended(low) : low;
+}
+
 /// The least that a packet of a suite has, and whole blocks. @return  false: it is not that.
 bool is_whole(std::span<const std::byte> esp, const EspShape& shape) noexcept {
   const std::size_t around = kEspHeaderBytes + shape.iv + shape.icv;
@@ -157,47 +161,57 @@ bool is_whole(std::span<const std::byte> esp, const EspShape& shape) noexcept {
   return (esp.size() - around) % shape.block == 0;
 }
 
+/// The plain text of a packet without its trailer; false: its padding is none.
+template <class Opened>
+bool take_off_trailer(std::span<std::byte> plain, Opened& opened) noexcept {
+  const std::size_t rest = plain.size() - kEspTrailerBytes;
+  const auto padding = static_cast<std::size_t>(plain[rest]);
+  if (padding > rest) return false;
+  const auto bytes = plain.subspan(rest - padding, padding);
+  bool is_padding = true;
+  for (std::size_t i = 0; i < padding; ++i) is_padding &= bytes[i] == static_cast<std::byte>(i + 1);
+  if (!is_padding) return false;
+  opened.next_header = static_cast<std::uint8_t>(plain[rest + 1]);
+  opened.packet = plain.first(rest - padding);
+  return true;
+}
+
 /// A genuine packet's plain text: its trailer goes, and its number into the window.
 void accept(EspOpenJob& job, std::span<std::byte> plain, std::uint64_t number) noexcept {
-  const std::size_t rest = plain.size() - kTrailerBytes;
-  const auto padding = static_cast<std::size_t>(plain[rest]);
-  bool is_padding = padding <= rest;
-  if (is_padding) {
-    const auto bytes = plain.subspan(rest - padding, padding);
-    for (std::size_t i = 0; i < padding; ++i)
-      is_padding &= bytes[i] == static_cast<std::byte>(i + 1);
-  }
-  if (!is_padding) {
+  if (!take_off_trailer(plain, job)) {
     job.status = EspStatus::NotGenuine;
     return;
   }
   // The same packet may be in a group twice.
-  if (!job.association->window().take(number)) {
-    job.status = EspStatus::Replayed;
-    return;
-  }
-  job.next_header = static_cast<std::uint8_t>(plain[rest + 1]);
-  job.packet = plain.first(rest - padding);
+  if (job.association->window().take(number)) return;
+  job.status = EspStatus::Replayed;
+  job.packet = {};
 }
 
 /// Codes that were sent, kept while the upper halves of numbers have their places.
 using SentCodes = std::byte[kGroup][kSm3DigestBytes];
+
+/// The plain text of a genuine packet, in its place.
+std::span<std::byte> decrypt_cbc(const EspKeys& keys, std::span<std::byte> esp,
+                                 Tier tier) noexcept {
+  const EspShape shape = esp_shape(keys.suite());
+  std::byte* const iv = esp.data() + kEspHeaderBytes;
+  const auto body =
+      esp.subspan(kEspHeaderBytes + shape.iv, esp.size() - kEspHeaderBytes - shape.iv - shape.icv);
+  sm4_cbc_decrypt(keys.cbc(), iv, body, body.data(), tier);
+  return body;
+}
 
 void open_cbc(std::span<EspOpenJob> jobs, Group& group, const SentCodes& sent, Tier tier) noexcept {
   sm3_batch(std::span(group.sm3, group.cbc_count), tier);
   for (std::size_t n = 0; n < group.cbc_count; ++n) {
     EspOpenJob& job = jobs[group.of_cbc[n]];
     const EspKeys& keys = job.association->keys();
-    const EspShape shape = esp_shape(keys.suite());
-    if (!equal_in_constant_time(group.code[n], sent[n], shape.icv)) {
+    if (!equal_in_constant_time(group.code[n], sent[n], esp_shape(keys.suite()).icv)) {
       job.status = EspStatus::NotGenuine;
       continue;
     }
-    std::byte* const iv = job.esp.data() + kEspHeaderBytes;
-    const auto body = job.esp.subspan(kEspHeaderBytes + shape.iv,
-                                      job.esp.size() - kEspHeaderBytes - shape.iv - shape.icv);
-    sm4_cbc_decrypt(keys.cbc(), iv, body, body.data(), tier);
-    accept(job, body, group.number[group.of_cbc[n]]);
+    accept(job, decrypt_cbc(keys, job.esp, tier), group.number[group.of_cbc[n]]);
   }
 }
 
@@ -216,8 +230,7 @@ void open_group(std::span<EspOpenJob> jobs, Tier tier) noexcept {
       job.status = EspStatus::Truncated;
       continue;
     }
-    const std::uint32_t low = load32(job.esp.data() + 4);
-    group.number[i] = association.extended() ? association.window().extended(low) : low;
+    group.number[i] = number_of(association, job.esp);
     if (!association.window().is_new(group.number[i])) {
       job.status = EspStatus::Replayed;
       continue;
@@ -253,6 +266,40 @@ void esp_open(std::span<EspOpenJob> jobs, Tier tier) noexcept {
   for (std::size_t at = 0; at < jobs.size(); at += kGroup) {
     open_group(jobs.subspan(at, std::min(kGroup, jobs.size() - at)), tier);
   }
+}
+
+EspLook esp_look(const EspInbound& association, std::span<std::byte> esp, Tier tier) noexcept {
+  const EspKeys& keys = association.keys();
+  const EspShape shape = esp_shape(keys.suite());
+  EspLook look;
+  if (!is_whole(esp, shape)) {
+    look.status = EspStatus::Truncated;
+    return look;
+  }
+  Group group;
+  look.number = group.number[0] = number_of(association, esp);
+  std::span<std::byte> plain;
+  if (keys.suite() == EspSuite::Sm4Gcm16) {
+    group.add_gcm(0, keys, association.spi(), association.extended(), esp, true);
+    sm4_gcm_batch(std::span(group.gcm, 1), tier);
+    look.genuine = group.gcm[0].holds;
+    plain = group.gcm[0].data;
+  } else {
+    std::byte sent[kSm3DigestBytes];
+    const auto covered = esp.first(esp.size() - shape.icv);
+    std::memcpy(sent, covered.data() + covered.size(), shape.icv);
+    group.add_sm3(0, keys, association.extended(), covered);
+    sm3_batch(std::span(group.sm3, 1), tier);
+    look.genuine = equal_in_constant_time(group.code[0], sent, shape.icv);
+    if (look.genuine) plain = decrypt_cbc(keys, esp, tier);
+  }
+  look.genuine = look.genuine && take_off_trailer(plain, look);
+  if (!association.window().is_new(look.number)) {
+    look.status = EspStatus::Replayed;
+  } else if (!look.genuine) {
+    look.status = EspStatus::NotGenuine;
+  }
+  return look;
 }
 
 }  // namespace sluice::crypto

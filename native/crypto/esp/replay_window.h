@@ -11,7 +11,7 @@ namespace sluice::crypto {
 
 inline constexpr unsigned kReplayWindowMax = 4096;
 
-/// Its newest number may be read by any thread.
+/// Any thread may ask it, and gets the view of a moment.
 class ReplayWindow {
  public:
   /// @param size  packets, a power of two from 64 to kReplayWindowMax
@@ -22,7 +22,8 @@ class ReplayWindow {
     ReplayWindow window(size, newest);
     if (newest != 0) window.words_.fill(~std::uint64_t{0});
     // In the word of the newest one, those beyond it are to come.
-    window.words_[word_of(newest)] = newest == 0 ? 0 : ~std::uint64_t{0} >> (63 - newest % 64);
+    window.words_[word_of(newest)] =
+        newest == 0 ? std::uint64_t{0} : ~std::uint64_t{0} >> (63 - newest % 64);
     return window;
   }
 
@@ -50,10 +51,12 @@ class ReplayWindow {
       // Words are cleared as numbers reach them; in that of the newest one, none was beyond it.
       std::uint64_t last = number / 64;
       if (last - newest_ / 64 > kWords) last = newest_ / 64 + kWords;
-      for (std::uint64_t i = newest_ / 64 + 1; i <= last; ++i) words_[i % kWords] = 0;
+      for (std::uint64_t i = newest_ / 64 + 1; i <= last; ++i)
+        words_[i % kWords] = std::uint64_t{0};
       newest_ = number;
     }
-    words_[word_of(number)] |= std::uint64_t{1} << number % 64;
+    Counter& word = words_[word_of(number)];
+    word = word | std::uint64_t{1} << number % 64;
     return true;
   }
 
@@ -64,7 +67,7 @@ class ReplayWindow {
 
   unsigned size_;
   Counter newest_;
-  std::array<std::uint64_t, kWords> words_{};
+  std::array<Counter, kWords> words_{};
 };
 
 }  // namespace sluice::crypto

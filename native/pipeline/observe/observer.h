@@ -9,6 +9,7 @@
 
 namespace sluice {
 
+struct AssociationNote;
 struct Burst;
 struct Hit;
 
@@ -25,7 +26,9 @@ enum class Stage : std::uint8_t {
   Police,
   Account,
   Forward,
-  Finish
+  Finish,
+  Open,  ///< by a security association; of traces alone, as Seal
+  Seal
 };
 
 class BurstObserver {
@@ -40,6 +43,8 @@ class BurstObserver {
   /// @param hit  of meaning when `verdict` is None, and behind Match.
   virtual void decided(Stage stage, const Burst& burst, unsigned i, const Hit& hit,
                        DropReason verdict) noexcept = 0;
+  /// A packet that is traced has come to its security association.
+  virtual void at_association(const AssociationNote&) noexcept {}
   /// These leave by a port next. What of them the port took is told by sent().
   virtual void sending(std::uint8_t port, Packet* const* packets, unsigned count,
                        Nanoseconds now) noexcept = 0;

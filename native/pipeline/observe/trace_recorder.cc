@@ -103,6 +103,20 @@ TraceNote* TraceRecorder::note(Stage stage, const Burst& burst, unsigned i,
   return &n;
 }
 
+void TraceRecorder::at_association(const AssociationNote& association) noexcept {
+  if (count_ == kTraceNotesMax) return;
+  // What was inside is not what came first.
+  begun_ = true;
+  TraceNote& n = notes_[count_++];
+  n = TraceNote{};
+  n.stage = association.stage;
+  n.pass = pass_;
+  n.verdict = association.verdict;
+  n.fate = association.fate;
+  n.session = kNoSession;
+  n.association = association;
+}
+
 void TraceRecorder::restore() noexcept {
   for (TracedSession& kept : sessions_kept_) {
     if (kept.session == kNoSession) continue;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pipeline/burst.h"
+#include "pipeline/observe/association_note.h"
 #include "pipeline/observe/observer.h"
 #include "session/sessions.h"
 
@@ -38,7 +39,8 @@ struct TraceNote {
   ArenaRef filter_set;
   FlowState state;
   FlowRules rules;
-  std::byte inner[64];  ///< first bytes of the UE's packet
+  std::byte inner[64];          ///< first bytes of the UE's packet
+  AssociationNote association;  ///< of Open and Seal, of which nothing else counts
 };
 
 /// A session's mutable state, as it was and as the packet left it.
@@ -60,6 +62,7 @@ class TraceRecorder final : public BurstObserver {
   void after(Stage stage, Burst& burst) noexcept override;
   void decided(Stage stage, const Burst& burst, unsigned i, const Hit& hit,
                DropReason verdict) noexcept override;
+  void at_association(const AssociationNote& note) noexcept override;
   void sending(std::uint8_t, Packet* const*, unsigned, Nanoseconds) noexcept override {}
   void sent(unsigned) noexcept override {}
   void lost(Packet* const*, unsigned, DropReason, Nanoseconds) noexcept override {}

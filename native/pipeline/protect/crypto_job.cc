@@ -39,4 +39,13 @@ void do_jobs(std::span<CryptoJob> jobs) noexcept {
   }
 }
 
+crypto::EspLook look_into(CryptoJob& job) noexcept {
+  Packet& packet = *job.packet;
+  const auto look = crypto::esp_look(job.opens->esp, {packet.data() + job.offset, job.bytes});
+  job.status = look.status;
+  job.next_header = look.next_header;
+  if (look.status == crypto::EspStatus::Ok) point_to(packet, look.packet);
+  return look;
+}
+
 }  // namespace sluice

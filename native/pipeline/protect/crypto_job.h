@@ -37,4 +37,7 @@ inline constexpr unsigned kCryptoBurst = 64;
 /// has its ESP as data then; one that was opened, what is inside, which may be nothing.
 void do_jobs(std::span<CryptoJob> jobs) noexcept;
 
+/// Opens a packet as do_jobs() would, and leaves its association as it is.
+crypto::EspLook look_into(CryptoJob& job) noexcept;
+
 }  // namespace sluice

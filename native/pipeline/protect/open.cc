@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "pipeline/observe/association_note.h"
 #include "pipeline/pipeline.h"
 #include "wire/checksum.h"
 #include "wire/ipv4.h"
@@ -73,18 +74,25 @@ std::optional<EspPart> find_esp(const Packet& packet) noexcept {
   return part;
 }
 
-DropReason reason_of(crypto::EspStatus status, InboundEnd& end) noexcept {
+DropReason reason_of(crypto::EspStatus status) noexcept {
   switch (status) {
     case crypto::EspStatus::Replayed:
-      ++end.replayed;
       return DropReason::EspReplayed;
     case crypto::EspStatus::NotGenuine:
-      ++end.not_genuine;
       return DropReason::EspNotGenuine;
     default:
-      ++end.malformed;
       return DropReason::EspMalformed;
   }
+}
+
+void count(InboundEnd& end, const Packet& packet, DropReason reason) noexcept {
+  if (reason == DropReason::None) {
+    ++end.packets;
+    end.bytes += packet.length;
+  }
+  if (reason == DropReason::EspReplayed) ++end.replayed;
+  if (reason == DropReason::EspNotGenuine) ++end.not_genuine;
+  if (reason == DropReason::EspMalformed) ++end.malformed;
 }
 
 /// Whether an IP packet is inside, of the version that the next header says.
@@ -95,18 +103,18 @@ bool has_ip_inside(const CryptoJob& job) noexcept {
          (job.next_header == kNextIpv6 && version == 6);
 }
 
-/// Hands what routers said to the outer packet on to the inner one. Source: RFC 6040 section 4.2.
-/// @return false: one that knows no such mark, which is to be dropped instead
-bool take_congestion(Packet& packet, unsigned outer_tos) noexcept {
+/// Whether routers said to the outer packet what the inner one has to be told.
+bool brings_congestion(const CryptoJob& job) noexcept {
+  const bool is_v6 = job.next_header == kNextIpv6;
+  return (job.tos & kEcnMask) == kEcnCongested &&
+         job.packet->length >= (is_v6 ? wire::kIpv6Bytes : wire::kIpv4Bytes);
+}
+
+/// Hands that on to a packet that may be marked. Source: RFC 6040 section 4.2.
+void mark_congestion(Packet& packet) noexcept {
   std::byte* const p = packet.data();
-  const bool is_v6 = wire::load8(p) >> 4 == 6;
-  if ((outer_tos & kEcnMask) != kEcnCongested ||
-      packet.length < (is_v6 ? wire::kIpv6Bytes : wire::kIpv4Bytes)) {
-    return true;
-  }
   const unsigned more = kEcnCongested - (tos_of(p) & kEcnMask);
-  if (more == kEcnCongested) return false;
-  if (is_v6) {
+  if (wire::load8(p) >> 4 == 6) {
     wire::store32(p, wire::load32(p) + (more << 20));
   } else {
     const std::uint16_t before = wire::load16(p);
@@ -114,17 +122,28 @@ bool take_congestion(Packet& packet, unsigned outer_tos) noexcept {
     wire::store16(p, after);
     wire::store16(p + 10, wire::checksum_update16(wire::load16(p + 10), before, after));
   }
-  return true;
 }
 
 DropReason judge_opened(const CryptoJob& job) noexcept {
-  if (job.status != crypto::EspStatus::Ok) return reason_of(job.status, *job.opens);
+  if (job.status != crypto::EspStatus::Ok) return reason_of(job.status);
   if (job.next_header == kNextNothing) return DropReason::EspDummy;
-  if (!has_ip_inside(job)) {
-    ++job.opens->malformed;
-    return DropReason::EspMalformed;
-  }
-  return take_congestion(*job.packet, job.tos) ? DropReason::None : DropReason::EspCongested;
+  if (!has_ip_inside(job)) return DropReason::EspMalformed;
+  const bool may_be_marked = (tos_of(job.packet->data()) & kEcnMask) != 0;
+  return brings_congestion(job) && !may_be_marked ? DropReason::EspCongested : DropReason::None;
+}
+
+AssociationNote note_of(const CryptoJob& job, const crypto::EspLook& look) noexcept {
+  AssociationNote note;
+  const DropReason reason = judge_opened(job);
+  note.verdict = reason == DropReason::None ? kTakenAway : reason;
+  note.protection = job.opens->protection;
+  note.spi = job.opens->esp.spi();
+  note.suite = job.opens->esp.keys().suite();
+  note.number = look.number;
+  note.is_genuine = look.genuine;
+  note.inside = static_cast<std::uint16_t>(look.packet.size());
+  note.esp = job.bytes;
+  return note;
 }
 
 }  // namespace
@@ -133,9 +152,9 @@ DropReason judge_opened(const CryptoJob& job) noexcept {
 /// @return kTakenAway, or why it is dropped after all.
 DropReason Pipeline::take_sealed(Burst& burst, unsigned i) noexcept {
   const DropReason verdict = burst.verdict[i];
-  if (traced_) return verdict;
   Fate fate = Fate::Opened;
   const DropReason reason = admit_sealed(burst.packets[i], verdict, fate);
+  if (traced_ && reason != verdict) look_at_admission(*burst.packets[i], reason, fate);
   return reason == DropReason::None ? burst.take_away(i, fate) : reason;
 }
 
@@ -177,6 +196,19 @@ DropReason Pipeline::admit_sealed(Packet* packet, DropReason otherwise, Fate& fa
   return DropReason::None;
 }
 
+/// What does not come to its association here, which would tell more.
+void Pipeline::look_at_admission(const Packet& packet, DropReason reason, Fate fate) noexcept {
+  if (reason == DropReason::None && fate == Fate::Opened) return;
+  AssociationNote note;
+  note.verdict = reason == DropReason::None ? kTakenAway : reason;
+  note.fate = fate;
+  if (const auto part = find_esp(packet); part && part->bytes >= 4) {
+    note.spi = wire::load32(packet.data() + part->offset);
+    note.esp = static_cast<std::uint16_t>(part->bytes);
+  }
+  observer_->at_association(note);
+}
+
 /// Of what another worker handed over, the sealed ones. @return how many are left of the others.
 unsigned Pipeline::admit_handed_over(Packet** packets, unsigned count) noexcept {
   unsigned others = 0;
@@ -190,6 +222,7 @@ unsigned Pipeline::admit_handed_over(Packet** packets, unsigned count) noexcept 
     Fate fate = Fate::Opened;
     // The association may have gone meanwhile, or to another worker with a new one.
     const DropReason reason = admit_sealed(packet, DropReason::EspUnknownSpi, fate);
+    if (traced_) look_at_admission(*packet, reason, fate);
     if (reason != DropReason::None) drop(&packet, 1, reason);
   }
   return others;
@@ -203,7 +236,13 @@ void Pipeline::open_sealed(Nanoseconds now) noexcept {
     done += n;
     // Letting packets in finishes bursts that are inside, which may bring further ones.
     if (done == sealed_count_) done = sealed_count_ = 0;
-    if (!lanes_.empty()) {
+    if (traced_) {
+      for (unsigned i = 0; i < n; ++i) {
+        const crypto::EspLook look = look_into(group[i]);
+        observer_->at_association(note_of(group[i], look));
+      }
+      finish_opened({group, n}, now);
+    } else if (!lanes_.empty()) {
       send_to_lanes({group, n});
     } else {
       do_jobs({group, n});
@@ -221,12 +260,12 @@ void Pipeline::finish_opened(std::span<const CryptoJob> jobs, Nanoseconds now) n
     InboundEnd& end = *job.opens;
     inside_ -= 1;
     const DropReason reason = judge_opened(job);
+    if (!traced_) count(end, *packet, reason);
     if (reason != DropReason::None) {
       drop(&packet, 1, reason);
       continue;
     }
-    ++end.packets;
-    end.bytes += packet->length;
+    if (brings_congestion(job)) mark_congestion(*packet);
     // Its checksums are inside what was found to be genuine.
     packet->flags |= kPacketProtected | kPacketOuterChecksumGood;
     packet->tag = end.protection;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "pipeline/observe/association_note.h"
 #include "pipeline/pipeline.h"
 #include "wire/bytes.h"
 
@@ -55,14 +56,16 @@ void Pipeline::seal(std::uint8_t port, Packet* const* packets, unsigned count) n
   unsigned n = 0;
   for (unsigned i = 0; i < count; ++i) {
     Packet* packet = packets[i];
-    // A trace looks at the packet as it is before, and takes no sequence number.
+    OutboundEnd* const end = protections_.outbound(packet->tag);
+    const DropReason verdict = end == nullptr       ? DropReason::NoProtection
+                               : make_room(*packet) ? DropReason::None
+                                                    : DropReason::MtuExceeded;
     if (traced_) {
-      emit(port, packet);
+      look_at_sealing(port, packet, end, verdict);
       continue;
     }
-    OutboundEnd* const end = protections_.outbound(packet->tag);
-    if (end == nullptr || !make_room(*packet)) {
-      drop(&packet, 1, end == nullptr ? DropReason::NoProtection : DropReason::MtuExceeded);
+    if (verdict != DropReason::None) {
+      drop(&packet, 1, verdict);
       continue;
     }
     CryptoJob& job = jobs[n++];
@@ -80,6 +83,37 @@ void Pipeline::seal(std::uint8_t port, Packet* const* packets, unsigned count) n
   }
   do_jobs({jobs, n});
   for (unsigned i = 0; i < n; ++i) finish_sealed(jobs[i]);
+}
+
+/// What sealing would come to. No number is taken, and the packet stays as it is: two of one number
+/// would give their contents away.
+void Pipeline::look_at_sealing(std::uint8_t port, Packet* packet, const OutboundEnd* end,
+                               DropReason verdict) noexcept {
+  AssociationNote note;
+  note.stage = Stage::Seal;
+  note.verdict = verdict;
+  note.is_copy = (packet->flags & kPacketCopy) != 0;
+  note.protection = static_cast<std::uint16_t>(packet->tag);
+  note.inside = packet->length;
+  if (end != nullptr) {
+    note.spi = end->esp.spi();
+    note.suite = end->esp.keys().suite();
+    note.number = end->esp.last_number() + 1;
+    note.esp = static_cast<std::uint16_t>(crypto::esp_sealed_bytes(note.suite, packet->length));
+    note.headers = end->outer.bytes;
+    note.outer = end->outer.header;
+    if (!end->esp.may_take(packet->length)) {
+      note.verdict = DropReason::EspExpired;
+    } else if (note.headers + note.esp > ports_[port].mtu) {
+      note.verdict = DropReason::MtuExceeded;
+    }
+  }
+  observer_->at_association(note);
+  if (note.verdict == DropReason::None) {
+    emit(port, packet);
+  } else {
+    drop(&packet, 1, note.verdict);
+  }
 }
 
 void Pipeline::finish_sealed(const CryptoJob& job) noexcept {

@@ -18,14 +18,17 @@ struct TraceEnding {
     for (const TraceNote& note : part.recorder.notes()) {
       if (note.pass != pass) itself = itself && goes_on();
       pass = note.pass;
-      if (!itself) continue;
+      // What leaves under a protection is the packet, a copy of it, or what is said about it.
+      const bool seals = note.stage == Stage::Seal;
+      if (!itself || (seals && (!left() || note.association.is_copy))) continue;
       verdict = note.verdict;
       fate = note.fate;
     }
   }
   bool goes_on() const {
     return verdict == DropReason::None ||
-           (verdict == kTakenAway && (fate == Fate::TurnedRound || fate == Fate::HandedOver));
+           (verdict == kTakenAway &&
+            (fate == Fate::TurnedRound || fate == Fate::HandedOver || fate == Fate::Opened));
   }
   bool left() const {
     return verdict == DropReason::None || (verdict == kTakenAway && fate == Fate::InPieces);

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "wire/bytes.h"
+#include "worker/sight/trace_association.h"
 #include "worker/sight/trace_ending.h"
 #include "worker/sight/trace_match.h"
 #include "worker/sight/trace_words.h"
@@ -24,7 +25,10 @@ class Writer {
       : part_(part), world_(world), out_(out) {}
 
   void write() {
-    for (const TraceNote& note : part_.recorder.notes()) {
+    const auto notes = part_.recorder.notes();
+    for (std::size_t i = 0; i < notes.size(); ++i) {
+      const TraceNote& note = notes[i];
+      is_esp_ = i + 1 < notes.size() && notes[i + 1].stage == Stage::Open;
       select(note);
       switch (note.stage) {
         case Stage::Receive:
@@ -55,6 +59,12 @@ class Writer {
           forward(note);
           break;
         case Stage::Finish:
+          break;
+        case Stage::Open:
+          open(note);
+          break;
+        case Stage::Seal:
+          seal(note);
           break;
       }
     }
@@ -105,6 +115,7 @@ class Writer {
   }
 
   void parse(const TraceNote& note) {
+    if (is_esp_) return add("parse", "no GTP-U, but ESP");
     if (ended("parse", note)) return;
     std::string text;
     if (note.is_access) {
@@ -126,6 +137,7 @@ class Writer {
                              : ": taken away"));
       return;
     }
+    if (is_esp_) return add("lookup", "no session has " + key + ", but it is ESP");
     if (ended("lookup", note,
               note.verdict == DropReason::UnknownTeid || note.verdict == DropReason::UnknownUe
                   ? "no session has " + key
@@ -325,6 +337,26 @@ class Writer {
     }
   }
 
+  void open(const TraceNote& note) {
+    std::string text = opening_text(note.association);
+    if (part_.taken_over && note.pass == 0) {
+      text = "worker " + std::to_string(part_.worker) + " takes it over, " + text;
+    }
+    if (note.verdict != kTakenAway) return association_end("open", note, text);
+    if (note.fate == Fate::HandedOver) {
+      text += " is worker " + std::to_string(part_.owner) + "'s: handed over to it";
+    }
+    add("open", text);
+  }
+  void seal(const TraceNote& note) {
+    const std::string text = sealing_text(note.association);
+    if (note.verdict != DropReason::None) return association_end("seal", note, text);
+    add("seal", text + "; shown as it is before");
+  }
+  void association_end(const char* stage, const TraceNote& note, const std::string& text) {
+    ended(stage, note, std::string(drop_reason_text(note.verdict)) + " (" + text + ")");
+  }
+
   void event(const Event& event) {
     seid_ = 0;
     add("report", "would send " + event_text(event), event.id);
@@ -334,12 +366,7 @@ class Writer {
     return pdr_ == nullptr ? std::span<const std::uint8_t>{} : session_.qer_indices(pdr_);
   }
   std::string local_text(unsigned local) const {
-    if (local >= world_.network.locals.size()) return "?";
-    const LocalAddress& address = world_.network.locals[local];
-    if (!address.is_v6) return address4(address.words[0]);
-    std::byte bytes[16];
-    for (unsigned w = 0; w < 4; ++w) wire::store32(bytes + 4 * w, address.words[w]);
-    return address6_at(bytes);
+    return local < world_.network.locals.size() ? address(world_.network.locals[local]) : "?";
   }
 
   const TraceErrand& part_;
@@ -347,6 +374,7 @@ class Writer {
   TraceResult& out_;
   RecordReader session_;
   const std::uint32_t* pdr_ = nullptr;
+  bool is_esp_ = false;  ///< the next note is of its association
   std::optional<std::uint32_t> matched_far_;
   std::uint64_t seid_ = 0;
 };

@@ -55,6 +55,13 @@ std::string address6_at(const std::byte* bytes) {
   return text;
 }
 
+std::string address(const LocalAddress& local) {
+  if (!local.is_v6) return address4(local.words[0]);
+  std::byte bytes[16];
+  for (unsigned w = 0; w < 4; ++w) wire::store32(bytes + 4 * w, local.words[w]);
+  return address6_at(bytes);
+}
+
 std::string inner_address(const TraceNote& note, bool source) {
   if (note.flags & kInnerV6) return address6_at(note.inner + (source ? 8 : 24));
   return address4(wire::load32(note.inner + (source ? 12 : 16)));

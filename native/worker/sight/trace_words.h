@@ -13,6 +13,7 @@ std::string hexadecimal(std::uint32_t number);
 std::string address4(std::uint32_t address);
 std::string address6(std::uint64_t prefix);
 std::string address6_at(const std::byte* bytes);
+std::string address(const LocalAddress& local);
 /// Source or destination of the UE's packet.
 std::string inner_address(const TraceNote& note, bool source);
 /// "UDP 10.60.0.7:4000 to 203.0.113.9:443, 1,400 bytes"

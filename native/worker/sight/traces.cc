@@ -51,7 +51,6 @@ void TraceErrand::run(Worker& on, Nanoseconds now) noexcept {
     pipeline_.receive(packet->port, &packet, 1, now);
   }
   pipeline_.flush();
-  pipeline_.seal_outputs();
   collect(on);
   recorder.restore();
 }
@@ -60,10 +59,12 @@ void TraceErrand::run(Worker& on, Nanoseconds now) noexcept {
 void TraceErrand::collect(Worker& on) noexcept {
   PoolCache& pool = *on.config().pipeline.pool;
   const PipelineCounters& counters = pipeline_.counters();
-  for (std::size_t r = 0; r < kDropReasons; ++r) dropped[r] = counters.dropped[r];
-  // A fragment waits for others that never come here; End Markers come behind all packets.
-  pipeline_.expire_fragments(~Nanoseconds{0}, DropReason::ReassemblyTimeout);
+  // End Markers come behind all packets.
   pipeline_.emit_trailers();
+  pipeline_.seal_outputs();
+  for (std::size_t r = 0; r < kDropReasons; ++r) dropped[r] = counters.dropped[r];
+  // A fragment waits for others that never come here.
+  pipeline_.expire_fragments(~Nanoseconds{0}, DropReason::ReassemblyTimeout);
   for (unsigned port = 0; port < kPortsMax; ++port) {
     PacketList& list = pipeline_.output(port);
     for (unsigned i = 0; i < list.count; ++i) {
