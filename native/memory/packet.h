@@ -73,4 +73,9 @@ inline void mark_like(Packet& packet, const Packet& origin) noexcept {
 /// A packet's name across threads and processes: its offset in the region ÷ 64.
 using PacketHandle = std::uint32_t;
 
+/// Whether it has come under a protection.
+inline bool came_protected(const Packet& packet, std::uint16_t protection) noexcept {
+  return (packet.flags & kPacketProtected) != 0 && packet.tag == protection;
+}
+
 }  // namespace sluice

@@ -28,11 +28,6 @@ struct ExtraCheck {
   }
 };
 
-/// Not asked of packets that were held: it was when they came.
-inline bool came_protected(const Packet& packet, std::uint16_t protection) noexcept {
-  return (packet.flags & kPacketProtected) != 0 && packet.tag == protection;
-}
-
 inline bool is_own_source4(const FlowState& state, const Operand& operand) noexcept {
   std::uint32_t halves;  // the high half comes first
   std::memcpy(&halves, operand.lanes + kLocalHigh, sizeof(halves));
@@ -72,6 +67,7 @@ inline bool is_own_source6(const FlowState& state, const std::byte* inner) noexc
     RulesExtension* extension = sessions_.extension(rules.extension);
     hit.pdr = &extension->pdrs()[position];
     hit.far = &extension->fars()[hit.pdr->far];
+    // Not asked of packets that were held: it was when they came.
     if ((hit.pdr->flags & kPdrProtected) && (flags & kReleased) == 0 &&
         !came_protected(*hit.packet, extension->protections()[position])) {
       return DropReason::Unprotected;

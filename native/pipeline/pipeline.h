@@ -299,7 +299,7 @@ class Pipeline {
   DropReason take_end_marker(Burst& burst, unsigned i) noexcept;
   void tell_end_marker(const Burst& burst, unsigned i, const FilterSet& set) noexcept;
   DropReason take_error_indication(Burst& burst, unsigned i) noexcept;
-  void report_lost_tunnel(SessionIndex session, const RemoteAddress& peer,
+  bool report_lost_tunnel(const Packet& said_by, SessionIndex session, const RemoteAddress& peer,
                           std::uint32_t teid) noexcept;
   void end_path(const RemoteTunnel& tunnel, Packet* packet) noexcept;
   void address_to(Packet& packet, const Peer& peer, std::size_t message_bytes) noexcept;

@@ -30,6 +30,9 @@ DropReason Pipeline::take_echo_response(Burst& burst, unsigned i) noexcept {
   const std::uint16_t index = prober_->asked(sequence);
   if (index == PeerTable::kNone) return DropReason::GtpuEcho;
   const OuterPath path = outer_path(burst.packets[i]->data());
+  if (!protections_.trusts(*burst.packets[i], sessions_.peers()[index].protection)) {
+    return DropReason::Unprotected;
+  }
   const auto from = RemoteAddress::of(path.source, path.is_v6);
   if (from == RemoteAddress::of(sessions_.peers()[index])) {
     prober_->answered(index, burst.now, events_);

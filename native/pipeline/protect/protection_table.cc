@@ -88,7 +88,8 @@ InboundEnd::InboundEnd(std::uint16_t protection_number, const LocalAddress& at,
   esp.window() = crypto::ReplayWindow::all_seen(window, newest);
 }
 
-ProtectionTable::ProtectionTable() : outbound_(kProtectionsMax + 1u), places_(kPlaces) {}
+ProtectionTable::ProtectionTable()
+    : outbound_(kProtectionsMax + 1u), inbound_of_(kProtectionsMax + 1u), places_(kPlaces) {}
 
 std::size_t ProtectionTable::bit_of(const std::uint32_t (&words)[4]) noexcept {
   const std::uint32_t mixed = (words[0] ^ words[1] * 3 ^ words[2] * 5 ^ words[3] * 7) * 0x9e3779b1u;
@@ -105,6 +106,7 @@ const InboundPlace* ProtectionTable::inbound(std::uint32_t spi) const noexcept {
 void ProtectionTable::add_inbound(InboundPlace&& place, const LocalAddress& local) noexcept {
   std::size_t at = home(place.spi);
   while (places_[at].spi != 0) at = (at + 1) & (kPlaces - 1);
+  ++inbound_of_[place.protection];
   places_[at] = std::move(place);
   locals_.set(bit_of(local.words));
   ++used_;
@@ -117,6 +119,7 @@ std::unique_ptr<InboundEnd> ProtectionTable::remove_inbound(std::uint32_t spi) n
     hole = (hole + 1) & (kPlaces - 1);
   }
   std::unique_ptr<InboundEnd> end = std::move(places_[hole].end);
+  --inbound_of_[places_[hole].protection];
   // What a full place had pushed on moves back, so that no search ends at the hole.
   for (std::size_t at = (hole + 1) & (kPlaces - 1); places_[at].spi != 0;
        at = (at + 1) & (kPlaces - 1)) {

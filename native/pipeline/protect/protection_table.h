@@ -13,6 +13,7 @@
 
 #include "base/counter.h"
 #include "crypto/esp/association.h"
+#include "memory/packet.h"
 #include "session/table/network_map.h"
 #include "session/table/protection_uses.h"
 
@@ -83,6 +84,7 @@ struct InboundEnd {
 struct InboundPlace {
   std::uint32_t spi = 0;  ///< 0: the place is empty
   std::uint16_t owner = 0;
+  std::uint16_t protection = 0;
   std::unique_ptr<InboundEnd> end;  ///< null: it is another worker's
 };
 
@@ -96,6 +98,12 @@ class ProtectionTable {
   }
   /// Null: nobody has this SPI.
   const InboundPlace* inbound(std::uint32_t spi) const noexcept;
+  /// Whether a protection has associations that packets come under: one may seal alone.
+  bool opens(std::uint16_t protection) const noexcept { return inbound_of_[protection] != 0; }
+  /// Whether a message about a tunnel under a protection (0: none) is to be believed.
+  bool trusts(const Packet& packet, std::uint16_t protection) const noexcept {
+    return protection == 0 || came_protected(packet, protection) || !opens(protection);
+  }
   /// Whether a protection may be at an address: what is wrongly said to be so is rare.
   bool may_be_local(const std::uint32_t (&words)[4]) const noexcept {
     return locals_[bit_of(words)];
@@ -120,9 +128,10 @@ class ProtectionTable {
   }
 
   std::vector<std::unique_ptr<OutboundEnd>> outbound_;
-  std::vector<InboundPlace> places_;  ///< open addressing, linear
-  std::uint32_t used_ = 0;            ///< ends of either kind
-  std::bitset<4096> locals_;          ///< of addresses that were ever used
+  std::vector<std::uint16_t> inbound_of_;  ///< by protection: how many it has
+  std::vector<InboundPlace> places_;       ///< open addressing, linear
+  std::uint32_t used_ = 0;                 ///< ends of either kind
+  std::bitset<4096> locals_;               ///< of addresses that were ever used
 };
 
 }  // namespace sluice

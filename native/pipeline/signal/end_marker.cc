@@ -12,6 +12,18 @@ namespace {
 
 constexpr unsigned kTunnelsMax = 512;  // of a session: 255 FARs a direction
 
+/// Whether an End Marker has come as the packets of all PDRs of its tunnel have to.
+bool came_as_wanted(const Packet& marker, const FilterSet& set, RulesExtension* rules) noexcept {
+  for (unsigned f = 0; rules != nullptr && f < set.count4 + set.count6; ++f) {
+    const unsigned position = set.extra()[f].pdr;
+    if ((rules->pdrs()[position].flags & kPdrProtected) &&
+        !came_protected(marker, rules->protections()[position])) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 /// Completes a message that lies behind its outer header to be.
@@ -71,6 +83,13 @@ DropReason Pipeline::take_end_marker(Burst& burst, unsigned i) noexcept {
   if (located == kTakenAway || located == DropReason::HandoffFull) return located;
   if (located != DropReason::None || burst.filter_set[i] == 0) return DropReason::EndMarker;
   Flow& flow = *burst.flow[i];
+  const auto& set = *sessions_.rule<FilterSet>(burst.filter_set[i]);
+  RulesExtension* const more =
+      flow.rules.extension == 0 ? nullptr : sessions_.extension(flow.rules.extension);
+  // Of one that was held it was asked when it came.
+  if ((burst.flags[i] & kReleased) == 0 && !came_as_wanted(*packet, set, more)) {
+    return DropReason::Unprotected;
+  }
   if ((flow.state.flags & kFlowHold) && (burst.flags[i] & kReleased) == 0) {
     Hold* hold = holds_.find(burst.session[i], burst.direction[i]);
     if (hold != nullptr && !holds_.is_full()) {
@@ -83,7 +102,6 @@ DropReason Pipeline::take_end_marker(Burst& burst, unsigned i) noexcept {
   RemoteTunnel done[kTunnelsMax];
   unsigned count = 0;
   const bool is_from_here = is_from_self(network_, *packet);
-  const auto& set = *sessions_.rule<FilterSet>(burst.filter_set[i]);
   if ((flow.rules.flags & kRulesTellEndMarker) && !traced_) tell_end_marker(burst, i, set);
   for (unsigned f = 0; f < set.count4 + set.count6; ++f) {
     const FarEntry far = own_far(flow.rules, set.extra()[f].pdr);

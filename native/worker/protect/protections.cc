@@ -129,6 +129,7 @@ Status Protections::set(const ProtectionSettings& settings) {
       if (before.contains(in.spi)) continue;
       InboundPlace place;
       place.spi = in.spi;
+      place.protection = settings.number;
       place.owner = static_cast<std::uint16_t>(in.spi % lanes_.size());
       if (place.owner == w) {
         place.end = std::make_unique<InboundEnd>(

@@ -52,4 +52,28 @@ inline SessionSpec second_session(std::uint32_t teid = kSecondTeid, std::uint32_
   return s;
 }
 
+/// What a peer with the keys of an association could send, whatever it is.
+class OtherSender {
+ public:
+  Bytes seal(Bytes inside, std::uint8_t next_header, unsigned tos = 0) {
+    const std::size_t bytes = inside.size();
+    inside.insert(inside.begin(), kHead, std::byte{0});
+    inside.resize(inside.size() + crypto::kEspTailRoom);
+    crypto::EspSealJob job{&end_.esp, std::span(inside).subspan(kHead, bytes), next_header};
+    crypto::esp_seal({&job, 1});
+    const auto esp_bytes = static_cast<unsigned>(job.esp.size());
+    const std::byte* const start = end_.write_outer(job.esp.data(), esp_bytes, tos, false);
+    return Bytes(start, static_cast<const std::byte*>(job.esp.data() + esp_bytes));
+  }
+
+ private:
+  static constexpr std::size_t kHead = crypto::kEspHeadRoom + sizeof(EspOuter::header);
+  static crypto::EspParameters parameters(const AssociationSettings& a) {
+    return {.spi = a.spi, .key = a.key, .salt = a.salt, .auth_key = a.auth_key};
+  }
+  static constexpr LocalAddress kAt{.words = {kN3}, .is_v6 = false, .port = 0};
+  AssociationSettings association_ = association(kSpi);
+  OutboundEnd end_{make_esp_outer(kAt, kAt, false), parameters(association_), {}, {}};
+};
+
 }  // namespace sluice::test
