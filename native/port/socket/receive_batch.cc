@@ -55,6 +55,7 @@ void ReceiveBatch::accept(LocalSocket& socket, unsigned index) noexcept {
   slot.segment = slot.length;
   slot.position = 0;
   slot.local = socket.address;
+  slot.tos = 0;
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
     if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
       int segment = 0;
@@ -71,6 +72,12 @@ void ReceiveBatch::accept(LocalSocket& socket, unsigned index) noexcept {
     } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
       const auto* info = reinterpret_cast<const in6_pktinfo*>(CMSG_DATA(c));
       std::memcpy(slot.local.bytes.data(), &info->ipi6_addr, sizeof info->ipi6_addr);
+    } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+      slot.tos = static_cast<std::uint8_t>(*CMSG_DATA(c));
+    } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+      int traffic_class = 0;
+      std::memcpy(&traffic_class, CMSG_DATA(c), sizeof traffic_class);
+      slot.tos = static_cast<std::uint8_t>(traffic_class);
     }
   }
 }
@@ -105,7 +112,8 @@ void ReceiveBatch::finish(Packet* packet, const Slot& slot, std::size_t payload)
   if (is_v6_) {
     wire::write_ipv6(ip, {.source = reinterpret_cast<const std::byte*>(&slot.peer.sin6_addr),
                           .destination = reinterpret_cast<const std::byte*>(&slot.local.bytes),
-                          .payload_length = udp_bytes});
+                          .payload_length = udp_bytes,
+                          .traffic_class = slot.tos});
     wire::write_udp(ip + wire::kIpv6Bytes, ntohs(slot.peer.sin6_port), local_port_, udp_bytes);
     return;
   }
@@ -114,7 +122,8 @@ void ReceiveBatch::finish(Packet* packet, const Slot& slot, std::size_t payload)
   const auto* local = reinterpret_cast<const std::byte*>(slot.local.bytes.data());
   wire::write_ipv4(ip, {.source = ntohl(peer.sin_addr.s_addr),
                         .destination = wire::load32(local),
-                        .total_length = packet->length});
+                        .total_length = packet->length,
+                        .tos = slot.tos});
   wire::write_udp(ip + wire::kIpv4Bytes, ntohs(peer.sin_port), local_port_, udp_bytes);
 }
 

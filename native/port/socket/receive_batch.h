@@ -50,10 +50,11 @@ class ReceiveBatch {
     Packet* chunk;
     sockaddr_in6 peer;
     IpAddress local;
+    std::uint8_t tos;  // of sockets that are told: those of ESP; else 0
     std::uint32_t length;
     std::uint32_t position;  // of the next datagram, once it is split
     std::uint32_t segment;   // payload of each datagram but the last
-    alignas(cmsghdr) std::byte control[96];
+    alignas(cmsghdr) std::byte control[128];
   };
 
   unsigned prepare(const LocalSocket& socket, unsigned want) noexcept;

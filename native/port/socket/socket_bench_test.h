@@ -43,6 +43,11 @@ class Peer {
 
   std::uint16_t port() const { return port_; }
   int fd() const { return fd_; }
+  /// Of what it sends from now on.
+  void set_tos(int tos) {
+    ::setsockopt(fd_, IPPROTO_IP, IP_TOS, &tos, sizeof tos);
+    ::setsockopt(fd_, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof tos);
+  }
   bool send(const char* to, std::uint16_t port, const Bytes& payload, std::uint16_t segment = 0) {
     sockaddr_in6 name = sockaddr_of(to, port);
     iovec piece{const_cast<std::byte*>(payload.data()), payload.size()};

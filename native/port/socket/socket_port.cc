@@ -157,6 +157,11 @@ int SocketPort::bind_group(const IpAddress& address, std::uint16_t& port, Socket
   for (std::size_t worker = 0; worker < sockets.size(); ++worker) {
     const int fd = make_socket(address, is_any(address));
     int error = fd < 0 ? -fd : 0;
+    // What routers marked on the way is for the packet inside.
+    if (error == 0 && port == wire::kEspUdpPort) {
+      address.is_v6 ? set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1)
+                    : set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
+    }
     if (error == 0) {
       const int bytes = is_main ? kMainBufferBytes : kSourceBufferBytes;
       const int granted = set_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, bytes);

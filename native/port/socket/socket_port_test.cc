@@ -164,6 +164,25 @@ TEST(SocketPort, TakesEspInUdpAndSteersItByTheSpi) {
   EXPECT_EQ(datagrams[0].payload, esp);
 }
 
+TEST(SocketPort, TellsOfEspHowItsOuterHeaderWasMarked) {
+  for (const auto& [own, from] : {std::pair{"127.77.0.4", "127.0.0.1"}, std::pair{"::1", "::1"}}) {
+    PortConfig config = config_of({own});
+    config.esp_in_udp = true;
+    Bench bench(config, 1);
+    ASSERT_TRUE(bench.status) << bench.status.error().message;
+    Peer peer(from);
+    for (const int tos : {0, 0xb9, 3}) {
+      peer.set_tos(tos);
+      ASSERT_TRUE(peer.send(own, 4500, Bytes(64)));
+      const auto packets = bench.rx(0, 1);
+      ASSERT_EQ(packets.size(), 1U);
+      const unsigned first = wire::load16(packets[0]->data());
+      EXPECT_EQ(first >> 12 == 6 ? first >> 4 & 0xff : first & 0xff, static_cast<unsigned>(tos));
+      bench.free(packets);
+    }
+  }
+}
+
 TEST(SocketPort, SendsFromEverySourcePortAndReceivesThereToo) {
   PortConfig config = config_of({"127.0.0.1", "127.0.0.3"});
   config.source_ports = 8;
