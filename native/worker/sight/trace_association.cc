@@ -31,7 +31,7 @@ std::string association_text(const AssociationNote& note) {
 }  // namespace
 
 std::string opening_text(const AssociationNote& note) {
-  const std::string text = association_text(note);
+  std::string text = association_text(note);
   if (note.verdict == kTakenAway && note.fate == Fate::Opened) {
     return text + ": genuine and new, " + grouped(note.inside) + " bytes inside";
   }
