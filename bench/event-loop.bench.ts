@@ -5,11 +5,9 @@
  *
  * event-loop/delay/{p50|p99|max}   ms beyond the 10 ms for which each measurement waits
  */
-import { spawn } from 'node:child_process';
-import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { coreSplit, prefer } from './process/native-program.js';
+import { coreSplit } from './process/native-program.js';
+import { runOnLoadCore, sluice } from './process/on-load-core.js';
 import { SluiceFolder, SluiceProcess } from './process/sluice-process.js';
 import { type BenchOptions, type Report, summarize } from './report/report.js';
 
@@ -34,48 +32,36 @@ export default async function eventLoopBench(
   const node = await SluiceProcess.start(folder, [], `${cores.node},${cores.load}`);
   try {
     const seconds = quick ? 2 : 15;
-    const load = startLoad(folder, seconds + 3);
-    await sleep(2_000);
-    const names = figures.map((figure) => `nodejs_eventloop_lag_${figure}_seconds`);
-    await node.metrics(names); // each scrape begins the measurement anew
-    const delays: number[][] = [];
-    for (let second = 0; second < seconds; second++) {
-      await sleep(1_000);
-      delays.push((await node.metrics(names)).map((lag) => lag * 1_000 - waitMs));
-    }
-    const packets = await load;
+    const [packets, delays] = await Promise.all([load(folder, seconds + 3), watch(node, seconds)]);
     say(`${packets} packets meanwhile`);
     if (packets === 0) throw new Error('event-loop/: no packet came to the node');
-    figures.forEach((figure, i) => {
-      report(
-        summarize(
-          `event-loop/delay/${figure}`,
-          'ms',
-          delays.map((delay) => delay[i]!),
-        ),
-      );
-    });
+    for (const [i, figure] of figures.entries()) {
+      const values = delays.map((delay) => delay[i]!);
+      report(summarize(`event-loop/delay/${figure}`, 'ms', values));
+    }
   } finally {
     await node.stop();
     folder.remove();
   }
 }
 
+/** Each second's figures, once the load has begun. */
+async function watch(node: SluiceProcess, seconds: number): Promise<number[][]> {
+  const names = figures.map((figure) => `nodejs_eventloop_lag_${figure}_seconds`);
+  await sleep(2_000);
+  await node.metrics(names); // each scrape begins the measurement anew
+  const delays: number[][] = [];
+  for (let second = 0; second < seconds; second++) {
+    await sleep(1_000);
+    delays.push((await node.metrics(names)).map((lag) => lag * 1_000 - waitMs));
+  }
+  return delays;
+}
+
 /** @return packets that the node says it had from it. */
-async function startLoad(folder: SluiceFolder, seconds: number): Promise<number> {
-  const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
-  const command = ['gnb', 'load', '--api', folder.target, '--sessions', '1000', '--json'];
-  const args = [...command, '--pps', '1M', '--size', '64', '--time', `${seconds}s`];
-  const child = spawn('taskset', ['-c', coreSplit().load, process.execPath, main, ...args], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  prefer(child.pid);
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', resolve);
-  });
-  const [out, errors] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  if ((await ended) !== 0) throw new Error(`sluice gnb load ${args.join(' ')}\n${errors}${out}`);
+async function load(folder: SluiceFolder, seconds: number): Promise<number> {
+  const command = sluice('gnb', 'load', '--api', folder.target, '--sessions', '1000', '--json');
+  const how = ['--pps', '1M', '--size', '64', '--time', `${seconds}s`];
+  const out = await runOnLoadCore([...command, ...how]);
   return (JSON.parse(out) as { upf: { rx: number } }).upf.rx;
 }

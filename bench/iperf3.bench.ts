@@ -5,19 +5,20 @@
  * iperf3/tcp/{uplink|downlink}        Gbit/s through `sluice gnb exec`, N3 by socket, N6 by tun
  * peer/iperf3/tcp/{uplink|downlink}   the same ends and wires, and the kernel's own forwarding between them
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
-import { coreSplit, prefer } from './process/native-program.js';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { coreSplit } from './process/native-program.js';
+import { runOnLoadCore, sluice, startOnLoadCore } from './process/on-load-core.js';
 import { SluiceFolder, SluiceProcess } from './process/sluice-process.js';
 import { type BenchOptions, type Report, summarize } from './report/report.js';
 
 export const families = ['iperf3/', 'peer/iperf3/'];
 
 const directions = { uplink: [], downlink: ['-R'] };
-const [n3, gnb, n6, server] = ['192.0.2.1', '192.0.2.2', '198.51.100.1', '198.51.100.2'];
+const [n3, gnb, access] = ['192.0.2.1', '192.0.2.2', '192.0.2.0/24'];
+const [n6, server, core] = ['198.51.100.1', '198.51.100.2', '198.51.100.0/24'];
 const uePool = '10.60.0.0/16';
-const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 
 export default async function iperf3Bench(report: Report, options: BenchOptions): Promise<void> {
   if (process.getuid?.() !== 0 || spawnSync('iperf3', ['-v']).error !== undefined) {
@@ -34,7 +35,7 @@ export default async function iperf3Bench(report: Report, options: BenchOptions)
     }
     if (options.wanted('iperf3/')) {
       await withUpf(wires, async (api) => {
-        const asUe = [process.execPath, main, 'gnb', 'exec', '--api', api, '--bind', gnb, '--'];
+        const asUe = sluice('gnb', 'exec', '--api', api, '--bind', gnb, '--');
         await measure('iperf3', asUe, wires, { report, runs, flags });
       });
     }
@@ -55,17 +56,23 @@ async function measure(
   wires: Wires,
   { report, runs, flags }: Runs,
 ): Promise<void> {
+  const listening = startOnLoadCore(['iperf3', '-s', '--forceflush'], wires.within('dn'));
+  const ended = once(listening, 'close');
+  for await (const line of createInterface({ input: listening.stdout })) {
+    if (line.includes('listening')) break;
+  }
+  listening.stdout.resume();
   for (const [direction, way] of Object.entries(directions)) {
     const rates: number[] = [];
     for (let run = 0; run < runs; run++) {
-      const listening = wires.run('dn', ['iperf3', '-s', '-1']);
-      const client = ['iperf3', '-c', server, '-J', '--connect-timeout', '5000', ...flags, ...way];
-      const out = JSON.parse(await wires.run('ran', [...as, ...client]));
-      await listening;
+      const client = ['iperf3', '-c', server, '-J', ...flags, ...way];
+      const out = JSON.parse(await runOnLoadCore([...as, ...client], wires.within('ran')));
       rates.push(out.end.sum_received.bits_per_second / 1e9);
     }
     report(summarize(`${family}/tcp/${direction}`, 'Gbit/s', rates));
   }
+  listening.kill();
+  await ended;
 }
 
 async function withUpf(wires: Wires, work: (api: string) => Promise<void>): Promise<void> {
@@ -90,31 +97,18 @@ class Wires {
     for (const place of this.#places) ip('netns', 'add', this.#name(place));
     this.#join('n3', 'ran', 1600);
     this.#join('n6', 'dn', 1500);
-    this.#address('ran', 'n3', gnb, `${n6}/24`, n3);
-    this.#address('dn', 'n6', server, `${n3}/24`, n6);
+    this.#address('ran', 'n3', gnb);
+    this.#address('dn', 'n6', server);
     this.#address('upf', 'n3', n3);
     this.#address('upf', 'n6', n6);
-    ip('-n', this.#name('dn'), 'route', 'add', uePool, 'via', n6);
+    this.#route('ran', core, n3);
+    for (const network of [access, uePool]) this.#route('dn', network, n6);
     const forward = [...this.within('upf'), 'sysctl', '-qw', 'net.ipv4.ip_forward=1'];
     check(forward[0]!, forward.slice(1));
   }
 
   within(place: string): string[] {
     return ['nsenter', `--net=/run/netns/${this.#name(place)}`];
-  }
-
-  /** Runs a program to its end on the core of the ends. @return what it wrote. */
-  async run(place: string, command: readonly string[]): Promise<string> {
-    const args = [...this.within(place).slice(1), 'taskset', '-c', coreSplit().load, ...command];
-    const child = spawn('nsenter', args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-    prefer(child.pid);
-    const ended = new Promise<number | null>((resolve, reject) => {
-      child.on('error', reject);
-      child.on('close', resolve);
-    });
-    const [out, errors] = await Promise.all([text(child.stdout), text(child.stderr)]);
-    if ((await ended) !== 0) throw new Error(`${command.join(' ')}:\n${out}${errors}`);
-    return out;
   }
 
   remove(): void {
@@ -134,10 +128,12 @@ class Wires {
     }
   }
 
-  #address(place: string, device: string, own: string, beyond?: string, via?: string): void {
+  #address(place: string, device: string, own: string): void {
     ip('-n', this.#name(place), 'address', 'add', `${own}/24`, 'dev', device);
-    if (beyond === undefined || via === undefined) return;
-    ip('-n', this.#name(place), 'route', 'add', beyond.replace(/\d+\/24$/, '0/24'), 'via', via);
+  }
+
+  #route(place: string, network: string, via: string): void {
+    ip('-n', this.#name(place), 'route', 'add', network, 'via', via);
   }
 }
 

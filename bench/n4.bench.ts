@@ -10,11 +10,8 @@
  * n4/gc-pause                                longest pause of the collector in all of 1M, in ms;
  *                                            or step of its marking, whichever is longer
  */
-import { spawn } from 'node:child_process';
-import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { coreSplit, prefer } from './process/native-program.js';
+import { runOnLoadCore, sluice } from './process/on-load-core.js';
 import { SluiceFolder, SluiceProcess } from './process/sluice-process.js';
 import { type BenchOptions, type Report, summarize } from './report/report.js';
 
@@ -131,20 +128,8 @@ interface Part {
 
 /** One run of the command; it fails when anything was lost or refused. */
 async function load(args: readonly string[]): Promise<readonly Part[]> {
-  const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
-  const command = ['n4', 'load', '--target', upf, '--json', '--time', '300s'];
+  const command = sluice('n4', 'load', '--target', upf, '--json', '--time', '300s');
   const paced = args.includes('--rate') ? [] : ['--window', window];
-  const child = spawn(
-    'taskset',
-    ['-c', coreSplit().load, process.execPath, main, ...command, ...paced, ...args],
-    { detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
-  );
-  prefer(child.pid);
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', resolve);
-  });
-  const [out, errors] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  if ((await ended) !== 0) throw new Error(`sluice n4 load ${args.join(' ')}\n${errors}${out}`);
+  const out = await runOnLoadCore([...command, ...paced, ...args]);
   return (JSON.parse(out) as { parts: readonly Part[] }).parts;
 }

@@ -7,15 +7,13 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <string>
 #include <thread>
 
 #include "base/clock.h"
 #include "base/topology.h"
 #include "bench/bench.h"
-#include "memory/packet_pool.h"
-#include "port/port.h"
+#include "bench/path/own_ports.h"
 #include "wire/bytes.h"
 #include "wire/ipv4.h"
 #include "wire/udp.h"
@@ -26,7 +24,7 @@ using sluice::Packet;
 constexpr std::uint32_t kPackets = 8192;
 constexpr unsigned kBurst = 32;
 constexpr unsigned kCirculating = 2 * kBurst;  // testpmd's --tx-first: a burst on each side
-constexpr unsigned kEnds = 2;
+constexpr unsigned kEnds = bench::OwnPorts::kPorts;
 constexpr std::uint8_t kPools[kEnds] = {60, 61};  // 10.60.0.0/16 and 10.61.0.0/16
 
 bool run(const std::string& command) {
@@ -55,39 +53,26 @@ bool make_wire() {
 }
 
 struct Loop {
-  std::unique_ptr<sluice::Region> region;
-  std::unique_ptr<sluice::PacketPool> pool;
-  std::array<std::unique_ptr<sluice::Port>, kEnds> ports;
+  bench::OwnPorts ports;
 
   bool open() {
-    sluice::RegionOptions options;
-    options.bytes = sluice::PacketPool::bytes(kPackets, 1) + 65536;
-    auto made = sluice::Region::create(options);
-    if (!made) return false;
-    region = std::move(made).value();
-    auto pooled = sluice::PacketPool::create(*region, kPackets, 1);
-    if (!pooled) return false;
-    pool = std::move(pooled).value();
-    sluice::PoolCache* cache = &pool->cache(0);
+    std::array<sluice::PortConfig, kEnds> configs;
     for (unsigned end = 0; end < kEnds; ++end) {
-      sluice::PortConfig config;
+      sluice::PortConfig& config = configs[end];
       config.driver = "afxdp";
       config.role = sluice::PortRole::Core;
       config.device = "end" + std::to_string(end);
       config.mtu = 0;
       config.ue_pools = {{sluice::IpAddress{{10, kPools[end]}}, 16}};
-      auto port = sluice::make_port(config, static_cast<std::uint8_t>(end));
-      if (!port || !port.value()->open({&cache, 1})) return false;
-      ports[end] = std::move(port).value();
     }
-    return true;
+    return ports.open(configs, kPackets);
   }
 
   /// Puts the packets on their way, half of them at each end.
   void start(unsigned bytes) {
     for (unsigned end = 0; end < kEnds; ++end) {
       Packet* packets[kCirculating / kEnds];
-      pool->cache(0).allocate(packets, kCirculating / kEnds);
+      ports.cache().allocate(packets, kCirculating / kEnds);
       for (Packet* packet : packets) {
         *packet = Packet{};
         packet->offset = sluice::kCoreDataOffset;
@@ -98,14 +83,8 @@ struct Loop {
                                   .destination = 0x0a000001U | unsigned{kPools[1 - end]} << 16,
                                   .total_length = packet->length});
       }
-      send(end, packets, kCirculating / kEnds);
+      ports.send(end, packets, kCirculating / kEnds);
     }
-  }
-
-  void send(unsigned end, Packet* const* packets, unsigned count) {
-    const unsigned sent = ports[end]->queue(0).tx(packets, count);
-    if (sent < count) pool->cache(0).free(packets + sent, count - sent);
-    ports[end]->queue(0).flush();
   }
 
   /// One turn of both ends. @return packets that came.
@@ -113,11 +92,11 @@ struct Loop {
     unsigned total = 0;
     for (unsigned end = 0; end < kEnds; ++end) {
       Packet* packets[kBurst];
-      const unsigned n = ports[end]->queue(0).rx(packets, kBurst);
+      const unsigned n = ports.queue(end).rx(packets, kBurst);
       for (unsigned i = 0; i < n; ++i) {
         packets[i]->data()[17] = std::byte{kPools[1 - end]};  // to where it came from
       }
-      if (n != 0) send(end, packets, n);
+      if (n != 0) ports.send(end, packets, n);
       total += n;
     }
     return total;
@@ -143,7 +122,7 @@ double circulate(const bench::Options& options, unsigned bytes) {
       done += n;
     }
     const auto elapsed = sluice::Clock::machine().cycles_to_ns(sluice::tsc() - start);
-    for (auto& port : loop.ports) port->close();
+    loop.ports.close();
     if (done >= wanted) rate = static_cast<double>(done) * 1e6 / static_cast<double>(elapsed);
   });
   thread.join();

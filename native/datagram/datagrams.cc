@@ -31,6 +31,10 @@ constexpr int kRetryMs = 1;
 // Values of sleep_.
 constexpr std::uint32_t kAwake = 0, kAsleep = 1, kWantsRoom = 2;
 
+int fd_of(const epoll_event& event) noexcept {
+  return static_cast<int>(event.data.u64 & 0xffffffff);
+}
+
 void write_one(int event_fd) noexcept {
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto n = write(event_fd, &one, sizeof(one));
@@ -48,10 +52,6 @@ HalfSipHash<> random_hash() {
 struct Datagrams::Thread {
   Thread(std::uint32_t chunks, HalfSipHash<> key, const std::shared_ptr<ShedCounts>& strangers)
       : hash(key), turns(chunks, key, strangers) {}
-  ~Thread() { close_watch(); }
-  void close_watch() noexcept {
-    if (watch >= 0) close(watch);
-  }
 
   HalfSipHash<> hash;
   Turns turns;
@@ -61,7 +61,6 @@ struct Datagrams::Thread {
   SendBatch sending;
   SendBatch answers;
   std::array<HeartbeatResponse, kBatch> answer_bytes;
-  int watch = -1;  // epoll's
   std::array<epoll_event, kReadyMax> events;
   std::span<const epoll_event> ready;
   bool send_full = false;  // a socket took no more
@@ -88,12 +87,22 @@ Result<std::unique_ptr<Datagrams>> Datagrams::open(DatagramsConfig config) {
     out->listening_.push_back(std::move(listening).value());
   }
   out->wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (out->wake_fd_ < 0) return Error{strerrorname_np(errno), ""};
+  out->watch_fd_ = epoll_create1(EPOLL_CLOEXEC);
+  if (out->wake_fd_ < 0 || out->watch_fd_ < 0) return Error{strerrorname_np(errno), ""};
+  for (std::uint32_t local = 0; local < out->listening_.size(); ++local) {
+    for (const UdpSocket& socket : out->listening_[local].sockets()) out->watch(socket.fd(), local);
+  }
+  out->watch(out->wake_fd_, 0);
   out->thread_ = std::thread([datagrams = out.get()] { datagrams->run(); });
   return out;
 }
 
-Datagrams::~Datagrams() { stop(); }
+Datagrams::~Datagrams() {
+  stop();
+  for (const int fd : {wake_fd_, watch_fd_}) {
+    if (fd >= 0) close(fd);
+  }
+}
 
 void Datagrams::stop() noexcept {
   if (!thread_.joinable()) return;
@@ -102,7 +111,6 @@ void Datagrams::stop() noexcept {
   thread_.join();
   peer_sockets_.close();
   listening_.clear();
-  close(wake_fd_);
 }
 
 // --- the control thread ---------------------------------------------------------------------
@@ -211,7 +219,6 @@ std::vector<SourceShed> Datagrams::shed_by_source() const {
 void Datagrams::run() noexcept {
   name_this_thread("sluice-n4");
   const auto own = std::make_unique<Thread>(config_.waiting_chunks, random_hash(), strangers_shed_);
-  watch_sockets(*own);
   prctl(PR_SET_TIMERSLACK, 1);  // a tick is not to become two
   while (!stop_.load(std::memory_order_relaxed)) {
     const Nanoseconds now = Clock::machine().now();
@@ -219,7 +226,7 @@ void Datagrams::run() noexcept {
     const std::uint64_t before = counters_.received + counters_.sent;
     bool more = false;
     for (const epoll_event& event : own->ready) {
-      const auto fd = static_cast<int>(event.data.u64 & 0xffffffff);
+      const int fd = fd_of(event);
       if (fd == wake_fd_) continue;
       more |= receive_from(*own, fd, static_cast<std::uint32_t>(event.data.u64 >> 32), now);
     }
@@ -242,25 +249,16 @@ void Datagrams::run() noexcept {
   send_queued(*own);
 }
 
-void Datagrams::watch_sockets(Thread& own) {
-  own.close_watch();
-  own.watch = epoll_create1(EPOLL_CLOEXEC);
-  const auto add = [&](int fd, std::uint32_t local) {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = std::uint64_t{local} << 32 | static_cast<std::uint32_t>(fd);
-    epoll_ctl(own.watch, EPOLL_CTL_ADD, fd, &event);
-  };
-  for (std::uint32_t local = 0; local < listening_.size(); ++local) {
-    for (const UdpSocket& socket : listening_[local].sockets()) add(socket.fd(), local);
-  }
-  for (const PeerSocket& one : peer_sockets_.all()) add(one.socket.fd(), one.local);
-  add(wake_fd_, 0);
-  own.ready = {};
+/// A socket that is closed is out of it by itself; one that is there already stays.
+void Datagrams::watch(int fd, std::uint32_t local) noexcept {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = std::uint64_t{local} << 32 | static_cast<std::uint32_t>(fd);
+  epoll_ctl(watch_fd_, EPOLL_CTL_ADD, fd, &event);
 }
 
 void Datagrams::wait(Thread& own, int timeout_ms) noexcept {
-  const int n = epoll_wait(own.watch, own.events.data(), kReadyMax, timeout_ms);
+  const int n = epoll_wait(watch_fd_, own.events.data(), kReadyMax, timeout_ms);
   own.ready = {own.events.data(), static_cast<std::size_t>(std::max(n, 0))};
 }
 
@@ -276,7 +274,8 @@ void Datagrams::take_settings(Thread& own, Nanoseconds now) {
     // What has come in by then was sent to us.
     receive_from(own, one.socket.fd(), one.local, now);
   });
-  watch_sockets(own);
+  for (const PeerSocket& one : peer_sockets_.all()) watch(one.socket.fd(), one.local);
+  own.ready = {};  // may name sockets that are closed now
 }
 
 bool Datagrams::receive_from(Thread& own, int fd, std::uint32_t local, Nanoseconds now) noexcept {
@@ -379,9 +378,7 @@ void Datagrams::sleep(Thread& own, int timeout_ms) noexcept {
   const bool work = served || has_work(own);
   wait(own, work ? 0 : timeout_ms);
   sleep_.store(kAwake, std::memory_order_relaxed);
-  const auto rung = [&](const epoll_event& event) {
-    return static_cast<int>(event.data.u64 & 0xffffffff) == wake_fd_;
-  };
+  const auto rung = [&](const epoll_event& event) { return fd_of(event) == wake_fd_; };
   if (std::none_of(own.ready.begin(), own.ready.end(), rung)) return;
   std::uint64_t rings;
   [[maybe_unused]] const auto n = read(wake_fd_, &rings, sizeof(rings));

@@ -109,7 +109,8 @@ class Datagrams {
 
   explicit Datagrams(DatagramsConfig config);
   void run() noexcept;
-  void watch_sockets(Thread& own);
+  /// @param local  as below
+  void watch(int fd, std::uint32_t local) noexcept;
   void take_settings(Thread& own, Nanoseconds now);
   /// @param local  index of the listening address
   /// @return whether there may be more
@@ -146,6 +147,7 @@ class Datagrams {
   std::atomic<std::uint32_t> sleep_{0};  // whether the thread sleeps, and what may wake it
   std::atomic<bool> stop_{false};
   int wake_fd_ = -1;
+  int watch_fd_ = -1;  ///< epoll's: all sockets, and wake_fd_
   std::thread thread_;
 };
 

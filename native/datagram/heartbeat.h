@@ -10,6 +10,7 @@
 
 namespace sluice::datagram {
 
+inline constexpr std::uint8_t kHeartbeatRequestType = 1, kHeartbeatResponseType = 2;
 inline constexpr std::size_t kHeartbeatResponseBytes = 16;
 using HeartbeatResponse = std::array<std::byte, kHeartbeatResponseBytes>;
 
@@ -19,7 +20,8 @@ inline bool is_heartbeat_request(const std::byte* bytes, std::size_t length) noe
   constexpr std::uint16_t kRecoveryTimeStamp = 96;
   // Version 1 without a SEID; other bits of the first octet say nothing to a receiver.
   constexpr auto kMask = std::byte{0xe1}, kPlain = std::byte{0x20};
-  if (length < 16 || (bytes[0] & kMask) != kPlain || bytes[1] != std::byte{1}) return false;
+  if (length < 16 || (bytes[0] & kMask) != kPlain || bytes[1] != std::byte{kHeartbeatRequestType})
+    return false;
   if (wire::load16(bytes + 2) != length - 4) return false;
   return wire::load16(bytes + 8) == kRecoveryTimeStamp && wire::load16(bytes + 10) == 4;
 }
@@ -27,8 +29,12 @@ inline bool is_heartbeat_request(const std::byte* bytes, std::size_t length) noe
 /// The answer, with the sequence number of `request` and our Recovery Time Stamp (NTP seconds).
 inline void write_heartbeat_response(const std::byte* request, std::uint32_t recovery_time_stamp,
                                      HeartbeatResponse& out) noexcept {
-  out = {std::byte{0x20}, std::byte{2}, std::byte{0}, std::byte{12}, request[4],   request[5],
-         request[6],      std::byte{0}, std::byte{0}, std::byte{96}, std::byte{0}, std::byte{4}};
+  out = {std::byte{0x20}, std::byte{kHeartbeatResponseType},
+         std::byte{0},    std::byte{12},
+         request[4],      request[5],
+         request[6],      std::byte{0},
+         std::byte{0},    std::byte{96},
+         std::byte{0},    std::byte{4}};
   wire::store32(out.data() + 12, recovery_time_stamp);
 }
 

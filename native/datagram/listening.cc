@@ -3,14 +3,14 @@
 #include <linux/filter.h>
 #include <sys/random.h>
 
-#include <array>
 #include <bit>
+#include <functional>
 #include <numeric>
+
+#include "datagram/heartbeat.h"
 
 namespace sluice::datagram {
 namespace {
-
-constexpr unsigned kHeartbeatRequest = 1, kHeartbeatResponse = 2;
 
 /// The kernel's choice among sockets of one name, by a datagram's payload and IP header. The
 /// sources' classes depend on a random number, so that nobody can choose whose to be in.
@@ -42,8 +42,8 @@ std::vector<sock_filter> program_for(std::uint32_t family) {
   add(BPF_ALU | BPF_RSH | BPF_K, kShift);
   add(BPF_MISC | BPF_TAX, 0);
   add(BPF_LD | BPF_B | BPF_ABS, 1);  // the message type
-  program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kHeartbeatRequest, 1, 0));
-  program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kHeartbeatResponse, 0, 2));
+  program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kHeartbeatRequestType, 1, 0));
+  program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kHeartbeatResponseType, 0, 2));
   add(BPF_LD | BPF_IMM, Listening::kSources);
   program.push_back(BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0));
   add(BPF_LD | BPF_IMM, 0);

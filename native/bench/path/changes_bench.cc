@@ -21,7 +21,6 @@ using bench::PacketPath;
 constexpr std::uint64_t kChangesASecond = 20'000;
 constexpr unsigned kTurns = 5;  ///< with changes and without
 constexpr unsigned kTunnelHeaders = 44, kTeidAt = 32, kUeAt = 16;
-constexpr std::uint32_t kUes = 0x0b000000;
 
 /// Changes sessions in turn, all to one tunnel and then all to the other, for as long as it lives.
 class Changes {
@@ -57,7 +56,7 @@ class Changes {
 /// Its own session's tunnel, the one or the other.
 bool is_by_own_tunnel(const PacketPath& path, const Packet& packet) {
   const std::byte* const data = packet.data();
-  const std::uint32_t session = wire::load32(data + kTunnelHeaders + kUeAt) - kUes;
+  const std::uint32_t session = wire::load32(data + kTunnelHeaders + kUeAt) - bench::kUes;
   if (session >= path.keys.size()) return false;
   const std::uint32_t teid = wire::load32(data + kTeidAt);
   const PacketPath::Key& key = path.keys[session];

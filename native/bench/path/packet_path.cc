@@ -171,7 +171,7 @@ void make(PacketPath& path, DatapathConfig config) {
                                 path.records.size() * 4);
   for (std::uint32_t i = 0; i < path.kind.sessions; ++i) {
     const unsigned bucket = i % 256, slot = i / 256;
-    const PacketPath::Key key{teid_of(bucket, slot, slot_bits), 0x0b000000 + i};
+    const PacketPath::Key key{teid_of(bucket, slot, slot_bits), kUes + i};
     path.keys.push_back(key);
     const unsigned protection = path.kind.is_protected ? 1 + i % kProtections : 0;
     const bool metered = path.kind.metered_half && i / 2 % 2 != 0;

@@ -82,5 +82,6 @@ PacketTemplate packet_template(const PathKind& kind, bool uplink, unsigned bytes
                                  std::uint64_t received) noexcept;
 
 inline constexpr std::uint32_t kN3 = 0x0a000001, kGnb = 0x0a000002, kServer = 0xcb007109;
+inline constexpr std::uint32_t kUes = 0x0b000000;  ///< of the first UE of IPv4; the others follow
 
 }  // namespace bench

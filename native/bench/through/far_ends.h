@@ -1,13 +1,11 @@
 // The far ends of a row that goes all the way through: gNB and server, of which one sends packets
 // of random sessions and the other receives them. Owner: the thread that has their core.
 #pragma once
-#include <array>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
+#include "bench/path/own_ports.h"
 #include "bench/through/node.h"
-#include "memory/packet_pool.h"
 
 namespace bench {
 
@@ -26,15 +24,12 @@ class FarEnds {
   std::uint64_t received() const { return received_; }
 
  private:
-  bool open_port(const sluice::PortConfig& config, std::uint8_t index);
   std::uint64_t next();
 
   ThroughCase case_;
   const Node& node_;
   PacketTemplate template_;
-  std::unique_ptr<sluice::Region> region_;
-  std::unique_ptr<sluice::PacketPool> pool_;
-  std::array<std::unique_ptr<sluice::Port>, 2> ports_;
+  OwnPorts ports_;
   std::uint64_t seed_ = 88172645463325252ull;
   std::uint64_t sent_ = 0, received_ = 0;
 };

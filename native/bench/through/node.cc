@@ -1,11 +1,10 @@
 #include "bench/through/node.h"
 
 #include <array>
-#include <cstdio>
 #include <cstring>
 #include <utility>
 
-#include "memory/packet_pool.h"
+#include "bench/path/own_ports.h"
 #include "wire/gtpu.h"
 #include "wire/ipv4.h"
 #include "wire/udp.h"
@@ -17,7 +16,6 @@ using namespace sluice;
 constexpr std::uint32_t kSessions = 1000;
 constexpr std::uint32_t kPackets = 16384;
 constexpr unsigned kBurst = 32;  // as a worker's
-constexpr std::uint32_t kUes = 0x0b000000;
 constexpr unsigned kOuterBytes = 44;
 constexpr unsigned kUeAt = 19;  ///< last octet of the destination
 
@@ -56,48 +54,23 @@ class WholeNode : public Node {
 class IoLoop : public Node {
  public:
   bool open(const ThroughCase& wanted) {
-    RegionOptions options;
-    options.bytes = PacketPool::bytes(kPackets, 1) + 65536;
-    auto made = Region::create(options);
-    if (!made) return false;
-    region_ = std::move(made).value();
-    auto pooled = PacketPool::create(*region_, kPackets, 1);
-    if (!pooled) return false;
-    pool_ = std::move(pooled).value();
     for (std::uint32_t i = 0; i < kSessions; ++i) keys_.push_back({i + 1, kUes + i});
     write_outer(static_cast<std::uint16_t>(wanted.bytes));
-    PoolCache* cache = &pool_->cache(0);
-    std::uint8_t index = 0;
-    for (const PortConfig& config : ports_of(wanted.ports)) {
-      auto port = make_port(config, index);
-      if (!port) return false;
-      ports_[index] = std::move(port).value();
-      const Status opened = ports_[index]->open({&cache, 1});
-      if (!opened) std::fprintf(stderr, "bench: %s\n", opened.error().message.c_str());
-      if (!opened) return false;
-      ++index;
-    }
-    return true;
+    return ports_.open(ports_of(wanted.ports), kPackets);
   }
 
   void turn() override {
     Packet* packets[kBurst];
-    for (unsigned from = 0; from < ports_.size(); ++from) {
-      const unsigned n = ports_[from]->queue(0).rx(packets, kBurst);
-      if (n == 0) continue;
+    for (unsigned from = 0; from < OwnPorts::kPorts; ++from) {
+      const unsigned n = ports_.queue(from).rx(packets, kBurst);
       for (unsigned i = 0; i < n; ++i) from == 0 ? take_off(*packets[i]) : put_on(*packets[i]);
-      PortQueue& out = ports_[1 - from]->queue(0);
-      const unsigned taken = out.tx(packets, n);
-      if (taken < n) pool_->cache(0).free(packets + taken, n - taken);
-      out.flush();
+      if (n != 0) ports_.send(1 - from, packets, n);
     }
   }
   std::uint64_t sent(bool to_core) const override {
-    return ports_[to_core ? 1 : 0]->queue(0).counters().tx_packets;
+    return ports_.queue(to_core ? 1 : 0).counters().tx_packets;
   }
-  void stop() override {
-    for (auto& port : ports_) port->close();
-  }
+  void stop() override { ports_.close(); }
 
  private:
   static void take_off(Packet& packet) {
@@ -109,7 +82,7 @@ class IoLoop : public Node {
     packet.offset = static_cast<std::uint16_t>(packet.offset - kOuterBytes);
     packet.length = static_cast<std::uint16_t>(packet.length + kOuterBytes);
     std::memcpy(packet.data(), outer_, kOuterBytes);
-    const auto ports = ports_[0]->source_ports();
+    const auto ports = ports_.port(0).source_ports();
     wire::store16(packet.data() + wire::kIpv4Bytes, ports[flow % ports.size()]);
   }
   void write_outer(std::uint16_t inner) {
@@ -122,9 +95,7 @@ class IoLoop : public Node {
     wire::write_gpdu(outer_ + wire::kIpv4Bytes + wire::kUdpBytes, Teid{1}, inner, &psc);
   }
 
-  std::unique_ptr<Region> region_;
-  std::unique_ptr<PacketPool> pool_;
-  std::array<std::unique_ptr<Port>, 2> ports_;
+  OwnPorts ports_;
   std::byte outer_[kOuterBytes] = {};
 };
 

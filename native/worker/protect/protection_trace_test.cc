@@ -1,10 +1,12 @@
 // Traces of packets under protections: what they say, and that nothing of an association is used.
 #include "worker/protect/protections_fixture_test.h"
+#include "worker/sight/trace_fixture_test.h"
 
 namespace sluice::test {
 namespace {
 
-class ProtectionTrace : public DatapathTest, public ::testing::WithParamInterface<unsigned> {
+class ProtectionTrace : public Tracing<DatapathTest>,
+                        public ::testing::WithParamInterface<unsigned> {
  protected:
   void configure(DatapathConfig& config) const override { config.lanes = GetParam(); }
   void set(const ProtectionSettings& settings) {
@@ -12,21 +14,6 @@ class ProtectionTrace : public DatapathTest, public ::testing::WithParamInterfac
     ASSERT_TRUE(path_->protections().settled());
     ASSERT_EQ(create(kFirst, first_session()), PrepareStatus::Ok);
     ASSERT_EQ(create(kSecond, second_session()), PrepareStatus::Ok);
-  }
-  TraceResult trace(const Bytes& packet) {
-    auto started = path_->traces().start(packet, 0);
-    EXPECT_TRUE(started);
-    std::optional<Result<TraceResult>> taken;
-    while (!taken) taken = path_->traces().take(started.value());
-    EXPECT_TRUE(*taken);
-    text_.clear();
-    for (const TraceStep& step : taken->value().steps) {
-      text_ += step.stage + ": " + step.decision + "\n";
-    }
-    return std::move(*taken).value();
-  }
-  void expect_says(const std::string& what) const {
-    EXPECT_NE(text_.find(what), std::string::npos) << what << " is not in\n" << text_;
   }
   /// What is known of both ends.
   std::vector<std::uint64_t> figures() const {
@@ -37,7 +24,6 @@ class ProtectionTrace : public DatapathTest, public ::testing::WithParamInterfac
     }
     return all;
   }
-  std::string text_;
 };
 
 TEST_P(ProtectionTrace, OfWhatIsSealedSaysHow) {
@@ -46,7 +32,7 @@ TEST_P(ProtectionTrace, OfWhatIsSealedSaysHow) {
   set(settings);
   const Bytes packet = gtpu(kFirstTeid, ipv4({}));
   const auto before = figures();
-  const TraceResult said = trace(packet);
+  const TraceResult said = trace(0, packet);
   EXPECT_EQ(said.verdict, "forwarded");
   // IPv4, UDP, GTP-U with its container and 64 bytes; sealed with 8 of header, 8 of vector, 2 of
   // padding, 2 of trailer and 16 of ICV.
@@ -70,7 +56,7 @@ TEST_P(ProtectionTrace, OfWhatCannotBeSealedSaysWhy) {
   const Bytes packet = gtpu(kFirstTeid, ipv4({}));
   ASSERT_EQ(send(0, packet).size(), 1u);
   for (unsigned i = 0; i < 3; ++i) {
-    const TraceResult said = trace(packet);
+    const TraceResult said = trace(0, packet);
     EXPECT_EQ(said.verdict, "dropped");
     EXPECT_EQ(said.drop_reason, "esp_expired");
     expect_says("seal: dropped as esp_expired: ");
@@ -87,7 +73,7 @@ TEST_P(ProtectionTrace, OfEspGoesOnInside) {
     ASSERT_EQ(sealed.size(), 1u);
     const auto before = figures();
     for (unsigned i = 0; i < 2; ++i) {
-      const TraceResult said = trace(sealed[0]);
+      const TraceResult said = trace(0, sealed[0]);
       EXPECT_EQ(said.verdict, "forwarded") << text_;
       expect_says("parse: no GTP-U, but ESP\nopen: SPI 0x1001 of protection 7, SM4-");
       expect_says(", number 1: genuine and new, 108 bytes inside\nreceive: comes in again, as if ");
@@ -98,17 +84,17 @@ TEST_P(ProtectionTrace, OfEspGoesOnInside) {
     EXPECT_EQ(figures(), before);
     // It is new still, and then no more.
     EXPECT_EQ(send(0, sealed[0]).size(), 1u);
-    EXPECT_EQ(trace(sealed[0]).drop_reason, "esp_replayed");
+    EXPECT_EQ(trace(0, sealed[0]).drop_reason, "esp_replayed");
     expect_says("number 1; its ICV holds)");
     Bytes spoilt = sealed[0];
     spoilt.back() ^= std::byte{1};
-    EXPECT_EQ(trace(spoilt).drop_reason, "esp_replayed");
+    EXPECT_EQ(trace(0, spoilt).drop_reason, "esp_replayed");
     expect_says("number 1; its ICV does not hold)");
     wire::store32(spoilt.data() + 24, 5);
-    EXPECT_EQ(trace(spoilt).drop_reason, "esp_not_genuine");
+    EXPECT_EQ(trace(0, spoilt).drop_reason, "esp_not_genuine");
     expect_says("number 5; its ICV does not hold)");
     wire::store32(spoilt.data() + 20, 0x9999);
-    EXPECT_EQ(trace(spoilt).drop_reason, "esp_unknown_spi");
+    EXPECT_EQ(trace(0, spoilt).drop_reason, "esp_unknown_spi");
     expect_says("(SPI 0x9999)");
     EXPECT_EQ(path_->protections().status(kNumber)[1].replayed, 0u);
     EXPECT_EQ(path_->protections().status(kNumber)[1].not_genuine, 0u);
@@ -127,14 +113,14 @@ TEST_P(ProtectionTrace, GivesBackWhatIsSealedBehindIt) {
   const Bytes marker = gtpu_message(kGnb, message);
   const std::uint32_t before = path_->pool().available();
   constexpr std::uint32_t kTraces = 2000;  // more packets than a worker keeps by itself
-  for (std::uint32_t i = 0; i < kTraces; ++i) trace(marker);
+  for (std::uint32_t i = 0; i < kTraces; ++i) trace(0, marker);
   EXPECT_GT(path_->pool().available() + kTraces / 2, before);
   expect_says("seal: ");
   EXPECT_EQ(send(0, marker).size(), 1u);
 }
 
 /// Two workers: a trace begins at the first, and the second has the association.
-class ProtectionTraceOfWorkers : public WorkersTest {};
+class ProtectionTraceOfWorkers : public Tracing<WorkersTest> {};
 
 TEST_F(ProtectionTraceOfWorkers, FollowsEspToTheWorkerOfItsAssociation) {
   if (workers() < 2) GTEST_SKIP() << "one core has one worker";
@@ -146,18 +132,14 @@ TEST_F(ProtectionTraceOfWorkers, FollowsEspToTheWorkerOfItsAssociation) {
                    {.source = kGnb, .destination = kN3, .total_length = 44, .protocol = 50});
   wire::store32(esp.data() + 20, kSpi);
   wire::store32(esp.data() + 24, 1);
-  auto started = path_->traces().start(esp, 0);
-  ASSERT_TRUE(started);
-  std::optional<Result<TraceResult>> taken;
-  while (!taken) taken = path_->traces().take(started.value());
-  ASSERT_TRUE(*taken);
-  const auto& steps = taken->value().steps;
+  const TraceResult said = trace(0, esp);
+  const auto& steps = said.steps;
   ASSERT_EQ(steps.size(), 4u);
   EXPECT_EQ(steps[2].decision, "SPI 0x1001 is worker 1's: handed over to it");
   EXPECT_NE(steps[3].decision.find("worker 1 takes it over, SPI 0x1001 of protection 7"),
             std::string::npos)
       << steps[3].decision;
-  EXPECT_EQ(taken->value().drop_reason, "esp_malformed");
+  EXPECT_EQ(said.drop_reason, "esp_malformed");
 }
 
 INSTANTIATE_TEST_SUITE_P(Lanes, ProtectionTrace, ::testing::Values(0u, 3u));

@@ -1,10 +1,11 @@
 // Traces of packets that go other ways than straight through, and how each ends.
 #include "worker/ip_rules_fixture_test.h"
+#include "worker/sight/trace_fixture_test.h"
 
 namespace sluice::test::ip {
 namespace {
 
-class TraceOfWays : public IpRules {
+class TraceOfWays : public Tracing<IpRules> {
  protected:
   void change_config(DatapathConfig& config) const override {
     config.ports[1].mtu = 1900;
@@ -23,18 +24,6 @@ class TraceOfWays : public IpRules {
   static Bytes down(std::uint16_t bytes) {
     return ipv4({.source = kServer, .destination = kUe, .bytes = bytes});
   }
-  TraceResult trace(unsigned at, const Bytes& packet) {
-    auto started = path_->traces().start(packet, static_cast<std::uint8_t>(at));
-    EXPECT_TRUE(started);
-    std::optional<Result<TraceResult>> taken;
-    while (!taken) taken = path_->traces().take(started.value());
-    EXPECT_TRUE(*taken);
-    text_.clear();
-    for (const TraceStep& step : taken->value().steps) {
-      text_ += step.stage + ": " + step.decision + "\n";
-    }
-    return std::move(*taken).value();
-  }
   /// The verdict with its reason, and that the packet then comes to what the trace has said.
   void expect_ends(unsigned at, const Bytes& packet, const std::string& verdict,
                    const std::string& reason, unsigned outputs) {
@@ -46,10 +35,6 @@ class TraceOfWays : public IpRules {
     ASSERT_EQ(said.outputs.size(), outputs);
     for (unsigned i = 0; i < outputs; ++i) EXPECT_EQ(said.outputs[i].bytes, out[i]);
   }
-  void expect_says(const std::string& what) const {
-    EXPECT_NE(text_.find(what), std::string::npos) << what << " is not in\n" << text_;
-  }
-  std::string text_;
 };
 
 TEST_F(TraceOfWays, InPieces) {
