@@ -58,21 +58,24 @@ async function measure(
 ): Promise<void> {
   const listening = startOnLoadCore(['iperf3', '-s', '--forceflush'], wires.within('dn'));
   const ended = once(listening, 'close');
-  for await (const line of createInterface({ input: listening.stdout })) {
-    if (line.includes('listening')) break;
-  }
-  listening.stdout.resume();
-  for (const [direction, way] of Object.entries(directions)) {
-    const rates: number[] = [];
-    for (let run = 0; run < runs; run++) {
-      const client = ['iperf3', '-c', server, '-J', ...flags, ...way];
-      const out = JSON.parse(await runOnLoadCore([...as, ...client], wires.within('ran')));
-      rates.push(out.end.sum_received.bits_per_second / 1e9);
+  try {
+    for await (const line of createInterface({ input: listening.stdout })) {
+      if (line.includes('listening')) break;
     }
-    report(summarize(`${family}/tcp/${direction}`, 'Gbit/s', rates));
+    listening.stdout.resume();
+    for (const [direction, way] of Object.entries(directions)) {
+      const rates: number[] = [];
+      for (let run = 0; run < runs; run++) {
+        const client = ['iperf3', '-c', server, '-J', ...flags, ...way];
+        const out = JSON.parse(await runOnLoadCore([...as, ...client], wires.within('ran')));
+        rates.push(out.end.sum_received.bits_per_second / 1e9);
+      }
+      report(summarize(`${family}/tcp/${direction}`, 'Gbit/s', rates));
+    }
+  } finally {
+    listening.kill();
+    await ended;
   }
-  listening.kill();
-  await ended;
 }
 
 async function withUpf(wires: Wires, work: (api: string) => Promise<void>): Promise<void> {

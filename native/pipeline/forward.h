@@ -111,6 +111,17 @@ inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
          inner + kPlainOuterBytes <= port.plain_bytes;
 }
 
+/// Whether a packet is so small that nothing about its way out need be asked, whatever is put in
+/// front of it: no more than IPv6, UDP, and GTP-U with a container that has a paging policy.
+[[gnu::always_inline]] inline bool leaves_anyway(const Hit& hit,
+                                                 const PipelinePort* ports) noexcept {
+  constexpr unsigned kMost = 40 + 8 + 20;
+  const FarEntry& far = *hit.far;
+  return (far.action == FarAction::ToCore || far.action == FarAction::ToTunnel) &&
+         (far.flags & kFarToSelf) == 0 && (hit.packet->flags & kPacketPdcpNumber) == 0 &&
+         hit.length + kMost <= ports[far.port].plain_bytes;
+}
+
 [[gnu::always_inline]] inline unsigned source_port_of(const PipelinePort& port,
                                                       const Operand& operand) noexcept {
   return port.source_ports[flow_hash(operand) % kSourcePorts];

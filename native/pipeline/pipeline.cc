@@ -224,7 +224,8 @@ template <bool kAccess, bool kObserved>
   if (__builtin_expect(goes_nowhere(*hit.far), 0)) {
     return decided(Stage::Forward, forward_rarely(burst, i, hit));
   }
-  if ((hit.pdr->flags & kPdrGateClosed) == 0) {
+  if (__builtin_expect(!stage::leaves_anyway(hit, ports_.data()), 0) &&
+      (hit.pdr->flags & kPdrGateClosed) == 0) {
     verdict = check_exit(burst, i, hit);
     if (__builtin_expect(verdict != DropReason::None, 0)) return decided(Stage::Forward, verdict);
   }
