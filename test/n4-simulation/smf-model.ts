@@ -98,7 +98,8 @@ export class SmfModel {
   #restartWithSessions(): void {
     for (const [sequence, request] of this.outstanding) this.#giveUp(sequence, request);
     this.#beginAnew();
-    this.#asksForSessions = true;
+    // One that has lost them, and has not set up since, has none to ask for.
+    this.#asksForSessions = this.upfStamp !== '';
   }
 
   #beginAnew(): void {
