@@ -116,19 +116,23 @@ export class CountedSessions implements SessionHandlers {
     });
   }
   deleteAll(peer: Peer, before: number, retained: readonly PeerAddress[] = []): Promise<number> {
-    const isRetained = (up: number) =>
-      retained.some(({ words }) => words[0] === this.#cpAddresses.get(up));
     return new Promise((resolve) => {
       const clear = () => {
         const sessions = this.of(peer.owner);
         const { size } = sessions;
         for (const [cpSeid, up] of sessions) {
-          if (up < before && !isRetained(up)) sessions.delete(cpSeid);
+          if (up < before && !this.#isRetained(up, retained)) sessions.delete(cpSeid);
         }
         resolve(size - sessions.size);
       };
       this.#after(this.purgeMs, clear);
     });
+  }
+  hasSessions(peer: Peer): boolean {
+    for (const up of this.of(peer.owner).values()) {
+      if (up >= peer.givenUpBefore || this.#isRetained(up, peer.retained)) return true;
+    }
+    return false;
   }
   deleteSets(): Promise<number> {
     return Promise.resolve(0);
@@ -149,6 +153,10 @@ export class CountedSessions implements SessionHandlers {
         if (life === this.life) run();
       });
     }
+  }
+
+  #isRetained(up: number, retained: readonly PeerAddress[]): boolean {
+    return retained.some(({ words }) => words[0] === this.#cpAddresses.get(up));
   }
 
   #establish(peer: Peer, cpSeid: number, ipv4: number): number {

@@ -17,6 +17,8 @@ export interface SessionHandlers {
    * addresses `retained`; resolves with their number when they are gone.
    */
   deleteAll(peer: Peer, before: number, retained?: readonly PeerAddress[]): Promise<number>;
+  /** Whether the peer has a session that is not being given up. */
+  hasSessions(peer: Peer): boolean;
   /** Those of the FQ-CSIDs of a Session Set Deletion Request; the reader is good during the call. */
   deleteSets(peer: Peer, reader: MessageReader): Promise<number>;
   /** The peer has provisioned other PFDs: its sessions with applications follow. */

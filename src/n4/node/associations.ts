@@ -109,8 +109,8 @@ export class Associations {
   }
 
   /**
-   * Takes the association in; resolves when it outlives this process. True: the sessions that the
-   * request asks for are retained, whatever its stamp is.
+   * Takes the association in; resolves when it outlives this process. True: there are sessions of
+   * those that the request asks to be retained, whatever its stamp is, and they stay.
    */
   async setUp(peer: PeerState, request: SetupRequest): Promise<boolean> {
     const { peers, profiles, counters, log, wallMs } = this.parts;
@@ -136,13 +136,23 @@ export class Associations {
       retained === undefined ? same && peer.profile.retainSessions : retained.length === 0;
     // An older stamp changes nothing.
     const isLate = before !== 0 && !restarted && !same;
+    const stay = retained !== undefined && (await this.#hasSessions(peer));
     // The peer waits for its answer, not for that: what it establishes meanwhile is of the new time.
     if (!keepsAll && !isLate) await this.#giveUp(peer, retained);
     this.#begin(peer);
     await this.parts.store.save(peers);
     const fields = { peer: peer.nodeId, from: request.from.text, profile: peer.profile.name };
     this.#say(() => log.info({ ...fields, again, restarted }, 'associated'));
-    return retained !== undefined;
+    return stay;
+  }
+
+  /**
+   * Of what has been given up the peer may have heard nothing yet: when the answer that said so is
+   * lost, its next set-up finds an association and no sessions.
+   */
+  async #hasSessions(peer: PeerState): Promise<boolean> {
+    await peer.purging?.divided;
+    return this.parts.sessions.hasSessions(peer);
   }
 
   /** The peer says what it can. */
@@ -260,6 +270,7 @@ export class Associations {
     const purging: Purging = {
       before: before ?? earlier?.before ?? 0,
       isSettled: before !== undefined,
+      divided,
       retained,
       done: Promise.resolve(),
     };

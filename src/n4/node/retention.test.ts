@@ -78,4 +78,35 @@ describe('a set-up that asks for sessions to be retained', () => {
     expect(await setUp(OF_SEVEN)).toMatch(RETAINED);
     expect(sessions()).toEqual([9]);
   });
+
+  it('is told that they are gone as often as it asks, until it has made others', async () => {
+    const { bed, smf, sessions, setUp } = await withSessions();
+    smf.stamp += 10;
+    // The node learns of the restart before the set-up comes, and the first answer is lost.
+    await bed.run(bed.config.heartbeatSeconds * 1000 + 100, 50);
+    expect(sessions()).toEqual([]);
+    expect(await setUp(ALL)).not.toMatch(RETAINED);
+    expect(await setUp(ALL)).not.toMatch(RETAINED);
+    await bed.kill();
+    bed.open();
+    expect(await setUp(ALL)).not.toMatch(RETAINED);
+    smf.establish(10);
+    await bed.run(20);
+    expect(await setUp(ALL)).toMatch(RETAINED);
+    expect(sessions()).toEqual([10]);
+  });
+
+  it('is not told of sessions that are still being given up', async () => {
+    const { bed, smf, sessions, setUp } = await withSessions();
+    bed.sessions.purgeMs = 8_000;
+    smf.stamp += 10;
+    expect(await setUp('')).not.toMatch(RETAINED);
+    expect(await setUp(ALL)).not.toMatch(RETAINED);
+    expect(sessions()).toEqual([7, 8, 9]);
+    smf.establish(10);
+    await bed.run(20);
+    expect(await setUp(ALL)).toMatch(RETAINED);
+    await bed.run(8_100, 50);
+    expect(sessions()).toEqual([10]);
+  });
 });

@@ -29,6 +29,8 @@ export interface Purging {
   /** Of the engine's creation.divide(); until that is settled, of the purge before or 0. */
   before: number;
   isSettled: boolean;
+  /** Resolves when it is. */
+  readonly divided: Promise<unknown>;
   readonly retained: readonly PeerAddress[];
   /** Resolves when they are gone, or could not be given up. */
   done: Promise<unknown>;

@@ -115,6 +115,9 @@ export class SessionRequests implements SessionHandlers {
   deleteAll(peer: Peer, before: number, retained?: readonly PeerAddress[]): Promise<number> {
     return this.#sweep.all(peer.owner, before, retained);
   }
+  hasSessions(peer: Peer): boolean {
+    return this.#sweep.any(peer);
+  }
   deleteSets(peer: Peer, reader: MessageReader): Promise<number> {
     return this.#sweep.sets(peer.owner, reader);
   }

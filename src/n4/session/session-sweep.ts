@@ -75,6 +75,17 @@ export class SessionSweep {
     return { found, done };
   }
 
+  /** Whether there is one that is not of the past. */
+  any(peer: Peer): boolean {
+    const isOfNow = (place: RecordPlace) => !this.isOfPast(peer, place);
+    for (let from = 0; from >= 0; ) {
+      const { count, next } = this.#gather(peer.owner, from, isOfNow);
+      if (count > 0) return true;
+      from = next;
+    }
+    return false;
+  }
+
   /** Of the peer from before its restart: it is being given up. */
   isOfPast({ givenUpBefore, retained }: Peer, place: RecordPlace): boolean {
     return this.#isGivenUp(place, givenUpBefore, retained);
