@@ -62,10 +62,11 @@ struct WorkerPlace {
 
 struct Plan {
   std::vector<WorkerPlace> workers;
+  std::vector<unsigned> nodes;  ///< NUMA nodes that workers are on, in the workers' order
   /// Where the event loop and all helper threads may run: never a busy worker's core.
   std::vector<unsigned> control_cores;
-  /// Isolated cores that no worker has, near workers first, at most one for each crypto lane;
-  /// empty: lanes run where the system likes.
+  /// Isolated cores that no worker has, at most one for each crypto lane, of the workers' nodes in
+  /// turn, as lanes are; empty: lanes run where the system likes.
   std::vector<unsigned> lane_cores;
   std::vector<std::string> warnings;  ///< sentences for the node's status
 };

@@ -138,6 +138,18 @@ TEST(Plan, PrefersIsolatedCoresAndKeepsTheLoopOffThem) {
   EXPECT_EQ(cores_of(planned(topology, request)), (std::vector<unsigned>{3, 5}));
 }
 
+TEST(Plan, LanesAreOfTheWorkersNodesInTurn) {
+  Topology topology = two_sockets();
+  for (const unsigned core : {10U, 12U, 14U, 40U, 42U}) topology.cores[core].isolated = true;
+  PlanRequest request;
+  request.workers = 2;
+  request.cores = {42, 4};
+  request.lanes = 4;
+  const Plan plan = planned(topology, request);
+  EXPECT_EQ(plan.nodes, (std::vector<unsigned>{1, 0}));
+  EXPECT_EQ(plan.lane_cores, (std::vector<unsigned>{40, 10, 12, 14}));
+}
+
 TEST(Plan, InAContainerOfTwoCoresLeavesOneToTheLoop) {
   PlanRequest request;
   const Plan plan = planned(container(), request);

@@ -122,17 +122,24 @@ std::string against_busy(const Topology& topology, const std::vector<Core>& chos
 
 /// A thread without a core of its own is better off where the system puts it.
 std::vector<unsigned> lane_cores(const Topology& topology, const PlanRequest& request,
-                                 const std::set<unsigned>& taken, unsigned numa_node) {
+                                 const std::set<unsigned>& taken,
+                                 const std::vector<unsigned>& nodes) {
   std::vector<Core> left;
   for (const Core& core : topology.cores) {
     if (core.isolated && taken.count(core.os_index) == 0) left.push_back(core);
   }
-  std::sort(left.begin(), left.end(), [&](const Core& a, const Core& b) {
-    return std::tuple(a.numa_node != numa_node, a.smt_index, a.os_index) <
-           std::tuple(b.numa_node != numa_node, b.smt_index, b.os_index);
-  });
-  if (left.size() > request.lanes) left.resize(request.lanes);
-  return indices(left);
+  std::vector<unsigned> cores;
+  while (!left.empty() && cores.size() < request.lanes) {
+    const unsigned node = nodes[cores.size() % nodes.size()];
+    const auto rank = [node](const Core& core) {
+      return std::tuple(core.numa_node != node, core.smt_index, core.os_index);
+    };
+    const auto best = std::min_element(
+        left.begin(), left.end(), [&](const Core& a, const Core& b) { return rank(a) < rank(b); });
+    cores.push_back(best->os_index);
+    left.erase(best);
+  }
+  return cores;
 }
 
 void add_warnings(const Topology& topology, const PlanRequest& request,
@@ -194,6 +201,9 @@ Result<Plan> plan_workers(const Topology& topology, const PlanRequest& request) 
   for (const Core& core : chosen) {
     plan.workers.push_back({core.os_index, core.numa_node, mode});
     taken.insert(core.os_index);
+    if (std::count(plan.nodes.begin(), plan.nodes.end(), core.numa_node) == 0) {
+      plan.nodes.push_back(core.numa_node);
+    }
   }
   // Adaptive workers sleep, so the event loop may have their cores when there are no others.
   for (const Core& core : topology.cores) {
@@ -206,7 +216,7 @@ Result<Plan> plan_workers(const Topology& topology, const PlanRequest& request) 
     if (!find_core(topology, os_index)->isolated) ordinary.push_back(os_index);
   }
   if (!ordinary.empty()) plan.control_cores = std::move(ordinary);
-  plan.lane_cores = lane_cores(topology, request, taken, chosen.front().numa_node);
+  plan.lane_cores = lane_cores(topology, request, taken, plan.nodes);
   add_warnings(topology, request, chosen, plan);
   return plan;
 }

@@ -1,6 +1,7 @@
 // The pool of packets: chunks of the region, a last-in-first-out cache per worker in front
-// of one shared ring. A packet may be freed on another thread than allocated it. Owner: the
-// control thread makes the pool; each PoolCache belongs to one thread. Start at PoolCache.
+// of one shared ring, or of one for each NUMA node that workers are on. A packet may be freed on
+// another thread than allocated it. Owner: the control thread makes the pool; each PoolCache
+// belongs to one thread. Start at PoolCache.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -8,6 +9,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "base/types.h"
 #include "memory/copy.h"
@@ -63,7 +66,9 @@ class alignas(kCacheLine) PoolCache final {
   [[gnu::noinline]] unsigned allocate_from_ring(Packet** out, unsigned n) noexcept;
   [[gnu::noinline]] void free_to_ring(Packet* const* packets, unsigned n) noexcept;
   void spill(Packet* const* packets, std::uint32_t n) noexcept;
+  void spill_home(const PacketHandle* handles, std::uint32_t n) noexcept;
   std::uint32_t refill(Packet** out, std::uint32_t n) noexcept;
+  std::uint32_t take(MpmcRing<PacketHandle>& ring, Packet** out, std::uint32_t n) noexcept;
 
 #if defined(__SANITIZE_ADDRESS__)
   // A free packet is unreadable, so that a use after free is found in every test.
@@ -76,8 +81,9 @@ class alignas(kCacheLine) PoolCache final {
 
   std::atomic<std::uint32_t> depth_{0};  // written by the owner alone
   std::uint32_t limit_ = 0;              // never above kDepthMax
-  MpmcRing<PacketHandle>* ring_ = nullptr;
-  std::byte* base_ = nullptr;  // the region's, from which handles count
+  PacketPool* pool_ = nullptr;
+  MpmcRing<PacketHandle>* ring_ = nullptr;  // of the node's share
+  std::byte* base_ = nullptr;               // the region's, from which handles count
   std::span<std::byte> chunks_;
   std::size_t page_bytes_ = 0;
   alignas(kCacheLine) std::array<Packet*, kDepthMax> stack_{};
@@ -88,8 +94,12 @@ class PacketPool {
  public:
   /// Takes chunks and ring from the region. Errors: no packets, no caches, the region is full.
   /// @param spares  further chunks, which nobody is given before spare() and free().
+  /// @param nodes  NUMA node of each cache. Of several each has a share of the chunks in its own
+  ///   memory, and caches take from their node's as long as there are any. Spares are then those of
+  ///   all caches but the last in turn, as many of each. Empty: memory is as the region's.
   static Result<std::unique_ptr<PacketPool>> create(Region& region, std::uint32_t packets,
-                                                    unsigned caches, std::uint32_t spares = 0);
+                                                    unsigned caches, std::uint32_t spares = 0,
+                                                    std::span<const unsigned> nodes = {});
   ~PacketPool();
   PacketPool(const PacketPool&) = delete;
   PacketPool& operator=(const PacketPool&) = delete;
@@ -116,14 +126,36 @@ class PacketPool {
     return reinterpret_cast<Packet*>(chunks_ + (std::size_t{packets_} + i) * kChunkBytes);
   }
   std::uint32_t spares() const noexcept { return spares_; }
+  /// Empty, or a sentence for the node's status: memory is not where it was asked for.
+  const std::string& warning() const noexcept { return warning_; }
   /// The chunks, one after the other, kChunkBytes each.
   std::byte* chunks() noexcept { return chunks_; }
 
  private:
+  friend class PoolCache;
+  using Ring = MpmcRing<PacketHandle>;
+  /// The chunks of a NUMA node that nobody has.
+  struct Share {
+    unsigned node;
+    std::uint32_t chunks;
+    Ring* ring;
+  };
   PacketPool() = default;
+  void divide(std::span<const unsigned> nodes, unsigned caches);
+  bool make_rings(Region& region) noexcept;
+  void bind(Region& region);
+  unsigned share_of_chunk(std::size_t chunk) const noexcept {
+    return homes_.empty() ? 0 : homes_[chunk];
+  }
+  unsigned share_of_cache(unsigned cache) const noexcept {
+    return share_of_cache_.empty() ? 0 : share_of_cache_[cache];
+  }
+
   std::byte* base_ = nullptr;
   std::byte* chunks_ = nullptr;
-  MpmcRing<PacketHandle>* ring_ = nullptr;
+  std::vector<Share> shares_;
+  std::vector<std::uint8_t> share_of_cache_, homes_;  ///< homes: by chunk; empty: of one share
+  std::string warning_;
   std::unique_ptr<PoolCache[]> caches_;
   unsigned cache_count_ = 0;
   std::uint32_t packets_ = 0;

@@ -10,14 +10,15 @@ namespace sluice {
 namespace {
 
 struct Fixture {
-  explicit Fixture(std::uint32_t packets, unsigned caches) {
+  explicit Fixture(std::uint32_t packets, unsigned caches, std::uint32_t spares = 0,
+                   const std::vector<unsigned>& nodes = {}) {
     RegionOptions options;
-    options.bytes = PacketPool::bytes(packets, caches) + 4096;
+    options.bytes = PacketPool::bytes(packets, caches, spares) + 4096;
     options.pages = PagePolicy::Off;
     auto made = Region::create(options);
     EXPECT_TRUE(made) << made.error().message;
     region = std::move(made).value();
-    auto pooled = PacketPool::create(*region, packets, caches);
+    auto pooled = PacketPool::create(*region, packets, caches, spares, nodes);
     EXPECT_TRUE(pooled) << pooled.error().message;
     pool = std::move(pooled).value();
   }
@@ -87,6 +88,49 @@ TEST(PacketPool, BytesSufficeForAnyCount) {
     Fixture f(packets, 3);
     EXPECT_EQ(f.pool->available(), packets);
   }
+}
+
+// Whether the second node is there or not: what it has of the chunks is a matter of numbers.
+TEST(PacketPool, ANodesChunksAreItsCachesAndComeHome) {
+  Fixture f(1200, 4, 90, {0, 1, 1, 0});
+  const auto number_of = [&](const Packet* packet) {
+    return static_cast<std::size_t>(reinterpret_cast<const std::byte*>(packet) - f.pool->chunks()) /
+           kChunkBytes;
+  };
+  const auto take = [&](unsigned cache, unsigned n) {
+    std::vector<Packet*> taken(n);
+    taken.resize(f.pool->cache(cache).allocate(taken.data(), n));
+    return taken;
+  };
+  const auto is_first_half = [&](const Packet* packet) { return number_of(packet) < 600; };
+  const std::vector<Packet*> first = take(0, 600), second = take(1, 600);
+  ASSERT_EQ(first.size() + second.size(), 1200U);
+  EXPECT_TRUE(std::all_of(first.begin(), first.end(), is_first_half));
+  EXPECT_TRUE(std::none_of(second.begin(), second.end(), is_first_half));
+  // Each is freed on the other node, and but for what is kept there goes home from there.
+  f.pool->cache(0).free(second.data(), 600);
+  f.pool->cache(1).free(first.data(), 600);
+  EXPECT_EQ(f.pool->available(), 1200U);
+  const std::vector<Packet*> home = take(3, 500), away = take(2, 500);
+  ASSERT_EQ(home.size() + away.size(), 1000U);
+  EXPECT_TRUE(std::all_of(home.begin(), home.end(), is_first_half));
+  EXPECT_TRUE(std::none_of(away.begin(), away.end(), is_first_half));
+  // A node without any left takes of the other's.
+  f.pool->cache(3).free(home.data(), 500);
+  EXPECT_GT(take(2, 500).size(), 300U);
+}
+
+TEST(PacketPool, SparesAreOfTheNodeOfTheirCache) {
+  Fixture f(8, 3, 200, {0, 1, 0});
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    Packet* spare = f.pool->spare(i);
+    f.pool->cache(2).free(&spare, 1);
+  }
+  std::vector<Packet*> taken(208);
+  const unsigned n = f.pool->cache(1).allocate(taken.data(), 104);
+  ASSERT_EQ(n, 104U);
+  const std::set<Packet*> all(taken.begin(), taken.begin() + n);
+  for (std::uint32_t i = 100; i < 200; ++i) EXPECT_TRUE(all.contains(f.pool->spare(i))) << i;
 }
 
 // Packets go from one thread's cache to another's through a ring, as in a hand-off, each

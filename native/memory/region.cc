@@ -62,17 +62,8 @@ bool prefer_node(void* address, std::size_t bytes, int node, unsigned flags) {
 }  // namespace
 
 const char* page_kind_name(PageKind kind) noexcept {
-  switch (kind) {
-    case PageKind::k1G:
-      return "1G";
-    case PageKind::k2M:
-      return "2M";
-    case PageKind::Transparent:
-      return "transparent";
-    case PageKind::Small:
-      break;
-  }
-  return "4K";
+  constexpr const char* kNames[] = {"1G", "2M", "transparent", "4K"};
+  return kNames[static_cast<unsigned>(kind)];
 }
 
 // What lies at the start of every region; fixed layout, no pointers. Written by the control
@@ -159,7 +150,8 @@ Status Region::open_memory(const RegionOptions& options) {
                              {PagePolicy::k2M, PageKind::k2M, k2MBytes, 21}};
   for (const Kind& kind : kKinds) {
     const bool asked = options.pages == kind.policy;
-    const bool fits = options.bytes >= kind.bytes || kind.kind == PageKind::k2M;
+    const bool fits =
+        kind.kind == PageKind::k2M || (options.bytes >= kind.bytes && !options.several_nodes);
     if (!asked && !(options.pages == PagePolicy::Auto && fits)) continue;
     fd_ = memfd_create(
         "sluice", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | (kind.shift << MFD_HUGE_SHIFT));
@@ -328,6 +320,25 @@ std::size_t Region::resident() const noexcept {
 
 std::byte* Region::allocate(std::size_t bytes, std::size_t alignment) noexcept {
   if (!writable_ || !std::has_single_bit(alignment)) return nullptr;
+  if (node_ < 0) return allocate_here(bytes, alignment);
+  auto block = std::find_if(blocks_.begin(), blocks_.end(),
+                            [this](const Block& b) { return b.node == node_; });
+  if (block == blocks_.end()) block = blocks_.insert(blocks_.end(), {node_, 0, 0});
+  std::size_t start = round_up(block->next, std::max(alignment, kCacheLine));
+  if (start + bytes > block->end) {
+    const std::size_t span = round_up(bytes, page_bytes_);
+    std::byte* const pages = allocate_here(span, std::max(alignment, page_bytes_));
+    // Without room for pages of its own a section is where there is room.
+    if (pages == nullptr) return allocate_here(bytes, alignment);
+    (void)bind(pages, span, node_);
+    start = offset(pages);
+    block->end = start + span;
+  }
+  block->next = start + bytes;
+  return base_ + start;
+}
+
+std::byte* Region::allocate_here(std::size_t bytes, std::size_t alignment) noexcept {
   Header* h = header();
   const std::size_t start = round_up(h->used, std::max(alignment, kCacheLine));
   if (start > size_ || bytes > size_ - start) return nullptr;

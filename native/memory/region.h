@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "base/types.h"
 
@@ -27,12 +28,14 @@ struct RegionOptions {
   std::size_t bytes = 0;  ///< size of the whole region, rounded up to its page size
   PagePolicy pages = PagePolicy::Auto;
   int numa_node = -1;  ///< node to take memory from; -1: the kernel's choice
+  /// Sections will be of several nodes: Auto takes no 1 GB pages, which can't be divided.
+  bool several_nodes = false;
   /// A file on hugetlbfs (it takes that mount's pages) or tmpfs, replaced if there; empty: a memfd.
   std::string path;
 };
 
 /// Names in the header's directory, so that a later process finds a section. Never renumber.
-enum class RegionSection : std::uint32_t { Packets = 0, PacketRing = 1, Usage = 2, Sessions = 3 };
+enum class RegionSection : std::uint32_t { Packets = 0, Usage = 2, Sessions = 3 };
 inline constexpr std::size_t kRegionSections = 16;
 
 class Region {
@@ -71,6 +74,10 @@ class Region {
     return reinterpret_cast<T*>(
         allocate(n * sizeof(T), alignof(T) > kCacheLine ? alignof(T) : kCacheLine));
   }
+  /// From now on allocate() takes memory of that node, as far as whole pages of it go round;
+  /// kAnyNode: as the region is bound. Thread: control.
+  void take_from(int node) noexcept { node_ = node; }
+  static constexpr int kAnyNode = -1;
   /// Enters a section into the header's directory. Thread: control.
   void name_section(RegionSection name, const void* section, std::size_t bytes) noexcept;
   /// The section of that name; empty when there is none or when it does not lie inside.
@@ -105,6 +112,7 @@ class Region {
   Status open_file(const RegionOptions& options);
   bool map(std::size_t bytes, std::size_t page_bytes, int numa_node) noexcept;
   bool map_aligned(std::size_t bytes) noexcept;
+  std::byte* allocate_here(std::size_t bytes, std::size_t alignment) noexcept;
   bool take_huge_pages() noexcept;
   void warn_of_small_pages(std::size_t bytes, bool on_tmpfs);
   void unmap() noexcept;
@@ -114,6 +122,13 @@ class Region {
   std::size_t size_ = 0;
   std::size_t page_bytes_ = 4096;
   int fd_ = -1;
+  int node_ = kAnyNode;
+  /// Pages that were begun for sections of a node: offsets.
+  struct Block {
+    int node;
+    std::size_t next, end;
+  };
+  std::vector<Block> blocks_;
   bool writable_ = false;
   bool huge_wanted_ = false;
   PageKind pages_ = PageKind::Small;

@@ -4,16 +4,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <random>
 
 #include "port/pcap_port.h"
 #include "worker/port_rules.h"
 
 namespace sluice {
-namespace {
-constexpr std::size_t kRegionSlack = std::size_t{16} << 20;
-}  // namespace
-
 Datapath::Datapath(DatapathConfig config) : config_(std::move(config)), bell_(config_.wake) {
   given_time_ = config_.given_time;
   quiet_sink_.time_is_given = given_time_ != 0;
@@ -65,6 +60,7 @@ Status Datapath::plan() {
   places_ = plan.value().workers;
   control_cores_ = plan.value().control_cores;
   lane_cores_ = plan.value().lane_cores;
+  nodes_ = plan.value().nodes;
   plan_text_ = describe(plan.value());
   for (const auto& warning : plan.value().warnings) warnings_.push_back(warning);
   share_buckets();
@@ -93,53 +89,6 @@ Status Datapath::make_network() {
   }
   for (const IpAddress& address : config_.own_addresses) {
     network_.owns.push_back(local_address(address, kNoPort));
-  }
-  return Ok{};
-}
-
-std::size_t packet_memory_bytes(const DatapathConfig& config) noexcept {
-  const unsigned workers = config.workers != 0 ? config.workers : config.stepped_workers;
-  const std::size_t rings =
-      workers *
-      (SpscRing<Event>::bytes(kEventRing) + SpscRing<std::uint32_t>::bytes(kCommandRing) +
-       TrafficSampler::Ring::bytes(kSampleRing) + workers * SpscRing<Packet*>::bytes(kHandoffRing));
-  return Sessions::bytes(config.sessions) +
-         PacketPool::bytes(config.packets_max, workers + 1, config.held_packets_max) +
-         workers * HoldTable::bytes(config.held_packets_max / workers) +
-         CryptoLanes::bytes(config.lanes, workers) + rings + kRegionSlack;
-}
-
-Status Datapath::make_memory() {
-  const auto caches =
-      static_cast<unsigned>(places_.size()) + 1;  // the last is the control thread's
-  RegionOptions options;
-  options.bytes = packet_memory_bytes(config_);
-  options.pages = config_.hugepages;
-  options.numa_node = config_.workers == 0 ? -1 : static_cast<int>(places_[0].numa_node);
-  auto region = make_region(options);
-  if (!region) return region.error();
-  region_ = std::move(region).value();
-  if (!region_->warning().empty()) warnings_.push_back(region_->warning());
-  auto pool = PacketPool::create(*region_, config_.packets_max, caches, config_.held_packets_max);
-  if (!pool) return pool.error();
-  pool_ = std::move(pool).value();
-  // The pool is small and always in use: in large pages now, where the machine has them. Its
-  // spares behind it are touched when packets are held.
-  region_->populate(pool_->chunks(), std::size_t{config_.packets_max} * kChunkBytes);
-  sessions_start_ = region_->used();
-  pool_resident_ = std::min(region_->resident(), sessions_start_);
-  std::random_device random;
-  config_.sessions.hash_secret = {std::uint64_t{random()} << 32 | random(),
-                                  (std::uint64_t{random()} << 32 | random()) | 1};
-  auto sessions = Sessions::create(*region_, config_.sessions, network_);
-  if (!sessions) return sessions.error();
-  sessions_ = std::move(sessions).value();
-  protections_ = std::make_unique<Protections>(static_cast<unsigned>(places_.size()),
-                                               sessions_->protection_uses());
-  if (Status made = make_lanes(); !made) return made;
-  sessions_->sieve().look_for_ues(config_.policy.hairpin);
-  for (const LocalAddress& own : network_.owns) {
-    sessions_->sieve().add_own(own.words[0], own.is_v6);
   }
   return Ok{};
 }
@@ -188,6 +137,7 @@ Status Datapath::make_workers() {
                                          *tick);
   sessions_->peer_table().watch(prober_->wanted());
   for (unsigned w = 0; w < places_.size(); ++w) {
+    take_memory_near(w);
     Worker::Config config;
     config.id = w;
     config.workers = static_cast<unsigned>(places_.size());
@@ -212,7 +162,7 @@ Status Datapath::make_workers() {
       return Error{"the memory region has no room for held packets", "limits.heldPackets"};
     config.pipeline.holds = holds.get();
     config.pipeline.protections = &protections_->table(w);
-    if (crypto_lanes_ != nullptr) config.pipeline.lanes = crypto_lanes_->lanes();
+    if (crypto_lanes_ != nullptr) config.pipeline.lanes = crypto_lanes_->lanes(node_rank(w));
     if (w == kProbingWorker) config.pipeline.prober = prober_.get();
     const auto workers = static_cast<unsigned>(places_.size());
     config.pipeline.answers_per_second = (config_.answers_per_second + workers - 1) / workers;
@@ -223,11 +173,7 @@ Status Datapath::make_workers() {
     workers_.push_back(std::move(worker).value());
     enter_worker(w);
   }
-  for (const auto& from : workers_) {
-    for (const auto& to : workers_) {
-      if (from != to) from->connect(*to);
-    }
-  }
+  connect_workers();
   lanes_.resize(workers_.size());
   std::vector<std::string> names;
   for (const PortConfig& port : config_.ports) names.push_back(port.name);

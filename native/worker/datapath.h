@@ -211,6 +211,10 @@ class Datapath {
   void keep_usage();
   Status open_ports();
   void share_buckets() noexcept;
+  void take_memory_near(unsigned worker) noexcept;
+  unsigned node_rank(unsigned worker) const noexcept;
+  void bind_memory();
+  void connect_workers();
   BucketMove move_from(unsigned from, unsigned to, const std::array<bool, kBuckets>& leaving);
   void steer(unsigned to);
   Status make_workers();
@@ -278,6 +282,7 @@ class Datapath {
   std::vector<WorkerPlace> places_;
   std::vector<unsigned> control_cores_;
   std::vector<unsigned> lane_cores_;
+  std::vector<unsigned> nodes_;  ///< NUMA nodes that workers are on
   std::array<std::uint8_t, kBuckets> bucket_owner_{};
   std::array<std::uint8_t, kBuckets> steered_{};  ///< as the ports know it
   std::array<std::uint64_t, kWorkersMax> buckets_taken_{};

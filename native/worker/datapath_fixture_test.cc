@@ -1,7 +1,10 @@
 #include "worker/datapath_fixture_test.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
+
+#include "base/topology.h"
 
 namespace sluice::test {
 
@@ -85,12 +88,27 @@ void DatapathTest::SetUp() {
   ASSERT_TRUE(started) << started.error().message;
 }
 
+/// So that buckets are the workers' in turn; empty: no node has so many.
+static std::vector<unsigned> cores_of_one_node(unsigned workers) {
+  std::map<unsigned, std::vector<unsigned>> nodes;
+  auto topology = discover_topology();
+  if (!topology) return {};
+  for (const Core& core : topology.value().cores) nodes[core.numa_node].push_back(core.os_index);
+  for (auto& [node, cores] : nodes) {
+    if (cores.size() < workers) continue;
+    cores.resize(workers);
+    return cores;
+  }
+  return {};
+}
+
 void DatapathTest::open() {
   DatapathConfig config;
   config.survival = survival();
   config.packets_max = 4096;
   config.hugepages = PagePolicy::Off;
   config.workers = workers();
+  if (workers() > 1) config.cores = cores_of_one_node(workers());
   config.sessions.slots_per_bucket = slots_per_bucket_;
   config.sessions.slot_bits = kSlotBits;
   config.sessions.teid_key = kKey;

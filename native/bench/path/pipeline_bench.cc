@@ -8,9 +8,11 @@
 #include <memory>
 #include <string>
 
+#include "base/topology.h"
 #include "bench/bench.h"
 #include "bench/path/packet_loop.h"
 #include "bench/path/stage_clock.h"
+#include "memory/region_place.h"
 
 namespace {
 using namespace sluice;
@@ -109,6 +111,36 @@ void add_stages(const std::string& row, const bench::PathKind& kind, bool uplink
   }
 }
 
+/// A core of another NUMA node than the bench's own, also where this process was confined to some;
+/// kNoCore, and a word on standard error: there is none.
+unsigned core_of_another_node() {
+  for (unsigned node = 0;; ++node) {
+    const std::string path = "/sys/devices/system/node/node" + std::to_string(node) + "/cpulist";
+    auto cores = parse_core_list(read_line(path.c_str()));
+    if (!cores || cores.value().empty()) break;
+    const auto& there = cores.value();
+    if (std::count(there.begin(), there.end(), bench::core(0)) == 0) return there.front();
+  }
+  std::fputs("one NUMA node: no placement is wrong on this machine\n", stderr);
+  return bench::kNoCore;
+}
+
+/// What a packet costs more by a worker on another node than the memory is on, which was touched
+/// by the bench's own core.
+double run_far(std::uint32_t sessions, bool uplink, const bench::Options& options) {
+  if (options.quick && sessions > 100'000) return bench::kLeftOut;
+  const unsigned far = core_of_another_node();
+  if (far == bench::kNoCore) return -1;
+  PacketLoop loop(bench::PacketPath::of({.sessions = sessions}), {.uplink = uplink});
+  loop.gross(2000);
+  const double near = loop.gross(options.rounds(60'000));
+  if (!pin_this_thread(far)) return -1;
+  loop.gross(2000);
+  const double gross = loop.gross(options.rounds(60'000));
+  (void)pin_this_thread(bench::core(0));
+  return std::max(0.0, gross - near);
+}
+
 /// One of 1400 bytes, four of 576, seven of 64 (the UE's packets), mixed.
 const std::vector<unsigned> kImix = {64, 576, 64, 64, 576, 64, 1400, 64, 576, 64, 576, 64};
 
@@ -158,6 +190,12 @@ bool add_all() {
           bench::Register(name + "/mpps", "Mpps", with(Figure::Mpps));
           if (bytes == 64 && full && (sessions == 1000 || sessions == 1'000'000)) {
             add_stages(name, {.sessions = sessions}, uplink);
+          }
+          if (bytes == 64 && full && (sessions == 1000 || sessions == 1'000'000)) {
+            bench::Register(name + "/far-node/added", "cycles/packet",
+                            [=, sessions = sessions](const bench::Options& o) {
+                              return run_far(sessions, uplink, o);
+                            });
           }
           if (sessions != 1000 || !full) continue;
           bench::Register(name + "/captured", "cycles/packet", with(Figure::Captured));

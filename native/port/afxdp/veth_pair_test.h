@@ -26,6 +26,7 @@ class VethPeer {
   VethPeer() : fd_(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL))) {
     const int on = 1;
     ::setsockopt(fd_, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
+    ::setsockopt(fd_, SOL_PACKET, PACKET_AUXDATA, &on, sizeof on);
     sockaddr_ll name{};
     name.sll_family = AF_PACKET;
     name.sll_protocol = htons(ETH_P_ALL);
@@ -44,14 +45,37 @@ class VethPeer {
     for (;;) {
       pollfd wait{fd_, POLLIN, 0};
       if (::poll(&wait, 1, patience_ms) <= 0) return {};
-      Bytes frame(4096);
-      const ssize_t got = ::recv(fd_, frame.data(), frame.size(), 0);
-      frame.resize(static_cast<std::size_t>(std::max<ssize_t>(0, got)));
+      const Bytes frame = next();
       if (frame.size() > ETH_HLEN && wire::load16(frame.data() + 12) == type) return frame;
     }
   }
 
  private:
+  /// As it was on the wire: the kernel has taken its VLAN tag off.
+  Bytes next() const {
+    Bytes frame(4096);
+    iovec into{frame.data(), frame.size()};
+    alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof(tpacket_auxdata))];
+    msghdr message{};
+    message.msg_iov = &into;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t got = ::recvmsg(fd_, &message, 0);
+    frame.resize(static_cast<std::size_t>(std::max<ssize_t>(0, got)));
+    const cmsghdr* const told = CMSG_FIRSTHDR(&message);
+    if (told == nullptr || told->cmsg_type != PACKET_AUXDATA || frame.size() < ETH_HLEN) {
+      return frame;
+    }
+    tpacket_auxdata about;
+    std::memcpy(&about, CMSG_DATA(told), sizeof about);
+    if ((about.tp_status & TP_STATUS_VLAN_VALID) == 0) return frame;
+    frame.insert(frame.begin() + 12, 4, std::byte{0});
+    wire::store16(frame.data() + 12, about.tp_vlan_tpid);
+    wire::store16(frame.data() + 14, about.tp_vlan_tci);
+    return frame;
+  }
+
   int fd_;
 };
 

@@ -13,10 +13,11 @@ constexpr unsigned kSpins = 256;   ///< looks without work before a thread sleep
 constexpr int kControl = 1 << 20;  ///< the control thread, among those that hold lanes
 }  // namespace
 
-CryptoLanes::CryptoLanes(unsigned lanes, std::vector<unsigned> cores) : cores_(std::move(cores)) {
+CryptoLanes::CryptoLanes(unsigned lanes, std::vector<unsigned> cores, unsigned nodes)
+    : of_node_(lanes >= nodes ? nodes : 1), cores_(std::move(cores)) {
   for (unsigned i = 0; i < lanes; ++i) {
     lanes_.push_back(std::make_unique<CryptoLane>());
-    pointers_.push_back(lanes_.back().get());
+    of_node_[i % of_node_.size()].push_back(lanes_.back().get());
     threads_.push_back(std::make_unique<Thread>());
   }
 }

@@ -37,10 +37,16 @@ class CryptoLanes {
     return std::size_t{2} * lanes * workers * CryptoRing::bytes(kCryptoRing);
   }
   /// @param cores  of which each thread is pinned to one; none: wherever the system likes
-  explicit CryptoLanes(unsigned lanes, std::vector<unsigned> cores);
-  /// Rings for the next worker. False: the region is full.
+  /// @param nodes  NUMA nodes with workers: lanes are theirs in turn, so that a thread serves one
+  /// of
+  ///   them where there are as many threads, or a multiple. Fewer lanes are everybody's.
+  CryptoLanes(unsigned lanes, std::vector<unsigned> cores, unsigned nodes = 1);
+  /// Rings for the next worker, of the region's memory for it. False: the region is full.
   bool connect(Region& region, const std::function<void()>& wake);
-  std::span<CryptoLane* const> lanes() const noexcept { return pointers_; }
+  /// Those that workers of a node use: a place among nodes with workers.
+  std::span<CryptoLane* const> lanes(unsigned node) const noexcept {
+    return of_node_[node % of_node_.size()];
+  }
   const std::vector<unsigned>& cores() const noexcept { return cores_; }
 
   // ---- control thread ----
@@ -79,7 +85,7 @@ class CryptoLanes {
   void assign() noexcept;
 
   std::vector<std::unique_ptr<CryptoLane>> lanes_;
-  std::vector<CryptoLane*> pointers_;
+  std::vector<std::vector<CryptoLane*>> of_node_;
   std::vector<std::unique_ptr<Thread>> threads_;
   std::vector<unsigned> cores_;
   std::atomic<unsigned> limit_{0};

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 #include <thread>
 
 #include "worker/protect/protections_fixture_test.h"
@@ -23,7 +24,7 @@ class CryptoLanesTest : public DatapathTest {
     ASSERT_EQ(create(kSecond, second_session()), PrepareStatus::Ok);
   }
   CryptoLanes& lanes() { return *path_->crypto_lanes(); }
-  CryptoLane& lane() { return *lanes().lanes()[0]; }
+  CryptoLane& lane() { return *lanes().lanes(0)[0]; }
   /// A turn of the worker alone.
   void turn() { path_->workers()[0]->loop(); }
   void inject_turns(unsigned packets) {
@@ -59,6 +60,17 @@ TEST_F(CryptoLanesTest, PacketsLeaveTheirWorkerAndComeBackSealedInOrder) {
   EXPECT_EQ(path_->statistics().held, 0u);
   EXPECT_EQ(path_->statistics().lanes.lanes[0].packets, 200u);
   conserve();
+}
+
+TEST(CryptoLanes, AreSharedOutAmongTheNodesOfWorkers) {
+  const CryptoLanes of_two(5, {}, 2);
+  EXPECT_EQ(of_two.lanes(0).size(), 3u);
+  EXPECT_EQ(of_two.lanes(1).size(), 2u);
+  std::set<CryptoLane*> all(of_two.lanes(0).begin(), of_two.lanes(0).end());
+  all.insert(of_two.lanes(1).begin(), of_two.lanes(1).end());
+  EXPECT_EQ(all.size(), 5u);
+  const CryptoLanes too_few(1, {}, 2);
+  EXPECT_EQ(too_few.lanes(0)[0], too_few.lanes(1)[0]);
 }
 
 TEST_F(CryptoLanesTest, AFullRingIsADropWithAReasonOfItsOwn) {
@@ -255,7 +267,7 @@ TEST_F(CryptoLaneThreads, AnotherTakesOverFromOneThatDied) {
     ++round_;
     CryptoLane* crowded = nullptr;
     while (crowded == nullptr) {
-      for (CryptoLane* lane : path_->crypto_lanes()->lanes()) {
+      for (CryptoLane* lane : path_->crypto_lanes()->lanes(0)) {
         if (lane->depth() != 0) crowded = lane;
       }
     }

@@ -1,4 +1,6 @@
 // Crypto lanes of a packet path, from its start to its end.
+#include <algorithm>
+
 #include "worker/datapath.h"
 
 namespace sluice {
@@ -9,11 +11,15 @@ Status Datapath::make_lanes() {
   if (config_.lanes > kLanesMax) {
     return Error{"at most " + std::to_string(kLanesMax) + " crypto lanes", "crypto.lanesMax"};
   }
-  crypto_lanes_ = std::make_shared<CryptoLanes>(config_.lanes, lane_cores_);
-  for (std::size_t w = 0; w < places_.size(); ++w) {
-    if (crypto_lanes_->connect(*region_, [this, w] { workers_[w]->wake(); })) continue;
-    return Error{"the memory region has no room for crypto lanes", "limits"};
+  const auto nodes = static_cast<unsigned>(std::max<std::size_t>(nodes_.size(), 1));
+  crypto_lanes_ = std::make_shared<CryptoLanes>(config_.lanes, lane_cores_, nodes);
+  bool connected = true;
+  for (unsigned w = 0; connected && w < places_.size(); ++w) {
+    take_memory_near(w);
+    connected = crypto_lanes_->connect(*region_, [this, w] { workers_[w]->wake(); });
   }
+  region_->take_from(Region::kAnyNode);
+  if (!connected) return Error{"the memory region has no room for crypto lanes", "limits"};
   return Ok{};
 }
 

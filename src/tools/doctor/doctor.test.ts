@@ -57,7 +57,7 @@ describe('a server that was set up', () => {
       /^\$\{EDITOR:-vi\} \/etc\/sluice\/sluice.yaml {3}# workers.cores: \[30, 31\]$/,
     );
     const split = examined(server, serverYaml.replace('[18, 19]', '[3, 19]'));
-    expect(complaints(split)).toContain('warning numa: workers are on nodes 0 and 1');
+    expect(complaints(split)).toContain('note numa: workers are on nodes 0 and 1');
   });
 
   it('is told when no file can be made of huge pages, in which usage would survive', () => {

@@ -19,9 +19,9 @@ export function checkNuma(machine: Machine): Finding[] {
   const used =
     cores === 'auto' ? [] : [...new Set(cores.map(nodeOf))].filter((id) => id !== undefined);
   if (used.length > 1) {
-    findings.warning(
+    findings.note(
       `workers are on nodes ${used.join(' and ')}`,
-      'packet memory is on the node of the first worker; the others reach over to it',
+      'each has packets of its own node; tables and rules are on the first one',
       edit(machine, coresSetting(nodes[0]!.cores, config.workers.count)),
     );
   }
