@@ -259,7 +259,11 @@ TEST(AfxdpPort, SendsAndReceivesOnAVlan) {
     EXPECT_EQ(bench.received(2), std::vector<Bytes>{packet});
     packet[19] = std::byte{2};
     bench.send(packet);
-    const Bytes sent = peer.take(ETH_P_8021Q);
+    Bytes sent;
+    // The kernel has things of its own to say on the VLAN.
+    do {
+      sent = peer.take(ETH_P_8021Q);
+    } while (!sent.empty() && wire::load16(sent.data() + 16) != ETH_P_IP);
     ASSERT_EQ(sent.size(), 18 + packet.size());
     EXPECT_EQ(sent[5], std::byte{0x22});
     EXPECT_EQ(wire::load16(sent.data() + 14), 100);
