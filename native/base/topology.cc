@@ -128,6 +128,16 @@ Result<Hwloc> load(const std::string& synthetic) {
 }
 }  // namespace
 
+int node_of_pci(const std::string& device) {
+  const std::string name = device.substr(0, device.find(','));
+  const auto colons = std::count(name.begin(), name.end(), ':');
+  if (colons == 0) return -1;
+  const std::string path =
+      "/sys/bus/pci/devices/" + std::string(colons == 1 ? "0000:" : "") + name + "/numa_node";
+  const std::string node = read_line(path.c_str());
+  return node.empty() ? -1 : std::atoi(node.c_str());
+}
+
 Result<Topology> discover_topology() {
   auto loaded = load("");
   if (!loaded) return loaded.error();

@@ -36,6 +36,9 @@ struct Topology {
 /// Asks hwloc, honouring cgroup and affinity limits. Isolated cores count as usable although
 /// the affinity that a process starts with leaves them out. Error: hwloc finds nothing.
 Result<Topology> discover_topology();
+/// Node that a device on PCI hangs on, by its address ("0000:01:00.0", also without the domain, and
+/// with what follows behind a comma). Below 0: it is no such device, or none in particular.
+int node_of_pci(const std::string& device);
 /// The same from an hwloc description such as "numa:2 core:16 pu:2"; no isolation, no NICs.
 /// Error: not a description that hwloc understands.
 Result<Topology> synthetic_topology(const std::string& description);
@@ -52,6 +55,7 @@ struct PlanRequest {
   bool kernel_bypass = false;     ///< a port polls its device (afxdp, dpdk): auto means busy
   unsigned lanes = 0;             ///< threads that may serve crypto lanes
   std::vector<std::string> nics;  ///< devices of the ports, for the node they hang on
+  std::vector<unsigned> near;     ///< nodes of devices that are no interfaces
 };
 
 struct WorkerPlace {

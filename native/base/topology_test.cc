@@ -95,6 +95,23 @@ TEST(Plan, PrefersTheOtherNodeToASibling) {
   EXPECT_TRUE(plan.warnings.empty());
 }
 
+TEST(Plan, GoesWhereADeviceWithoutAnInterfaceIs) {
+  PlanRequest request;
+  request.workers = 2;
+  request.near = {1};
+  const Plan plan = planned(two_sockets(), request);
+  EXPECT_EQ(plan.nodes, std::vector<unsigned>{1});
+  EXPECT_TRUE(plan.warnings.empty());
+  request.near = {0, 1};
+  EXPECT_EQ(planned(two_sockets(), request).nodes, std::vector<unsigned>{0});
+}
+
+TEST(Topology, OnlyWhatIsOnPciHasANodeByItsAddress) {
+  for (const char* device : {"net_memif0,role=client", "eth0", "ffff:ff:1f.7", "ff:1f.7,arg=1"}) {
+    EXPECT_LT(node_of_pci(device), 0) << device;
+  }
+}
+
 TEST(Plan, WarnsWhenSiblingsMustBeUsed) {
   PlanRequest request;
   request.workers = 40;

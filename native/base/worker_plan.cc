@@ -35,7 +35,7 @@ const Core& loop_core(const Topology& topology) {
 }
 
 std::set<unsigned> nodes_of_nics(const Topology& topology, const PlanRequest& request) {
-  std::set<unsigned> nodes;
+  std::set<unsigned> nodes(request.near.begin(), request.near.end());
   for (const Nic& nic : topology.nics) {
     if (std::count(request.nics.begin(), request.nics.end(), nic.name) != 0) {
       nodes.insert(nic.numa_node);

@@ -44,6 +44,9 @@ Status Datapath::plan() {
   for (const PortConfig& port : config_.ports) {
     if (port.driver == "dpdk") {
       request.kernel_bypass = true;
+      if (const int node = node_of_pci(port.device); node >= 0) {
+        request.near.push_back(static_cast<unsigned>(node));
+      }
       continue;
     }
     if (port.driver == "afxdp") {

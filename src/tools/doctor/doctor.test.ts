@@ -2,32 +2,18 @@ import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../base/config/config.js';
 import { addressText } from './checks/listeners.js';
 import { examine, tally } from './doctor.js';
-import type { Finding } from './finding.js';
 import { machineProbe } from './machine-probe.js';
 import {
+  changed,
+  complaints,
   container,
   examined,
   laptop,
-  type MachineTexts,
+  mendOf,
   server,
   serverYaml,
 } from './machines.fixture.js';
 import { listText, parseList } from './probe.js';
-
-/** "level check: what" of all that is not in order. */
-const complaints = (findings: readonly Finding[]): string[] =>
-  findings
-    .filter(({ level }) => level !== 'ok')
-    .map(({ level, check, found }) => `${level} ${check}: ${found}`);
-const mendOf = (findings: readonly Finding[], found: RegExp): string | undefined => {
-  const finding = findings.find((one) => found.test(one.found));
-  if (finding === undefined) throw new Error(`no finding ${found}`);
-  return finding.mend;
-};
-const changed = (machine: MachineTexts, files: Readonly<Record<string, string>>): MachineTexts => ({
-  ...machine,
-  files: { ...machine.files, ...files },
-});
 
 describe('a server that was set up', () => {
   it('is in order', () => {

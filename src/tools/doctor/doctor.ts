@@ -3,7 +3,8 @@ import type { Config } from '../../base/config/config.js';
 import { checkClock } from './checks/clock.js';
 import { checkCores } from './checks/cores.js';
 import { checkCryptography } from './checks/cryptography.js';
-import { checkInterfaces } from './checks/interfaces.js';
+import { checkDpdkDevices } from './checks/devices/dpdk-devices.js';
+import { checkInterfaces } from './checks/devices/interfaces.js';
 import { checkKernel } from './checks/kernel.js';
 import { checkListeners } from './checks/listeners.js';
 import { checkHugepages } from './checks/memory.js';
@@ -25,6 +26,7 @@ const CHECKS = [
   checkHugepages,
   checkNuma,
   checkInterfaces,
+  checkDpdkDevices,
   checkSysctls,
   checkListeners,
   checkStorage,

@@ -58,6 +58,24 @@ export function examined(machine: MachineTexts, yaml = ''): Finding[] {
   );
 }
 
+/** "level check: what" of all that is not in order. */
+export const complaints = (findings: readonly Finding[]): string[] =>
+  findings
+    .filter(({ level }) => level !== 'ok')
+    .map(({ level, check, found }) => `${level} ${check}: ${found}`);
+export const mendOf = (findings: readonly Finding[], found: RegExp): string | undefined => {
+  const finding = findings.find((one) => found.test(one.found));
+  if (finding === undefined) throw new Error(`no finding ${found}`);
+  return finding.mend;
+};
+export const changed = (
+  machine: MachineTexts,
+  files: Readonly<Record<string, string>>,
+): MachineTexts => ({
+  ...machine,
+  files: { ...machine.files, ...files },
+});
+
 const ALL_CAPABILITIES = '000001ffffffffff';
 const status = (capabilities: string, cores: string) =>
   `Name:\tsluice\nCapEff:\t${capabilities}\nCpus_allowed_list:\t${cores}\n`;

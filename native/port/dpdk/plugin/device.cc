@@ -125,8 +125,10 @@ bool Device::lend_memory(const DpdkRequest& request, DpdkError& error) {
   is_mapped_ = mapped == 0;
   if (!is_mapped_ && facts_.is_dma) {
     return fail(error, "device",
-                std::string(request.device) + " cannot reach the packet memory: " +
-                    reason(rte_errno) + "; raise the limit of locked memory (ulimit -l unlimited)");
+                std::string(request.device) +
+                    " cannot reach the packet memory: " + reason(rte_errno) +
+                    "; raise the limit of locked memory (ulimit -l unlimited), and see whether its "
+                    "IOMMU has 48 address bits (sluice doctor)");
   }
   // Of its frames of 2,048 octets net_af_packet takes 32 for the kernel's header, which is 66 long,
   // and refuses buffers that are smaller; what comes is 1,982 octets at most.

@@ -1,6 +1,7 @@
 import { type Finding, Findings } from '../finding.js';
 import { edit, listText, type Machine, type Probe, parseList, readNumber } from '../probe.js';
-import { deviceOf } from './interfaces.js';
+import { PCI, pciAddressOf } from './devices/dpdk-devices.js';
+import { deviceOf } from './devices/interfaces.js';
 
 const NODES = '/sys/devices/system/node';
 
@@ -25,7 +26,8 @@ export function checkNuma(machine: Machine): Finding[] {
       edit(machine, coresSetting(nodes[0]!.cores, config.workers.count)),
     );
   }
-  for (const port of config.ports.filter(({ driver }) => ['socket', 'afxdp'].includes(driver))) {
+  const withDevices = ['socket', 'afxdp', 'dpdk'];
+  for (const port of config.ports.filter(({ driver }) => withDevices.includes(driver))) {
     nicFinding(findings, machine, port, used[0], nodes);
   }
   if (used.length > 0) pagesFinding(findings, machine, used[0]!);
@@ -60,13 +62,8 @@ function nicFinding(
   nodes: readonly NumaNode[],
 ): void {
   const { probe, config } = machine;
-  const devices =
-    port.driver === 'afxdp'
-      ? [port.device]
-      : port.addresses.map((address) => deviceOf(probe, address));
-  for (const device of new Set(devices)) {
-    if (device === undefined) continue;
-    const nic = readNumber(probe, `/sys/class/net/${device}/device/numa_node`);
+  for (const device of new Set(devicesOf(probe, port))) {
+    const nic = nodeOfDevice(probe, device);
     if (nic === undefined || nic < 0) continue;
     const near = nodes.find((node) => node.id === nic)?.cores ?? [];
     if (workerNode === undefined) {
@@ -85,6 +82,20 @@ function nicFinding(
       );
     }
   }
+}
+
+function devicesOf(probe: Probe, port: Machine['config']['ports'][number]): string[] {
+  if (port.driver === 'socket') {
+    return port.addresses.flatMap((address) => deviceOf(probe, address) ?? []);
+  }
+  return [pciAddressOf(port.device) ?? port.device];
+}
+
+/** Of an interface, or of a device on PCI that is not the kernel's. */
+function nodeOfDevice(probe: Probe, device: string): number | undefined {
+  const folder =
+    pciAddressOf(device) === undefined ? `/sys/class/net/${device}/device` : `${PCI}/${device}`;
+  return readNumber(probe, `${folder}/numa_node`);
 }
 
 /** Free pages may all be on the other node. */

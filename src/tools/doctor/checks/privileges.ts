@@ -10,6 +10,7 @@ import {
   type Machine,
   type Probe,
 } from '../probe.js';
+import { pciAddressOf } from './devices/dpdk-devices.js';
 
 /** API clients and streams, the store, ports: what a node opens at its busiest, with room. */
 const OPEN_FILES_MIN = 8192;
@@ -53,6 +54,11 @@ export function checkPrivileges(machine: Machine): Finding[] {
     );
   }
   if (afxdp.length > 0) afxdpFindings(findings, machine, afxdp.join(', '), grant);
+  // AF_XDP and VFIO lock the packet memory that they are given.
+  const locking = config.ports
+    .filter(({ driver, device }) => driver === 'afxdp' || pciAddressOf(device) !== undefined)
+    .map(({ name }) => name);
+  if (locking.length > 0) lockFinding(findings, machine, locking.join(', '));
   const low = config.ports.filter(({ driver, udpPort }) => driver === 'socket' && udpPort < 1024);
   if (low.length > 0 && !hasCapability(probe, CAP_NET_BIND_SERVICE)) {
     findings.error(
@@ -65,10 +71,10 @@ export function checkPrivileges(machine: Machine): Finding[] {
   return findings.all;
 }
 
-/** AF_XDP sockets, the program before them, and packet memory that the kernel locks. */
+/** AF_XDP sockets, and the program before them. */
 function afxdpFindings(
   findings: Findings,
-  { probe, config }: Machine,
+  { probe }: Machine,
   ports: string,
   grant: (capability: string) => string,
 ): void {
@@ -84,6 +90,9 @@ function afxdpFindings(
       grant(Object.keys(needed).join(',')),
     );
   }
+}
+
+function lockFinding(findings: Findings, { probe, config }: Machine, ports: string): void {
   const bytes = probe.packetMemoryBytes(config) ?? 0;
   if (hasCapability(probe, CAP_IPC_LOCK) || softLimit(probe, 'Max locked memory') >= bytes) return;
   findings.error(

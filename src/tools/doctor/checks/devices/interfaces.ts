@@ -1,7 +1,11 @@
+/**
+ * The devices of ports: the kernel's (here) and DPDK's (dpdk-devices.ts). Pure but for what the
+ * probe reads; any thread.
+ */
 import { isIPv6 } from 'node:net';
-import { MTU_MAX } from '../../../base/config/schema.js';
-import { type Finding, Findings } from '../finding.js';
-import { edit, type Machine, type Probe, readNumber } from '../probe.js';
+import { MTU_MAX } from '../../../../base/config/schema.js';
+import { type Finding, Findings } from '../../finding.js';
+import { edit, type Machine, type Probe, readNumber } from '../../probe.js';
 
 const NET = '/sys/class/net';
 /** Outer IP, UDP and GTP-U with a PDU Session Container. */
