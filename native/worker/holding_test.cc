@@ -87,6 +87,22 @@ TEST_F(HoldingTest, HoldingTakesNoPacketsFromTraffic) {
   EXPECT_EQ(path_->pool().available(), before);
 }
 
+TEST_F(HoldingTest, WhatStoodInForHeldPacketsLeavesThePoolAsSoonAsItCan) {
+  ASSERT_EQ(create(kSession, buffering()), PrepareStatus::Ok);
+  const std::uint32_t before = path_->pool().available();
+  arrive(10);
+  // All packets are elsewhere when the held ones leave.
+  std::vector<Packet*> elsewhere(4096);
+  elsewhere.resize(path_->pool().cache(0).allocate(elsewhere.data(), 4096));
+  ASSERT_EQ(update(kSession, plain_session(kTeid)), PrepareStatus::Ok);
+  path_->step();
+  EXPECT_EQ(held(), 0u);
+  path_->pool().cache(0).free(elsewhere.data(), static_cast<unsigned>(elsewhere.size()));
+  turn();
+  expect_in_order(10);
+  EXPECT_EQ(path_->pool().available(), before);
+}
+
 TEST_F(HoldingTest, ASessionHolds1024PacketsUnlessItsBarSaysElse) {
   ASSERT_EQ(create(kSession, buffering()), PrepareStatus::Ok);
   arrive(1030);

@@ -145,7 +145,11 @@ unsigned Pipeline::drain_held(Nanoseconds now) noexcept {
     holds_.settle(pool_);
     return count;
   }
-  if (!holds_.draining()) return 0;
+  if (!holds_.draining()) {
+    // The pool may have had nothing to give back before.
+    holds_.settle(pool_);
+    return 0;
+  }
   // What is between the stages arrived before this, and queues behind what is held.
   flush();
   Hold* hold = holds_.next_draining();
