@@ -59,6 +59,7 @@ Status port_of(const Napi::Object& from, std::uint32_t index, PortConfig& port) 
   port.esp_in_udp = flag_of(from, "espInUdp");
   port.esp = flag_of(from, "esp");
   port.busy_poll = flag_of(from, "busyPoll");
+  port.forward_in_driver = flag_of(from, "forwardInDriver");
   port.device = text_of(from, "device");
   const auto mtu = static_cast<std::uint16_t>(number_of(from, "mtu"));
   (port.role == PortRole::Access ? port.outer_mtu : port.mtu) = mtu;
@@ -379,6 +380,10 @@ Napi::Object statistics_to(Napi::Env env, const DatapathStatistics& s) {
   captures.Set("lost", count_to(env, s.captures.lost));
   out.Set("captures", captures);
   out.Set("cryptoLanes", lanes_to(env, s.lanes));
+  Napi::Object driver = Napi::Object::New(env);
+  driver.Set("flows", count_to(env, s.lent_flows));
+  driver.Set("forwardedPackets", count_to(env, s.forwarded_in_driver));
+  out.Set("driver", driver);
   return out;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstring>
 
+#include "base/flow_hash.h"
 #include "memory/copy.h"
 #include "pipeline/outer.h"
 #include "pipeline/pipeline.h"
@@ -12,19 +13,6 @@
 
 namespace sluice {
 namespace stage {
-
-/// Spreads flows over source ports: same flow, same port.
-inline unsigned flow_hash(const Operand& operand) noexcept {
-  std::uint64_t a, b;
-  std::memcpy(&a, operand.lanes, 8);
-  std::memcpy(&b, operand.lanes + 4, 8);
-#if defined(__SSE4_2__)
-  return static_cast<unsigned>(__builtin_ia32_crc32di(__builtin_ia32_crc32di(0, a), b));
-#else
-  const std::uint64_t x = (a ^ b * 0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd;
-  return static_cast<unsigned>(x >> 48);
-#endif
-}
 
 /// The QER's QFI; without one, a packet that came with a container keeps its own, and the
 /// session's stands in for others. 0: none.
@@ -124,7 +112,10 @@ inline std::uint8_t qfi_of(const PdrEntry& pdr, std::uint8_t packets) noexcept {
 
 [[gnu::always_inline]] inline unsigned source_port_of(const PipelinePort& port,
                                                       const Operand& operand) noexcept {
-  return port.source_ports[flow_hash(operand) % kSourcePorts];
+  std::uint64_t addresses, rest;
+  std::memcpy(&addresses, operand.lanes, 8);
+  std::memcpy(&rest, operand.lanes + 4, 8);
+  return port.source_ports[flow_class(addresses, rest)];
 }
 
 /// The container's two octets behind its type: the uplink's or the downlink's form.

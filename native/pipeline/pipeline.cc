@@ -25,6 +25,7 @@ Pipeline::Pipeline(const PipelineConfig& config)
       events_(*config.events),
       holds_(*config.holds),
       protections_(*config.protections),
+      lender_(config.lender),
       prober_(config.prober),
       sampler_(*config.sampler),
       bucket_owner_(config.bucket_owner),
@@ -217,6 +218,7 @@ template <bool kAccess, bool kObserved>
     hit.far = looked_at.far;
   }
   if (__builtin_expect(hit.flow->state.flags & kFlowSlow, 0)) {
+    if ((hit.flow->state.flags & kFlowLent) && lender_ != nullptr) lender_->meet(burst, i);
     verdict = decided(Stage::Hold, hold(burst, i, hit));
     if (verdict != DropReason::None) return verdict;
   }
@@ -339,6 +341,7 @@ void Pipeline::finish(Burst& burst) noexcept {
   }
   if (__builtin_expect(sample != kNoSample, 0)) sampler_.note(burst, sample);
   note(Stage::Finish, burst);
+  if (__builtin_expect(lender_ != nullptr, 0)) lender_->consider(burst);
   if (dead != 0) pool_.free(dead_.packets, dead);
   inside_ -= burst.count;
   burst.count = 0;

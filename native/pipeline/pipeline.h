@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/counter.h"
+#include "base/flow_hash.h"
 #include "memory/fetch.h"
 #include "memory/packet_pool.h"
 #include "pipeline/access_headers.h"
@@ -16,6 +17,7 @@
 #include "pipeline/ip/ip_address.h"
 #include "pipeline/ip/ip_policy.h"
 #include "pipeline/ip/reassembler.h"
+#include "pipeline/lend/flow_lender.h"
 #include "pipeline/observe/observer.h"
 #include "pipeline/observe/traffic_sampler.h"
 #include "pipeline/path/path_prober.h"
@@ -29,7 +31,7 @@ namespace sluice {
 
 inline constexpr unsigned kWorkersMax = 64;
 inline constexpr unsigned kProbingWorker = 0;  ///< asks peers whether they are there
-inline constexpr unsigned kSourcePorts = 16;
+inline constexpr unsigned kSourcePorts = kFlowClasses;
 
 /// What the pipeline knows of a port.
 struct alignas(kCacheLine) PipelinePort {
@@ -82,6 +84,7 @@ struct PipelineConfig {
   HoldTable* holds = nullptr;
   ProtectionTable* protections = nullptr;
   std::span<CryptoLane* const> lanes;  ///< none: SM4 is done where the packet is
+  FlowLender* lender = nullptr;        ///< null: nothing forwards beside the workers
   PathProber* prober = nullptr;        ///< of the one worker that asks peers
   unsigned answers_per_second = 100;   ///< Error Indications and the like, of this worker
   Nanoseconds answers_from = 0;        ///< not before this time
@@ -353,6 +356,7 @@ class Pipeline {
   EventSink& events_;
   HoldTable& holds_;
   ProtectionTable& protections_;
+  FlowLender* const lender_;
   PathProber* const prober_;
   TrafficSampler& sampler_;
   const std::uint8_t* const bucket_owner_;

@@ -21,6 +21,8 @@ struct Refilled {
 
 /// What the two buckets of the line hold now; the time is taken down, the tokens not yet.
 [[gnu::always_inline]] inline Refilled refill_hot(FlowState& state, Nanoseconds now) noexcept {
+  // A flow that was lent may have been refilled a moment after the burst came.
+  now = std::max(now, state.refilled_at);
   const Nanoseconds elapsed = now - state.refilled_at;
   state.refilled_at = now;
   return {refill(state.tokens[0], state.rate_kbps[0], elapsed),
@@ -106,11 +108,13 @@ inline bool is_refill_short(const FlowState& state, Nanoseconds now) noexcept {
     state.tokens[1] = tokens.t1;
     return police_more(burst, i, hit) ? DropReason::None : DropReason::MbrExceeded;
   }
-  if (__builtin_expect(!stage::is_refill_short(state, burst.now), 0)) {
-    stage::refill_long(state, burst.now);
+  Nanoseconds now = burst.now;
+  if (__builtin_expect(!stage::is_refill_short(state, now), 0)) {
+    stage::refill_long(state, now);
+    now = state.refilled_at;
   }
-  return stage::pay_hot(state, pdr.buckets, hit.length, burst.now) ? DropReason::None
-                                                                   : DropReason::MbrExceeded;
+  return stage::pay_hot(state, pdr.buckets, hit.length, now) ? DropReason::None
+                                                             : DropReason::MbrExceeded;
 }
 
 }  // namespace sluice

@@ -14,6 +14,7 @@
 
 #include "base/counter.h"
 #include "base/types.h"
+#include "memory/lent_flow.h"
 #include "memory/packet.h"
 
 namespace sluice {
@@ -49,8 +50,9 @@ struct PortConfig {
   bool esp_in_udp = false;    ///< socket: also UDP port 4500
   bool esp = false;           ///< afxdp: also ESP, by itself and in UDP port 4500
   bool busy_poll = false;     ///< afxdp: workers have the device look for packets themselves
-  std::string device;         ///< tun, afxdp: interface name; dpdk: its device
-  std::uint16_t mtu = 1500;   ///< core
+  bool forward_in_driver = false;  ///< afxdp: packets of lent flows, memory/lent_flow.h
+  std::string device;              ///< tun, afxdp: interface name; dpdk: its device
+  std::uint16_t mtu = 1500;        ///< core
   std::uint16_t outer_mtu =
       0;  ///< access: of an outer packet; 0: no limit (afxdp, dpdk: the device's)
   bool decrements_ttl = false;
@@ -77,6 +79,13 @@ struct alignas(kCacheLine) PortCounters {
   Counter tx_errors;   ///< packets that tx() took and the kernel or device refused
 };
 
+/// What stands before a packet on a device, and for which destinations.
+struct LinkWay {
+  unsigned interface;
+  std::array<std::uint8_t, 14> header;
+  LentFlow::Range reach[3];  ///< the first, but for the others
+};
+
 /// One worker's end of a port. Owner: that worker's thread; nothing here blocks or throws.
 class PortQueue {
  public:
@@ -91,7 +100,23 @@ class PortQueue {
   virtual void flush() noexcept {}
   /// A descriptor that polls readable when rx() has something, or -1 (must be polled).
   virtual int wait_fd() const noexcept { return -1; }
+  /// How a packet to an IPv4 address, in network order, leaves the device; false: not known, or
+  /// not by headers that stay the same. Keeps the neighbour known.
+  virtual bool way_to(std::uint32_t, LinkWay&) noexcept { return false; }
+  /// Another value when way_to() may have other answers.
+  virtual const void* ways() const noexcept { return nullptr; }
+  /// Nothing of what tx() has taken waits for the device any more.
+  virtual bool has_sent() const noexcept { return true; }
   const PortCounters& counters() const noexcept { return counters_; }
+  /// Packets that the device's driver has forwarded by itself.
+  void count_received(std::uint64_t packets, std::uint64_t bytes) noexcept {
+    count(counters_.rx_packets, packets);
+    count(counters_.rx_bytes, bytes);
+  }
+  void count_sent(std::uint64_t packets, std::uint64_t bytes) noexcept {
+    count(counters_.tx_packets, packets);
+    count(counters_.tx_bytes, bytes);
+  }
 
  protected:
   static void count(Counter& counter, std::uint64_t n) noexcept { counter += n; }
@@ -111,6 +136,8 @@ class Port {
   virtual void close() noexcept = 0;
   /// UDP source ports a flow may use, power-of-two many; access ports only.
   virtual std::span<const std::uint16_t> source_ports() const noexcept { return {}; }
+  /// Flows that its driver may forward by itself, null: it can't.
+  virtual const LentTable* lent_flows() const noexcept { return nullptr; }
   /// What the driver found out: "gso": "yes", "mtu": "1500", "queues": "2" …
   virtual std::map<std::string, std::string> capabilities() const { return {}; }
   /// Says which worker owns a bucket, so that the driver can steer (kernel BPF programs).

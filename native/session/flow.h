@@ -38,9 +38,10 @@ inline constexpr std::uint16_t kFlowLive = 1;         ///< the session is instal
 inline constexpr std::uint16_t kFlowCheckSource = 2;  ///< inner source must be the UE's (uplink)
 inline constexpr std::uint16_t kFlowHold = 4;     ///< packets are held, or still drain, in order
 inline constexpr std::uint16_t kFlowCapture = 8;  ///< packets are copied to a capture
+inline constexpr std::uint16_t kFlowLent = 16;    ///< has a place in a table of memory/lent_flow.h
 /// What takes a packet off the common way, asked for in one test. Set and cleared by the owner;
 /// a change of rules leaves them as they are.
-inline constexpr std::uint16_t kFlowSlow = kFlowHold | kFlowCapture;
+inline constexpr std::uint16_t kFlowSlow = kFlowHold | kFlowCapture | kFlowLent;
 
 /// Puts back what packets change of a line; the rest of it is a change of rules'.
 inline void restore_mutable(FlowState& to, const FlowState& from) noexcept {

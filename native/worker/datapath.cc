@@ -167,8 +167,9 @@ Status Datapath::make_workers() {
     config.pipeline.protections = &protections_->table(w);
     if (crypto_lanes_ != nullptr) config.pipeline.lanes = crypto_lanes_->lanes(node_rank(w));
     if (w == kProbingWorker) config.pipeline.prober = prober_.get();
-    const auto workers = static_cast<unsigned>(places_.size());
-    config.pipeline.answers_per_second = (config_.answers_per_second + workers - 1) / workers;
+    config.lender = make_lender(w);
+    config.pipeline.answers_per_second =
+        (config_.answers_per_second + config.workers - 1) / config.workers;
     config.pipeline.answers_from = now() + config_.answers_quiet;
     holds_.push_back(std::move(holds));
     auto worker = Worker::create(config);
@@ -181,10 +182,9 @@ Status Datapath::make_workers() {
   std::vector<std::string> names;
   for (const PortConfig& port : config_.ports) names.push_back(port.name);
   const bool threads = config_.workers != 0;
-  captures_ =
-      std::make_unique<Captures>(workers_, *sessions_, names, threads, [this] { return now(); });
-  traces_ = std::make_unique<Traces>(workers_, *sessions_, network_, names, threads,
-                                     [this] { return now(); });
+  const auto time = [this] { return now(); };
+  captures_ = std::make_unique<Captures>(workers_, *sessions_, names, threads, time);
+  traces_ = std::make_unique<Traces>(workers_, *sessions_, network_, names, threads, time);
   return Ok{};
 }
 
@@ -341,8 +341,8 @@ DatapathStatistics Datapath::collect_statistics() const {
     s.gtpu.answers_suppressed += c.gtpu.answers_suppressed;
     s.held += worker->pipeline().held() + worker->incoming();
   }
+  add_beside_workers(s);
   if (captures_ != nullptr) s.captures = captures_->totals();
-  if (crypto_lanes_ != nullptr) s.lanes = crypto_lanes_->statistics();
   return s;
 }
 

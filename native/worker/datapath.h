@@ -102,6 +102,9 @@ struct DatapathStatistics {
   std::uint64_t created = 0;
   std::uint64_t held = 0;
   LanesStatistics lanes;
+  // Beside the workers, in the driver:
+  std::uint64_t lent_flows = 0;  ///< with a place there now
+  std::uint64_t forwarded_in_driver = 0;
 };
 
 /// A tunnel peer that rules send to.
@@ -218,6 +221,9 @@ class Datapath {
   BucketMove move_from(unsigned from, unsigned to, const std::array<bool, kBuckets>& leaving);
   void steer(unsigned to);
   Status make_workers();
+  /// Null: no port has a use for one.
+  Lender* make_lender(unsigned worker);
+  void add_beside_workers(DatapathStatistics& to) const;
   Status make_lanes();
   void end_lanes();
   /// In a packet path without threads, nobody else does. False: there was nothing.
@@ -294,6 +300,7 @@ class Datapath {
   std::unique_ptr<Protections> protections_;
   std::shared_ptr<CryptoLanes> crypto_lanes_;
   std::vector<std::unique_ptr<HoldTable>> holds_;  ///< by worker
+  std::vector<std::unique_ptr<Lender>> lenders_;   ///< likewise; null: none
   std::unique_ptr<PathProber> prober_;
   std::vector<std::unique_ptr<Port>> ports_;
   std::vector<PipelinePort> pipeline_ports_;

@@ -61,6 +61,7 @@ Worker::Worker(const Config& config, void* sample_ring)
         PipelineConfig c = config.pipeline;
         c.events = this;
         c.sampler = &sampler_;
+        c.lender = config.lender;
         c.worker = config.id;
         c.workers = config.workers;
         return c;
@@ -118,6 +119,9 @@ unsigned Worker::turn(Nanoseconds now) noexcept {
   if (now >= next_expiry_) {
     expire_timers(now);
     transmit();
+  }
+  if (config_.lender != nullptr) {
+    config_.lender->turn(now, pipeline_.observer() == nullptr && !sampler_.wanted());
   }
   if (pending_head_ != 0) retry_reports(now);
   if (news_) {
@@ -179,6 +183,7 @@ bool Worker::replay_one(unsigned queue, Nanoseconds now) noexcept {
 
 unsigned Worker::drain_commands(Nanoseconds now) noexcept {
   Sessions& sessions = *config_.pipeline.sessions;
+  Lender* const lender = config_.lender;
   if (taken_next_ == taken_count_) {
     taken_next_ = 0;
     taken_count_ = commands_->dequeue_burst(taken_, kCommandsPerLoop);
@@ -195,12 +200,14 @@ unsigned Worker::drain_commands(Nanoseconds now) noexcept {
       transmit();
     }
     pipeline_.before_change(change);
+    if (lender != nullptr) now = lender->forget(change.session, now);
     sessions.apply(ticket, now, *this);
     pipeline_.after_change(change);
     ++taken_next_;
     ++applied;
   }
   if (applied != 0) {
+    if (lender != nullptr) lender->renew_looks();
     // Release: pairs with completed(); events pushed before are visible with the count.
     completed_.store(completed_.load(std::memory_order_relaxed) + applied,
                      std::memory_order_release);
@@ -275,6 +282,7 @@ unsigned Worker::settle_lanes(Nanoseconds now) noexcept {
 }
 
 void Worker::discard() noexcept {
+  if (config_.lender != nullptr) config_.lender->end();
   // A worker without a thread may have stopped between two bursts.
   pipeline_.flush();
   transmit();

@@ -15,6 +15,7 @@
 #include "pipeline/pipeline.h"
 #include "port/port.h"
 #include "session/survival/usage_directory.h"
+#include "worker/lend/lender.h"
 
 namespace sluice {
 
@@ -79,6 +80,7 @@ class Worker final : public EventSink {
     std::vector<std::uint8_t> ports;  ///< indices of queues
     std::vector<PortQueue*> queues;
     PipelineConfig pipeline;
+    Lender* lender = nullptr;  ///< null: nothing forwards beside the worker
     Region* region = nullptr;
     Bell* bell = nullptr;
     /// Not 0: time is given, counts from 1970, and this is where it starts; for turn() only.
@@ -134,7 +136,10 @@ class Worker final : public EventSink {
   }
   void cancel(TimerNode& timer) noexcept override { wheel_.cancel(timer); }
   void begin_step(const SessionView& session) noexcept override {
-    if (step_depth_++ == 0) journal_->open(session, events_->produced());
+    if (step_depth_++ != 0) return;
+    // Whatever looks at usage, or changes it, finds all of it.
+    if (config_.lender != nullptr) config_.lender->take_back(session.index);
+    journal_->open(session, events_->produced());
   }
   void end_step() noexcept override {
     if (--step_depth_ == 0) journal_->close();

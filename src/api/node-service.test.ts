@@ -52,6 +52,7 @@ describe('the node service', () => {
           held: 7,
           captures: IDLE_STATISTICS.captures,
           cryptoLanes: IDLE_STATISTICS.cryptoLanes,
+          driver: { flows: 3, forwardedPackets: 2 ** 41 },
           gtpu: { ...IDLE_STATISTICS.gtpu, endMarkersSent: 1, answersSuppressed: 2 ** 40 },
         }),
       },
@@ -76,6 +77,7 @@ describe('the node service', () => {
       created: '6',
       held: '7',
       gtpu: { end_markers_sent: '1', answers_suppressed: String(2 ** 40) },
+      driver: { flows: '3', forwarded_packets: String(2 ** 41) },
     };
     expect(await client.call('NodeService/GetStats')).toMatchObject(expected);
     const stream = client.watch('NodeService/WatchStats', { interval: { nanos: 100_000_000 } });

@@ -157,6 +157,8 @@ export interface DatapathPortConfig {
   readonly esp?: boolean;
   /** afxdp: workers have the device look for packets themselves. Absent: no. */
   readonly busyPoll?: boolean;
+  /** afxdp: packets of simple, busy flows are forwarded in the driver hook. Absent: no. */
+  readonly forwardInDriver?: boolean;
   readonly device: string;
   /** Access: of the outer packet, 0: no limit. */
   readonly mtu: number;

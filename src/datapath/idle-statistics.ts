@@ -27,6 +27,7 @@ export const IDLE_STATISTICS: Statistics = {
   },
   captures: { running: 0, packets: 0, lost: 0 },
   cryptoLanes: { serving: 0, cores: [], capacity: 0, lanes: [], threads: [] },
+  driver: { flows: 0, forwardedPackets: 0 },
 };
 
 export const IDLE_WORKER: WorkerStatistics = {

@@ -39,6 +39,12 @@ export interface GtpuStatistics {
   /** not sent, because of the limit or the time after the start */
   readonly answersSuppressed: number;
 }
+/** What drivers forward by themselves (forwardInDriver); it is in the ports' counts, too. */
+export interface DriverStatistics {
+  /** Flows, one a direction of a session, that the driver forwards or is about to. */
+  readonly flows: number;
+  readonly forwardedPackets: number;
+}
 /** rx + created = tx + held + dropped, always. */
 export interface Statistics {
   readonly ports: readonly PortStatistics[];
@@ -49,4 +55,5 @@ export interface Statistics {
   readonly gtpu: GtpuStatistics;
   readonly captures: CaptureStatistics;
   readonly cryptoLanes: CryptoLaneStatistics;
+  readonly driver: DriverStatistics;
 }

@@ -188,7 +188,8 @@ Status AfxdpPort::open_queues(std::span<PoolCache* const> caches) {
     auto kernel = KernelSender::open(config_.device);
     if (!kernel) return kernel.error();
     queues_.push_back(std::make_unique<AfxdpQueue>(index_, *caches[w], std::move(sockets),
-                                                   watch_->box(w), std::move(kernel).value()));
+                                                   watch_->box(w), std::move(kernel).value(),
+                                                   interface_));
     if (const int error = queues_.back()->start(); error != 0) {
       return Error{std::string("no file descriptor for a queue: ") + std::strerror(error),
                    "driver"};
@@ -197,9 +198,22 @@ Status AfxdpPort::open_queues(std::span<PoolCache* const> caches) {
   return Ok{};
 }
 
+Status AfxdpPort::make_lent() {
+  if (!config_.forward_in_driver) return Ok{};
+  if (watch_->link().vlan != 0) {
+    return Error{
+        config_.device + " is a VLAN, whose tags the driver hook does not write; leave it out",
+        "forwardInDriver"};
+  }
+  auto made = LentFlows::create();
+  if (!made) return made.error();
+  lent_ = std::move(made).value();
+  return Ok{};
+}
+
 Status AfxdpPort::attach() {
-  const int program =
-      load_program(redirect_program(config_, watch_->link().vlan, sockets_), BPF_PROG_TYPE_XDP);
+  const int program = load_program(
+      redirect_program(config_, watch_->link().vlan, sockets_, lent_.get()), BPF_PROG_TYPE_XDP);
   if (program < 0) return program_error(carrier_, -program);
   link_ = attach_program(program, interface_, XDP_FLAGS_DRV_MODE);
   is_native_ = link_ >= 0;
@@ -218,6 +232,7 @@ Status AfxdpPort::open(std::span<PoolCache* const> caches) {
   if (status) status = find_device(static_cast<unsigned>(caches.size()));
   if (status) status = check_link();
   if (status) status = open_queues(caches);
+  if (status) status = make_lent();
   if (status) status = attach();
   if (status) {
     source_ports_ = device_source_ports(config_);
@@ -233,6 +248,7 @@ void AfxdpPort::close() noexcept {
     *fd = -1;
   }
   queues_.clear();
+  lent_.reset();
   watch_.reset();
   source_ports_.clear();
   is_native_ = false;
@@ -246,6 +262,7 @@ std::map<std::string, std::string> AfxdpPort::capabilities() const {
       {"steering", "device"},
       {"xdp", is_native_ ? "native" : "generic"},
   };
+  if (config_.forward_in_driver) found["forwardInDriver"] = "yes";
   const bool is_open = !queues_.empty();
   found["zeroCopy"] = is_open && queues_[0]->socket(0).is_zero_copy() ? "yes" : "no";
   if (config_.busy_poll) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "port/afxdp/afxdp_queue.h"
+#include "port/afxdp/lent_flows.h"
 #include "port/next_hop/next_hop_watch.h"
 #include "port/port.h"
 
@@ -25,12 +26,16 @@ class AfxdpPort final : public Port {
   void close() noexcept override;
   std::span<const std::uint16_t> source_ports() const noexcept override { return source_ports_; }
   std::map<std::string, std::string> capabilities() const override;
+  const LentTable* lent_flows() const noexcept override {
+    return lent_ == nullptr ? nullptr : &lent_->table();
+  }
 
  private:
   Status check_config() const;
   Status find_device(unsigned workers);
   Status check_link();
   Status open_queues(std::span<PoolCache* const> caches);
+  Status make_lent();
   Status attach();
 
   std::unique_ptr<NextHopWatch> watch_;
@@ -39,8 +44,9 @@ class AfxdpPort final : public Port {
   std::string carrier_;     ///< the device that has the queues
   unsigned interface_ = 0;  ///< its number
   unsigned device_queues_ = 0;
-  int sockets_ = -1;  ///< the map that the program looks a queue's socket up in
-  int link_ = -1;     ///< the program is there for as long as this is open
+  std::unique_ptr<LentFlows> lent_;  ///< with forward_in_driver
+  int sockets_ = -1;                 ///< the map that the program looks a queue's socket up in
+  int link_ = -1;                    ///< the program is there for as long as this is open
   bool is_native_ = false;
 };
 

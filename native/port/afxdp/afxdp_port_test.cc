@@ -140,6 +140,37 @@ TEST(AfxdpPort, KeepsTheContract) {
   });
 }
 
+TEST(AfxdpPort, SaysHowPacketsLeave) {
+  on_veth([] {
+    ip("route add default via 192.0.2.2 dev port");
+    PortConfig config = access_config();
+    config.forward_in_driver = true;
+    Bench bench(config);
+    ASSERT_TRUE(bench.opened) << bench.opened.error().message;
+    EXPECT_EQ(bench.port->capabilities().at("forwardInDriver"), "yes");
+    ASSERT_NE(bench.port->lent_flows(), nullptr);
+    PortQueue& queue = bench.port->queue(0);
+    const auto raw = [](std::uint32_t address) { return __builtin_bswap32(address); };
+    LinkWay way{};
+    ASSERT_TRUE(queue.way_to(raw(0x08080808), way));
+    EXPECT_EQ(way.interface, ::if_nametoindex("port"));
+    const Bytes header = link_header(2, 1);
+    EXPECT_EQ(std::memcmp(way.header.data(), header.data(), header.size()), 0);
+    // All but the device's own network.
+    const auto reaches = [&](std::uint32_t address) {
+      return way.reach[0].contains(raw(address)) && !way.reach[1].contains(raw(address)) &&
+             !way.reach[2].contains(raw(address));
+    };
+    EXPECT_TRUE(reaches(0xcb007101));
+    EXPECT_FALSE(reaches(0xc0000207));
+    // There each is its own next hop.
+    ASSERT_TRUE(queue.way_to(raw(0xc0000202), way));
+    EXPECT_TRUE(reaches(0xc0000202));
+    EXPECT_FALSE(reaches(0xc0000203));
+    EXPECT_FALSE(queue.way_to(raw(0xc0000203), way)) << "nobody is known there";
+  });
+}
+
 TEST(AfxdpPort, SaysWhatItFound) {
   on_veth([] {
     Bench bench;

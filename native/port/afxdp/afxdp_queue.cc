@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "base/clock.h"
 #include "wire/bytes.h"
@@ -24,12 +25,13 @@ constexpr unsigned kTurnsACount = 4096;
 
 AfxdpQueue::AfxdpQueue(std::uint8_t port, PoolCache& cache,
                        std::vector<std::unique_ptr<XdpSocket>> sockets, NextHopBox& hops,
-                       std::unique_ptr<KernelSender> kernel) noexcept
+                       std::unique_ptr<KernelSender> kernel, unsigned interface) noexcept
     : cache_(cache),
       sockets_(std::move(sockets)),
       box_(hops),
       hops_(&hops.newest()),
       kernel_(std::move(kernel)),
+      interface_(interface),
       port_(port) {
   leaving_.reserve(XdpSocket::kRing);
 }
@@ -158,6 +160,29 @@ unsigned AfxdpQueue::tx(Packet* const* packets, unsigned count) noexcept {
   PortQueue::count(counters_.tx_errors, refused);
   PortQueue::count(counters_.tx_full, count - taken);
   return taken;
+}
+
+bool AfxdpQueue::way_to(std::uint32_t to, LinkWay& way) noexcept {
+  if (hops_->link.vlan != 0) return false;
+  const HopAddress address = HopAddress::of(&to, false);
+  const Neighbour* const neighbour = hops_->table.find(address);
+  if (neighbour == nullptr) return false;
+  NextHopTable::Reach reach{};
+  if (!hops_->table.reach_of(address, reach)) {
+    reach = {.whole = {__builtin_bswap32(to), ~std::uint32_t{0}}, .excepted = {}, .exceptions = 0};
+  }
+  way.interface = interface_;
+  std::array<std::byte, kLinkBytes> header;
+  write_link_header(header.data() + header.size(), false, neighbour->link);
+  std::memcpy(way.header.data(), header.data(), header.size());
+  const auto range = [](const NextHopTable::Reach::Range& of) {
+    return LentFlow::Range{__builtin_bswap32(of.prefix), __builtin_bswap32(of.mask)};
+  };
+  way.reach[0] = range(reach.whole);
+  for (unsigned i = 0; i < std::size(reach.excepted); ++i) {
+    way.reach[1 + i] = i < reach.exceptions ? range(reach.excepted[i]) : LentFlow::kNowhere;
+  }
+  return true;
 }
 
 void AfxdpQueue::flush() noexcept { sockets_[0]->flush(); }

@@ -19,7 +19,7 @@ class AfxdpQueue final : public PortQueue {
  public:
   /// Takes over a worker's sockets, at least one, and its box of the watch, which outlives it.
   AfxdpQueue(std::uint8_t port, PoolCache& cache, std::vector<std::unique_ptr<XdpSocket>> sockets,
-             NextHopBox& hops, std::unique_ptr<KernelSender> kernel) noexcept;
+             NextHopBox& hops, std::unique_ptr<KernelSender> kernel, unsigned interface) noexcept;
   ~AfxdpQueue() override;
   AfxdpQueue(const AfxdpQueue&) = delete;
   AfxdpQueue& operator=(const AfxdpQueue&) = delete;
@@ -30,6 +30,9 @@ class AfxdpQueue final : public PortQueue {
   unsigned tx(Packet* const* packets, unsigned count) noexcept override;
   void flush() noexcept override;
   int wait_fd() const noexcept override { return wait_; }
+  bool way_to(std::uint32_t to, LinkWay& way) noexcept override;
+  const void* ways() const noexcept override { return hops_; }
+  bool has_sent() const noexcept override { return !sockets_[0]->has_unsent(); }
   const XdpSocket& socket(std::size_t i) const noexcept { return *sockets_[i]; }
 
  private:
@@ -45,6 +48,7 @@ class AfxdpQueue final : public PortQueue {
   const NextHops* hops_;
   std::unique_ptr<KernelSender> kernel_;
   std::vector<XdpFrame> leaving_;
+  unsigned interface_;
   std::uint8_t port_;
   unsigned turn_ = 0;
   std::uint64_t dropped_ = 0;  ///< of what the sockets say, so many are counted

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "port/afxdp/assembly.h"
+#include "port/afxdp/forward_program.h"
 #include "wire/udp.h"
 
 namespace sluice {
@@ -22,7 +23,7 @@ namespace {
 constexpr unsigned kData = BPF_REG_2;  // start of the frame; of the UDP header later
 constexpr unsigned kEnd = BPF_REG_3;
 constexpr unsigned kScratch = BPF_REG_5;
-constexpr unsigned kContext = BPF_REG_6;
+constexpr unsigned kContext = kContextRegister;
 constexpr unsigned kDestination = BPF_REG_7;     // IPv4, or the first half of IPv6
 constexpr unsigned kDestinationLow = BPF_REG_8;  // the second half
 
@@ -160,10 +161,12 @@ void end_program(Assembly& code, const Labels& to, int sockets) {
 
 }  // namespace
 
-std::vector<bpf_insn> redirect_program(const PortConfig& config, unsigned vlan, int sockets) {
+std::vector<bpf_insn> redirect_program(const PortConfig& config, unsigned vlan, int sockets,
+                                       const LentFlows* lent) {
   Assembly code;
   const Labels to(code);
   code.move(kContext, BPF_REG_1);
+  if (lent != nullptr) emit_forward_part(code, config, *lent, to.redirect);
   code.load(BPF_W, kData, kContext, offsetof(xdp_md, data));
   code.load(BPF_W, kEnd, kContext, offsetof(xdp_md, data_end));
   if (vlan != 0) step_over_tag(code, to, vlan);

@@ -10,6 +10,7 @@
 
 #include <vector>
 
+#include "port/afxdp/lent_flows.h"
 #include "port/port.h"
 
 namespace sluice {
@@ -18,7 +19,9 @@ namespace sluice {
 /// @param vlan     number of the VLAN that the port is on, 0: none.
 /// @param sockets  descriptor of the BPF_MAP_TYPE_XSKMAP, by number of the device's queue; a
 ///                 queue without a socket leaves its packets to the kernel.
-std::vector<bpf_insn> redirect_program(const PortConfig& config, unsigned vlan, int sockets);
+/// @param lent     flows that it forwards itself, null: none; not on a VLAN.
+std::vector<bpf_insn> redirect_program(const PortConfig& config, unsigned vlan, int sockets,
+                                       const LentFlows* lent = nullptr);
 
 /// Puts a loaded program before a device of this network namespace. It stays as long as the
 /// link's descriptor is open: a process that is killed leaves no program behind.

@@ -231,6 +231,7 @@ void XdpSocket::send(const XdpFrame* frames, unsigned count) noexcept {
                                               << XSK_UNALIGNED_BUF_OFFSET_SHIFT;
   }
   write(tx_.producer, at);
+  unsent_ += count;
   wants_kick_ = wants_kick_ || count != 0;
 }
 
@@ -250,6 +251,7 @@ void XdpSocket::flush() noexcept {
 void XdpSocket::complete() noexcept {
   std::uint32_t at = *completion_.consumer;
   const std::uint32_t end = read(completion_.producer);
+  unsent_ -= end - at;
   for (; at != end; ++at) {
     Packet* const packet = take_back(completion_.entries[at & kMask]);
     cache_.free(&packet, 1);

@@ -59,6 +59,8 @@ class XdpSocket {
   void send(const XdpFrame* frames, unsigned count) noexcept;
   /// Wakes the kernel if it wants that, and frees what is out.
   void flush() noexcept;
+  /// Some of what send() took is not out yet.
+  bool has_unsent() const noexcept { return unsent_ != 0; }
   /// Frames the kernel had to drop, for want of packets or of room in the ring.
   std::uint64_t dropped() const noexcept;
   bool is_zero_copy() const noexcept { return is_zero_copy_; }
@@ -87,6 +89,7 @@ class XdpSocket {
   bool is_zero_copy_ = false;
   bool polls_busily_ = false;
   bool wants_kick_ = false;
+  std::uint64_t unsent_ = 0;  ///< frames
   XdpRing<xdp_desc> rx_;
   XdpRing<xdp_desc> tx_;
   XdpRing<std::uint64_t> fill_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 
 #include "wire/bytes.h"
 
@@ -84,6 +85,24 @@ const Neighbour* NextHopTable::find(const HopAddress& to) const noexcept {
   std::atomic_ref<std::uint8_t> used(used_[static_cast<std::size_t>(found - neighbours_.begin())]);
   if (used.load(std::memory_order_relaxed) == 0) used.store(1, std::memory_order_relaxed);
   return &*found;
+}
+
+bool NextHopTable::reach_of(const HopAddress& to, Reach& reach) const noexcept {
+  const Route* const route = to.is_v4() ? route_to(to) : nullptr;
+  if (route == nullptr || !route->has_gateway) return false;
+  const auto range = [](const Route& of) {
+    return Reach::Range{static_cast<std::uint32_t>(of.prefix.low),
+                        static_cast<std::uint32_t>(mask_of(of.length).low)};
+  };
+  reach = {.whole = range(*route), .excepted = {}, .exceptions = 0};
+  const HopAddress mask = mask_of(route->length);
+  for (const Route& longer : routes_) {
+    if (longer.length <= route->length) break;
+    if (masked(longer.prefix, mask) != route->prefix) continue;
+    if (reach.exceptions == std::size(reach.excepted)) return false;
+    reach.excepted[reach.exceptions++] = range(longer);
+  }
+  return true;
 }
 
 std::vector<HopAddress> NextHopTable::take_used() noexcept {

@@ -50,6 +50,17 @@ class NextHopTable {
   const Neighbour* find(const HopAddress& to) const noexcept;
   /// Whether an address is reached by this device at all. Any worker.
   bool has_route(const HopAddress& to) const noexcept { return route_to(to) != nullptr; }
+  /// The IPv4 destinations that share a gateway with `to`: those of its route, but for those of
+  /// longer ones. False: it has no gateway, or there are more than two of those. Any worker.
+  struct Reach {
+    struct Range {
+      std::uint32_t prefix, mask;  ///< in host order
+    };
+    Range whole;
+    Range excepted[2];
+    unsigned exceptions;
+  };
+  bool reach_of(const HopAddress& to, Reach& reach) const noexcept;
   /// Neighbours that find() has returned since the last call and that may go away. The builder's
   /// thread.
   std::vector<HopAddress> take_used() noexcept;

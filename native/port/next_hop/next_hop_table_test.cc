@@ -54,6 +54,29 @@ TEST(NextHopTable, TakesTheLongestPrefixOfEachFamily) {
   EXPECT_EQ(hop(table, v6(5, 1)), 6U);
 }
 
+TEST(NextHopTable, KnowsWhatSharesAGateway) {
+  NextHopTable table;
+  const HopAddress gateway = v4({192, 0, 2, 254}), other = v4({192, 0, 2, 7});
+  table.add_route(v4({0, 0, 0, 0}), kV4, 0, &gateway);
+  table.add_route(v4({192, 0, 2, 0}), kV4 + 24, 0, nullptr);
+  table.add_route(v4({203, 0, 113, 0}), kV4 + 24, 0, &other);
+  table.add_route(v4({203, 0, 113, 64}), kV4 + 26, 0, &gateway);
+  table.finish();
+  NextHopTable::Reach reach{};
+  // Three longer routes are one too many.
+  EXPECT_FALSE(table.reach_of(v4({8, 8, 8, 8}), reach));
+  ASSERT_TRUE(table.reach_of(v4({203, 0, 113, 1}), reach));
+  EXPECT_EQ(reach.whole.prefix, 0xcb007100U);
+  EXPECT_EQ(reach.whole.mask, 0xffffff00U);
+  ASSERT_EQ(reach.exceptions, 1U);
+  EXPECT_EQ(reach.excepted[0].prefix, 0xcb007140U);
+  EXPECT_EQ(reach.excepted[0].mask, 0xffffffc0U);
+  ASSERT_TRUE(table.reach_of(v4({203, 0, 113, 65}), reach));
+  EXPECT_EQ(reach.exceptions, 0U);
+  EXPECT_FALSE(table.reach_of(v4({192, 0, 2, 9}), reach)) << "each there is its own next hop";
+  EXPECT_FALSE(table.reach_of(v6(3, 9), reach));
+}
+
 TEST(NextHopTable, DoesNotSendIpv4ByTheDefaultRouteOfIpv6) {
   NextHopTable table;
   const HopAddress gateway = v6(3, 254);

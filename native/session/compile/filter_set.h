@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/flow_hash.h"
 #include "session/compile/filter_index.h"
 #include "session/rules_arena.h"
 
@@ -33,7 +34,7 @@ enum Lane : unsigned {
   kQfi
 };
 inline constexpr unsigned kLanes = 8;
-inline constexpr std::uint16_t kNoQfi = 64;  ///< the packet carried none
+inline constexpr std::uint16_t kNoQfi = kNoQfiLane;  ///< the packet carried none
 inline constexpr unsigned kNoPdr = 0xff;
 
 struct alignas(16) Operand {

@@ -13,6 +13,7 @@ constexpr unsigned kBacklogMax = 1u << 15;
 }  // namespace
 
 unsigned Worker::settle(Nanoseconds now) noexcept {
+  if (config_.lender != nullptr) config_.lender->end();
   unsigned moved = 0;
   for (unsigned n = 1; n != 0; moved += n) n = drain_commands(now);
   for (unsigned n = 1; n != 0; moved += n) {

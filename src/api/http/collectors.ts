@@ -33,6 +33,7 @@ export function addCollectors(metrics: Metrics, sources: CollectorSources): void
   collectPorts(metrics, () => statistics);
   collectWorkers(metrics, () => statistics);
   collectGtpu(metrics, () => statistics);
+  collectDriver(metrics, () => statistics);
   collectCaptures(metrics, () => statistics);
   collectLanes(metrics, () => statistics?.cryptoLanes);
   collectEngine(metrics, sources.engine);
@@ -115,6 +116,24 @@ function collectGtpu(metrics: Metrics, read: CollectorSources['statistics']): vo
     sent.inc({ message: 'supported_extension_headers' }, gtpu.extensionNotificationsSent);
     suppressed.reset();
     suppressed.inc(gtpu.answersSuppressed);
+  });
+}
+
+function collectDriver(metrics: Metrics, read: CollectorSources['statistics']): void {
+  const flows = metrics.gauge(
+    'sluice_driver_flows',
+    'Flows, one a direction of a session, that a driver forwards by itself or is about to',
+  );
+  const forwarded = metrics.counter(
+    'sluice_driver_forwarded_packets_total',
+    "Packets that a driver forwarded by itself, which are in its ports' counts, too",
+  );
+  metrics.onScrape(() => {
+    const driver = read()?.driver;
+    if (driver === undefined) return;
+    flows.set(driver.flows);
+    forwarded.reset();
+    forwarded.inc(driver.forwardedPackets);
   });
 }
 

@@ -82,6 +82,7 @@ const counted: Statistics = {
       { busyNs: 0, waits: 0 },
     ],
   },
+  driver: { flows: 21, forwardedPackets: 22 },
 };
 
 beforeEach(() => {
@@ -200,6 +201,8 @@ it('gives the metrics as text that parses, each sample once', async () => {
     'sluice_gtpu_messages_sent_total{message="error_indication"}': 12,
     'sluice_gtpu_messages_sent_total{message="supported_extension_headers"}': 13,
     sluice_gtpu_answers_suppressed_total: 14,
+    sluice_driver_flows: 21,
+    sluice_driver_forwarded_packets_total: 22,
     sluice_crypto_lane_threads: 1,
     'sluice_crypto_lane_packets_total{lane="0"}': 17,
     'sluice_crypto_lane_bursts_total{lane="0"}': 18,

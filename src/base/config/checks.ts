@@ -16,6 +16,7 @@ const DRIVERS_OF_KEY: { readonly [K in keyof PortConfig]?: readonly PortConfig['
   espInUdp: ['socket'],
   esp: ['afxdp'],
   busyPoll: ['afxdp'],
+  forwardInDriver: ['afxdp'],
   file: ['pcap'],
   outputFile: ['pcap'],
 };

@@ -103,6 +103,7 @@ const port = section({
   espInUdp: flag().default(false),
   esp: flag().default(false),
   busyPoll: flag().default(false),
+  forwardInDriver: flag().default(false),
   device: device.default('sluice0'),
   mtu: mtu.optional(),
   clampMss: clampMss.default(false),

@@ -242,6 +242,7 @@ export interface Stats {
   created?: Uint64;
   held?: Uint64;
   busiest?: SessionTraffic[];
+  driver?: { flows?: Uint64; forwarded_packets?: Uint64 };
 }
 export interface TraceResponse {
   steps?: { stage?: string; decision?: string; seid?: Uint64; rule_id?: number }[];
