@@ -88,8 +88,8 @@ SessionSpec session_of(const PacketPath::Key& key, const PathKind& kind, unsigne
   for (PdrSpec* pdr : {&up, &down}) {
     pdr->qers = {0, 1};
     pdr->urrs = {0};
-    for (unsigned i = 0; i < kind.pdrs; ++i) {
-      pdr->filters = {filter_of(i, kind)};
+    for (unsigned i = 0; i < (kind.filters ? kind.pdrs : 1); ++i) {
+      if (kind.filters) pdr->filters = {filter_of(i, kind)};
       pdr->id = static_cast<unsigned>(s.pdrs.size()) + 1;
       pdr->precedence = 10 + i;
       s.pdrs.push_back(*pdr);
@@ -248,10 +248,11 @@ PacketPath& PacketPath::of(const PathKind& kind) {
   return *path;
 }
 
-std::unique_ptr<PacketPath> PacketPath::through(std::uint32_t sessions, PortConfig n3,
+std::unique_ptr<PacketPath> PacketPath::through(std::uint32_t sessions, bool filters, PortConfig n3,
                                                 PortConfig n6) {
   auto path = std::make_unique<PacketPath>();
   path->kind.sessions = sessions;
+  path->kind.filters = filters;
   DatapathConfig config;
   config.packets_max = 16384;
   config.workers = 0;

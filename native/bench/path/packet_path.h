@@ -26,6 +26,7 @@ struct PathKind {
   unsigned workers = 1;  ///< each with every other session
   unsigned pdrs = 2;     ///< a direction, with full rules; the last matches
   unsigned lanes = 0;    ///< 1: a thread on another core seals
+  bool filters = true;   ///< false, with full rules: one PDR a direction, which takes everything
 
   auto operator<=>(const PathKind&) const = default;
 };
@@ -38,8 +39,9 @@ struct PacketPath {
   static PacketPath& of(const PathKind& kind);
   /// With full rules, through an N3 and an N6 that the caller describes; the caller drives the
   /// worker. nullptr, and a word on standard error: the ports don't open here.
-  static std::unique_ptr<PacketPath> through(std::uint32_t sessions, sluice::PortConfig n3,
-                                             sluice::PortConfig n6);
+  /// @param filters  as in PathKind.
+  static std::unique_ptr<PacketPath> through(std::uint32_t sessions, bool filters,
+                                             sluice::PortConfig n3, sluice::PortConfig n6);
 
   unsigned workers() const noexcept { return kind.workers; }
   /// The worker of the session at this place of `keys`.

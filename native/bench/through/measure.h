@@ -1,6 +1,8 @@
 // How the rows that go all the way through are run: the node on the first core, the far ends on
 // the second, as many packets as get through with a bounded number on their way.
 #pragma once
+#include <sched.h>
+
 #include <atomic>
 #include <thread>
 
@@ -27,11 +29,16 @@ Result through(const ThroughCase& wanted, Result none, const Measure& measure) {
     std::thread worker([&] {
       sluice::pin_this_thread(core(0));
       // Relaxed: nothing else is handed over by it.
-      while (!ends_now.load(std::memory_order_relaxed)) node->turn();
+      while (!ends_now.load(std::memory_order_relaxed)) {
+        node->turn();
+        if (wanted.in_threads) sched_yield();  // those of its devices have the same core
+      }
     });
     sluice::pin_this_thread(core(1));
     Ends ends(wanted, *node);
-    if (ends.open()) result = measure(ends);
+    if (ends.open() && (!wanted.in_threads || poll_in_threads(core(0), core(1)))) {
+      result = measure(ends);
+    }
     ends_now.store(true, std::memory_order_relaxed);
     worker.join();
     node->stop();

@@ -22,6 +22,7 @@ constexpr unsigned kUeAt = 19;  ///< last octet of the destination
 std::array<PortConfig, 2> ports_of(Ports ports) {
   PortConfig n3 = afxdp_port("n3"), n6 = afxdp_port("n6");
   n3.busy_poll = n6.busy_poll = ports == Ports::AfxdpBusy;
+  n3.forward_in_driver = n6.forward_in_driver = ports == Ports::Driver;
   n6.role = PortRole::Core;
   if (ports == Ports::Kernel) {
     n3.driver = "socket";
@@ -107,7 +108,7 @@ std::unique_ptr<Node> Node::open(const ThroughCase& wanted) {
     return loop->open(wanted) ? std::move(loop) : nullptr;
   }
   auto [n3, n6] = ports_of(wanted.ports);
-  auto path = PacketPath::through(kSessions, std::move(n3), std::move(n6));
+  auto path = PacketPath::through(kSessions, !wanted.is_simple, std::move(n3), std::move(n6));
   return path == nullptr ? nullptr : std::make_unique<WholeNode>(std::move(path));
 }
 

@@ -2,6 +2,9 @@
 // namespace of the bench's own. The node's worker has the first core, the far ends have the second.
 // A thousand sessions with full rules, drawn at random; as many packets as get through.
 //   through/{afxdp|kernel}/{uplink|downlink}/{64|1400}B   "kernel" is socket and tun
+//   …/simple              sessions of one PDR a direction, without filters
+//   …/simple/threads      and the devices' drivers poll in threads, on the cores of their ends
+//   …/simple/driver       and with forwardInDriver
 //   …/io                  the same ports without a UPF between: what they cost alone
 //   through/kernel/{uplink|downlink}/1400B/gso16[/io]     sixteen TCP flows by the super-frame
 #include <cstdio>
@@ -36,6 +39,19 @@ double rate_by_super_frames(const ThroughCase& wanted, const Options& options) {
   });
 }
 
+/// What the driver hook has to be held against are the same sessions without it.
+void add_simple(const std::string& row, ThroughCase wanted) {
+  wanted.is_simple = true;
+  const auto measure = [](const ThroughCase& one) {
+    return [one](const Options& o) { return rate_through<FarEnds>(one, o); };
+  };
+  Register(row + "/simple", "kpps", measure(wanted));
+  wanted.in_threads = true;
+  Register(row + "/simple/threads", "kpps", measure(wanted));
+  wanted.ports = Ports::Driver;
+  Register(row + "/simple/driver", "kpps", measure(wanted));
+}
+
 bool add(const char* name, Ports ports) {
   for (const bool uplink : {true, false}) {
     for (const unsigned bytes : {64U, 1400U}) {
@@ -46,6 +62,7 @@ bool add(const char* name, Ports ports) {
         const std::string what = io_only ? "/io" : "";
         Register(row + what, "kpps",
                  [wanted](const Options& o) { return rate_through<FarEnds>(wanted, o); });
+        if (ports == Ports::Afxdp && !io_only) add_simple(row, wanted);
         if (ports != Ports::Kernel || bytes != 1400) continue;
         Register(row + "/gso16" + what, "kpps",
                  [wanted](const Options& o) { return rate_by_super_frames(wanted, o); });

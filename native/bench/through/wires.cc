@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
+#include <system_error>
 
 #include "wire/bytes.h"
 
@@ -45,6 +48,31 @@ bool make_wires() {
       "sysctl -qw net.ipv4.conf.ran.forwarding=0 net.ipv4.conf.dn.forwarding=0",
   };
   return std::ranges::all_of(commands, [](const char* command) { return run(command); });
+}
+
+bool poll_in_threads(unsigned node_core, unsigned far_core) {
+  // What is under /sys are the devices of the namespace that it was mounted in.
+  if (!run("unshare -m sh -c 'mount -t sysfs sysfs /sys && for d in n3 n6 ran dn; do "
+           "echo 1 > /sys/class/net/$d/threaded; done'")) {
+    return false;
+  }
+  sched_param own{};
+  ::sched_getparam(0, &own);
+  unsigned found = 0;
+  std::error_code error;
+  for (const auto& process : std::filesystem::directory_iterator("/proc", error)) {
+    std::string name;
+    std::ifstream(process.path() / "comm") >> name;
+    const bool is_nodes = name.starts_with("napi/n3-") || name.starts_with("napi/n6-");
+    if (!is_nodes && !name.starts_with("napi/ran-") && !name.starts_with("napi/dn-")) continue;
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(is_nodes ? node_core : far_core, &cpus);
+    const int pid = std::atoi(process.path().filename().c_str());
+    found += ::sched_setaffinity(pid, sizeof cpus, &cpus) == 0 &&
+             ::sched_setscheduler(pid, ::sched_getscheduler(0), &own) == 0;
+  }
+  return found >= 4;
 }
 
 PortConfig afxdp_port(const char* device) {
