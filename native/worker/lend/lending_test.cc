@@ -144,10 +144,11 @@ class LendingTest : public DatapathTest {
     wire::store32(packet.data() + 28, number);
     return packet;
   }
-  /// Sends the next packets one by one, and takes what came of them.
-  void uplink(unsigned count, std::uint16_t bytes = 100) {
+  /// Sends the next packets, so many at once, and takes what came of them.
+  void uplink(unsigned count, std::uint16_t bytes = 100, unsigned at_once = 1) {
     for (unsigned i = 0; i < count; ++i) {
       ran_->send(0x13, 3, gtpu(teid_, numbered({.bytes = bytes}, sent_[0]++)));
+      if (i % at_once != at_once - 1) continue;
       path_->step();
       collect_events();
       take(*dn_, 0, ETH_HLEN);
@@ -263,6 +264,22 @@ TEST_F(LendingTest, KeepsOrderWhileCreditsEnd) {
     }
     EXPECT_GE(least, 30'000U);
     EXPECT_EQ(reports, (bytes_[0] + bytes_[1]) / 30'300);
+  });
+}
+
+/// More at once than the worker receives in a turn, so that some always wait for it while others
+/// come.
+TEST_F(LendingTest, KeepsOrderWhilePacketsWait) {
+  on_wires([&] {
+    ASSERT_EQ(create(session(), spec(1'000'000, 30'000)), PrepareStatus::Ok);
+    for (unsigned i = 0; i < 20; ++i) {
+      uplink(600, 100, 40);
+      uplink(100);
+    }
+    EXPECT_GT(forwarded(), 1000U);
+    ASSERT_EQ(remove(session()), PrepareStatus::Ok);
+    EXPECT_EQ(came_[0], sent_[0]);
+    EXPECT_EQ(reported(0), bytes_[0]);
   });
 }
 
