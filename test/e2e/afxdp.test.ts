@@ -193,6 +193,36 @@ describe('afxdp', () => {
     await upf.start();
   });
 
+  it('forwards in the driver hook, and leaves the worker what is not simple', async () => {
+    await upf.stop();
+    // A veth takes redirected frames while its other end has NAPI on.
+    for (const [place, device] of [
+      ['ran', 'n3'],
+      ['dn', 'n6'],
+    ] as const) {
+      await lab.run(place, ['ethtool', '-K', device, 'gro', 'on']);
+    }
+    const ports = [n3, n6].map((port) => ({ ...port, forwardInDriver: true }));
+    const driver = new Upf(lab, { name: 'driver', ports });
+    await driver.start();
+    await driver.create({ name: UE, ueIp: 'auto', ueIp6: 'auto' });
+    const gnb = await driver.gnb(UE);
+    // The kernel's gNB has checksums of UDP, which are the worker's; downlink is simple.
+    lab.start('dn', ['iperf3', '-s', '-p', '5202']);
+    const client = ['iperf3', '-c', addresses.server, '-p', '5202', '-n', '20M', '-R', '-J'];
+    const retried = `for i in 1 2 3 4 5; do ${client.join(' ')} && exit; sleep 0.5; done; exit 1`;
+    await lab.run(`ue:${UE}`, ['sh', '-c', retried]);
+    const ping6 = await lab.run(`ue:${UE}`, pingFor(10, addresses.serverV6), false);
+    expect(answersOf(ping6)).toBe(10);
+    await driver.sluice(['session', 'delete', UE]);
+    const stats = await driver.stats();
+    expect(Number(stats.driver?.forwarded_packets ?? 0)).toBeGreaterThan(100);
+    await gnb.end();
+    await driver.stop();
+    driver.client.close();
+    await upf.start();
+  });
+
   it('leaves no program behind when it is killed, and goes on after a restart', async () => {
     expect((await lab.run('upf', ['ip', 'link', 'show', 'n3'])).stdout).toMatch(/ xdp /);
     await upf.stop('SIGKILL');

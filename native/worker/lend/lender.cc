@@ -15,7 +15,8 @@ namespace sluice {
 namespace {
 
 constexpr Nanoseconds kSweepInterval = 100'000'000;
-constexpr unsigned kIdleSweeps = 10;     // then a flow gives up its place
+constexpr unsigned kIdleSweeps = 10;  // then a flow gives up its place
+constexpr Nanoseconds kRefusedFor = 10'000'000'000;
 constexpr int kPacketsALook = 16;        // of which one's flow is looked at
 constexpr unsigned kSpinsAYield = 1024;  // of a claim that is held: a packet takes far less
 constexpr std::int64_t kNoEnd = std::int64_t{1} << 62;
@@ -64,6 +65,7 @@ Lender::Lender(Sessions& sessions, const NetworkMap& network, std::vector<Door> 
     : sessions_(sessions), network_(network), doors_(std::move(doors)) {
   places_.reserve(kPlacesMax);
   due_.reserve(kPlacesMax);
+  refused_.resize(kRefused);
   renew_looks();
 }
 
@@ -90,7 +92,6 @@ void Lender::meet(const Burst& burst, unsigned i) noexcept {
   LentFlow* const entry = find(flow, burst.session[i], burst.direction[i]);
   if (entry == nullptr) return;
   take_back(*entry, flow.state);
-  entry->idle = 0;
   if (entry->is_due != 0) return;
   if (!is_last_handed(*burst.packets[i], *entry, *doors_[entry->in_port].table)) return;
   entry->is_due = 1;
@@ -176,6 +177,7 @@ void Lender::lend(const Due& due) noexcept {
   if (!word.compare_exchange_strong(seen, seen | LentFlow::kLent, std::memory_order_release))
     return;
   entry.is_out = 1;
+  entry.idle = 0;
   ++counters_.lent;
 }
 
@@ -223,14 +225,16 @@ void Lender::turn(Nanoseconds now, bool may_lend) noexcept {
   });
   if (now < next_sweep_) return;
   next_sweep_ = now + kSweepInterval;
-  sweep();
+  sweep(now);
 }
 
-void Lender::sweep() noexcept {
+void Lender::sweep(Nanoseconds now) noexcept {
   renew_looks();
   for (std::size_t k = places_.size(); k-- > 0;) {
     LentFlow& entry = *places_[k];
     if (++entry.idle > kIdleSweeps) {
+      // With a place and not lent, a flow has none of the plain way either.
+      if (entry.is_out == 0) refused_[entry.key % kRefused] = {entry.key, now + kRefusedFor};
       forget(entry);
       continue;
     }

@@ -66,6 +66,13 @@ class Lender final : public FlowLender {
     const void* ways;  ///< as they were when its flows were given their headers
   };
 
+  /// A flow whose packets the program did not take, for whatever reason.
+  struct Refused {
+    std::uint32_t key;
+    Nanoseconds until;
+  };
+  static constexpr std::size_t kRefused = 1024;
+
   struct Due {
     LentFlow* entry;
     std::uint32_t count;  ///< of packets that the program had handed over
@@ -75,6 +82,10 @@ class Lender final : public FlowLender {
   LentFlow* find(const Flow& flow, SessionIndex session, Direction direction) noexcept;
   Flow& flow_of(const LentFlow& entry) noexcept;
   const PdrEntry* whole_pdr(const Flow& flow, std::uint16_t& qfi) const noexcept;
+  bool is_refused(std::uint32_t key, Nanoseconds now) const noexcept {
+    const Refused& refused = refused_[key % kRefused];
+    return refused.key == key && now < refused.until;
+  }
   bool may_be_lent(const Burst& burst, unsigned i) const noexcept;
   void give_place(const Burst& burst, unsigned i) noexcept;
   bool fill(LentFlow& entry, const Burst& burst, unsigned i) noexcept;
@@ -84,13 +95,14 @@ class Lender final : public FlowLender {
   void take_back(LentFlow& entry, FlowState& state) noexcept;
   void forget(LentFlow& entry) noexcept;
   void tell(LentFlow& entry) noexcept;
-  void sweep() noexcept;
+  void sweep(Nanoseconds now) noexcept;
 
   Sessions& sessions_;
   const NetworkMap& network_;
   std::vector<Door> doors_;  ///< by port
   std::vector<LentFlow*> places_;
   std::vector<Due> due_;
+  std::vector<Refused> refused_;  ///< by low bits of the key
   LenderCounters counters_;
   Nanoseconds next_sweep_ = 0;
   int until_look_ = 0;

@@ -62,6 +62,7 @@ void Lender::give_place(const Burst& burst, unsigned i) noexcept {
   Flow& flow = *burst.flow[i];
   const Direction direction = burst.is_access ? Direction::Uplink : Direction::Downlink;
   const std::uint32_t key = lent_key(flow.state, direction);
+  if (is_refused(key, burst.now)) return;
   LentFlow& entry = doors_[burst.port].table->at(key);
   std::uint32_t free = 0;
   // Acquire: pairs with the end of another's place.

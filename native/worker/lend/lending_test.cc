@@ -15,6 +15,7 @@
 #include "port/afxdp/redirect_program.h"
 #include "port/bpf.h"
 #include "port/namespace_test.h"
+#include "wire/checksum.h"
 #include "worker/datapath_fixture_test.h"
 
 namespace sluice::test {
@@ -279,6 +280,33 @@ TEST_F(LendingTest, KeepsOrderWhilePacketsWait) {
     EXPECT_GT(forwarded(), 1000U);
     ASSERT_EQ(remove(session()), PrepareStatus::Ok);
     EXPECT_EQ(came_[0], sent_[0]);
+    EXPECT_EQ(reported(0), bytes_[0]);
+  });
+}
+
+/// A gNB that sends checksums of UDP: the program does not take its packets.
+TEST_F(LendingTest, GivesUpFlowsThatItCannotLend) {
+  on_wires([&] {
+    ASSERT_EQ(create(session(), spec()), PrepareStatus::Ok);
+    const auto send = [&] {
+      Bytes packet = gtpu(teid_, numbered({.bytes = 100}, sent_[0]++));
+      const std::uint32_t sum =
+          wire::checksum_partial(packet.data() + 20, packet.size() - 20,
+                                 (kGnb >> 16) + (kGnb & 0xffff) + (kN3 >> 16) + (kN3 & 0xffff) +
+                                     17 + static_cast<std::uint32_t>(packet.size() - 20));
+      wire::store16(packet.data() + 26, wire::fold(sum));
+      ran_->send(0x13, 3, packet);
+      path_->step();
+      take(*dn_, 0, ETH_HLEN);
+    };
+    while (path_->statistics().lent_flows == 0) send();
+    while (path_->statistics().lent_flows != 0) send();
+    for (unsigned i = 0; i < 500; ++i) send();
+    settle();
+    EXPECT_EQ(path_->statistics().lent_flows, 0U);
+    EXPECT_EQ(forwarded(), 0U);
+    EXPECT_EQ(came_[0], sent_[0]);
+    ASSERT_EQ(remove(session()), PrepareStatus::Ok);
     EXPECT_EQ(reported(0), bytes_[0]);
   });
 }
