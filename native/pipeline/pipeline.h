@@ -377,8 +377,7 @@ class Pipeline {
 
   // Bursts between the stages: parsed, and (core) looked up. A third one takes the next.
   std::unique_ptr<Burst[]> bursts_;
-  Burst* parsed_ = nullptr;
-  Burst* looked_up_ = nullptr;
+  Burst *parsed_ = nullptr, *looked_up_ = nullptr;
   Figure<unsigned> inside_;
   Nanoseconds now_ = 0;  ///< of what came in last
   AnswerBudget answers_;
@@ -395,9 +394,7 @@ class Pipeline {
   std::span<CryptoLane* const> lanes_;
   std::size_t lane_turn_ = 0;  ///< whose done packets are taken first
   std::unique_ptr<PacketList[]> handoffs_;
-  PacketList dead_;
-  PacketList trailers_;
-  PacketList reentries_;
+  PacketList dead_, trailers_, reentries_;
 };
 
 }  // namespace sluice
