@@ -2,6 +2,7 @@
 // put together. Threads: the control thread.
 #pragma once
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
 
 #include <cstdint>
 #include <utility>
@@ -10,6 +11,9 @@
 #include "port/bpf.h"
 
 namespace sluice {
+
+/// Where a frame without a tag has its IP header.
+inline constexpr int kIpAt = ETH_HLEN;
 
 class Assembly {
  public:

@@ -15,7 +15,7 @@ namespace sluice {
 namespace {
 
 // Where things are in a frame.
-constexpr int kIp = ETH_HLEN, kUdp = kIp + 20, kGtpu = kUdp + 8;
+constexpr int kUdp = kIpAt + 20, kGtpu = kUdp + 8;
 constexpr int kIpv4 = 20, kPorts = 4;
 constexpr int kOuter = kIpv4 + 8 + 16;  // with a container that has a QFI
 constexpr std::uint16_t kFragmentBits = 0x3fff;
@@ -52,28 +52,28 @@ class ForwardPart : LentEntryCode {
   void find_tunnel() {
     code_.need(kData, kGtpu + 8, kR3, kR4, not_lent_);
     expect(BPF_H, 12, htons(ETH_P_IP), not_lent_);
-    expect(BPF_B, kIp, 0x45, not_lent_);
-    code_.load(BPF_H, kR5, kData, kIp + 6);
+    expect(BPF_B, kIpAt, 0x45, not_lent_);
+    code_.load(BPF_H, kR5, kData, kIpAt + 6);
     code_.jump(BPF_JSET, kR5, htons(kFragmentBits), not_lent_);
-    expect(BPF_B, kIp + 9, IPPROTO_UDP, not_lent_);
+    expect(BPF_B, kIpAt + 9, IPPROTO_UDP, not_lent_);
     expect(BPF_H, kUdp + 2, htons(udp_port_), not_lent_);
     expect(BPF_B, kGtpu + 1, wire::kGtpuGpdu, not_lent_);
     code_.load(BPF_W, kLength, kData, kGtpu + 4);
   }
 
   void find_ue() {
-    code_.need(kData, kIp + kIpv4, kR3, kR4, not_lent_);
+    code_.need(kData, kIpAt + kIpv4, kR3, kR4, not_lent_);
     expect(BPF_H, 12, htons(ETH_P_IP), not_lent_);
-    code_.load(BPF_W, kLength, kData, kIp + 16);
+    code_.load(BPF_W, kLength, kData, kIpAt + 16);
   }
 
   /// Nothing but a container before the UE's packet, and lengths that agree; as parse asks.
   void check_access() {
-    constexpr int kInner = kIp + kOuter;
+    constexpr int kInner = kIpAt + kOuter;
     code_.need(kData, kInner + kIpv4 + kPorts, kR3, kR4, hand_over_);
     code_.load(BPF_H, kLength, kData, kInner + 2);
     code_.swap(16, kLength);
-    expect_length(kIp + 2, kOuter);
+    expect_length(kIpAt + 2, kOuter);
     expect_length(kUdp + 4, kOuter - kIpv4);
     expect_length(kGtpu + 2, 8);
     code_.move(kR4, kData);
@@ -90,14 +90,14 @@ class ForwardPart : LentEntryCode {
   }
 
   void check_core() {
-    code_.need(kData, kIp + kIpv4 + kPorts, kR3, kR4, hand_over_);
-    code_.load(BPF_H, kLength, kData, kIp + 2);
+    code_.need(kData, kIpAt + kIpv4 + kPorts, kR3, kR4, hand_over_);
+    code_.load(BPF_H, kLength, kData, kIpAt + 2);
     code_.swap(16, kLength);
     code_.move(kR4, kData);
     code_.combine(BPF_ADD, kR4, kLength);
-    code_.compute(BPF_ADD, kR4, kIp);
+    code_.compute(BPF_ADD, kR4, kIpAt);
     code_.jump_if(BPF_JGT, kR4, kR3, hand_over_);
-    check_inner(kIp);
+    check_inner(kIpAt);
   }
 
   /// No options, not a fragment, hops left.
@@ -112,9 +112,9 @@ class ForwardPart : LentEntryCode {
 
   /// The outer header's checksum. Which half of a word is the first does not matter to the sum.
   void check_sum() {
-    code_.load(BPF_W, kR1, kData, kIp);
+    code_.load(BPF_W, kR1, kData, kIpAt);
     for (int at = 4; at < kIpv4; at += 4) {
-      code_.load(BPF_W, kR2, kData, kIp + at);
+      code_.load(BPF_W, kR2, kData, kIpAt + at);
       code_.combine(BPF_ADD, kR1, kR2);
     }
     code_.move(kR2, kR1);
@@ -134,7 +134,7 @@ class ForwardPart : LentEntryCode {
 
   /// An address of the UPF or of another UE, perhaps.
   void check_look() {
-    const int octet = is_access_ ? kIp + kOuter + 16 : kIp + 12;
+    const int octet = is_access_ ? kIpAt + kOuter + 16 : kIpAt + 12;
     code_.store_constant(BPF_W, kStack, kKeyAt, LentTable::kLookPlace);
     look_up();
     code_.jump_wide(BPF_JEQ, kR0, 0, hand_over_);
@@ -147,7 +147,7 @@ class ForwardPart : LentEntryCode {
   /// The same flow's packets have the same source port, whoever sends them: flow_hash().
   void put_source_port() {
     const auto has_ports = code_.label();
-    code_.load(BPF_B, kR3, kData, kIp + 9);
+    code_.load(BPF_B, kR3, kData, kIpAt + 9);
     code_.jump(BPF_JEQ, kR3, IPPROTO_TCP, has_ports);
     code_.jump(BPF_JNE, kR3, IPPROTO_UDP, hand_over_);
     code_.place(has_ports);
@@ -161,11 +161,11 @@ class ForwardPart : LentEntryCode {
       code_.combine(BPF_OR, to, kR5);
       code_.emit(BPF_ALU | BPF_MOV | BPF_X, to, to, 0, 0);
     };
-    rotated(kR1, kIp + 12);
-    rotated(kR2, kIp + 16);
+    rotated(kR1, kIpAt + 12);
+    rotated(kR2, kIpAt + 16);
     code_.compute(BPF_LSH, kR2, 32);
     code_.combine(BPF_OR, kR1, kR2);
-    for (const auto& [at, shift] : {std::pair{kIp + kIpv4, 16}, {kIp + kIpv4 + 2, 32}}) {
+    for (const auto& [at, shift] : {std::pair{kIpAt + kIpv4, 16}, {kIpAt + kIpv4 + 2, 32}}) {
       code_.load(BPF_H, kR2, kData, at);
       code_.swap(16, kR2);
       code_.compute(BPF_LSH, kR2, shift);
@@ -189,11 +189,11 @@ class ForwardPart : LentEntryCode {
   /// The place may be another flow's since it was looked at.
   void check_claimed() {
     code_.load(BPF_W, kR1, kEntry, kAt.key);
-    code_.load(BPF_W, kR2, kData, is_access_ ? kGtpu + 4 : kIp + 16);
+    code_.load(BPF_W, kR2, kData, is_access_ ? kGtpu + 4 : kIpAt + 16);
     code_.jump_if(BPF_JNE, kR1, kR2, give_back_);
     if (is_access_) {
-      same(kAt.local, kIp + 16);
-      same(kAt.ue, kIp + kOuter + 12);
+      same(kAt.local, kIpAt + 16);
+      same(kAt.ue, kIpAt + kOuter + 12);
       const auto any = code_.label();
       code_.load(BPF_H, kR1, kEntry, kAt.qfi);
       code_.jump(BPF_JEQ, kR1, LentFlow::kAnyQfi, any);
@@ -211,7 +211,7 @@ class ForwardPart : LentEntryCode {
 
   /// Of the destinations that the flow's next hop is for.
   void check_reach() {
-    code_.load(BPF_W, kR1, kData, kIp + kOuter + 16);
+    code_.load(BPF_W, kR1, kData, kIpAt + kOuter + 16);
     for (const int range : {0, 1, 2}) {
       const int at = kAt.reach + range * int{sizeof(LentFlow::Range)};
       code_.load(BPF_W, kR2, kEntry, at + int{offsetof(LentFlow::Range, mask)});
@@ -263,8 +263,8 @@ class ForwardPart : LentEntryCode {
     code_.compute(BPF_ADD, kR2, kOuter);
     for (unsigned fold = 0; fold < 2; ++fold) fold_sum(kR2, kR1);
     code_.compute(BPF_XOR, kR2, 0xffff);
-    put_number(kIp + 10, kR2);
-    for (const auto& [at, more] : {std::pair{kIp + 2, kOuter}, {kUdp + 4, 24}, {kGtpu + 2, 8}}) {
+    put_number(kIpAt + 10, kR2);
+    for (const auto& [at, more] : {std::pair{kIpAt + 2, kOuter}, {kUdp + 4, 24}, {kGtpu + 2, 8}}) {
       code_.move(kR2, kLength);
       code_.compute(BPF_ADD, kR2, more);
       put_number(at, kR2);

@@ -27,7 +27,6 @@ constexpr unsigned kContext = kContextRegister;
 constexpr unsigned kDestination = BPF_REG_7;     // IPv4, or the first half of IPv6
 constexpr unsigned kDestinationLow = BPF_REG_8;  // the second half
 
-constexpr int kIp = ETH_HLEN;
 constexpr int kIpv4Bytes = 20;
 constexpr int kIpv6Bytes = 40;
 constexpr int kFragmentBytes = 8;
@@ -105,16 +104,16 @@ void match_destinations(Assembly& code, const Labels& to, const PortConfig& conf
 void find_udp_ipv4(Assembly& code, const Labels& to, bool esp) {
   constexpr std::uint16_t kOffsetBits = 0x1fff;
   code.place(to.access_ipv4);
-  code.load(BPF_B, kScratch, kData, kIp + 9);
+  code.load(BPF_B, kScratch, kData, kIpAt + 9);
   if (esp) code.jump(BPF_JEQ, kScratch, IPPROTO_ESP, to.redirect);
   code.jump(BPF_JNE, kScratch, IPPROTO_UDP, to.pass);
-  code.load(BPF_H, kScratch, kData, kIp + 6);
+  code.load(BPF_H, kScratch, kData, kIpAt + 6);
   code.jump(BPF_JSET, kScratch, htons(kOffsetBits), to.redirect);
-  code.load(BPF_B, kScratch, kData, kIp);
+  code.load(BPF_B, kScratch, kData, kIpAt);
   code.compute(BPF_AND, kScratch, 15);
   code.jump(BPF_JLT, kScratch, kIpv4Bytes / 4, to.pass);
   code.compute(BPF_LSH, kScratch, 2);
-  code.compute(BPF_ADD, kData, kIp);
+  code.compute(BPF_ADD, kData, kIpAt);
   code.combine(BPF_ADD, kData, kScratch);
   code.jump(to.udp);
 }
@@ -122,9 +121,9 @@ void find_udp_ipv4(Assembly& code, const Labels& to, bool esp) {
 void find_udp_ipv6(Assembly& code, const Labels& to, bool esp) {
   constexpr std::uint16_t kOffsetBits = 0xfff8;
   code.place(to.access_ipv6);
-  code.load(BPF_B, kScratch, kData, kIp + 6);
+  code.load(BPF_B, kScratch, kData, kIpAt + 6);
   if (esp) code.jump(BPF_JEQ, kScratch, IPPROTO_ESP, to.redirect);
-  code.compute(BPF_ADD, kData, kIp + kIpv6Bytes);
+  code.compute(BPF_ADD, kData, kIpAt + kIpv6Bytes);
   code.jump(BPF_JEQ, kScratch, IPPROTO_UDP, to.udp);
   code.jump(BPF_JNE, kScratch, IPPROTO_FRAGMENT, to.pass);
   code.need(kData, kFragmentBytes, kEnd, BPF_REG_4, to.pass);
@@ -170,16 +169,16 @@ std::vector<bpf_insn> redirect_program(const PortConfig& config, unsigned vlan, 
   code.load(BPF_W, kData, kContext, offsetof(xdp_md, data));
   code.load(BPF_W, kEnd, kContext, offsetof(xdp_md, data_end));
   if (vlan != 0) step_over_tag(code, to, vlan);
-  code.need(kData, kIp + kIpv4Bytes, kEnd, BPF_REG_4, to.pass);
+  code.need(kData, kIpAt + kIpv4Bytes, kEnd, BPF_REG_4, to.pass);
   code.load(BPF_H, kScratch, kData, 12);
   code.jump(BPF_JEQ, kScratch, htons(ETH_P_IPV6), to.ipv6);
   code.jump(BPF_JNE, kScratch, htons(ETH_P_IP), to.pass);
-  code.load(BPF_W, kDestination, kData, kIp + 16);
+  code.load(BPF_W, kDestination, kData, kIpAt + 16);
   match_destinations(code, to, config, false);
   code.place(to.ipv6);
-  code.need(kData, kIp + kIpv6Bytes, kEnd, BPF_REG_4, to.pass);
-  code.load(BPF_DW, kDestination, kData, kIp + 24);
-  code.load(BPF_DW, kDestinationLow, kData, kIp + 32);
+  code.need(kData, kIpAt + kIpv6Bytes, kEnd, BPF_REG_4, to.pass);
+  code.load(BPF_DW, kDestination, kData, kIpAt + 24);
+  code.load(BPF_DW, kDestinationLow, kData, kIpAt + 32);
   match_destinations(code, to, config, true);
   if (config.role == PortRole::Access) {
     // The verifier refuses code that nothing reaches: each family's only where it has addresses.
