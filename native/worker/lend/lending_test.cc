@@ -294,7 +294,9 @@ TEST_F(LendingTest, GivesUpFlowsThatItCannotLend) {
           wire::checksum_partial(packet.data() + 20, packet.size() - 20,
                                  (kGnb >> 16) + (kGnb & 0xffff) + (kN3 >> 16) + (kN3 & 0xffff) +
                                      17 + static_cast<std::uint32_t>(packet.size() - 20));
-      wire::store16(packet.data() + 26, wire::fold(sum));
+      // 0 would say that there is none (RFC 768).
+      const std::uint16_t checksum = wire::fold(sum);
+      wire::store16(packet.data() + 26, checksum == 0 ? 0xffff : checksum);
       ran_->send(0x13, 3, packet);
       path_->step();
       take(*dn_, 0, ETH_HLEN);
