@@ -15,7 +15,8 @@ namespace sluice {
 namespace {
 
 constexpr Nanoseconds kSweepInterval = 100'000'000;
-constexpr unsigned kIdleSweeps = 10;  // then a flow gives up its place
+constexpr unsigned kIdleSweeps = 10;      // then a flow gives up its place
+constexpr std::uint32_t kMet = 1u << 31;  // in LentFlow::idle: packets came here meanwhile
 constexpr Nanoseconds kRefusedFor = 10'000'000'000;
 constexpr int kPacketsALook = 16;        // of which one's flow is looked at
 constexpr unsigned kSpinsAYield = 1024;  // of a claim that is held: a packet takes far less
@@ -92,6 +93,7 @@ void Lender::meet(const Burst& burst, unsigned i) noexcept {
   LentFlow* const entry = find(flow, burst.session[i], burst.direction[i]);
   if (entry == nullptr) return;
   take_back(*entry, flow.state);
+  entry->idle |= kMet;
   if (entry->is_due != 0) return;
   if (!is_last_handed(*burst.packets[i], *entry, *doors_[entry->in_port].table)) return;
   entry->is_due = 1;
@@ -177,7 +179,6 @@ void Lender::lend(const Due& due) noexcept {
   if (!word.compare_exchange_strong(seen, seen | LentFlow::kLent, std::memory_order_release))
     return;
   entry.is_out = 1;
-  entry.idle = 0;
   ++counters_.lent;
 }
 
@@ -232,9 +233,9 @@ void Lender::sweep(Nanoseconds now) noexcept {
   renew_looks();
   for (std::size_t k = places_.size(); k-- > 0;) {
     LentFlow& entry = *places_[k];
-    if (++entry.idle > kIdleSweeps) {
-      // With a place and not lent, a flow has none of the plain way either.
-      if (entry.is_out == 0) refused_[entry.key % kRefused] = {entry.key, now + kRefusedFor};
+    if ((++entry.idle & ~kMet) > kIdleSweeps) {
+      // With a place, a flow has none of the plain way either.
+      if ((entry.idle & kMet) != 0) refused_[entry.key % kRefused] = {entry.key, now + kRefusedFor};
       forget(entry);
       continue;
     }

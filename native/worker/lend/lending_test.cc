@@ -302,8 +302,11 @@ TEST_F(LendingTest, GivesUpFlowsThatItCannotLend) {
       take(*dn_, 0, ETH_HLEN);
     };
     while (path_->statistics().lent_flows == 0) send();
-    while (path_->statistics().lent_flows != 0) send();
-    for (unsigned i = 0; i < 500; ++i) send();
+    // News of next hops may take the place away, too, and then it is given once more.
+    for (unsigned round = 0; round < 5 && path_->statistics().lent_flows != 0; ++round) {
+      while (path_->statistics().lent_flows != 0) send();
+      for (unsigned i = 0; i < 500; ++i) send();
+    }
     settle();
     EXPECT_EQ(path_->statistics().lent_flows, 0U);
     EXPECT_EQ(forwarded(), 0U);
