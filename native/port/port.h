@@ -138,6 +138,8 @@ class Port {
   virtual std::span<const std::uint16_t> source_ports() const noexcept { return {}; }
   /// Flows that its driver may forward by itself, null: it can't.
   virtual const LentTable* lent_flows() const noexcept { return nullptr; }
+  /// Why it can't do all that it was asked for just now, and what to do; empty: it can.
+  virtual std::string shortcoming() const { return {}; }
   /// What the driver found out: "gso": "yes", "mtu": "1500", "queues": "2" …
   virtual std::map<std::string, std::string> capabilities() const { return {}; }
   /// Says which worker owns a bucket, so that the driver can steer (kernel BPF programs).

@@ -181,7 +181,8 @@ class Datapath {
   std::vector<PathRow> paths(std::size_t max, std::size_t& all) const;
   /// Peers in use whose state is another than was told before. Control thread.
   std::vector<PathChange> take_path_changes();
-  const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+  /// Those of the start, and what ports lack now.
+  std::vector<std::string> warnings() const;
   /// Bytes of memory that sessions, tables and rings take; the packet pool is not in it.
   std::size_t region_used() const noexcept;
   std::span<const std::unique_ptr<Port>> ports() const noexcept { return ports_; }

@@ -15,6 +15,7 @@
 #include "port/afxdp/redirect_program.h"
 #include "port/bpf.h"
 #include "port/device_source_ports.h"
+#include "port/netlink/redirect_target.h"
 
 namespace sluice {
 namespace {
@@ -262,7 +263,7 @@ std::map<std::string, std::string> AfxdpPort::capabilities() const {
       {"steering", "device"},
       {"xdp", is_native_ ? "native" : "generic"},
   };
-  if (config_.forward_in_driver) found["forwardInDriver"] = "yes";
+  if (config_.forward_in_driver) found["forwardInDriver"] = shortcoming().empty() ? "yes" : "no";
   const bool is_open = !queues_.empty();
   found["zeroCopy"] = is_open && queues_[0]->socket(0).is_zero_copy() ? "yes" : "no";
   if (config_.busy_poll) {
@@ -272,6 +273,13 @@ std::map<std::string, std::string> AfxdpPort::capabilities() const {
     found["vlan"] = std::to_string(watch_->link().vlan) + " on " + carrier_;
   }
   return found;
+}
+
+std::string AfxdpPort::shortcoming() const {
+  if (!config_.forward_in_driver || queues_.empty()) return {};
+  const std::string obstacle =
+      obstacle_to_redirects(config_.device, RedirectTarget(interface_).ask());
+  return obstacle.empty() ? obstacle : "nothing is forwarded by the driver to here: " + obstacle;
 }
 
 }  // namespace sluice

@@ -26,6 +26,7 @@ class AfxdpPort final : public Port {
   void close() noexcept override;
   std::span<const std::uint16_t> source_ports() const noexcept override { return source_ports_; }
   std::map<std::string, std::string> capabilities() const override;
+  std::string shortcoming() const override;
   const LentTable* lent_flows() const noexcept override {
     return lent_ == nullptr ? nullptr : &lent_->table();
   }

@@ -143,6 +143,7 @@ TEST(AfxdpPort, KeepsTheContract) {
 TEST(AfxdpPort, SaysHowPacketsLeave) {
   on_veth([] {
     ip("route add default via 192.0.2.2 dev port");
+    ASSERT_EQ(std::system("ethtool -K peer gro on"), 0);
     PortConfig config = access_config();
     config.forward_in_driver = true;
     Bench bench(config);

@@ -163,7 +163,7 @@ unsigned AfxdpQueue::tx(Packet* const* packets, unsigned count) noexcept {
 }
 
 bool AfxdpQueue::way_to(std::uint32_t to, LinkWay& way) noexcept {
-  if (hops_->link.vlan != 0) return false;
+  if (hops_->link.vlan != 0 || hops_->link.redirects != Redirects::Taken) return false;
   const HopAddress address = HopAddress::of(&to, false);
   const Neighbour* const neighbour = hops_->table.find(address);
   if (neighbour == nullptr) return false;

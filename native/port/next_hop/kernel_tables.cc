@@ -11,69 +11,15 @@
 #include <cerrno>
 #include <cstring>
 
+#include "port/netlink/attributes.h"
 #include "wire/bytes.h"
 
 namespace sluice {
 namespace {
 
+constexpr unsigned kEventGroups =
+    RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
 constexpr int kEventsBytes = 1 << 20;  // of the kernel's queue of news
-
-/// Attributes of a message by number; those above the last number are left out.
-template <unsigned kLast>
-class Attributes {
- public:
-  Attributes(const void* first, std::size_t bytes) noexcept {
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): RTA_NEXT wants it so, and reads only
-    auto* at = reinterpret_cast<rtattr*>(const_cast<void*>(first));
-    auto left = static_cast<int>(bytes);
-    for (; RTA_OK(at, left); at = RTA_NEXT(at, left)) {
-      const unsigned type = at->rta_type & NLA_TYPE_MASK;
-      if (type <= kLast) found_[type] = at;
-    }
-  }
-  explicit Attributes(const rtattr* nest) noexcept
-      : Attributes(RTA_DATA(nest), RTA_PAYLOAD(nest)) {}
-  /// nullptr where it is missing or shorter than asked for.
-  const std::byte* data(unsigned type, std::size_t bytes) const noexcept {
-    const rtattr* at = found_[type];
-    if (at == nullptr || RTA_PAYLOAD(at) < bytes) return nullptr;
-    return reinterpret_cast<const std::byte*>(RTA_DATA(at));
-  }
-  template <class T>
-  T value(unsigned type, T missing) const noexcept {
-    const std::byte* from = data(type, sizeof(T));
-    if (from != nullptr) std::memcpy(&missing, from, sizeof(T));
-    return missing;
-  }
-  const rtattr* at(unsigned type) const noexcept { return found_[type]; }
-
- private:
-  std::array<const rtattr*, kLast + 1> found_{};
-};
-
-/// The attributes behind the fixed part of a message.
-template <unsigned kLast, class Fixed>
-Attributes<kLast> attributes_of(const nlmsghdr& message) noexcept {
-  const auto* const start = reinterpret_cast<const std::byte*>(&message);
-  const std::size_t fixed = NLMSG_SPACE(sizeof(Fixed));
-  const std::size_t bytes = message.nlmsg_len;
-  return {start + fixed, bytes > fixed ? bytes - fixed : 0};
-}
-template <class Fixed>
-const Fixed* fixed_of(const nlmsghdr& message) noexcept {
-  if (message.nlmsg_len < NLMSG_LENGTH(sizeof(Fixed))) return nullptr;
-  return static_cast<const Fixed*>(NLMSG_DATA(&message));
-}
-
-int open_netlink(unsigned groups) noexcept {
-  const int fd = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  sockaddr_nl name{};
-  name.nl_family = AF_NETLINK;
-  name.nl_groups = groups;
-  if (fd >= 0 && ::bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0) return fd;
-  if (fd >= 0) ::close(fd);
-  return -1;
-}
 
 /// A next hop of a route: by its own family's gateway, by another's (RTA_VIA), or on the link.
 template <unsigned kLast>
@@ -195,67 +141,31 @@ unsigned device_of(const nlmsghdr& message) noexcept {
 
 }  // namespace
 
+KernelTables::KernelTables(unsigned interface)
+    : interface_(interface),
+      events_(NETLINK_ROUTE, kEventGroups),
+      questions_(NETLINK_ROUTE),
+      target_(interface) {}
+
 Result<std::unique_ptr<KernelTables>> KernelTables::open(unsigned interface) {
   std::unique_ptr<KernelTables> made(new KernelTables(interface));
-  made->events_ = open_netlink(RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
-  made->questions_ = open_netlink(0);
-  if (made->events_ < 0 || made->questions_ < 0) {
+  if (made->events_.fd() < 0 || made->questions_.fd() < 0) {
     return Error{std::string("the kernel's routes cannot be read: ") + std::strerror(errno),
                  "driver"};
   }
   const int bytes = kEventsBytes;
-  ::setsockopt(made->events_, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
+  ::setsockopt(made->events_.fd(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
   // Then it sends the device's rows alone; older ones send all, and are sorted out here.
   const int on = 1;
-  ::setsockopt(made->questions_, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
+  ::setsockopt(made->questions_.fd(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
   return made;
-}
-
-KernelTables::~KernelTables() {
-  for (const int fd : {events_, questions_}) {
-    if (fd >= 0) ::close(fd);
-  }
-}
-
-/// False: an error, or the answer is of two moments.
-bool KernelTables::ask(NetlinkRequest& request, const OnMessage& on_message) {
-  request.header().nlmsg_seq = ++sequence_;
-  sockaddr_nl kernel{};
-  kernel.nl_family = AF_NETLINK;
-  if (::sendto(questions_, request.bytes, request.header().nlmsg_len, 0,
-               reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel) < 0) {
-    return false;
-  }
-  alignas(nlmsghdr) std::array<std::byte, 65536> answer;
-  bool whole = true;
-  for (;;) {
-    const ssize_t got = ::recv(questions_, answer.data(), answer.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    auto left = static_cast<unsigned>(got);
-    const auto* message = reinterpret_cast<const nlmsghdr*>(answer.data());
-    for (; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
-      if (message->nlmsg_seq != sequence_) continue;
-      whole = whole && (message->nlmsg_flags & NLM_F_DUMP_INTR) == 0;
-      if (message->nlmsg_type == NLMSG_DONE) return whole;
-      if (message->nlmsg_type == NLMSG_ERROR) {
-        const auto* error = fixed_of<nlmsgerr>(*message);
-        return error != nullptr && error->error == 0;
-      }
-      on_message(*message);
-      if ((message->nlmsg_flags & NLM_F_MULTI) == 0 &&
-          (request.header().nlmsg_flags & NLM_F_ACK) == 0) {
-        return true;
-      }
-    }
-  }
 }
 
 bool KernelTables::read_link(LinkState& link) {
   ifinfomsg fixed{};
   fixed.ifi_index = static_cast<int>(interface_);
   NetlinkRequest request(RTM_GETLINK, 0, &fixed, sizeof fixed);
-  return ask(request, [&](const nlmsghdr& message) { set_link(message, link); });
+  return questions_.ask(request, [&](const nlmsghdr& message) { set_link(message, link); });
 }
 
 bool KernelTables::read_routes(int family, NextHopTable& table) {
@@ -263,14 +173,16 @@ bool KernelTables::read_routes(int family, NextHopTable& table) {
   fixed.rtm_family = static_cast<std::uint8_t>(family);
   NetlinkRequest request(RTM_GETROUTE, NLM_F_DUMP, &fixed, sizeof fixed);
   request.add(RTA_OIF, &interface_, sizeof interface_);
-  return ask(request, [&](const nlmsghdr& message) { add_route(message, interface_, table); });
+  return questions_.ask(request,
+                        [&](const nlmsghdr& message) { add_route(message, interface_, table); });
 }
 
 bool KernelTables::read_neighbours(NextHopTable& table) {
   ndmsg fixed{};
   NetlinkRequest request(RTM_GETNEIGH, NLM_F_DUMP, &fixed, sizeof fixed);
   request.add(NDA_IFINDEX, &interface_, sizeof interface_);
-  return ask(request, [&](const nlmsghdr& message) { add_neighbour(message, interface_, table); });
+  return questions_.ask(
+      request, [&](const nlmsghdr& message) { add_neighbour(message, interface_, table); });
 }
 
 std::unique_ptr<NextHops> KernelTables::read() {
@@ -279,28 +191,18 @@ std::unique_ptr<NextHops> KernelTables::read() {
       !read_routes(AF_INET6, hops->table) || !read_neighbours(hops->table)) {
     return nullptr;
   }
+  hops->link.redirects = target_.ask();
   hops->table.finish();
   return hops;
 }
 
-bool KernelTables::take_news() noexcept {
-  bool ours = false;
-  alignas(nlmsghdr) std::array<std::byte, 65536> news;
-  for (;;) {
-    const ssize_t got = ::recv(events_, news.data(), news.size(), MSG_DONTWAIT);
-    if (got < 0 && errno == ENOBUFS) {  // there was more than it could keep
-      ours = true;
-      continue;
-    }
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return ours;
-    auto left = static_cast<unsigned>(got);
-    const auto* message = reinterpret_cast<const nlmsghdr*>(news.data());
-    for (; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
-      const unsigned device = device_of(*message);
-      ours = ours || device == 0 || device == interface_;
-    }
-  }
+bool KernelTables::take_news() {
+  bool ours = target_.take_news();
+  events_.take_news([&](const nlmsghdr* message) {
+    const unsigned device = message != nullptr ? device_of(*message) : 0;
+    ours = ours || device == 0 || device == interface_;
+  });
+  return ours;
 }
 
 // Not for neighbours that are fixed: newer kernels take that from them (NTF_USE).
@@ -319,7 +221,7 @@ void KernelTables::confirm(const HopAddress& neighbour) noexcept {
   } else {
     request.add(NDA_DST, octets.data() + 12, 4);
   }
-  ask(request, [](const nlmsghdr&) {});
+  questions_.ask(request, [](const nlmsghdr&) {});
 }
 
 }  // namespace sluice

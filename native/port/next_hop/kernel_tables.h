@@ -2,15 +2,13 @@
 // that leave by it, its neighbours; and word of any change.
 // Threads: one at a time; made on the control thread, read by the watch's (next_hop_watch.h).
 #pragma once
-#include <linux/netlink.h>
-
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "base/types.h"
-#include "port/netlink/request.h"
+#include "port/netlink/netlink_socket.h"
+#include "port/netlink/redirect_target.h"
 #include "port/next_hop/next_hop_table.h"
 
 namespace sluice {
@@ -23,6 +21,7 @@ struct LinkState {
   bool is_ethernet = false;
   unsigned parent = 0;     ///< a VLAN's: the device that carries its frames; else 0
   std::uint16_t vlan = 0;  ///< the VLAN's number, 0: none
+  Redirects redirects = Redirects::Unknown;
 };
 
 /// All that a driver needs for link headers. Immutable once it is made.
@@ -35,34 +34,31 @@ class KernelTables {
  public:
   /// Of this network namespace. Errors: no netlink socket.
   static Result<std::unique_ptr<KernelTables>> open(unsigned interface);
-  ~KernelTables();
   KernelTables(const KernelTables&) = delete;
   KernelTables& operator=(const KernelTables&) = delete;
 
   /// nullptr: the kernel did not answer, or its tables changed meanwhile; try again. Waits for
   /// the kernel, which answers at once.
   std::unique_ptr<NextHops> read();
-  /// Readable when anything may have changed.
-  int fd() const noexcept { return events_; }
+  /// Either is readable when anything may have changed; -1: there is no such news.
+  int fd() const noexcept { return events_.fd(); }
+  int target_fd() const noexcept { return target_.fd(); }
   /// Takes all news; true when some of it may be about the device.
-  bool take_news() noexcept;
+  bool take_news();
   /// Says that a neighbour is in use, so that the kernel looks whether it is still there: it
   /// does not see the packets that a driver sends. Not of one that is fixed.
   void confirm(const HopAddress& neighbour) noexcept;
 
  private:
-  using OnMessage = std::function<void(const nlmsghdr&)>;
-
-  explicit KernelTables(unsigned interface) noexcept : interface_(interface) {}
-  bool ask(NetlinkRequest& request, const OnMessage& on_message);
+  explicit KernelTables(unsigned interface);
   bool read_link(LinkState& link);
   bool read_routes(int family, NextHopTable& table);
   bool read_neighbours(NextHopTable& table);
 
   unsigned interface_;
-  int events_ = -1;
-  int questions_ = -1;
-  std::uint32_t sequence_ = 0;
+  NetlinkSocket events_;
+  NetlinkSocket questions_;
+  RedirectTarget target_;
 };
 
 }  // namespace sluice

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "base/topology.h"
 
@@ -89,12 +90,13 @@ void NextHopWatch::run() {
   auto next_confirm = steady_clock::now() + kConfirmEvery;
   bool is_due = false;  // a table is still to be made
   for (;;) {
-    pollfd waits[] = {{stop_, POLLIN, 0}, {kernel_->fd(), POLLIN, 0}};
+    pollfd waits[] = {
+        {stop_, POLLIN, 0}, {kernel_->fd(), POLLIN, 0}, {kernel_->target_fd(), POLLIN, 0}};
     const auto left = std::chrono::duration_cast<milliseconds>(next_confirm - steady_clock::now());
     const milliseconds pause = is_due ? kRetryAfter : std::max(left, milliseconds{0});
-    ::poll(waits, 2, static_cast<int>(pause.count()));
+    ::poll(waits, std::size(waits), static_cast<int>(pause.count()));
     if (waits[0].revents != 0) return;
-    if (waits[1].revents != 0) {
+    if ((waits[1].revents | waits[2].revents) != 0) {
       ::poll(waits, 1, static_cast<int>(kSettle.count()));
       is_due = kernel_->take_news() || is_due;
     }

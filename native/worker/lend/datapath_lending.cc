@@ -19,4 +19,13 @@ void Datapath::add_beside_workers(DatapathStatistics& to) const {
   }
 }
 
+std::vector<std::string> Datapath::warnings() const {
+  std::vector<std::string> all = warnings_;
+  for (const auto& port : ports_) {
+    const std::string shortcoming = port->shortcoming();
+    if (!shortcoming.empty()) all.push_back("port " + port->config().name + ": " + shortcoming);
+  }
+  return all;
+}
+
 }  // namespace sluice
