@@ -5,7 +5,7 @@
 
 namespace sluice {
 
-inline constexpr std::uint64_t kFlowFactors[2] = {0x9e3779b97f4a7c15, 0xff51afd7ed558ccd};
+inline constexpr std::uint64_t kFlowFactor = 0x9e3779b97f4a7c15;
 inline constexpr unsigned kFlowClasses = 16;
 inline constexpr unsigned kFlowShift = 60;
 static_assert(kFlowClasses == 1u << (64 - kFlowShift));
@@ -16,8 +16,7 @@ inline constexpr std::uint16_t kNoQfiLane = 64;
 ///                   from the lowest on.
 /// @param rest       likewise protocol, remote port, local port, QFI.
 inline unsigned flow_class(std::uint64_t addresses, std::uint64_t rest) noexcept {
-  return static_cast<unsigned>((addresses ^ rest * kFlowFactors[0]) * kFlowFactors[1] >>
-                               kFlowShift);
+  return static_cast<unsigned>((addresses ^ rest) * kFlowFactor >> kFlowShift);
 }
 
 }  // namespace sluice

@@ -173,10 +173,8 @@ class ForwardPart : LentEntryCode {
     }
     code_.constant(kR2, std::uint64_t{kNoQfiLane} << 48);
     code_.combine(BPF_OR, kR3, kR2);
-    code_.constant(kR2, kFlowFactors[0]);
-    code_.combine(BPF_MUL, kR3, kR2);
     code_.combine(BPF_XOR, kR1, kR3);
-    code_.constant(kR2, kFlowFactors[1]);
+    code_.constant(kR2, kFlowFactor);
     code_.combine(BPF_MUL, kR1, kR2);
     code_.compute(BPF_RSH, kR1, kFlowShift);
     code_.compute(BPF_LSH, kR1, 1);
