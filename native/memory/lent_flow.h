@@ -6,6 +6,9 @@
 // worker by taking kLent away. What the program does not forward it hands to the worker, takes
 // kLent away, and counts: such a packet brings the count with it (HandedTag), so that the worker
 // knows when nothing of the flow is on its way to it any more, and may lend it again.
+// What was spent of the credit is in the entry alone until the flow is taken back, and then in its
+// line: told by is_out, so that there is one truth at any moment, also when the process ends there
+// and another one reads what it has left (LentUsage).
 // Threads: an entry is written by the worker of its session, but for its first line, which is the
 // program's while the flow is lent.
 #pragma once
@@ -55,13 +58,16 @@ struct alignas(kCacheLine) LentFlow {
   std::uint8_t in_port, out_port;
   std::uint8_t counts;  ///< credit is the flow's usage_left
   std::uint8_t is_due;  ///< to be lent, once what is before it has left
-  std::uint8_t reserved;
+  std::uint8_t direction;
   std::uint32_t checksum_seed;  ///< downlink: of the outer header
   std::uint32_t holder;         ///< the worker's: 1 + session that has the place, 0: free
   // The worker's own, too.
-  std::uint64_t told_packets, told_bytes, told_dropped;  ///< counted by the ports already
-  std::uint32_t idle;      ///< looks at it since it was last seen in use
-  std::uint32_t position;  ///< in the worker's list
+  std::uint64_t told_bytes;                  ///< counted by the ports already
+  std::uint32_t told_packets, told_dropped;  ///< likewise, modulo 2³²
+  std::int32_t line_left;                    ///< the line's usage_left when it was lent
+  std::uint32_t line_packets;                ///< its usage_packets then
+  std::uint32_t idle;                        ///< looks at it since it was last seen in use
+  std::uint32_t position;                    ///< in the worker's list
   union {
     std::uint16_t source_ports[16];  ///< downlink, by class of flow, in network order
     Range reach[3];  ///< uplink: destinations behind that link header, but for two ranges of them
@@ -71,10 +77,25 @@ struct alignas(kCacheLine) LentFlow {
 
   std::atomic_ref<std::uint64_t> shared_word() noexcept { return std::atomic_ref(word); }
   bool is_lent() noexcept { return (shared_word().load(std::memory_order_relaxed) & kLent) != 0; }
+  /// The program does not touch the first line any more, but for the count of packets.
+  void end_lending() noexcept;
+  // What the line is to have once the flow is not lent any more, however often it is asked for.
+  std::int32_t usage_left() const noexcept { return line_left - static_cast<std::int32_t>(bytes); }
+  std::uint32_t usage_packets() const noexcept {
+    return line_packets + static_cast<std::uint32_t>(packets);
+  }
 };
 static_assert(sizeof(LentFlow) == 4 * kCacheLine);
 static_assert(offsetof(LentFlow, key) == kCacheLine);
 static_assert(offsetof(LentFlow, header) % 8 == 0);
+
+/// What the line of a flow lacks that was lent when its process ended.
+struct LentUsage {
+  std::uint32_t session;
+  std::uint8_t direction;
+  std::int32_t usage_left;
+  std::uint32_t usage_packets;
+};
 
 /// Before a frame that was handed to the worker.
 struct HandedTag {

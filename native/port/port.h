@@ -51,6 +51,7 @@ struct PortConfig {
   bool esp = false;           ///< afxdp: also ESP, by itself and in UDP port 4500
   bool busy_poll = false;     ///< afxdp: workers have the device look for packets themselves
   bool forward_in_driver = false;  ///< afxdp: packets of lent flows, memory/lent_flow.h
+  std::string lent_pin;            ///< likewise: where they outlive the process; empty: nowhere
   std::string device;              ///< tun, afxdp: interface name; dpdk: its device
   std::uint16_t mtu = 1500;        ///< core
   std::uint16_t outer_mtu =

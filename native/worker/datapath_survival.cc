@@ -10,6 +10,7 @@
 #include <random>
 
 #include "memory/region_place.h"
+#include "port/afxdp/lent_pins.h"
 #include "worker/datapath.h"
 
 namespace sluice {
@@ -36,7 +37,9 @@ Status Datapath::read_leftover(const std::string& path, bool wanted) {
   Salvage found;
   Status taken = Ok{};
   if (old) {
-    taken = found.read(*old.value(), quiet_sink_.realtime_offset());
+    // Its process has ended, since nobody has the lock.
+    const auto lent = take_lent_usage(config_.survival.name, Salvage::run_of(*old.value()));
+    taken = found.read(*old.value(), quiet_sink_.realtime_offset(), lent);
   } else {
     taken = old.error();
   }
@@ -76,6 +79,7 @@ Status Datapath::take_over_usage() {
                    "store.path"};
     }
   }
+  remove_lent_pins(survival.name);
   if (salvage_->unreadable() != 0) {
     warnings_.push_back("usage of " + std::to_string(salvage_->unreadable()) +
                         " sessions and reports of the last run made no sense" + kGivenUp);
@@ -132,6 +136,12 @@ Status Datapath::make_usage_directory() {
     directory_->flows[d] = region_->offset(sessions_->flows(static_cast<Direction>(d)));
   }
   region_->name_section(RegionSection::Usage, directory_, sizeof(UsageDirectory));
+  for (unsigned i = 0; i < config_.ports.size() && !region_path_.empty(); ++i) {
+    PortConfig& port = config_.ports[i];
+    if (port.forward_in_driver) {
+      port.lent_pin = lent_pin(config_.survival.name, directory_->run, i);
+    }
+  }
   return Ok{};
 }
 

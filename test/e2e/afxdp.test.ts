@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { addresses, Lab } from './lab.js';
 import { answersOf, losses, pingFor, Upf } from './upf.js';
 
@@ -202,6 +202,11 @@ describe('afxdp', () => {
     ] as const) {
       await lab.run(place, ['ethtool', '-K', device, 'gro', 'on']);
     }
+    // Usage of lent flows outlives the process there.
+    const bpffs = join(lab.folder, 'bpf');
+    mkdirSync(bpffs);
+    await lab.run('upf', ['mount', '-t', 'bpf', 'bpf', bpffs]);
+    onTestFinished(async () => void (await lab.run('upf', ['umount', '--lazy', bpffs])));
     const ports = [n3, n6].map((port) => ({ ...port, forwardInDriver: true }));
     const driver = new Upf(lab, { name: 'driver', ports });
     await driver.start();

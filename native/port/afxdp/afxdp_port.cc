@@ -206,9 +206,12 @@ Status AfxdpPort::make_lent() {
         config_.device + " is a VLAN, whose tags the driver hook does not write; leave it out",
         "forwardInDriver"};
   }
-  auto made = LentFlows::create();
-  if (!made) return made.error();
-  lent_ = std::move(made).value();
+  auto made = LentFlows::create(config_.lent_pin);
+  if (made) {
+    lent_ = std::move(made).value();
+  } else {
+    lent_obstacle_ = made.error().message;
+  }
   return Ok{};
 }
 
@@ -277,6 +280,7 @@ std::map<std::string, std::string> AfxdpPort::capabilities() const {
 
 std::string AfxdpPort::shortcoming() const {
   if (!config_.forward_in_driver || queues_.empty()) return {};
+  if (lent_ == nullptr) return "its driver forwards nothing: " + lent_obstacle_;
   const std::string obstacle =
       obstacle_to_redirects(config_.device, RedirectTarget(interface_).ask());
   return obstacle.empty() ? obstacle : "nothing is forwarded by the driver to here: " + obstacle;

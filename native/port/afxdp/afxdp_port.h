@@ -46,6 +46,7 @@ class AfxdpPort final : public Port {
   unsigned interface_ = 0;  ///< its number
   unsigned device_queues_ = 0;
   std::unique_ptr<LentFlows> lent_;  ///< with forward_in_driver
+  std::string lent_obstacle_;        ///< why there are none all the same
   int sockets_ = -1;                 ///< the map that the program looks a queue's socket up in
   int link_ = -1;                    ///< the program is there for as long as this is open
   bool is_native_ = false;

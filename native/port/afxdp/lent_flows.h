@@ -3,6 +3,7 @@
 // Threads: the control thread.
 #pragma once
 #include <memory>
+#include <string>
 
 #include "base/types.h"
 #include "memory/lent_flow.h"
@@ -12,7 +13,10 @@ namespace sluice {
 class LentFlows {
  public:
   /// Error on field "forwardInDriver".
-  static Result<std::unique_ptr<LentFlows>> create();
+  /// @param pin  a name by which the map outlives the process, but not this object; empty: none.
+  static Result<std::unique_ptr<LentFlows>> create(const std::string& pin = {});
+  /// A map that another process has left; null: it is none of these, or of another layout.
+  static std::unique_ptr<LentFlows> adopt(int map);
   ~LentFlows();
   LentFlows(const LentFlows&) = delete;
   LentFlows& operator=(const LentFlows&) = delete;
@@ -22,8 +26,10 @@ class LentFlows {
 
  private:
   LentFlows() = default;
+  bool share() noexcept;
 
   LentTable table_;
+  std::string pin_;
   int map_ = -1;
 };
 

@@ -54,9 +54,19 @@ struct Salvage::Source {
   std::uint64_t realtime_offset;
   /// The journals of workers that ended inside a step, by worker.
   std::vector<const UsageJournal*> open;
+  /// By session and direction.
+  std::map<std::array<std::uint32_t, 2>, LentUsage> lent;
 };
 
-Status Salvage::read(Region& region, std::uint64_t realtime_offset) {
+std::uint32_t Salvage::run_of(Region& region) noexcept {
+  const auto section = region.find(RegionSection::Usage);
+  if (section.size() < sizeof(UsageDirectory)) return 0;
+  const auto& directory = *reinterpret_cast<const UsageDirectory*>(section.data());
+  return directory.layout == usage_layout() ? directory.run : 0;
+}
+
+Status Salvage::read(Region& region, std::uint64_t realtime_offset,
+                     std::span<const LentUsage> lent) {
   const auto section = region.find(RegionSection::Usage);
   if (section.size() < sizeof(UsageDirectory)) return Error{"it names no usage", ""};
   const auto& directory = *reinterpret_cast<const UsageDirectory*>(section.data());
@@ -77,7 +87,8 @@ Status Salvage::read(Region& region, std::uint64_t realtime_offset) {
   *this = {};
   run_ = directory.run;
   started_ = directory.started;
-  Source source{region, directory, realtime_offset, {}};
+  Source source{region, directory, realtime_offset, {}, {}};
+  for (const LentUsage& usage : lent) source.lent[{usage.session, usage.direction}] = usage;
   for (unsigned w = 0; w < directory.workers; ++w) {
     const auto& journal =
         *reinterpret_cast<const UsageJournal*>(region.at(directory.worker[w].journal));
@@ -123,6 +134,10 @@ void Salvage::take_session(const Source& source, SessionIndex session) {
   for (unsigned d = 0; d < kDirections; ++d) {
     const std::byte* at = source.region.at(source.directory.flows[d]) + session * sizeof(Flow);
     std::memcpy(static_cast<void*>(&flows[d]), at, sizeof(Flow));
+    const auto lent = source.lent.find({session, d});
+    if (lent == source.lent.end()) continue;
+    flows[d].state.usage_left = lent->second.usage_left;
+    flows[d].state.usage_packets = lent->second.usage_packets;
   }
   const std::byte* account = nullptr;
   std::uint32_t bytes = 0;

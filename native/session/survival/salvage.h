@@ -7,9 +7,11 @@
 #include <array>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "memory/lent_flow.h"
 #include "memory/region.h"
 #include "session/survival/carried_urr.h"
 #include "session/survival/usage_directory.h"
@@ -21,7 +23,10 @@ class Salvage {
   /// Takes what the region of a run that ended says. Errors: another layout, or it makes no
   /// sense; then nothing is taken.
   /// @param realtime_offset  what makes the run's times those since 1970.
-  Status read(Region& region, std::uint64_t realtime_offset);
+  /// @param lent  of flows whose lines lack it; of this run.
+  Status read(Region& region, std::uint64_t realtime_offset, std::span<const LentUsage> lent = {});
+  /// Which run a region is of; 0: none that read() would take.
+  static std::uint32_t run_of(Region& region) noexcept;
 
   /// Writes all to a file, which is replaced as a whole. Error: the system refuses.
   /// @param flush  it is on disk when this returns.

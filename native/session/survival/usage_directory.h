@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 
+#include "memory/lent_flow.h"
 #include "memory/ring.h"
 #include "session/usage/usage.h"
 
@@ -79,7 +80,9 @@ constexpr std::uint64_t usage_layout() noexcept {
                                     sizeof(Event),
                                     offsetof(Event, bytes),
                                     sizeof(SpscRing<Event>),
-                                    sizeof(UsageJournal)};
+                                    sizeof(UsageJournal),
+                                    offsetof(LentFlow, holder),
+                                    offsetof(LentFlow, line_left)};
   std::uint64_t hash = 0xcbf29ce484222325;
   for (const std::size_t part : kParts) hash = (hash ^ part) * 0x100000001b3;
   return hash;

@@ -1,7 +1,6 @@
 #include "worker/lend/lender.h"
 
 #include <linux/if_ether.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <atomic>
@@ -18,8 +17,7 @@ constexpr Nanoseconds kSweepInterval = 100'000'000;
 constexpr unsigned kIdleSweeps = 10;      // then a flow gives up its place
 constexpr std::uint32_t kMet = 1u << 31;  // in LentFlow::idle: packets came here meanwhile
 constexpr Nanoseconds kRefusedFor = 10'000'000'000;
-constexpr int kPacketsALook = 16;        // of which one's flow is looked at
-constexpr unsigned kSpinsAYield = 1024;  // of a claim that is held: a packet takes far less
+constexpr int kPacketsALook = 16;  // of which one's flow is looked at
 constexpr std::int64_t kNoEnd = std::int64_t{1} << 62;
 
 std::uint64_t kernel_time() noexcept {
@@ -84,8 +82,7 @@ LentFlow* Lender::find(const Flow& flow, SessionIndex session, Direction directi
 }
 
 Flow& Lender::flow_of(const LentFlow& entry) noexcept {
-  const bool uplink = doors_[entry.in_port].row->is_access;
-  return sessions_.flows(uplink ? Direction::Uplink : Direction::Downlink)[entry.holder - 1];
+  return sessions_.flows(static_cast<Direction>(entry.direction))[entry.holder - 1];
 }
 
 void Lender::meet(const Burst& burst, unsigned i) noexcept {
@@ -110,20 +107,18 @@ void Lender::consider(const Burst& burst) noexcept {
 
 void Lender::take_back(LentFlow& entry, FlowState& state) noexcept {
   if (entry.is_out == 0) return;
-  auto word = entry.shared_word();
-  word.fetch_and(~std::uint64_t{LentFlow::kLent}, std::memory_order_acq_rel);
-  // The program claims it for a packet at most: it does not sleep, and takes no lock.
-  for (unsigned spins = 1; (word.load(std::memory_order_acquire) & LentFlow::kClaimed) != 0;
-       ++spins) {
-    spin_pause();
-    if (spins % kSpinsAYield == 0) sched_yield();
-  }
+  entry.end_lending();
   tell(entry);
+  if (entry.counts != 0) {
+    state.usage_left = entry.usage_left();
+    state.usage_packets = entry.usage_packets();
+  }
   if (entry.polices != 0) {
     std::copy_n(entry.tokens, kHotBuckets, state.tokens);
     state.refilled_at = entry.refilled_at - kernel_offset();
   }
-  entry.is_out = 0;
+  // Release: whoever sees this after the process's end sees the line as it is now.
+  std::atomic_ref(entry.is_out).store(0, std::memory_order_release);
 }
 
 void Lender::take_back(SessionIndex session) noexcept {
@@ -171,35 +166,33 @@ void Lender::lend(const Due& due) noexcept {
   entry.refilled_at = state.refilled_at + kernel_offset();
   entry.credit = entry.counts != 0 ? state.usage_left : kNoEnd;
   entry.packets = entry.bytes = entry.dropped = 0;
-  entry.told_packets = entry.told_bytes = entry.told_dropped = 0;
+  entry.told_bytes = entry.told_packets = entry.told_dropped = 0;
+  entry.line_left = state.usage_left;
+  entry.line_packets = state.usage_packets;
   auto word = entry.shared_word();
   std::uint64_t seen = word.load(std::memory_order_relaxed);
   if ((seen & (LentFlow::kLent | LentFlow::kClaimed)) != 0 || handed(entry) != due.count) return;
+  std::atomic_ref(entry.is_out).store(1, std::memory_order_release);
   // Release: pairs with the program's claim.
-  if (!word.compare_exchange_strong(seen, seen | LentFlow::kLent, std::memory_order_release))
+  if (!word.compare_exchange_strong(seen, seen | LentFlow::kLent, std::memory_order_release)) {
+    std::atomic_ref(entry.is_out).store(0, std::memory_order_release);
     return;
-  entry.is_out = 1;
+  }
   ++counters_.lent;
 }
 
-/// What the program did is the ports' own traffic, and the flow's own usage: told every now and
-/// then, so that a process that is killed leaves nearly all of it in its line.
+/// What the program did is the ports' own traffic.
 void Lender::tell(LentFlow& entry) noexcept {
-  const auto more_of = [](std::uint64_t& value, std::uint64_t& told) {
-    const std::uint64_t now = std::atomic_ref(value).load(std::memory_order_relaxed);
-    return now - std::exchange(told, now);
+  const auto more_of = []<class T>(std::uint64_t& value, T& told) {
+    const auto now = static_cast<T>(std::atomic_ref(value).load(std::memory_order_relaxed));
+    return static_cast<std::uint64_t>(static_cast<T>(now - std::exchange(told, now)));
   };
   const std::uint64_t packets = more_of(entry.packets, entry.told_packets);
   const std::uint64_t bytes = more_of(entry.bytes, entry.told_bytes);
   const std::uint64_t dropped = more_of(entry.dropped, entry.told_dropped);
   if ((packets | bytes | dropped) == 0) return;
   entry.idle = 0;
-  if (entry.counts != 0) {
-    FlowState& state = flow_of(entry).state;
-    state.usage_left -= static_cast<std::int32_t>(bytes);
-    state.usage_packets += static_cast<std::uint32_t>(packets);
-  }
-  const bool uplink = doors_[entry.in_port].row->is_access;
+  const bool uplink = entry.direction == static_cast<unsigned>(Direction::Uplink);
   const std::uint64_t outer = packets * kPlainOuterBytes;
   doors_[entry.in_port].queue->count_received(packets + dropped, bytes + (uplink ? outer : 0));
   doors_[entry.out_port].queue->count_sent(packets, bytes + (uplink ? 0 : outer));

@@ -75,6 +75,7 @@ void Lender::give_place(const Burst& burst, unsigned i) noexcept {
     return;
   }
   entry.in_port = burst.port;
+  entry.direction = static_cast<std::uint8_t>(direction);
   entry.idle = 0;
   entry.is_out = entry.is_due = 0;
   entry.position = static_cast<std::uint32_t>(places_.size());

@@ -99,6 +99,20 @@ describe('a server that was set up', () => {
     );
   });
 
+  it('is told that forwarding in the driver needs a bpffs', () => {
+    const yaml = serverYaml.replace(
+      'driver: socket, role: access',
+      'driver: afxdp, device: ens1f0, forwardInDriver: true, role: access',
+    );
+    const found = 'warning privileges: no bpffs is mounted';
+    const mounts = 'tmpfs /dev/shm tmpfs rw 0 0\n';
+    const without = changed(server, { '/proc/mounts': mounts });
+    expect(complaints(examined(without, yaml))).toContain(found);
+    const bpffs = `${mounts}bpf /sys/fs/bpf bpf rw,mode=700 0 0\n`;
+    const findings = examined(changed(server, { '/proc/mounts': bpffs }), yaml);
+    expect(complaints(findings)).not.toContain(found);
+  });
+
   it('is told when all free pages are on the other node', () => {
     const file = '/sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages';
     const findings = examined(changed(server, { [file]: '12\n' }), serverYaml);

@@ -59,6 +59,7 @@ export function checkPrivileges(machine: Machine): Finding[] {
     .filter(({ driver, device }) => driver === 'afxdp' || pciAddressOf(device) !== undefined)
     .map(({ name }) => name);
   if (locking.length > 0) lockFinding(findings, machine, locking.join(', '));
+  if (config.ports.some(({ forwardInDriver }) => forwardInDriver)) driverFindings(findings, probe);
   const low = config.ports.filter(({ driver, udpPort }) => driver === 'socket' && udpPort < 1024);
   if (low.length > 0 && !hasCapability(probe, CAP_NET_BIND_SERVICE)) {
     findings.error(
@@ -100,6 +101,18 @@ function lockFinding(findings: Findings, { probe, config }: Machine, ports: stri
     'the node refuses to start',
     'ulimit -l unlimited   # for a service: LimitMEMLOCK=infinity',
   );
+}
+
+/** What has to outlive a crash of the node is kept there, or nothing is forwarded by drivers. */
+function driverFindings(findings: Findings, probe: Probe): void {
+  if (/^\S+ \S+ bpf /m.test(probe.read('/proc/mounts') ?? '')) findings.ok('a bpffs is mounted');
+  else {
+    findings.warning(
+      'no bpffs is mounted',
+      'forwardInDriver forwards nothing: usage of its flows would not survive a crash',
+      'mount -t bpf bpf /sys/fs/bpf',
+    );
+  }
 }
 
 /** A limit of this process; infinite where it has none. */
