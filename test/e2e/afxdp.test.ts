@@ -212,9 +212,11 @@ describe('afxdp', () => {
     await driver.start();
     await driver.create({ name: UE, ueIp: 'auto', ueIp6: 'auto' });
     const gnb = await driver.gnb(UE);
-    // The kernel's gNB has checksums of UDP, which are the worker's; downlink is simple.
+    // The kernel's gNB has checksums of UDP, which are the worker's; downlink is simple. Not so fast
+    // that there always is a packet on its way to the worker.
     lab.start('dn', ['iperf3', '-s', '-p', '5202']);
-    const client = ['iperf3', '-c', addresses.server, '-p', '5202', '-n', '20M', '-R', '-J'];
+    const stream = ['-u', '-b', '20M', '-l', '1200', '-n', '5M', '-R', '-J'];
+    const client = ['iperf3', '-c', addresses.server, '-p', '5202', ...stream];
     const retried = `for i in 1 2 3 4 5; do ${client.join(' ')} && exit; sleep 0.5; done; exit 1`;
     await lab.run(`ue:${UE}`, ['sh', '-c', retried]);
     const ping6 = await lab.run(`ue:${UE}`, pingFor(10, addresses.serverV6), false);
