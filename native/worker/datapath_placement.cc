@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 #include <random>
+#include <utility>
 
 #include "memory/page_nodes.h"
 #include "worker/datapath.h"
@@ -138,8 +139,7 @@ void Datapath::share_buckets() noexcept {
   std::vector<unsigned> workers(places_.size());
   std::iota(workers.begin(), workers.end(), 0u);
   const auto rank = [this](unsigned worker) { return node_rank(worker); };
-  std::stable_sort(workers.begin(), workers.end(),
-                   [&](unsigned a, unsigned b) { return rank(a) < rank(b); });
+  std::ranges::sort(workers, {}, [&](unsigned w) { return std::pair(rank(w), w); });
   for (std::size_t from = 0, to = 0; from < workers.size(); from = to) {
     while (to < workers.size() && rank(workers[to]) == rank(workers[from])) ++to;
     const std::size_t first = from * kBuckets / workers.size();
