@@ -133,6 +133,7 @@ void DatapathTest::open() {
 }
 
 void DatapathTest::TearDown() {
+  if (path_ == nullptr) return;  // the test was passed over before there was one
   path_->stop();
   conserve();
   path_.reset();
