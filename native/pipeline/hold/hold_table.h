@@ -88,9 +88,7 @@ class HoldTable {
   void doom(Hold& hold) noexcept;
   Packet* pop_doomed() noexcept;
   /// Nothing is to be looked at again or given up, and no spare is still to come back.
-  bool idle() const noexcept {
-    return draining_.head == 0 && doomed_.head == 0 && lent_ <= count_;
-  }
+  bool idle() const noexcept { return draining_.head == 0 && doomed_.head == 0 && lent_ <= count_; }
 
   /// Moves spares so that the pool has as many chunks for traffic as ever.
   void settle(PoolCache& pool) noexcept;
