@@ -219,7 +219,10 @@ Status AfxdpPort::attach() {
   const int program = load_program(
       redirect_program(config_, watch_->link().vlan, sockets_, lent_.get()), BPF_PROG_TYPE_XDP);
   if (program < 0) return program_error(carrier_, -program);
-  link_ = attach_program(program, interface_, XDP_FLAGS_DRV_MODE);
+  while_busy([&] {
+    link_ = attach_program(program, interface_, XDP_FLAGS_DRV_MODE);
+    return link_ < 0 ? -link_ : 0;
+  });
   is_native_ = link_ >= 0;
   // A driver without a hook of its own, or without one for this MTU.
   if (link_ < 0 && link_ != -EBUSY && link_ != -EEXIST && link_ != -EPERM) {

@@ -303,6 +303,20 @@ TEST(AfxdpPort, SendsAndReceivesOnAVlan) {
   });
 }
 
+TEST(AfxdpPort, WaitsForADeviceThatAnotherIsAboutToLetGo) {
+  on_veth([] {
+    Bench first;
+    ASSERT_TRUE(first.opened) << first.opened.error().message;
+    std::thread closer([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      first.port->close();
+    });
+    const Bench second;
+    closer.join();
+    EXPECT_TRUE(second.opened) << second.opened.error().message;
+  });
+}
+
 TEST(AfxdpPort, NamesWhatIsWrong) {
   on_veth([] {
     expect_error(access_config(""), "device", "needs the interface");

@@ -150,7 +150,10 @@ bool XdpSocket::bind(unsigned interface, unsigned queue) noexcept {
   name.sxdp_flags = XDP_USE_NEED_WAKEUP;  // neither copies nor none: what the driver can
   name.sxdp_ifindex = interface;
   name.sxdp_queue_id = queue;
-  if (::bind(fd_, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) return false;
+  errno = while_busy([&] {
+    return ::bind(fd_, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 ? 0 : errno;
+  });
+  if (errno != 0) return false;
   xdp_options options{};
   socklen_t length = sizeof options;
   is_zero_copy_ = ::getsockopt(fd_, SOL_XDP, XDP_OPTIONS, &options, &length) == 0 &&

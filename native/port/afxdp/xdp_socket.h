@@ -5,9 +5,12 @@
 #pragma once
 #include <linux/if_xdp.h>
 
+#include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "base/types.h"
@@ -32,6 +35,18 @@ struct XdpFrame {
   std::uint16_t offset;
   std::uint16_t length;
 };
+
+/// What a process had that was killed is the kernel's for a moment longer: tries until a device is
+/// not busy any more, two seconds at most. @param attempt  returns 0 or an errno, as this does
+template <class Attempt>
+int while_busy(Attempt&& attempt) {
+  constexpr auto kPause = std::chrono::milliseconds(20);
+  for (unsigned left = 100;; --left) {
+    const int error = attempt();
+    if ((error != EBUSY && error != EEXIST) || left == 0) return error;
+    std::this_thread::sleep_for(kPause);
+  }
+}
 
 class XdpSocket {
  public:

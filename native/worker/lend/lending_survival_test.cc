@@ -68,22 +68,14 @@ class LendingSurvivalTest : public LendingTest {
     return found;
   }
 
-  /// A path that serves, with the session in it. The kernel takes a moment to let go of the
-  /// sockets of a process that was killed.
+  /// A path that serves, with the session in it.
   void serve(const SessionSpec& wanted) {
-    std::string why;
-    for (unsigned tries = 0; tries < 200; ++tries) {
-      open();
-      if (HasFatalFailure()) return;
-      ASSERT_EQ(create(session(), wanted), PrepareStatus::Ok);
-      ASSERT_TRUE(path_->end_restore());
-      const Status started = path_->start();
-      if (started) return;
-      why = started.error().message;
-      path_.reset();
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    FAIL() << why;
+    open();
+    if (HasFatalFailure()) return;
+    ASSERT_EQ(create(session(), wanted), PrepareStatus::Ok);
+    ASSERT_TRUE(path_->end_restore());
+    const Status started = path_->start();
+    ASSERT_TRUE(started) << started.error().message;
   }
   /// Another process that serves until it is killed. Returns when it does.
   pid_t fork_node(const SessionSpec& wanted) {
