@@ -190,8 +190,6 @@ bool add_all() {
           bench::Register(name + "/mpps", "Mpps", with(Figure::Mpps));
           if (bytes == 64 && full && (sessions == 1000 || sessions == 1'000'000)) {
             add_stages(name, {.sessions = sessions}, uplink);
-          }
-          if (bytes == 64 && full && (sessions == 1000 || sessions == 1'000'000)) {
             bench::Register(name + "/far-node/added", "cycles/packet",
                             [=, sessions = sessions](const bench::Options& o) {
                               return run_far(sessions, uplink, o);
